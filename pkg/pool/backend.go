@@ -1,0 +1,140 @@
+package pool
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// BackendOptions is what the configuration says about a backend.
+type BackendOptions struct {
+	Name       string
+	Mode       Mode
+	FullConn   int  // `slim` of the backend
+	AllBackups bool // option allbackups
+}
+
+// Backend is a set of servers and the queue in front of them. Its exported fields are safe for
+// concurrent use as their types say; ID and the options never change.
+type Backend struct {
+	BackendOptions
+	ID int // iid
+
+	Sessions    Gauge
+	SessionRate Rate
+	Queue       Gauge // requests waiting, for the backend and all its servers
+	Counters    Counters
+	Times       Times
+	LastSession UnixSeconds
+
+	pool     *Pool
+	waiting  waitList
+	snapshot atomic.Pointer[Snapshot]
+
+	mu       sync.Mutex
+	servers  []*Server
+	groups   []*Group
+	hasUp    bool
+	changed  time.Time
+	downs    uint64
+	downtime time.Duration
+}
+
+// UnixSeconds is a time that the hot path stores and reports read; 0 means never.
+type UnixSeconds struct{ v atomic.Int64 }
+
+// Set stores a time in Unix seconds.
+func (u *UnixSeconds) Set(sec int64) {
+	if u.v.Load() != sec {
+		u.v.Store(sec)
+	}
+}
+
+// Load returns the time in Unix seconds, 0 for never.
+func (u *UnixSeconds) Load() int64 { return u.v.Load() }
+
+// AddBackend adds a backend. It must be called before traffic starts.
+func (p *Pool) AddBackend(o BackendOptions) *Backend {
+	b := &Backend{BackendOptions: o, ID: p.takeID(), Counters: newCounters(p.writers), pool: p, changed: time.Now()}
+	b.publish()
+	p.Backends = append(p.Backends, b)
+	return b
+}
+
+// AddListen adds the frontend and the backend of a `listen` section; they share one id.
+func (p *Pool) AddListen(name string, mode Mode, maxConn int, o BackendOptions) (*Frontend, *Backend) {
+	f, b := p.AddFrontend(name, mode, maxConn), p.AddBackend(o)
+	b.ID = f.ID
+	p.nextID--
+	return f, b
+}
+
+// AddServer adds a server after those already there. It must be called before traffic starts. A server
+// with a literal address is up at once, as HAProxy has it: health is at rise, so that the first failed
+// check takes it down. One with a name to resolve starts in maintenance until [Backend.Resolve].
+func (b *Backend) AddServer(o ServerOptions) *Server {
+	now := time.Now()
+	b.pool.nextKey++
+	s := &Server{ServerOptions: o, ID: len(b.servers) + 1, Key: b.pool.nextKey, Backend: b, Counters: newCounters(b.pool.writers)}
+	s.state = serverState{weight: o.Weight, op: Running, health: o.Rise, changed: now, addrSince: now}
+	if !o.Check {
+		s.state.health = s.maxHealth()
+	}
+	s.state.addr = o.Addr
+	if !o.Addr.Addr().IsValid() {
+		s.state.admin |= ResolutionMaint
+		s.state.op = Stopped
+	}
+	if o.Disabled {
+		s.state.admin |= ConfigMaint
+		s.state.op = Stopped
+	}
+	b.mu.Lock()
+	b.servers = append(b.servers, s)
+	b.hasUp = b.hasUp || s.up()
+	b.publish()
+	b.mu.Unlock()
+	return s
+}
+
+// Servers returns the servers in configuration order. The slice must not be changed.
+func (b *Backend) Servers() []*Server { return b.servers }
+
+// BackendView is a consistent copy of a backend's state.
+type BackendView struct {
+	Up             bool // at least one server may take sessions
+	Weight         int  // of the servers that balancing chooses from
+	Active, Backup int  // servers that are up
+	LastChange     time.Time
+	Downs          uint64
+	Downtime       time.Duration
+}
+
+// View returns the backend's state at this moment.
+func (b *Backend) View() BackendView {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := BackendView{Up: b.hasUp || len(b.servers) == 0, LastChange: b.changed, Downs: b.downs, Downtime: b.downtime}
+	v.Active, v.Backup = b.count()
+	for _, t := range b.snapshot.Load().Targets {
+		v.Weight += t.Weight
+	}
+	if !v.Up {
+		v.Downtime += time.Since(b.changed)
+	}
+	return v
+}
+
+// count returns how many servers are up, active and backup.
+func (b *Backend) count() (active, backup int) {
+	for _, s := range b.servers {
+		switch {
+		case !s.up():
+		case s.Backup:
+			backup++
+		default:
+			active++
+		}
+	}
+	return active, backup
+}

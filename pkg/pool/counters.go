@@ -1,0 +1,195 @@
+package pool
+
+import "sync/atomic"
+
+// Shard holds the counters that one writer (an event loop, or the collector of the kernel path) adds
+// to. Shards of different writers share no cache line. All byte counts are payload bytes.
+type Shard struct {
+	Connections  atomic.Uint64 // client connections accepted (frontend)
+	Sessions     atomic.Uint64 // sessions: TCP connections, or HTTP client streams (stot)
+	Requests     atomic.Uint64 // HTTP requests received (frontend) or sent (server, backend)
+	BytesIn      atomic.Uint64 // from clients
+	BytesOut     atomic.Uint64 // towards clients
+	DeniedReq    atomic.Uint64
+	DeniedResp   atomic.Uint64
+	DeniedConn   atomic.Uint64
+	ReqErrors    atomic.Uint64 // malformed, aborted or timed out while the request was read
+	ConnErrors   atomic.Uint64 // connections to servers that failed
+	RespErrors   atomic.Uint64 // responses that were malformed or cut
+	Retries      atomic.Uint64
+	Redispatches atomic.Uint64
+	LBTotal      atomic.Uint64 // times that balancing chose this server
+	ClientAborts atomic.Uint64
+	ServerAborts atomic.Uint64
+	Connects     atomic.Uint64 // connection attempts to servers
+	Reuses       atomic.Uint64 // requests sent over a kept connection
+	Intercepted  atomic.Uint64 // requests answered by us (stats page, redirects, monitor)
+	InternalErrs atomic.Uint64
+	HTTP         [6]atomic.Uint64 // responses: 1xx, 2xx, 3xx, 4xx, 5xx, other
+
+	_ [64]byte
+}
+
+// CountStatus counts one HTTP response by the class of its status code.
+func (s *Shard) CountStatus(code int) {
+	class := code/100 - 1
+	if class < 0 || class > 4 {
+		class = 5
+	}
+	s.HTTP[class].Add(1)
+}
+
+// Totals is the sum of all shards at one moment.
+type Totals struct {
+	Connections, Sessions, Requests, BytesIn, BytesOut uint64
+	DeniedReq, DeniedResp, DeniedConn, ReqErrors       uint64
+	ConnErrors, RespErrors, Retries, Redispatches      uint64
+	LBTotal, ClientAborts, ServerAborts, Connects      uint64
+	Reuses, Intercepted, InternalErrs                  uint64
+	HTTP                                               [6]uint64
+}
+
+// KernelShard is the index of the shard that the collector of the kernel path adds to. Event loop n
+// uses shard n+1.
+const KernelShard = 0
+
+// Counters is one object's counters, sharded by writer.
+type Counters struct{ shards []Shard }
+
+func newCounters(writers int) Counters { return Counters{shards: make([]Shard, writers)} }
+
+// Shard returns the shard of writer i: KernelShard, or 1 + the loop's index.
+func (c *Counters) Shard(i int) *Shard { return &c.shards[i] }
+
+// Sum adds all shards up. Sums of different counters are not of one instant.
+func (c *Counters) Sum() Totals {
+	var t Totals
+	for i := range c.shards {
+		s := &c.shards[i]
+		t.Connections += s.Connections.Load()
+		t.Sessions += s.Sessions.Load()
+		t.Requests += s.Requests.Load()
+		t.BytesIn += s.BytesIn.Load()
+		t.BytesOut += s.BytesOut.Load()
+		t.DeniedReq += s.DeniedReq.Load()
+		t.DeniedResp += s.DeniedResp.Load()
+		t.DeniedConn += s.DeniedConn.Load()
+		t.ReqErrors += s.ReqErrors.Load()
+		t.ConnErrors += s.ConnErrors.Load()
+		t.RespErrors += s.RespErrors.Load()
+		t.Retries += s.Retries.Load()
+		t.Redispatches += s.Redispatches.Load()
+		t.LBTotal += s.LBTotal.Load()
+		t.ClientAborts += s.ClientAborts.Load()
+		t.ServerAborts += s.ServerAborts.Load()
+		t.Connects += s.Connects.Load()
+		t.Reuses += s.Reuses.Load()
+		t.Intercepted += s.Intercepted.Load()
+		t.InternalErrs += s.InternalErrs.Load()
+		for j := range s.HTTP {
+			t.HTTP[j] += s.HTTP[j].Load()
+		}
+	}
+	return t
+}
+
+// Gauge is a current value, of which userspace and the kernel path each hold a part, and the highest
+// total seen. All methods may be called from any goroutine.
+type Gauge struct {
+	user, kernel, max atomic.Int64
+}
+
+// Add changes the userspace part by n and returns the new total of both parts.
+func (g *Gauge) Add(n int64) int64 {
+	total := g.user.Add(n) + g.kernel.Load()
+	if n > 0 {
+		g.raise(total)
+	}
+	return total
+}
+
+// SetKernel replaces the kernel path's part.
+func (g *Gauge) SetKernel(n int64) {
+	g.kernel.Store(n)
+	g.raise(g.user.Load() + n)
+}
+
+func (g *Gauge) raise(total int64) {
+	for {
+		old := g.max.Load()
+		if total <= old || g.max.CompareAndSwap(old, total) {
+			return
+		}
+	}
+}
+
+// Load returns the total of both parts.
+func (g *Gauge) Load() int64 { return g.user.Load() + g.kernel.Load() }
+
+// User returns the userspace part.
+func (g *Gauge) User() int64 { return g.user.Load() }
+
+// Kernel returns the kernel path's part.
+func (g *Gauge) Kernel() int64 { return g.kernel.Load() }
+
+// Max returns the highest total seen.
+func (g *Gauge) Max() int64 { return g.max.Load() }
+
+// Rate is events a second, measured from a total that [Pool.Tick] samples once a second. Sampling
+// keeps the hot path free of it and covers both paths alike.
+type Rate struct {
+	last     uint64 // the total at the previous tick; touched by Tick only
+	cur, max atomic.Uint64
+}
+
+func (r *Rate) tick(total uint64) {
+	d := total - r.last
+	r.last = total
+	r.cur.Store(d)
+	if d > r.max.Load() {
+		r.max.Store(d)
+	}
+}
+
+// Cur returns the events of the last full second.
+func (r *Rate) Cur() uint64 { return r.cur.Load() }
+
+// Max returns the highest rate seen, in events a second.
+func (r *Rate) Max() uint64 { return r.max.Load() }
+
+// avgWindow is the number of samples that HAProxy's time averages cover (TIME_STATS_SAMPLES).
+const avgWindow = 512
+
+// Average is HAProxy's sliding average of a time over about the last 512 requests, in microseconds
+// internally, and the largest sample seen.
+type Average struct{ sum, n, max atomic.Uint64 }
+
+// Add records one sample in microseconds. Racing writers may lose a sample, never corrupt the average.
+func (a *Average) Add(us uint64) {
+	n := a.n.Load()
+	if n < avgWindow {
+		a.n.Store(n + 1)
+		a.sum.Add(us)
+	} else {
+		old := a.sum.Load()
+		a.sum.Store(old - old/avgWindow + us)
+	}
+	if us > a.max.Load() {
+		a.max.Store(us)
+	}
+}
+
+// Load returns the average in microseconds, 0 without samples.
+func (a *Average) Load() uint64 {
+	n := a.n.Load()
+	if n == 0 {
+		return 0
+	}
+	return a.sum.Load() / n
+}
+
+// Max returns the largest sample in microseconds.
+func (a *Average) Max() uint64 { return a.max.Load() }
+
+// Times are the four averages of HAProxy's statistics.
+type Times struct{ Queue, Connect, Response, Total Average }

@@ -1,0 +1,83 @@
+package pool
+
+import "sync/atomic"
+
+// Mode is a proxy's mode.
+type Mode uint8
+
+// The modes.
+const (
+	TCP Mode = iota
+	HTTP
+)
+
+// String returns the mode as the configuration writes it.
+func (m Mode) String() string {
+	if m == HTTP {
+		return "http"
+	}
+	return "tcp"
+}
+
+// FrontendStatus is the state of a frontend's listeners.
+type FrontendStatus uint8
+
+// The states of a frontend; the texts are HAProxy's.
+const (
+	FrontendOpen FrontendStatus = iota
+	FrontendFull
+	FrontendStopped
+)
+
+// String returns the status as the stats page shows it.
+func (s FrontendStatus) String() string { return [...]string{"OPEN", "FULL", "STOP"}[s] }
+
+// Frontend is where sessions come in. Its exported fields are safe for concurrent use as their types
+// say; Name, ID, Mode and MaxConn never change.
+type Frontend struct {
+	Name    string
+	ID      int // iid
+	Mode    Mode
+	MaxConn int // sessions, both paths together
+
+	Sessions    Gauge
+	SessionRate Rate
+	ConnRate    Rate
+	RequestRate Rate
+	Counters    Counters
+
+	status atomic.Uint32
+	path   atomic.Pointer[Path]
+}
+
+// Path says which data path serves a frontend.
+type Path struct {
+	Kernel bool
+	Reason string // why, in a sentence for people
+}
+
+// AddFrontend adds a frontend. It must be called before traffic starts.
+func (p *Pool) AddFrontend(name string, mode Mode, maxConn int) *Frontend {
+	f := &Frontend{Name: name, ID: p.takeID(), Mode: mode, MaxConn: maxConn, Counters: newCounters(p.writers)}
+	f.SetPath(Path{Reason: "userspace"})
+	p.Frontends = append(p.Frontends, f)
+	return f
+}
+
+func (p *Pool) takeID() int {
+	id := p.nextID
+	p.nextID++
+	return id
+}
+
+// Status returns whether the frontend accepts connections.
+func (f *Frontend) Status() FrontendStatus { return FrontendStatus(f.status.Load()) }
+
+// SetStatus is called by the owner of the listeners.
+func (f *Frontend) SetStatus(s FrontendStatus) { f.status.Store(uint32(s)) }
+
+// Path returns which path serves the frontend now.
+func (f *Frontend) Path() Path { return *f.path.Load() }
+
+// SetPath is called by the owner of the data paths.
+func (f *Frontend) SetPath(p Path) { f.path.Store(&p) }

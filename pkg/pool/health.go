@@ -1,0 +1,124 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+)
+
+// CheckStatus is the outcome of a health check, with HAProxy's codes and descriptions.
+type CheckStatus uint8
+
+// The outcomes, in HAProxy's order.
+const (
+	CheckUnknown CheckStatus = iota
+	CheckInit
+	CheckChecked
+	CheckHANA
+	CheckSockErr
+	CheckL4OK
+	CheckL4Tout
+	CheckL4Con
+	CheckL6OK
+	CheckL6Tout
+	CheckL6Rsp
+	CheckL7Tout
+	CheckL7Rsp
+	CheckL7OK
+	CheckL7OKC
+	CheckL7Sts
+	CheckProcErr
+	CheckProcTout
+	CheckProcOK
+)
+
+var checkWords = [...]struct{ code, text string }{
+	CheckUnknown:  {"UNK", "Unknown"},
+	CheckInit:     {"INI", "Initializing"},
+	CheckChecked:  {"CHECKED", "No status change"},
+	CheckHANA:     {"HANA", "Health analyze"},
+	CheckSockErr:  {"SOCKERR", "Socket error"},
+	CheckL4OK:     {"L4OK", "Layer4 check passed"},
+	CheckL4Tout:   {"L4TOUT", "Layer4 timeout"},
+	CheckL4Con:    {"L4CON", "Layer4 connection problem"},
+	CheckL6OK:     {"L6OK", "Layer6 check passed"},
+	CheckL6Tout:   {"L6TOUT", "Layer6 timeout"},
+	CheckL6Rsp:    {"L6RSP", "Layer6 invalid response"},
+	CheckL7Tout:   {"L7TOUT", "Layer7 timeout"},
+	CheckL7Rsp:    {"L7RSP", "Layer7 invalid response"},
+	CheckL7OK:     {"L7OK", "Layer7 check passed"},
+	CheckL7OKC:    {"L7OKC", "Layer7 check conditionally passed"},
+	CheckL7Sts:    {"L7STS", "Layer7 wrong status"},
+	CheckProcErr:  {"PROCERR", "External check error"},
+	CheckProcTout: {"PROCTOUT", "External check timeout"},
+	CheckProcOK:   {"PROCOK", "External check passed"},
+}
+
+// String returns the short code, as in the check_status column.
+func (s CheckStatus) String() string { return checkWords[s].code }
+
+// Description returns the sentence, as in the check_desc column.
+func (s CheckStatus) Description() string { return checkWords[s].text }
+
+// Passed says whether the outcome counts as a success.
+func (s CheckStatus) Passed() bool {
+	switch s {
+	case CheckL4OK, CheckL6OK, CheckL7OK, CheckL7OKC, CheckProcOK:
+		return true
+	}
+	return false
+}
+
+// CheckStatuses lists every outcome a check may report, for renderings that enumerate them.
+func CheckStatuses() []CheckStatus {
+	var all []CheckStatus
+	for s := CheckHANA; s <= CheckProcOK; s++ {
+		all = append(all, s)
+	}
+	return all
+}
+
+// CheckResult is one finished check.
+type CheckResult struct {
+	Status   CheckStatus
+	Code     int           // layer 7 code, 0 if there is none
+	Info     string        // e.g. "Connection refused"; empty if there is nothing to add
+	Duration time.Duration // of the check
+}
+
+// reason renders the result as HAProxy's log lines have it.
+func (r CheckResult) reason() string {
+	s := "reason: " + r.Status.Description()
+	if r.Code != 0 {
+		s += fmt.Sprintf(", code: %d", r.Code)
+	}
+	if r.Info != "" {
+		s += fmt.Sprintf(", info: %q", r.Info)
+	}
+	return s + fmt.Sprintf(", check duration: %dms", r.Duration.Milliseconds())
+}
+
+// ReportCheck records a finished health check. Health is one integer, 0 to rise+fall-1: a success adds
+// one and jumps to the top when it reaches rise; a failure takes one and drops to 0 when it falls
+// below rise (HAProxy, check.c). Results for a server in maintenance are ignored.
+func (s *Server) ReportCheck(r CheckResult) {
+	s.Backend.commit(func(c *change) {
+		st := &s.state
+		if st.admin.Maint() || !s.Check {
+			return
+		}
+		st.check, st.checked = r, true
+		if r.Status.Passed() {
+			if st.health++; st.health >= s.Rise {
+				st.health = s.maxHealth()
+			}
+		} else {
+			if st.health >= s.Rise {
+				st.failures++
+			}
+			if st.health--; st.health < s.Rise {
+				st.health = 0
+			}
+		}
+		c.operational(s, CauseHealth)
+	})
+}

@@ -1,0 +1,121 @@
+package pool
+
+import (
+	"container/list"
+	"sync"
+)
+
+// Waiter is a request that waits until a server of its backend can take it. Grant is called at most
+// once, from whichever goroutine freed the place, with no lock held and with a session of the server
+// already acquired for the waiter; it must not block. It returns false when the waiter no longer wants
+// it, and the place goes to the next one.
+type Waiter struct {
+	Grant func(Target) bool
+
+	elem *list.Element
+}
+
+// waitList is a backend's queue, first come first served. Its memory is bounded by the frontends'
+// maxconn, since each waiter is one session.
+type waitList struct {
+	mu sync.Mutex
+	l  list.List
+}
+
+// Acquire takes one session of the server. It returns false when its maxconn is reached, and then the
+// caller holds nothing.
+func (s *Server) Acquire() bool {
+	n := s.Sessions.Add(1)
+	if s.MaxConn > 0 && n > int64(s.MaxConn) {
+		s.Sessions.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Release gives a session back and lets the backend's longest waiter have the place.
+func (s *Server) Release() {
+	s.Sessions.Add(-1)
+	if s.MaxConn > 0 {
+		s.Backend.drainQueue()
+	}
+}
+
+// Enqueue makes w wait for a place on any server of the backend. The caller bounds the wait with
+// [Backend.Dequeue].
+func (b *Backend) Enqueue(w *Waiter) {
+	b.waiting.mu.Lock()
+	w.elem = b.waiting.l.PushBack(w)
+	b.waiting.mu.Unlock()
+	b.Queue.Add(1)
+	b.drainQueue() // a place may have come free since the caller looked
+}
+
+// Dequeue takes w out of the queue. It returns false if w was not in it any more: it has been, or is
+// being, granted a server.
+func (b *Backend) Dequeue(w *Waiter) bool {
+	b.waiting.mu.Lock()
+	queued := w.elem != nil
+	if queued {
+		b.waiting.l.Remove(w.elem)
+		w.elem = nil
+	}
+	b.waiting.mu.Unlock()
+	if queued {
+		b.Queue.Add(-1)
+	}
+	return queued
+}
+
+// drainQueue hands free places to waiters, oldest first.
+func (b *Backend) drainQueue() {
+	for b.Queue.Load() > 0 {
+		t, ok := b.acquireAny()
+		if !ok {
+			return
+		}
+		if !b.grantNext(t) {
+			t.Server.Sessions.Add(-1)
+			return
+		}
+	}
+}
+
+// grantNext gives t to the oldest waiter that wants it.
+func (b *Backend) grantNext(t Target) bool {
+	for {
+		b.waiting.mu.Lock()
+		front := b.waiting.l.Front()
+		if front == nil {
+			b.waiting.mu.Unlock()
+			return false
+		}
+		w := front.Value.(*Waiter)
+		b.waiting.l.Remove(front)
+		w.elem = nil
+		b.waiting.mu.Unlock()
+		b.Queue.Add(-1)
+		if w.Grant(t) {
+			return true
+		}
+	}
+}
+
+// acquireAny takes a session of the usable server with the most room.
+func (b *Backend) acquireAny() (Target, bool) {
+	var best Target
+	room := int64(0)
+	for _, t := range b.Snapshot().Targets {
+		free := int64(1) << 32
+		if t.Server.MaxConn > 0 {
+			free = int64(t.Server.MaxConn) - t.Server.Sessions.Load()
+		}
+		if free > room {
+			best, room = t, free
+		}
+	}
+	if room > 0 && best.Server.Acquire() {
+		return best, true
+	}
+	return Target{}, false
+}

@@ -1,0 +1,149 @@
+package pool
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// ServerOptions is what the configuration says about a server. The zero value is a server of weight 0;
+// use [DefaultServerOptions].
+type ServerOptions struct {
+	Name   string
+	FQDN   string         // the name to resolve, empty for a literal address
+	Addr   netip.AddrPort // literal address, or only the port when FQDN is set
+	Weight int            // 0..256
+	Backup bool
+
+	Check            bool
+	Rise, Fall       int
+	MaxConn          int // concurrent sessions, 0 = unlimited
+	MaxQueue         int // waiting requests, 0 = unlimited
+	Cookie           string
+	Disabled         bool // starts in maintenance by configuration
+	ShutdownSessions bool // on-marked-down shutdown-sessions
+}
+
+// DefaultServerOptions returns HAProxy's defaults: weight 1, rise 2, fall 3.
+func DefaultServerOptions() ServerOptions { return ServerOptions{Weight: 1, Rise: 2, Fall: 3} }
+
+// Server is one server line, or one slot of a server-template. Its identity never changes; what is
+// behind it (the address) may.
+type Server struct {
+	ServerOptions        // as configured; never changes
+	ID            int    // sid: position in the backend, from 1
+	Key           uint32 // unique in the pool; names the server in the kernel's maps
+	Backend       *Backend
+
+	Sessions    Gauge
+	SessionRate Rate
+	Queue       Gauge
+	Counters    Counters
+	Times       Times
+	LastSession UnixSeconds
+
+	state serverState // guarded by Backend.mu
+}
+
+// serverState is all of a server that changes, as one value, so that a view of it is a copy.
+type serverState struct {
+	addr      netip.AddrPort // invalid address: no address known
+	addrSince time.Time
+	leaving   bool // gone from DNS, held as a last resort
+	admin     Admin
+	op        OpState
+	health    int
+	weight    int
+	changed   time.Time     // last change between up and down
+	downtime  time.Duration // of the finished outages
+	downs     uint64        // changes from up to down
+	failures  uint64        // failed checks while up
+	check     CheckResult
+	checked   bool // at least one check has ended
+}
+
+// View is a consistent copy of a server's state.
+type View struct {
+	Addr          netip.AddrPort
+	AddrSince     time.Time
+	Leaving       bool
+	Admin         Admin
+	Op            OpState
+	Health        int
+	Weight        int
+	LastChange    time.Time
+	Downtime      time.Duration
+	Downs         uint64
+	CheckFailures uint64
+	Check         CheckResult
+	Checked       bool
+	Status        string // as the stats page shows it: UP, UP 1/3, DOWN, MAINT (resolution), no check …
+}
+
+// View returns the server's state at this moment.
+func (s *Server) View() View {
+	s.Backend.mu.Lock()
+	defer s.Backend.mu.Unlock()
+	return s.view(time.Now())
+}
+
+func (s *Server) view(now time.Time) View {
+	st := &s.state
+	v := View{
+		Addr: st.addr, AddrSince: st.addrSince, Leaving: st.leaving, Admin: st.admin, Op: st.op,
+		Health: st.health, Weight: st.weight, LastChange: st.changed, Downtime: st.downtime,
+		Downs: st.downs, CheckFailures: st.failures, Check: st.check, Checked: st.checked,
+		Status: s.status(),
+	}
+	if st.op == Stopped {
+		v.Downtime += now.Sub(st.changed)
+	}
+	return v
+}
+
+// usable says whether new sessions may go to the server at all.
+func (s *Server) usable() bool {
+	st := &s.state
+	return st.addr.Addr().IsValid() && !st.admin.Maint() && !st.admin.Drain() &&
+		(st.op == Running || st.op == Starting) && st.weight > 0
+}
+
+// up says whether the server counts among the "active and backup servers left".
+func (s *Server) up() bool {
+	st := &s.state
+	return !st.admin.Maint() && st.op != Stopped && st.addr.Addr().IsValid()
+}
+
+// maxHealth is the health of a server whose checks have long passed.
+func (s *Server) maxHealth() int { return s.Rise + s.Fall - 1 }
+
+// status renders the state in the words of HAProxy's stats page (stats-proxy.c).
+func (s *Server) status() string {
+	st := &s.state
+	switch {
+	case st.admin&(ForcedMaint|ConfigMaint) != 0:
+		return "MAINT"
+	case st.admin&ResolutionMaint != 0:
+		return "MAINT (resolution)"
+	case st.admin&InheritedMaint != 0:
+		return "MAINT (via tracking)"
+	case !s.Check && st.admin.Drain():
+		return "DRAIN"
+	case !s.Check:
+		return "no check"
+	}
+	word, degraded, top := "UP", st.health < s.maxHealth(), s.Fall
+	n := st.health - s.Rise + 1
+	switch {
+	case st.op == Stopped:
+		word, degraded, top, n = "DOWN", st.health > 0, s.Rise, st.health
+	case st.op == Stopping:
+		word = "NOLB"
+	case st.admin.Drain() || st.weight == 0:
+		word = "DRAIN"
+	}
+	if degraded {
+		return word + " " + strconv.Itoa(n) + "/" + strconv.Itoa(top)
+	}
+	return word
+}
