@@ -1,0 +1,326 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"waggle/pkg/sample"
+)
+
+// Config is a configuration that was read without errors: every reference in it resolves, and what
+// `defaults` sections say has been merged into the proxies.
+type Config struct {
+	Global    Global
+	Resolvers []*Resolvers
+	Proxies   []*Proxy // in file order
+}
+
+// Pos is a place in a configuration file.
+type Pos struct {
+	File string
+	Line int // from 1
+	Col  int // from 1, in bytes; 0 if the whole line is meant
+}
+
+// Global is the `global` section. Zero values mean that nothing was said.
+type Global struct {
+	MaxConn       int
+	Node          string
+	Description   string
+	Daemon        bool // noticed, and otherwise ignored
+	Logs          []LogTarget
+	StatsSockets  []StatsSocket
+	HardStopAfter time.Duration
+	Grace         time.Duration
+	NbThread      int
+	BufSize       int // tune.bufsize, bytes
+	MaxHdr        int // tune.http.maxhdr
+	SpreadChecks  int // percent
+}
+
+// StatsSocket is one `stats socket` of the global section.
+type StatsSocket struct {
+	Pos   Pos
+	Path  string // unix path, or "" when Addr is set
+	Addr  netip.AddrPort
+	Mode  uint32 // permission bits of a path; 0 = the umask decides
+	Level string // user, operator (default), admin
+}
+
+// LogTarget is one `log` line. Inherit marks `log global`.
+type LogTarget struct {
+	Pos      Pos
+	Inherit  bool
+	Address  string // "stdout", "stderr", "fd@N", "host:port", "/dev/log"
+	Format   string // raw, rfc3164, rfc5424, …; "" = the default of the target
+	Length   int
+	Facility string
+	Level    string // "" = all
+	MinLevel string
+}
+
+// Resolvers is a `resolvers` section; durations have HAProxy's defaults where nothing was said.
+type Resolvers struct {
+	Pos             Pos
+	Name            string
+	Nameservers     []Nameserver
+	ParseResolvConf bool
+	Retries         int           // resolve_retries, default 3
+	TimeoutResolve  time.Duration // default 1 s
+	TimeoutRetry    time.Duration // default 1 s
+	Hold            Hold
+	PayloadSize     int // accepted_payload_size as written; 0 = not written
+}
+
+// Hold is for how long the last valid answer stays in use in each case. Defaults: 30 s, Valid 10 s,
+// Obsolete 0.
+type Hold struct{ NX, Other, Refused, Timeout, Valid, Obsolete time.Duration }
+
+// Nameserver is one `nameserver` line.
+type Nameserver struct {
+	Pos  Pos
+	Name string
+	Addr netip.AddrPort
+	TCP  bool // tcp@
+}
+
+// Kind says what a proxy section is.
+type Kind uint8
+
+// The kinds. A listen section is both.
+const (
+	Frontend Kind = iota
+	Backend
+	Listen
+)
+
+// HasFrontend says whether the section accepts connections.
+func (k Kind) HasFrontend() bool { return k != Backend }
+
+// HasBackend says whether the section has servers.
+func (k Kind) HasBackend() bool { return k != Frontend }
+
+// Proxy is a frontend, backend or listen section.
+type Proxy struct {
+	Pos       Pos
+	Kind      Kind
+	Name      string
+	HTTP      bool // mode http; otherwise tcp
+	Disabled  bool
+	MaxConn   int // 0 = the global limit
+	FullConn  int
+	Backlog   int
+	Timeouts  Timeouts
+	Options   Options
+	Logs      []LogTarget
+	LogFormat string // custom format, "" for the option's
+
+	// Frontend side.
+	Binds          []Bind
+	ACLs           map[string]*sample.ACL
+	HTTPRequest    []HTTPRule
+	UseBackend     []UseBackend
+	DefaultBackend string
+	MonitorURI     string
+
+	// Backend side.
+	Balance    Balance
+	Servers    []Server // in file order, templates not expanded
+	Retries    int      // default 3
+	Cookie     *Cookie
+	HTTPCheck  *HTTPCheck // option httpchk and http-check
+	Stats      *Stats     // nil unless `stats enable` or another stats directive
+	ErrorFiles map[int]string
+}
+
+// Timeouts of a proxy; 0 means none, as in HAProxy.
+type Timeouts struct {
+	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check, Tarpit time.Duration
+}
+
+// Options are the `option` lines of a proxy.
+type Options struct {
+	Redispatch         bool
+	RedispatchInterval int // default -1
+	ForwardFor         *ForwardFor
+	HTTPLog, TCPLog    bool
+	DontLogNull        bool
+	DontLogNormal      bool
+	LogASAP            bool
+	LogSeparateErrors  bool
+	LogHealthChecks    bool
+	// ConnectionMode: keep-alive (default), server-close, close.
+	ConnectionMode           ConnectionMode
+	AllBackups               bool
+	SocketStats              bool
+	TCPKAClient, TCPKAServer bool
+	Abortonclose             bool
+	HTTPReuse                HTTPReuse
+}
+
+// ConnectionMode is how connections are kept after a response.
+type ConnectionMode uint8
+
+// The connection modes, in HAProxy's precedence: the larger wins when both sides say something.
+const (
+	KeepAlive ConnectionMode = iota
+	ServerClose
+	Close
+)
+
+// HTTPReuse is the policy by which server connections are shared between client sessions.
+type HTTPReuse uint8
+
+// The policies; safe is the default.
+const (
+	ReuseSafe HTTPReuse = iota
+	ReuseNever
+	ReuseAggressive
+	ReuseAlways
+)
+
+// ForwardFor is `option forwardfor`.
+type ForwardFor struct {
+	Except []netip.Prefix
+	Header string // default X-Forwarded-For
+	IfNone bool
+}
+
+// Bind is one address of a `bind` line.
+type Bind struct {
+	Pos  Pos
+	Name string
+	// Addr is the address; `*` is 0.0.0.0 and `::` is every IPv6 address.
+	Addr         netip.AddrPort
+	V4V6, V6Only bool
+	MaxConn      int
+	AcceptProxy  bool
+	Interface    string
+	Params       []string // the words after the address as written, for verdicts and messages
+}
+
+// UseBackend is one use_backend line.
+type UseBackend struct {
+	Pos     Pos
+	Backend string
+	Cond    *sample.Cond // nil = always
+}
+
+// HTTPRule is one http-request (or tcp-request, redirect) rule.
+type HTTPRule struct {
+	Pos          Pos
+	Action       HTTPAction
+	Cond         *sample.Cond // nil = always
+	Status       int          // deny, return, redirect
+	Target       string       // redirect location, header name …
+	Value        string
+	RedirectKind RedirectKind
+}
+
+// HTTPAction is what a rule does.
+type HTTPAction uint8
+
+// The actions that are supported so far.
+const (
+	ActionAllow HTTPAction = iota
+	ActionDeny
+	ActionPrometheus // use-service prometheus-exporter
+	ActionRedirect
+	ActionSetHeader
+	ActionAddHeader
+	ActionDelHeader
+)
+
+// RedirectKind is the form of a redirect.
+type RedirectKind uint8
+
+// The forms.
+const (
+	RedirectLocation RedirectKind = iota
+	RedirectPrefix
+	RedirectScheme
+)
+
+// Balance is the algorithm of a backend.
+type Balance struct {
+	Pos       Pos
+	Algorithm string // roundrobin (default), static-rr, leastconn, first, source, random, …
+	Args      []string
+}
+
+// InitAddr is one method of `init-addr`.
+type InitAddr struct {
+	Method string     // last, libc, none, ip
+	IP     netip.Addr // for ip
+}
+
+// Server is one `server` or `server-template` line.
+type Server struct {
+	Pos               Pos
+	Name              string         // of a template: the prefix
+	Low, High         int            // of a template: the slots' numbers, inclusive; 0,0 for a server line
+	Host              string         // FQDN or literal as written
+	Addr              netip.AddrPort // literal address with port; for an FQDN only the port
+	PortOffset        int            // of "host:+N" and "host:-N"; 0 = none
+	HasPort           bool
+	Weight            int
+	Backup, Disabled  bool
+	MaxConn, MaxQueue int
+	Check             CheckOptions
+	Cookie            string
+	Resolvers         string // name of a resolvers section
+	ResolvePrefer     string // "", ipv4, ipv6
+	ResolveNet        []netip.Prefix
+	AllowDupIP        bool
+	InitAddr          []InitAddr // nil = HAProxy's default
+	SendProxy         int        // 0, 1, 2
+	ShutdownSessions  bool       // on-marked-down shutdown-sessions
+	Slowstart         time.Duration
+	Params            []string // the words after the address as written
+}
+
+// Template says whether the line is a server-template.
+func (s *Server) Template() bool { return s.High > 0 }
+
+// CheckOptions are a server's check settings; zero durations mean HAProxy's defaults (inter 2 s,
+// fastinter and downinter as inter).
+type CheckOptions struct {
+	Enabled                     bool
+	Inter, FastInter, DownInter time.Duration
+	Rise, Fall                  int // defaults 2 and 3
+	Port                        int // 0 = the server's
+	Addr                        netip.Addr
+}
+
+// HTTPCheck is `option httpchk` with `http-check send` and `http-check expect`.
+type HTTPCheck struct {
+	Method, URI, Version string
+	Headers              [][2]string
+	Body                 string
+	ExpectStatus         []StatusRange // empty = 200-399
+}
+
+// StatusRange is an inclusive range of status codes.
+type StatusRange struct{ Low, High int }
+
+// Cookie is the `cookie` line of a backend.
+type Cookie struct {
+	Name                                                string
+	Insert, Prefix, Rewrite, Indirect, NoCache, Dynamic bool
+}
+
+// Stats is what the `stats` lines of a proxy say.
+type Stats struct {
+	Pos         Pos
+	URI         string        // default /haproxy?stats
+	Refresh     time.Duration // 0 = none
+	Legends     bool          // show-legends
+	ShowNode    bool
+	Node        string // "" = the host's name
+	Description string
+	ShowDesc    bool
+	HideVersion bool
+	Realm       string
+	Auth        []string // user:password
+	Scope       []string
+}
