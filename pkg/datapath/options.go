@@ -1,0 +1,55 @@
+package datapath
+
+import (
+	"log/slog"
+)
+
+// Mode is how the program is hooked in.
+type Mode string
+
+// ModeTC hooks the program into TC ingress: tcx where the kernel has it (6.6), else a clsact qdisc.
+const ModeTC Mode = "tc"
+
+// Options say how the kernel path is set up. The zero value is usable: each field has a default.
+type Options struct {
+	// Mode defaults to ModeTC, the only one so far.
+	Mode Mode
+	// Ifaces names the interfaces to attach to. Empty means every Ethernet interface of the namespace that has
+	// an IPv4 address, bridge, bond and team ports excepted. Either way interfaces are followed as they come and go.
+	Ifaces []string
+	// FlowMax is the number of flows the table holds; default 262144. Memory is taken as flows come (about 400 bytes each).
+	FlowMax uint32
+	// HalfOpenRing is how many half-open flows each CPU keeps before it recycles the oldest; default 4096.
+	HalfOpenRing uint32
+	// PortMin and PortMax bound the source ports used towards servers, both inclusive. Zero (both) means the larger
+	// part of 1024-65535 that is outside of the namespace's net.ipv4.ip_local_port_range, so that they never
+	// meet those of local sockets.
+	PortMin, PortMax uint16
+	// ForceClsact attaches through a clsact qdisc even where tcx exists. For tests.
+	ForceClsact bool
+	// NetNS is the path of the network namespace to work in, such as /run/netns/lb; empty means that of the process.
+	NetNS string
+	// Logger receives what changes on the way (an interface that came, a route that is missing); default slog.Default().
+	Logger *slog.Logger
+}
+
+const (
+	defaultFlowMax      = 262144
+	defaultHalfOpenRing = 4096
+)
+
+func (o Options) withDefaults() Options {
+	if o.Mode == "" {
+		o.Mode = ModeTC
+	}
+	if o.FlowMax == 0 {
+		o.FlowMax = defaultFlowMax
+	}
+	if o.HalfOpenRing == 0 {
+		o.HalfOpenRing = defaultHalfOpenRing
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}

@@ -1,0 +1,89 @@
+package datapath
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Counts are what the kernel path knows about one service or one server. All but the last three only ever grow.
+type Counts struct {
+	// Sessions is the number of flows whose handshake was completed.
+	Sessions uint64
+	// Connections is the number of SYNs taken, retransmissions not counted.
+	Connections uint64
+	// BytesIn and BytesOut are TCP payload from and to clients, in bytes.
+	BytesIn, BytesOut uint64
+	// Current is the number of established flows that have not ended.
+	Current uint64
+	// HalfOpen is the number of flows in their handshake.
+	HalfOpen uint64
+	// Entries is the number of flows in the table, those included that have ended and still hold their source port.
+	Entries uint64
+}
+
+// Snapshot is a reading of all counters. The numbers are read one after the other, without stopping the kernel.
+type Snapshot struct {
+	// Total is over all services.
+	Total Counts
+	// Services and Servers are by the caller's IDs. One that is no longer desired stays until its last flow has ended.
+	Services, Servers map[uint32]Counts
+	// Reasons counts packets that fell through to the stack or were dropped, by the name of the reason.
+	// Every reason is there, also when it is 0. Reasons() explains them.
+	Reasons map[string]uint64
+	// Maps is the fill of each bounded map, by its name.
+	Maps map[string]MapUse
+	// Ports is the number of source ports that each server address can be reached from at the same time.
+	Ports uint32
+}
+
+// MapUse is how full a map is.
+type MapUse struct {
+	Entries, Max uint32
+}
+
+// FlowState is where in its life a flow is.
+type FlowState string
+
+// The states of a flow.
+const (
+	FlowHalfOpen    FlowState = "half-open"
+	FlowEstablished FlowState = "established"
+	FlowClosed      FlowState = "closed"
+)
+
+// Flow is one connection through the kernel path.
+type Flow struct {
+	Service, Server uint32
+	// Client connects to Front; Back, an address and claimed port of ours, connects to Task.
+	Client, Front, Back, Task netip.AddrPort
+	State                     FlowState
+	// Age is the time since the first SYN, Idle that since the last activity (payload, SYN, FIN, RST).
+	Age, Idle         time.Duration
+	BytesIn, BytesOut uint64
+}
+
+// Reason explains why a packet was not taken, or was dropped.
+type Reason struct {
+	// Name is a metric label: lower case with underscores.
+	Name string
+	// Help is one sentence for an operator.
+	Help string
+}
+
+// Status is how the kernel path stands, for the stats page and a metric.
+type Status struct {
+	Mode       Mode
+	Interfaces []InterfaceStatus
+	// PortMin and PortMax is the range of source ports in use.
+	PortMin, PortMax uint16
+	// Degraded says in words what does not work as it should; empty when all is well.
+	Degraded []string
+}
+
+// InterfaceStatus is one interface that the program is attached to.
+type InterfaceStatus struct {
+	Name  string
+	Index int
+	// Attach is "tcx" or "clsact".
+	Attach string
+}
