@@ -1,0 +1,61 @@
+// Package balance chooses the server of a new session. One file holds one algorithm; the schedule that
+// round robin walks is the one that the kernel path walks too.
+package balance
+
+import (
+	"fmt"
+	"net/netip"
+
+	"waggle/pkg/pool"
+)
+
+// Request is what an algorithm may look at.
+type Request struct {
+	Src netip.Addr
+	// Avoid is a server that has just failed this session; it is chosen only when no other can be.
+	Avoid *pool.Server
+}
+
+// Algorithm chooses servers for one backend. Implementations are safe for concurrent use and do not
+// block.
+type Algorithm interface {
+	// Pick chooses a server and acquires a session of it, which the caller gives back with
+	// [pool.Server.Release]. It returns false when no server is usable or all are at their maxconn.
+	Pick(Request) (pool.Target, bool)
+}
+
+// New returns the algorithm that a `balance` line names. The empty name is round robin, which is
+// HAProxy's default up to 3.2.
+func New(name string, args []string, b *pool.Backend) (Algorithm, error) {
+	switch name {
+	case "", "roundrobin", "static-rr":
+		return NewRoundRobin(b), nil
+	case "leastconn":
+		return &leastConn{backend: b}, nil
+	case "first":
+		return &first{backend: b}, nil
+	case "random":
+		return newRandom(b, args)
+	case "source":
+		return &source{planner{backend: b}}, nil
+	}
+	return nil, fmt.Errorf("unknown balancing algorithm %q", name)
+}
+
+// acquire takes a session of t unless it is the one to avoid.
+func acquire(t pool.Target, avoid *pool.Server) bool {
+	return t.Server != avoid && t.Server.Acquire()
+}
+
+// lastResort takes a session of the server to avoid, for when no other could be had.
+func lastResort(targets []pool.Target, avoid *pool.Server) (pool.Target, bool) {
+	if avoid == nil {
+		return pool.Target{}, false
+	}
+	for _, t := range targets {
+		if t.Server == avoid && avoid.Acquire() {
+			return t, true
+		}
+	}
+	return pool.Target{}, false
+}

@@ -1,0 +1,199 @@
+package balance
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+
+	"waggle/pkg/pool"
+)
+
+func TestSchedule(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		weights []int
+		limit   int
+		want    []int
+	}{
+		{"nothing", nil, 10, nil},
+		{"all zero", []int{0, 0}, 10, nil},
+		{"equal weights give configuration order", []int{1, 1, 1}, 10, []int{0, 1, 2}},
+		{"a common divisor shortens the cycle", []int{100, 100}, 10, []int{0, 1}},
+		{"heavy servers are spread out", []int{5, 1, 1}, 10, []int{0, 0, 1, 0, 2, 0, 0}},
+		{"a zero weight takes no slot", []int{1, 0, 1}, 10, []int{0, 2}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := Schedule(tc.weights, tc.limit); !slices.Equal(got, tc.want) {
+				t.Errorf("Schedule(%v) = %v, want %v", tc.weights, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestScheduleQuantisesToTheLimit(t *testing.T) {
+	weights := []int{256, 255, 1, 13}
+	got := Schedule(weights, 64)
+	if len(got) > 64 {
+		t.Fatalf("%d slots, limit 64", len(got))
+	}
+	count := make([]int, len(weights))
+	for _, i := range got {
+		count[i]++
+	}
+	for i, w := range weights {
+		exact := float64(w) / 525
+		if share := float64(count[i]) / float64(len(got)); count[i] == 0 || share < exact-2.0/64 || share > exact+2.0/64 {
+			t.Errorf("weight %d has share %.3f, exact is %.3f", w, share, exact)
+		}
+	}
+}
+
+func backendOf(t *testing.T, servers ...pool.ServerOptions) *pool.Backend {
+	t.Helper()
+	b := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"})
+	for i, o := range servers {
+		d := pool.DefaultServerOptions()
+		if o.Weight == 0 {
+			o.Weight = d.Weight
+		}
+		o.Rise, o.Fall = d.Rise, d.Fall
+		o.Name = fmt.Sprintf("s%d", i+1)
+		o.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 80)
+		b.AddServer(o)
+	}
+	return b
+}
+
+func algorithm(t *testing.T, name string, b *pool.Backend) Algorithm {
+	t.Helper()
+	a, err := New(name, nil, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// picks takes n sessions, releases them, and returns who got them.
+func picks(a Algorithm, n int, req Request) map[string]int {
+	got := map[string]int{}
+	for range n {
+		if t, ok := a.Pick(req); ok {
+			got[t.Server.Name]++
+			t.Server.Release()
+		}
+	}
+	return got
+}
+
+func TestRoundRobinIsExactAcrossGoroutines(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{}, pool.ServerOptions{Weight: 2}, pool.ServerOptions{})
+	rr := NewRoundRobin(b)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 1000 {
+				if target, ok := rr.Pick(Request{}); ok {
+					target.Server.Counters.Shard(1).LBTotal.Add(1)
+					target.Server.Release()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i, want := range []uint64{2000, 4000, 2000} {
+		if got := b.Servers()[i].Counters.Sum().LBTotal; got != want {
+			t.Errorf("server %d was chosen %d times, want %d", i+1, got, want)
+		}
+	}
+}
+
+func TestRoundRobinSkipsFullAndFailedServers(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{MaxConn: 1}, pool.ServerOptions{}, pool.ServerOptions{})
+	rr := NewRoundRobin(b)
+	if !b.Servers()[0].Acquire() {
+		t.Fatal("the first session of s1 was refused")
+	}
+	if got := picks(rr, 6, Request{}); got["s1"] != 0 {
+		t.Errorf("a full server was chosen: %v", got)
+	}
+	if got := picks(rr, 6, Request{Avoid: b.Servers()[1]}); got["s2"] != 0 || got["s3"] != 6 {
+		t.Errorf("avoiding s2 with s1 full: %v", got)
+	}
+}
+
+func TestTheServerToAvoidIsTheLastResort(t *testing.T) {
+	for _, name := range []string{"roundrobin", "leastconn", "first", "random", "source"} {
+		b := backendOf(t, pool.ServerOptions{})
+		if got := picks(algorithm(t, name, b), 1, Request{Avoid: b.Servers()[0]}); got["s1"] != 1 {
+			t.Errorf("%s: the only server was not chosen: %v", name, got)
+		}
+	}
+}
+
+func TestNoServerIsNoPick(t *testing.T) {
+	for _, name := range []string{"roundrobin", "leastconn", "first", "random", "source"} {
+		if _, ok := algorithm(t, name, backendOf(t)).Pick(Request{}); ok {
+			t.Errorf("%s picked a server of an empty backend", name)
+		}
+	}
+}
+
+func TestLeastConnTakesTheLeastLoadedForItsWeight(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{}, pool.ServerOptions{Weight: 3})
+	lc := algorithm(t, "leastconn", b)
+	for range 8 { // held, not released
+		lc.Pick(Request{})
+	}
+	if s1, s2 := b.Servers()[0].Sessions.Load(), b.Servers()[1].Sessions.Load(); s1 != 2 || s2 != 6 {
+		t.Errorf("sessions %d and %d, want 2 and 6", s1, s2)
+	}
+}
+
+func TestFirstFillsInOrder(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{MaxConn: 2}, pool.ServerOptions{MaxConn: 2})
+	f := algorithm(t, "first", b)
+	var got []string
+	for range 5 {
+		if target, ok := f.Pick(Request{}); ok {
+			got = append(got, target.Server.Name)
+		}
+	}
+	if want := []string{"s1", "s1", "s2", "s2"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestRandomFollowsWeights(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 3})
+	r, err := New("random", []string{"1"}, b) // one draw: no correction by load
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := picks(r, 4000, Request{}); got["s2"] < 2850 || got["s2"] > 3150 {
+		t.Errorf("weight 3 of 4 got %d of 4000", got["s2"])
+	}
+	if _, err := New("random", []string{"0"}, b); err == nil {
+		t.Error("0 draws were accepted")
+	}
+}
+
+func TestSourceIsStable(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{}, pool.ServerOptions{}, pool.ServerOptions{})
+	s := algorithm(t, "source", b)
+	seen := map[string]bool{}
+	for i := range 32 {
+		src := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		got := picks(s, 5, Request{Src: src})
+		if len(got) != 1 {
+			t.Errorf("%s went to %v", src, got)
+		}
+		for name := range got {
+			seen[name] = true
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("32 clients reached only %v", seen)
+	}
+}
