@@ -1,0 +1,181 @@
+// Package offload decides which frontends the kernel path may take. The verdict is a pure function of
+// the configuration: `waggle explain` prints it without privileges, and the stats page and the data
+// paths ask the same function.
+//
+// A frontend is the kernel's only if every part of its configuration can be honoured there in full. No
+// semantics are bent to stay in the kernel.
+package offload
+
+import (
+	"fmt"
+
+	"waggle/pkg/config"
+)
+
+// Verdict says which path serves a frontend.
+type Verdict struct {
+	Proxy   *config.Proxy
+	Kernel  bool
+	Backend *config.Proxy // where the kernel would send connections; nil unless Kernel
+	Reasons []Reason      // why not; empty if Kernel
+}
+
+// Reason is one thing that keeps a frontend in userspace.
+type Reason struct {
+	Pos  config.Pos
+	Text string // a clause without capital and full stop, e.g. "mode http needs requests to be read"
+}
+
+// Summary is one sentence for a stats page or a log line.
+func (v Verdict) Summary() string {
+	if v.Kernel {
+		return "kernel: plain TCP to backend " + v.Backend.Name
+	}
+	s := "userspace: " + v.Reasons[0].Text
+	if n := len(v.Reasons) - 1; n > 0 {
+		s += fmt.Sprintf(" (and %d more)", n)
+	}
+	return s
+}
+
+// Explain returns the verdict for every frontend and listen section, in file order.
+func Explain(cfg *config.Config) []Verdict {
+	var verdicts []Verdict
+	for _, p := range cfg.Proxies {
+		if p.Kind.HasFrontend() && !p.Disabled {
+			verdicts = append(verdicts, Decide(cfg, p))
+		}
+	}
+	return verdicts
+}
+
+// Decide returns the verdict for one frontend or listen section.
+func Decide(cfg *config.Config, p *config.Proxy) Verdict {
+	j := &judge{cfg: cfg, frontend: p}
+	j.listening()
+	j.rules()
+	if p.HTTP {
+		j.no(p.Pos, "mode http: requests must be read to be balanced")
+		return Verdict{Proxy: p, Reasons: j.reasons}
+	}
+	j.logging()
+	backend := j.target()
+	if backend != nil {
+		j.backend(backend)
+	}
+	if len(j.reasons) > 0 {
+		return Verdict{Proxy: p, Reasons: j.reasons}
+	}
+	return Verdict{Proxy: p, Kernel: true, Backend: backend}
+}
+
+// judge collects what speaks against the kernel.
+type judge struct {
+	cfg      *config.Config
+	frontend *config.Proxy
+	reasons  []Reason
+}
+
+func (j *judge) no(pos config.Pos, format string, args ...any) {
+	j.reasons = append(j.reasons, Reason{Pos: pos, Text: fmt.Sprintf(format, args...)})
+}
+
+// listening judges the bind lines.
+func (j *judge) listening() {
+	if len(j.frontend.Binds) == 0 {
+		j.no(j.frontend.Pos, "it has no bind line")
+	}
+	for _, b := range j.frontend.Binds {
+		switch {
+		case b.AcceptProxy:
+			j.no(b.Pos, "accept-proxy: the PROXY header is part of the stream")
+		case !b.Addr.Addr().Is4():
+			j.no(b.Pos, "bind %s: the kernel path carries IPv4 only so far", b.Addr)
+		case b.Interface != "":
+			j.no(b.Pos, "bind to interface %s: services are matched by address, not by interface", b.Interface)
+		case b.MaxConn > 0:
+			j.no(b.Pos, "maxconn of a bind line: the kernel counts by frontend")
+		}
+	}
+}
+
+// rules judges everything that looks into the stream or chooses by it.
+func (j *judge) rules() {
+	f := j.frontend
+	for _, u := range f.UseBackend {
+		j.no(u.Pos, "use_backend chooses by content")
+		break
+	}
+	for _, r := range f.HTTPRequest {
+		j.no(r.Pos, "rules are evaluated in userspace")
+		break
+	}
+	if f.MonitorURI != "" {
+		j.no(f.Pos, "monitor-uri answers requests")
+	}
+	if f.Stats != nil {
+		j.no(f.Stats.Pos, "stats answers requests")
+	}
+}
+
+// logging keeps frontends that log in userspace: HAProxy logs every TCP session.
+func (j *judge) logging() {
+	if len(j.frontend.Logs) > 0 {
+		j.no(j.frontend.Logs[0].Pos, "log: the kernel path does not log sessions yet")
+	}
+}
+
+// target returns the one backend that all connections go to.
+func (j *judge) target() *config.Proxy {
+	f := j.frontend
+	if f.Kind == config.Listen && f.DefaultBackend == "" {
+		return f
+	}
+	if f.DefaultBackend == "" {
+		j.no(f.Pos, "it has no default_backend")
+		return nil
+	}
+	for _, p := range j.cfg.Proxies {
+		if p.Kind.HasBackend() && p.Name == f.DefaultBackend {
+			return p
+		}
+	}
+	j.no(f.Pos, "its default_backend %s does not exist", f.DefaultBackend)
+	return nil
+}
+
+// backend judges where the connections go.
+func (j *judge) backend(b *config.Proxy) {
+	switch b.Balance.Algorithm {
+	case "", "roundrobin", "static-rr":
+	default:
+		j.no(b.Balance.Pos, "balance %s: the kernel path knows round robin only so far", b.Balance.Algorithm)
+	}
+	if b.Options.Redispatch {
+		j.no(b.Pos, "option redispatch: the kernel path keeps a connection on the server it was given first")
+	}
+	if len(b.Servers) == 0 {
+		j.no(b.Pos, "backend %s has no server", b.Name)
+	}
+	if b.Stats != nil && b != j.frontend {
+		j.no(b.Stats.Pos, "stats answers requests")
+	}
+	for i := range b.Servers {
+		j.server(&b.Servers[i])
+	}
+}
+
+func (j *judge) server(s *config.Server) {
+	switch {
+	case s.SendProxy > 0:
+		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
+	case s.Addr.Addr().IsValid() && !s.Addr.Addr().Is4():
+		j.no(s.Pos, "server %s: the kernel path carries IPv4 only so far", s.Name)
+	case s.ResolvePrefer == "ipv6":
+		j.no(s.Pos, "server %s: resolve-prefer ipv6, and the kernel path carries IPv4 only so far", s.Name)
+	case s.Slowstart > 0:
+		j.no(s.Pos, "server %s: slowstart changes its weight all the time", s.Name)
+	case s.ShutdownSessions:
+		j.no(s.Pos, "server %s: on-marked-down shutdown-sessions must end live sessions", s.Name)
+	}
+}

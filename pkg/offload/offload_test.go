@@ -1,0 +1,93 @@
+package offload
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/config"
+)
+
+// plain returns a TCP frontend and a backend that the kernel can take whole.
+func plain() (*config.Config, *config.Proxy, *config.Proxy) {
+	be := &config.Proxy{Kind: config.Backend, Name: "tasks", Servers: []config.Server{
+		{Name: "web-", Low: 1, High: 3, Host: "web", Weight: 1},
+	}}
+	fe := &config.Proxy{Kind: config.Frontend, Name: "tcp", DefaultBackend: "tasks", Binds: []config.Bind{
+		{Addr: netip.MustParseAddrPort("0.0.0.0:8001")},
+	}}
+	return &config.Config{Proxies: []*config.Proxy{fe, be}}, fe, be
+}
+
+func TestPlainTCPIsTheKernels(t *testing.T) {
+	cfg, _, be := plain()
+	v := Explain(cfg)
+	if len(v) != 1 || !v[0].Kernel || v[0].Backend != be {
+		t.Fatalf("Explain = %+v", v)
+	}
+	if got := v[0].Summary(); got != "kernel: plain TCP to backend tasks" {
+		t.Errorf("summary %q", got)
+	}
+}
+
+func TestAListenSectionIsItsOwnBackend(t *testing.T) {
+	cfg, fe, be := plain()
+	fe.Kind, fe.DefaultBackend, fe.Servers = config.Listen, "", be.Servers
+	if v := Decide(cfg, fe); !v.Kernel || v.Backend != fe {
+		t.Fatalf("Decide = %+v", v)
+	}
+}
+
+func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
+	for _, tc := range []struct {
+		change func(fe, be *config.Proxy)
+		want   string
+	}{
+		{func(fe, _ *config.Proxy) { fe.HTTP = true }, "mode http"},
+		{func(fe, _ *config.Proxy) { fe.Binds = nil }, "no bind line"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].AcceptProxy = true }, "accept-proxy"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = netip.MustParseAddrPort("[::]:80") }, "IPv4 only"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].Interface = "eth0" }, "interface eth0"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].MaxConn = 3 }, "maxconn of a bind line"},
+		{func(fe, _ *config.Proxy) { fe.UseBackend = []config.UseBackend{{Backend: "tasks"}} }, "use_backend"},
+		{func(fe, _ *config.Proxy) { fe.HTTPRequest = []config.HTTPRule{{}} }, "rules"},
+		{func(fe, _ *config.Proxy) { fe.MonitorURI = "/up" }, "monitor-uri"},
+		{func(fe, _ *config.Proxy) { fe.Stats = &config.Stats{} }, "stats"},
+		{func(fe, _ *config.Proxy) { fe.Logs = []config.LogTarget{{Address: "stdout"}} }, "log"},
+		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "" }, "no default_backend"},
+		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "nobody" }, "nobody does not exist"},
+		{func(_, be *config.Proxy) { be.Balance.Algorithm = "leastconn" }, "balance leastconn"},
+		{func(_, be *config.Proxy) { be.Options.Redispatch = true }, "option redispatch"},
+		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
+		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
+		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},
+		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }, "IPv4 only"},
+		{func(_, be *config.Proxy) { be.Servers[0].ResolvePrefer = "ipv6" }, "resolve-prefer"},
+		{func(_, be *config.Proxy) { be.Servers[0].Slowstart = time.Second }, "slowstart"},
+		{func(_, be *config.Proxy) { be.Servers[0].ShutdownSessions = true }, "shutdown-sessions"},
+	} {
+		cfg, fe, be := plain()
+		tc.change(fe, be)
+		v := Decide(cfg, fe)
+		if v.Kernel || len(v.Reasons) != 1 || !strings.Contains(v.Reasons[0].Text, tc.want) {
+			t.Errorf("want a reason about %q, got %+v", tc.want, v)
+		}
+	}
+}
+
+func TestSummaryCountsFurtherReasons(t *testing.T) {
+	cfg, fe, be := plain()
+	fe.MonitorURI, be.Options.Redispatch = "/up", true
+	if got := Decide(cfg, fe).Summary(); got != "userspace: monitor-uri answers requests (and 1 more)" {
+		t.Errorf("summary %q", got)
+	}
+}
+
+func TestDisabledFrontendsAreNotExplained(t *testing.T) {
+	cfg, fe, _ := plain()
+	fe.Disabled = true
+	if v := Explain(cfg); len(v) != 0 {
+		t.Errorf("Explain = %+v", v)
+	}
+}
