@@ -1,0 +1,34 @@
+package h1
+
+// Limits bound what a head may be. A zero field means its default.
+type Limits struct {
+	// MaxHead is the most bytes a head may have, first line and empty line included. HAProxy's is
+	// tune.bufsize less tune.maxrewrite; default 15360.
+	MaxHead int
+	// MaxFields is the most field lines, as tune.http.maxhdr; default 101.
+	MaxFields int
+}
+
+// The defaults of Limits, and the bounds that no configuration changes.
+const (
+	DefaultMaxHead   = 16384 - 1024
+	DefaultMaxFields = 101
+
+	maxChunkExt    = 1024     // bytes of extensions of one chunk
+	maxExtTotal    = 16 << 10 // bytes of extensions of one body beyond what its data pays for
+	maxTrailerSize = 8 << 10  // bytes of a trailer section
+)
+
+func (l Limits) maxHead() int {
+	if l.MaxHead <= 0 {
+		return DefaultMaxHead
+	}
+	return l.MaxHead
+}
+
+func (l Limits) maxFields() int {
+	if l.MaxFields <= 0 {
+		return DefaultMaxFields
+	}
+	return l.MaxFields
+}
