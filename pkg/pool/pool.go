@@ -19,6 +19,7 @@ type Pool struct {
 	Process struct {
 		Conns    Gauge
 		ConnRate Rate
+		SessRate Rate
 		ReqRate  Rate
 	}
 
@@ -97,16 +98,18 @@ func (p *Pool) Frontend(name string) *Frontend {
 
 // Tick samples all rates. The owner calls it once a second, from one goroutine.
 func (p *Pool) Tick() {
-	var conns, reqs uint64
+	var conns, sessions, reqs uint64
 	for _, f := range p.Frontends {
 		t := f.Counters.Sum()
 		f.SessionRate.tick(t.Sessions)
 		f.ConnRate.tick(t.Connections)
 		f.RequestRate.tick(t.Requests)
 		conns += t.Connections
+		sessions += t.Sessions
 		reqs += t.Requests
 	}
 	p.Process.ConnRate.tick(conns)
+	p.Process.SessRate.tick(sessions)
 	p.Process.ReqRate.tick(reqs)
 	for _, b := range p.Backends {
 		b.SessionRate.tick(b.Counters.Sum().Sessions)

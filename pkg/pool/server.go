@@ -38,6 +38,7 @@ type Server struct {
 	Sessions    Gauge
 	SessionRate Rate
 	Queue       Gauge
+	Idle        Gauge // connections to the server that are kept open for reuse
 	Counters    Counters
 	Times       Times
 	LastSession UnixSeconds
