@@ -72,11 +72,12 @@ func (h *Host) spawn(ctx context.Context, greeting hello, output io.Writer) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
 	p := &Process{host: h, control: ours, output: newTail(outputLimit, h.opts.Output, output), done: make(chan struct{})}
 	p.cmd = actorCommand(greeting.Role, theirs, p.output)
 
-	if err := h.launch(p); err != nil {
+	err = h.launch(p)
+	_ = theirs.Close() // else the actor's end would never be seen to close
+	if err != nil {
 		ours.close()
 		return nil, err
 	}
