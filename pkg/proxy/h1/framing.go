@@ -5,24 +5,24 @@ type Framing uint8
 
 // The framings.
 const (
-	NoBody     Framing = iota // nothing follows the head
-	Length                    // ContentLength bytes follow, more than zero
-	Chunked11                 // chunked: follow it by a Chunked
-	UntilClose                // a response that ends when the server closes
-	Tunnel                    // both directions are opaque from here on: 101, or 2xx to CONNECT
+	BodyNone       Framing = iota // nothing follows the head
+	BodyLength                    // ContentLength bytes follow, more than zero
+	BodyChunked                   // chunked: follow it by a Chunked
+	BodyUntilClose                // a response that ends when the server closes
+	BodyTunnel                    // both directions are opaque from here on: 101, or 2xx to CONNECT
 )
 
 func (f Framing) String() string {
 	switch f {
-	case NoBody:
+	case BodyNone:
 		return "none"
-	case Length:
+	case BodyLength:
 		return "content-length"
-	case Chunked11:
+	case BodyChunked:
 		return "chunked"
-	case UntilClose:
+	case BodyUntilClose:
 		return "until close"
-	case Tunnel:
+	case BodyTunnel:
 		return "tunnel"
 	}
 	return "unknown"

@@ -20,7 +20,7 @@ type Head struct {
 	Limits Limits
 	// Minor is the minor version: 0 for HTTP/1.0, 1 for HTTP/1.1.
 	Minor uint8
-	// Framing and ContentLength say where the body ends. ContentLength is 0 unless Framing is Length.
+	// Framing and ContentLength say where the body ends. ContentLength is 0 unless Framing is BodyLength.
 	// A response to HEAD and a 304 have no body whatever their fields say.
 	Framing       Framing
 	ContentLength int64

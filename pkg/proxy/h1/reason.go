@@ -41,7 +41,8 @@ const (
 	TrailerTooLarge  // the trailer section exceeds its limit
 	ForbiddenTrailer // a trailer that would change framing or routing
 	UnexpectedSwitch // 101 though no upgrade was asked for
-	BadExpect        // Expect other than 100-continue
+	TooManyOptions   // more Connection options than anyone has
+	BodyIn10         // GET, HEAD or DELETE with a body in HTTP/1.0, which servers of that time do not read
 	numReasons
 )
 

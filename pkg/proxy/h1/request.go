@@ -1,20 +1,20 @@
 package h1
 
-// Method is a request method; Other is any token that is not listed.
+// Method is a request method; MethodOther is any token that is not listed.
 type Method uint8
 
 // The methods that the proxy treats apart or counts.
 const (
-	Other Method = iota
-	Get
-	HeadMethod
-	Post
-	Put
-	Delete
-	Options
-	Trace
-	Connect
-	Patch
+	MethodOther Method = iota
+	MethodGet
+	MethodHead
+	MethodPost
+	MethodPut
+	MethodDelete
+	MethodOptions
+	MethodTrace
+	MethodConnect
+	MethodPatch
 )
 
 // Form is the form of a request target (RFC 9112 section 3.2).
