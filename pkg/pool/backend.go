@@ -38,6 +38,8 @@ type Backend struct {
 	changed  time.Time
 	downs    uint64
 	downtime time.Duration
+	unsent   []Event // committed, not yet told to the observers
+	telling  bool    // a goroutine is telling them
 }
 
 // UnixSeconds is a time that the hot path stores and reports read; 0 means never.

@@ -20,13 +20,33 @@ func (b *Backend) commit(fn func(*change)) {
 	fn(c)
 	c.backend()
 	changed := b.publish()
+	b.unsent = append(b.unsent, c.events...)
 	b.mu.Unlock()
 
 	if changed {
 		b.pool.signal()
 		b.drainQueue()
 	}
-	b.pool.emit(c.events)
+	b.tell()
+}
+
+// tell gives the observers the events that were committed, in commit order. Of goroutines that commit
+// at the same time one tells the events of all; so an observer may itself change state.
+func (b *Backend) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.telling {
+		return
+	}
+	b.telling = true
+	for len(b.unsent) > 0 {
+		events := b.unsent
+		b.unsent = nil
+		b.mu.Unlock()
+		b.pool.emit(events)
+		b.mu.Lock()
+	}
+	b.telling = false
 }
 
 func (c *change) event(kind EventKind, level Level, s *Server, format string, args ...any) {

@@ -108,6 +108,22 @@ func (g *Gauge) Add(n int64) int64 {
 	return total
 }
 
+// addBelow adds one unless the total of both parts has reached limit. It never overshoots, not even
+// for a moment: another goroutine could take that for a full server and wait for nothing.
+func (g *Gauge) addBelow(limit int64) bool {
+	for {
+		user := g.user.Load()
+		total := user + g.kernel.Load()
+		if total >= limit {
+			return false
+		}
+		if g.user.CompareAndSwap(user, user+1) {
+			g.raise(total + 1)
+			return true
+		}
+	}
+}
+
 // SetKernel replaces the kernel path's part.
 func (g *Gauge) SetKernel(n int64) {
 	g.kernel.Store(n)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -83,6 +84,9 @@ type CheckResult struct {
 	Code     int           // layer 7 code, 0 if there is none
 	Info     string        // e.g. "Connection refused"; empty if there is nothing to add
 	Duration time.Duration // of the check
+	// For is the server's address when the check began. A result for an address that the server no
+	// longer has is ignored; the zero value applies whatever the address.
+	For netip.AddrPort
 }
 
 // reason renders the result as HAProxy's log lines have it.
@@ -99,11 +103,12 @@ func (r CheckResult) reason() string {
 
 // ReportCheck records a finished health check. Health is one integer, 0 to rise+fall-1: a success adds
 // one and jumps to the top when it reaches rise; a failure takes one and drops to 0 when it falls
-// below rise (HAProxy, check.c). Results for a server in maintenance are ignored.
+// below rise (HAProxy, check.c). Results for a server in maintenance, or for an address that it had
+// before, are ignored.
 func (s *Server) ReportCheck(r CheckResult) {
 	s.Backend.commit(func(c *change) {
 		st := &s.state
-		if st.admin.Maint() || !s.Check {
+		if st.admin.Maint() || !s.Check || r.For.IsValid() && r.For != st.addr {
 			return
 		}
 		st.check, st.checked = r, true

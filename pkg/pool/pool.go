@@ -45,8 +45,8 @@ func New(loops int) *Pool {
 // firstProxyID is the iid that HAProxy gives to the first proxy of a file (measured on 2.6).
 const firstProxyID = 2
 
-// Observe adds a function that is told of every event from now on. It runs on the goroutine that made
-// the change, without locks held, and must not block.
+// Observe adds a function that is told of every event from now on, for each backend in the order of
+// the changes. It runs on a goroutine that makes a change, without locks held, and must not block.
 func (p *Pool) Observe(fn func(Event)) {
 	p.mu.Lock()
 	p.observers = append(p.observers, fn)

@@ -25,11 +25,10 @@ type waitList struct {
 // Acquire takes one session of the server. It returns false when its maxconn is reached, and then the
 // caller holds nothing.
 func (s *Server) Acquire() bool {
-	n := s.Sessions.Add(1)
-	if s.MaxConn > 0 && n > int64(s.MaxConn) {
-		s.Sessions.Add(-1)
-		return false
+	if s.MaxConn > 0 {
+		return s.Sessions.addBelow(int64(s.MaxConn))
 	}
+	s.Sessions.Add(1)
 	return true
 }
 
@@ -75,8 +74,9 @@ func (b *Backend) drainQueue() {
 			return
 		}
 		if !b.grantNext(t) {
+			// The queue was empty after all. Whoever joined it while we held the place saw none free,
+			// so look again once it is given back.
 			t.Server.Sessions.Add(-1)
-			return
 		}
 	}
 }

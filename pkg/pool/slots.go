@@ -22,6 +22,8 @@ type Record struct {
 	// Leaving marks an address that the last valid answer did not hold any more: it takes no new
 	// session while another server can, and gives its slot up to a new address.
 	Leaving bool
+	// Preferred addresses (resolve-net) take free slots before others do.
+	Preferred bool
 }
 
 // Resolution is what discovery knows of a name at one moment.
@@ -114,8 +116,8 @@ func (s *Server) port(rec Record) uint16 {
 	return s.Addr.Port()
 }
 
-// sortedRecords makes a set of records: by address and port, without duplicates; of a duplicate, the
-// one that is not leaving stays.
+// sortedRecords makes a set of records: preferred ones first, then by address and port, without
+// duplicates; of a duplicate, the one that is not leaving stays.
 func sortedRecords(records []Record) []Record {
 	out := slices.Clone(records)
 	slices.SortFunc(out, func(a, b Record) int {
@@ -127,7 +129,18 @@ func sortedRecords(records []Record) []Record {
 		}
 		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port), leaving(a)-leaving(b))
 	})
-	return slices.CompactFunc(out, func(a, b Record) bool { return a.Addr == b.Addr && a.Port == b.Port })
+	out = slices.CompactFunc(out, func(a, b Record) bool { return a.Addr == b.Addr && a.Port == b.Port })
+	slices.SortStableFunc(out, func(a, b Record) int {
+		switch {
+		case a.Preferred == b.Preferred:
+			return 0
+		case a.Preferred:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return out
 }
 
 // assign gives a slot a new address. A slot that served another address before starts anew: what its
@@ -151,7 +164,10 @@ func (c *change) assign(s *Server, rec Record, by string) {
 			st.health = s.Rise
 		}
 		st.check, st.checked = CheckResult{Status: CheckInit}, false
-		c.markUp(s)
+		if st.op == Stopped {
+			c.markUp(s)
+			c.event(EventUp, Notice, s, "%sServer %s is UP (%s).", backupWord(s), s.path(), CauseAddressChange)
+		}
 	}
 }
 
