@@ -1,17 +1,198 @@
 package sample
 
-// ACL is a named access list: it holds when one of its lines does.
+import "fmt"
+
+// Env is what compiling an expression may ask for. The zero value knows no ACLs and no files.
+type Env struct {
+	// ACL gives a named ACL that was declared before, or nil.
+	ACL func(name string) *ACL
+	// ReadFile reads a file of patterns (-f).
+	ReadFile func(name string) ([]byte, error)
+	// Warn takes a remark about a word that is legal and probably not meant.
+	Warn func(word int, text string)
+}
+
+// ACL is a named access list: it holds when one of its lines does. Lines are added while the
+// configuration is read; after that it is immutable and safe for concurrent use.
 type ACL struct {
 	Name  string
 	lines []*test
 }
 
-// Match says whether the ACL holds for s. It does not allocate. Safe for concurrent use.
+// test is one sample expression with the patterns it is compared with.
+type test struct {
+	expr     *Expr
+	patterns *patterns
+}
+
+// Match says whether the ACL holds for s. It does not allocate.
 func (a *ACL) Match(s Subject) bool {
 	for _, t := range a.lines {
-		if t.match(s) {
+		if run(t.expr, t.patterns, s) {
 			return true
 		}
 	}
 	return false
+}
+
+// NeedsHTTP says whether every line of the ACL looks at a request, so that it can never hold on a TCP
+// connection.
+func (a *ACL) NeedsHTTP() bool {
+	for _, t := range a.lines {
+		if !t.expr.fetch.http {
+			return false
+		}
+	}
+	return len(a.lines) > 0
+}
+
+// Add compiles one line: an expression, flags and patterns, without the ACL's name. The error is an
+// *Error whose Word counts from words[0].
+func (a *ACL) Add(words []string, env Env) error {
+	t, err := compileTest(words, env)
+	if err != nil {
+		return err
+	}
+	a.lines = append(a.lines, t)
+	return nil
+}
+
+// ValidName says whether an ACL may be called so: letters, digits and `-_.:`.
+func ValidName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := lowerByte(name[i])
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && !isOneOf(c, "-_.:") {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func compileTest(words []string, env Env) (*test, *Error) {
+	if len(words) == 0 {
+		return nil, errorf(0, "missing fetch method in ACL expression")
+	}
+	expr, suffix, err := parseExpr(words[0])
+	if err != nil {
+		return nil, err
+	}
+	flags, err := parseFlags(words[1:])
+	if err != nil {
+		return nil, err.at(1)
+	}
+	p := &patterns{method: defaultMethod(expr.result()), fold: flags.fold}
+	if suffix != "" {
+		p.method = methods[suffix]
+	}
+	if flags.method != "" {
+		p.method = methods[flags.method]
+	}
+	if p.method != matchFound && !expr.result().castsTo(p.method.input()) {
+		return nil, errorf(0, "match method '%s' does not fit the values of '%s'", flags.method, words[0])
+	}
+	for _, f := range flags.files {
+		if err := p.load(f, env); err != nil {
+			return nil, err.at(1)
+		}
+	}
+	rest := words[1+flags.used:]
+	if err := p.addWords(rest, 1+flags.used); err != nil {
+		return nil, err
+	}
+	if len(rest) == 0 && len(flags.files) == 0 {
+		p.withoutPatterns(words[0], flags.closed, env)
+	}
+	p.seal()
+	return &test{expr: expr, patterns: p}, nil
+}
+
+// withoutPatterns gives a line that has none its meaning: a boolean is expected to be true, and
+// anything else never matches, which is worth a warning unless `--` says that it is meant.
+func (p *patterns) withoutPatterns(expr string, meant bool, env Env) {
+	switch {
+	case p.method == matchBool:
+		p.truth[1] = true
+	case p.method == matchFound || meant || env.Warn == nil:
+	default:
+		env.Warn(0, fmt.Sprintf("'%s' has no pattern to match against, so it never matches; '-m found' tests for existence", expr))
+	}
+}
+
+func (p *patterns) load(f patternFile, env Env) *Error {
+	if env.ReadFile == nil {
+		return errorf(f.word, "pattern file '%s' cannot be read here", f.name)
+	}
+	content, err := env.ReadFile(f.name)
+	if err != nil {
+		return errorf(f.word, "failed to open pattern file '%s': %s", f.name, err)
+	}
+	if e := p.addFile(f.name, content); e != nil {
+		return e.at(f.word)
+	}
+	return nil
+}
+
+// flags are the words between an expression and its patterns.
+type flags struct {
+	fold   bool
+	method string
+	files  []patternFile
+	closed bool // by --
+	used   int  // how many words they are
+}
+
+type patternFile struct {
+	name string
+	word int
+}
+
+func parseFlags(words []string) (flags, *Error) {
+	var f flags
+	for f.used < len(words) {
+		w := words[f.used]
+		if len(w) < 2 || w[0] != '-' || w[1] >= '0' && w[1] <= '9' {
+			return f, nil
+		}
+		at := f.used
+		f.used++
+		switch w {
+		case "--":
+			f.closed = true
+			return f, nil
+		case "-i":
+			f.fold = true
+		case "-n": // names are never resolved here
+		case "-m", "-f", "-u":
+			if f.used == len(words) {
+				return f, errorf(at, "missing value behind flag '%s'", w)
+			}
+			value := words[f.used]
+			f.used++
+			switch w {
+			case "-m":
+				if err := checkMethod(value, at+1); err != nil {
+					return f, err
+				}
+				f.method = value
+			case "-f":
+				f.files = append(f.files, patternFile{value, at + 1})
+			}
+		case "-M":
+			return f, unsupported("flag", w).at(at)
+		default:
+			// HAProxy takes an unknown word with a dash as a pattern only behind --.
+			return f, errorf(at, "unrecognized flag '%s', '--' is needed before a pattern that begins with '-'", w)
+		}
+	}
+	return f, nil
+}
+
+func checkMethod(name string, word int) *Error {
+	if _, ok := methods[name]; ok {
+		return nil
+	}
+	if name == "bin" {
+		return unsupported("match method", name).at(word)
+	}
+	return unknown("match method", name, methods).at(word)
 }

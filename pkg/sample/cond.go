@@ -1,7 +1,9 @@
 package sample
 
-// Cond is what follows `if` or `unless` on a line: terms joined by a silent AND, groups of them by `or`.
-// It is immutable and safe for concurrent use.
+import "strings"
+
+// Cond is what follows `if` or `unless` on a line: terms joined by a silent AND, groups of them by
+// `or`. It is immutable and safe for concurrent use.
 type Cond struct {
 	unless bool
 	any    [][]term // an OR of ANDs
@@ -32,4 +34,161 @@ func holds(all []term, s Subject) bool {
 		}
 	}
 	return true
+}
+
+// NeedsHTTP says whether an ACL of the condition looks at nothing but a request, which a TCP
+// connection does not have.
+func (c *Cond) NeedsHTTP() bool {
+	if c == nil {
+		return false
+	}
+	for _, all := range c.any {
+		for _, t := range all {
+			if t.acl.NeedsHTTP() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ParseCond compiles a condition; words[0] is `if` or `unless`. The error is an *Error whose Word
+// counts from words[0].
+func ParseCond(words []string, env Env) (*Cond, error) {
+	if len(words) == 0 || words[0] != "if" && words[0] != "unless" {
+		return nil, errorf(0, "expects 'if' or 'unless'")
+	}
+	c := &Cond{unless: words[0] == "unless"}
+	p := condParser{words: words, at: 1, env: env}
+	for {
+		all, err := p.group()
+		if err != nil {
+			return nil, err
+		}
+		c.any = append(c.any, all)
+		if p.at == len(words) {
+			return c, nil
+		}
+		p.at++ // the `or`
+	}
+}
+
+// condParser walks over the words of a condition.
+type condParser struct {
+	words []string
+	at    int
+	env   Env
+}
+
+// group reads terms up to an `or` or the end.
+func (p *condParser) group() ([]term, *Error) {
+	var all []term
+	for p.at < len(p.words) && !isOr(p.words[p.at]) {
+		t, err := p.term()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	if len(all) == 0 {
+		return nil, errorf(p.at-1, "a condition is missing behind '%s'", p.words[p.at-1])
+	}
+	return all, nil
+}
+
+func isOr(w string) bool { return w == "or" || w == "||" }
+
+func (p *condParser) term() (term, *Error) {
+	var t term
+	start := p.at
+	word := p.words[p.at]
+	for {
+		rest := strings.TrimLeft(word, "!")
+		t.negate = t.negate != ((len(word)-len(rest))%2 == 1)
+		p.at++
+		if rest != "" {
+			word = rest
+			break
+		}
+		if p.at == len(p.words) || isOr(p.words[p.at]) {
+			return t, errorf(start, "no ACL name behind '!'")
+		}
+		if p.words[p.at] == "" {
+			return t, errorf(p.at, "an ACL name is missing")
+		}
+		word = p.words[p.at]
+	}
+	var err *Error
+	if word == "{" {
+		t.acl, err = p.anonymous()
+	} else {
+		t.acl, err = p.named(word)
+	}
+	return t, err
+}
+
+// anonymous compiles what stands between braces; p.at is behind the opening one.
+func (p *condParser) anonymous() (*ACL, *Error) {
+	open := p.at - 1
+	for i := p.at; i < len(p.words); i++ {
+		if p.words[i] != "}" {
+			continue
+		}
+		env, first := p.env, p.at
+		if warn := p.env.Warn; warn != nil {
+			env.Warn = func(word int, text string) { warn(word+first, text) }
+		}
+		t, err := compileTest(p.words[first:i], env)
+		p.at = i + 1
+		if err != nil {
+			return nil, err.at(first)
+		}
+		return &ACL{lines: []*test{t}}, nil
+	}
+	return nil, errorf(open, "missing closing '}' in condition")
+}
+
+func (p *condParser) named(name string) (*ACL, *Error) {
+	if p.env.ACL != nil {
+		if acl := p.env.ACL(name); acl != nil {
+			return acl, nil
+		}
+	}
+	at := p.at - 1
+	words, ok := predefined[name]
+	if !ok {
+		return nil, errorf(at, "no such ACL : '%s'", name)
+	}
+	t, err := compileTest(words, Env{})
+	if err != nil {
+		return nil, errorf(at, "predefined ACL '%s' is valid HAProxy but not supported by waggle yet", name)
+	}
+	return &ACL{Name: name, lines: []*test{t}}, nil
+}
+
+// predefined are the ACLs that exist without being declared (HAProxy configuration manual, 7.4).
+var predefined = map[string][]string{
+	"TRUE":           {"always_true"},
+	"FALSE":          {"always_false"},
+	"LOCALHOST":      {"src", "127.0.0.1/8", "::1"},
+	"HTTP":           {"req.proto_http"},
+	"HTTP_1.0":       {"req.ver", "1.0"},
+	"HTTP_1.1":       {"req.ver", "1.1"},
+	"HTTP_2.0":       {"req.ver", "2.0"},
+	"HTTP_3.0":       {"req.ver", "3.0"},
+	"METH_CONNECT":   {"method", "CONNECT"},
+	"METH_DELETE":    {"method", "DELETE"},
+	"METH_GET":       {"method", "GET", "HEAD"},
+	"METH_HEAD":      {"method", "HEAD"},
+	"METH_OPTIONS":   {"method", "OPTIONS"},
+	"METH_POST":      {"method", "POST"},
+	"METH_PUT":       {"method", "PUT"},
+	"METH_TRACE":     {"method", "TRACE"},
+	"HTTP_URL_ABS":   {"url_reg", "^[^/:]*://"},
+	"HTTP_URL_SLASH": {"url_beg", "/"},
+	"HTTP_URL_STAR":  {"url", "*"},
+	"HTTP_CONTENT":   {"req.hdr_val(content-length)", "gt", "0"},
+	"RDP_COOKIE":     {"req.rdp_cookie_cnt", "gt", "0"},
+	"REQ_CONTENT":    {"req.len", "gt", "0"},
+	"WAIT_END":       {"wait_end"},
 }
