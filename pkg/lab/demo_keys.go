@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// interact obeys keys until the user or ctx ends the demo, or the balancer dies.
+func (d *demo) interact(ctx context.Context) error {
+	keys, stop := readKeys(d.opts.In)
+	defer stop()
+	d.out.help()
+	for {
+		select {
+		case <-ctx.Done():
+			d.out.line("\nended: removing all of it")
+			return nil
+		case <-d.balancer.Done():
+			return fmt.Errorf("the balancer ended: %v%s", d.balancer.Err(), d.balancer.output.suffix())
+		case key, ok := <-keys:
+			if !ok {
+				keys = nil // no more keys: stay until ctx ends
+				continue
+			}
+			if key == 'q' {
+				d.out.line("quit: removing all of it")
+				return nil
+			}
+			if err := d.obey(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (d *demo) obey(ctx context.Context, key byte) error {
+	n := len(d.lab.Tasks(demoService))
+	switch key {
+	case '+', '=':
+		n = min(n+1, maxDemoTasks)
+	case '-', '_':
+		n = max(n-1, 0)
+	case ' ', '\r':
+	default:
+		return nil
+	}
+	if n != len(d.lab.Tasks(demoService)) {
+		d.out.scaling(n)
+		if err := d.lab.Scale(ctx, demoService, n); err != nil {
+			return err
+		}
+	}
+	if err := d.show(ctx); err != nil {
+		return err
+	}
+	d.out.help()
+	return nil
+}
+
+// readKeys delivers the bytes of in until its end or stop, which returns when no goroutine reads in any more.
+// A terminal gives single keys until then. A reader that is not a file must come to an end by itself.
+func readKeys(in io.Reader) (keys <-chan byte, stop func()) {
+	out := make(chan byte)
+	file, ok := in.(*os.File)
+	if in == nil || (ok && file == nil) {
+		close(out)
+		return out, func() {}
+	}
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	wake, interrupt := func(*os.File) bool { return true }, func() {}
+	restore := func() {}
+	if ok {
+		restore = singleKeys(int(file.Fd()))
+		wake, interrupt = pollable()
+	}
+	go func() {
+		defer close(stopped)
+		defer close(out)
+		var key [1]byte
+		for wake(file) {
+			n, err := in.Read(key[:])
+			if n == 1 {
+				select {
+				case out <- key[0]:
+				case <-stopping:
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return out, func() {
+		close(stopping)
+		interrupt()
+		if ok {
+			<-stopped
+		}
+		restore()
+	}
+}
+
+// pollable returns a function that waits until a file can be read, and one that makes it return false.
+func pollable() (wait func(*os.File) bool, interrupt func()) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return func(*os.File) bool { return false }, func() {}
+	}
+	wait = func(f *os.File) bool {
+		for {
+			fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}, {Fd: int32(pipe[0]), Events: unix.POLLIN}}
+			if _, err := unix.Poll(fds, -1); err == unix.EINTR {
+				continue
+			} else if err != nil || fds[1].Revents != 0 {
+				_ = unix.Close(pipe[0])
+				return false
+			}
+			return true
+		}
+	}
+	return wait, func() { _ = unix.Close(pipe[1]) }
+}
+
+// singleKeys makes a terminal deliver keys without Enter and without echo; Ctrl-C stays a signal. It returns
+// what undoes it. Anything but a terminal is left alone.
+func singleKeys(fd int) (restore func()) {
+	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return func() {}
+	}
+	single := *old
+	single.Lflag &^= unix.ICANON | unix.ECHO
+	single.Cc[unix.VMIN], single.Cc[unix.VTIME] = 1, 0
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &single); err != nil {
+		return func() {}
+	}
+	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, old) }
+}
