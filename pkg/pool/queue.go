@@ -3,6 +3,7 @@ package pool
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 )
 
 // Waiter is a request that waits until a server of its backend can take it. Grant is called at most
@@ -20,6 +21,7 @@ type Waiter struct {
 type waitList struct {
 	mu sync.Mutex
 	l  list.List
+	n  atomic.Int64 // its length, written under mu; lets a release see an empty queue without locking
 }
 
 // Acquire takes one session of the server. It returns false when its maxconn is reached, and then the
@@ -45,6 +47,7 @@ func (s *Server) Release() {
 func (b *Backend) Enqueue(w *Waiter) {
 	b.waiting.mu.Lock()
 	w.elem = b.waiting.l.PushBack(w)
+	b.waiting.n.Add(1)
 	b.waiting.mu.Unlock()
 	b.Queue.Add(1)
 	b.drainQueue() // a place may have come free since the caller looked
@@ -57,6 +60,7 @@ func (b *Backend) Dequeue(w *Waiter) bool {
 	queued := w.elem != nil
 	if queued {
 		b.waiting.l.Remove(w.elem)
+		b.waiting.n.Add(-1)
 		w.elem = nil
 	}
 	b.waiting.mu.Unlock()
@@ -68,7 +72,7 @@ func (b *Backend) Dequeue(w *Waiter) bool {
 
 // drainQueue hands free places to waiters, oldest first.
 func (b *Backend) drainQueue() {
-	for b.Queue.Load() > 0 {
+	for b.waiting.n.Load() > 0 {
 		t, ok := b.acquireAny()
 		if !ok {
 			return
@@ -92,6 +96,7 @@ func (b *Backend) grantNext(t Target) bool {
 		}
 		w := front.Value.(*Waiter)
 		b.waiting.l.Remove(front)
+		b.waiting.n.Add(-1)
 		w.elem = nil
 		b.waiting.mu.Unlock()
 		b.Queue.Add(-1)
