@@ -1,0 +1,83 @@
+# `make` prints what there is. Targets that need more than Go install it from Debian's packages when they run as
+# root on a machine with apt-get; elsewhere they say what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+IMAGE ?= waggle
+WEB_IMAGE ?= simple_web
+
+GOLANGCI_LINT_VERSION := v2.15.0
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waggle
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+
+# Static, and the same bytes wherever it is built from the same sources.
+STATIC_BUILD := CGO_ENABLED=0 go build -trimpath
+LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
+
+# What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
+NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
+NEED_TEST := bpftool:bpftool python3:python3-minimal dockerd:docker.io docker:docker-cli,docker.io iptables:iptables
+
+.PHONY: help
+help: ## Print this.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/waggle, one static binary.
+	$(STATIC_BUILD) -ldflags '$(LDFLAGS)' -o bin/waggle ./cmd/waggle
+
+.PHONY: demo
+demo: build ## Run a small swarm in network namespaces (root). ARGS=--once ends by itself.
+	bin/waggle demo $(ARGS)
+
+# One package at a time: tests with real traffic measure time, and each would take the other's.
+.PHONY: test
+test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a skip a failure.
+	@test/install.sh $(NEED_TEST)
+	go vet ./...
+	go test -p 1 -timeout 20m $(TESTFLAGS) ./...
+	cd test/stack && go vet ./... && go test $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Check formatting, modules, and what golangci-lint finds.
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	go mod tidy -diff
+	go mod verify
+	$(GOLANGCI_LINT) run ./...
+
+# Built from the module proxy, which takes 3 minutes on two cores, once for each version.
+$(GOLANGCI_LINT):
+	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+.PHONY: generate
+generate: ## Make generated files anew: the eBPF object (clang 19) and what is made from tables.
+	@test/install.sh $(NEED_CLANG)
+	go generate ./...
+
+.PHONY: image
+image: build ## Build the images of the balancer and of the demo's web service. Pulls nothing.
+	@test/install.sh docker:docker-cli,docker.io
+	$(STATIC_BUILD) -ldflags '-s -w' -o bin/simple_web ./deploy/simple_web
+	DOCKER_BUILDKIT=0 docker build -q -t $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -f deploy/Dockerfile bin
+	DOCKER_BUILDKIT=0 docker build -q -t $(WEB_IMAGE) -f deploy/simple_web/Dockerfile bin
+
+.PHONY: stack
+stack: image ## Deploy docker-stack.yml on this machine's Docker Engine, making a swarm if there is none.
+	WAGGLE_IMAGE=$(IMAGE) WEB_IMAGE=$(WEB_IMAGE) deploy/stack.sh up
+
+.PHONY: stack-down
+stack-down: ## Undo what `make stack` did.
+	deploy/stack.sh down
+
+.PHONY: bench
+bench: ## Run the benchmarks. BENCH=REGEXP chooses.
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
+
+.PHONY: clean
+clean: ## Remove what was built here.
+	rm -rf bin
