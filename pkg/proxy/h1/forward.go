@@ -2,14 +2,15 @@ package h1
 
 // Hop is how a head is sent on: what the next hop speaks and what becomes of its connection.
 type Hop struct {
-	// Minor is the minor version of the peer that the head is sent to. For a response it is the
-	// client's (its request's Minor). For a request it is not used: a request keeps its version, so that
-	// a server does not send an HTTP/1.0 client what that cannot read.
+	// Minor is the minor version of the client that a response is sent to (its request's Minor). A request
+	// keeps the version it came in, as in HAProxy: so a server does not send an HTTP/1.0
+	// client what that cannot read.
 	Minor uint8
 	// KeepAlive says that the connection on which the head is sent is to be used again. A Connection
 	// field is written where the version's default says otherwise.
 	KeepAlive bool
-	// Upgrade passes Upgrade on, with `connection: upgrade`. Otherwise Upgrade is dropped.
+	// Upgrade passes Upgrade on, with `connection: upgrade`, if the head's own Upgrade is set.
+	// Otherwise the field is dropped.
 	Upgrade bool
 	// Body says in which framing the body is sent. Zero: as it came.
 	Body BodyAs
@@ -22,9 +23,115 @@ type BodyAs uint8
 const (
 	AsItCame BodyAs = iota
 	// Dechunked drops Transfer-Encoding and Trailer: the payload is sent bare and the connection closed,
-	// for an HTTP/1.0 client. KeepAlive must be false.
+	// for an HTTP/1.0 client. KeepAlive is ignored unless the message has no body.
 	Dechunked
 	// Enchunked adds `transfer-encoding: chunked`: a body that the server ends by closing is sent
-	// in chunks, so that the connection of an HTTP/1.1 client lives on.
+	// in chunks, so that the connection of an HTTP/1.1 client lives on. Only for BodyUntilClose.
 	Enchunked
 )
+
+// BodyFor is how the body of this response is best sent to a client of the given minor version: in chunks as
+// far as that client knows them, so that its connection can be used again.
+func (r *Response) BodyFor(minor uint8) BodyAs {
+	switch {
+	case minor == 0 && r.facts.chunked:
+		return Dechunked
+	case minor == 1 && r.Framing == BodyUntilClose:
+		return Enchunked
+	}
+	return AsItCame
+}
+
+// AppendTo appends the head as it is forwarded to a server: the bytes as they came, less the fields
+// that concern one hop only (RFC 9110 section 7.6.1), changed by e (nil = unchanged), with the Connection
+// field that hop needs. It returns the extended slice. The head must be complete.
+func (r *Request) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
+	if e != nil && e.target != (span{}) {
+		dst = append(dst, r.MethodBytes()...)
+		dst = append(dst, ' ')
+		dst = append(dst, e.at(e.target)...)
+		dst = append(dst, r.buf[r.target.to:r.scan.first]...)
+	} else {
+		dst = append(dst, r.buf[r.scan.begin:r.scan.first]...)
+	}
+	upgrade := hop.Upgrade && r.Upgrade
+	dst = r.appendFields(dst, e, upgrade, false)
+	dst = e.appendTo(dst)
+	switch {
+	case upgrade:
+		dst = append(dst, "connection: upgrade\r\n"...)
+	case r.Minor == 1 && !hop.KeepAlive:
+		dst = append(dst, "connection: close\r\n"...)
+	case r.Minor == 0 && hop.KeepAlive:
+		dst = append(dst, "connection: keep-alive\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// AppendTo appends the head as it is forwarded to the client. See Request.AppendTo. The version on
+// the wire is always HTTP/1.1, our own (RFC 9110 section 6.2); the reason phrase stays as it came.
+func (r *Response) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = append(dst, r.buf[r.scan.begin+len("HTTP/1.1 "):r.scan.first]...)
+	upgrade := hop.Upgrade && r.Upgrade
+	bare := hop.Body == Dechunked || hop.Minor == 0
+	dst = r.appendFields(dst, e, upgrade, bare)
+	dst = e.appendTo(dst)
+	if hop.Body == Enchunked && r.Framing == BodyUntilClose {
+		dst = append(dst, "transfer-encoding: chunked\r\n"...)
+	}
+	switch {
+	case r.Interim():
+		// The connection's fate is the final response's to tell.
+	case upgrade:
+		dst = append(dst, "connection: upgrade\r\n"...)
+	default:
+		dst = appendConnection(dst, hop.Minor, hop.KeepAlive && r.delimited(hop))
+	}
+	return append(dst, "\r\n"...)
+}
+
+// delimited says whether the client can see the end of the body without a close.
+func (r *Response) delimited(hop Hop) bool {
+	switch r.Framing {
+	case BodyUntilClose:
+		return hop.Body == Enchunked
+	case BodyChunked:
+		return hop.Body != Dechunked && hop.Minor == 1
+	case BodyTunnel:
+		return false
+	}
+	return true
+}
+
+// appendConnection writes a Connection field to a client where its version's default is not what we do.
+func appendConnection(dst []byte, minor uint8, keepAlive bool) []byte {
+	switch {
+	case !keepAlive:
+		return append(dst, "connection: close\r\n"...)
+	case minor == 0:
+		return append(dst, "connection: keep-alive\r\n"...)
+	}
+	return dst
+}
+
+// appendFields appends the field lines that go on, as they came. Lines that stay together are copied in one piece.
+// bare drops what belongs to chunked framing.
+func (h *Head) appendFields(dst []byte, e *Edits, upgrade, bare bool) []byte {
+	if len(h.fields) == 0 {
+		return dst
+	}
+	from := h.fields[0].line // start of the lines that stay and are not copied yet
+	for i := range h.fields {
+		f := &h.fields[i]
+		drop := f.hop && !(upgrade && f.id == idUpgrade) ||
+			bare && (f.id == idTransferEncoding || f.id == idTrailer) ||
+			e.dropped(h.at(f.name))
+		if !drop {
+			continue
+		}
+		dst = append(dst, h.buf[from:f.line]...)
+		from = f.end
+	}
+	return append(dst, h.buf[from:h.fields[len(h.fields)-1].end]...)
+}

@@ -9,14 +9,10 @@ type Limits struct {
 	MaxFields int
 }
 
-// The defaults of Limits, and the bounds that no configuration changes.
+// The defaults of Limits.
 const (
 	DefaultMaxHead   = 16384 - 1024
 	DefaultMaxFields = 101
-
-	maxChunkExt    = 1024     // bytes of extensions of one chunk
-	maxExtTotal    = 16 << 10 // bytes of extensions of one body beyond what its data pays for
-	maxTrailerSize = 8 << 10  // bytes of a trailer section
 )
 
 func (l Limits) maxHead() int {

@@ -1,5 +1,7 @@
 package h1
 
+import "bytes"
+
 // Method is a request method; MethodOther is any token that is not listed.
 type Method uint8
 
@@ -39,20 +41,132 @@ type Request struct {
 
 	method, target         span
 	authority, path, query span
+	https                  bool // the scheme of an absolute target
 }
 
 // Reset makes the request ready for the next message. Limits and grown storage stay.
 func (r *Request) Reset() {
-	panic("h1: not written yet")
+	r.Head.reset()
+	*r = Request{Head: r.Head}
 }
 
 // Parse reads a request head from the start of buf. It returns the head's length when the head is
 // complete; (0, OK) when more bytes are needed: call again with a buffer that starts with the same bytes
-// and has more; or a reason, after which the connection cannot be used any more (answer with
-// reason.Status() and close). One empty line before the request line is skipped (RFC 9112 section 2.2) and counted in the
-// length. Call Reset between messages.
+// and has more; or a reason, after which the connection cannot be used any more: answer with
+// reason.Status() and close. One empty line before the request line is skipped (RFC 9112 section 2.2) and
+// counted in the length. Call Reset between messages.
+//
+// The fields of r are meaningful when the head is complete.
 func (r *Request) Parse(buf []byte) (n int, why Reason) {
-	panic("h1: not written yet")
+	r.buf = buf
+	if r.scan.body > 0 {
+		return r.scan.body, OK
+	}
+	if !r.scan.gotLine {
+		line, ok, why := r.firstLine(true)
+		if !ok {
+			return 0, why
+		}
+		if why := r.requestLine(line); why != OK {
+			return 0, why
+		}
+		r.scan.gotLine = true
+	}
+	done, why := r.readFields()
+	if !done {
+		return 0, why
+	}
+	if why := r.conclude(); why != OK {
+		r.scan.body = 0
+		return 0, why
+	}
+	return r.scan.body, OK
+}
+
+// requestLine reads method SP target SP version, with single spaces.
+func (r *Request) requestLine(line span) Reason {
+	b := r.at(line)
+	sp := bytes.IndexByte(b, ' ')
+	if sp <= 0 {
+		return BadRequestLine
+	}
+	if !all(b[:sp], isToken) {
+		return BadMethod
+	}
+	r.method = span{line.from, line.from + uint32(sp)}
+	r.Method = methodOf(b[:sp])
+	rest := b[sp+1:]
+	end := bytes.IndexByte(rest, ' ')
+	if end < 0 {
+		return BadRequestLine
+	}
+	r.target = span{r.method.to + 1, r.method.to + 1 + uint32(end)}
+	if why := r.version(rest[end+1:]); why != OK {
+		return why
+	}
+	return r.splitTarget()
+}
+
+// conclude decides what depends on all fields together.
+func (r *Request) conclude() Reason {
+	if why := r.settle(); why != OK {
+		return why
+	}
+	if why := r.checkHost(); why != OK {
+		return why
+	}
+	switch {
+	case r.facts.chunked:
+		r.Framing = BodyChunked
+	case r.facts.length > 0:
+		r.Framing, r.ContentLength = BodyLength, r.facts.length
+	}
+	if r.Framing != BodyNone {
+		if r.Minor == 0 && (r.Method == MethodGet || r.Method == MethodHead || r.Method == MethodDelete) {
+			return BodyIn10
+		}
+		r.Expect100 = r.facts.expect && r.Minor == 1
+		r.Upgrade = false
+	}
+	if r.Method == MethodConnect {
+		r.KeepAlive = false
+	}
+	return OK
+}
+
+// methodOf compares with case: methods are case-sensitive.
+func methodOf(b []byte) Method {
+	switch string(b) {
+	case "GET":
+		return MethodGet
+	case "HEAD":
+		return MethodHead
+	case "POST":
+		return MethodPost
+	case "PUT":
+		return MethodPut
+	case "DELETE":
+		return MethodDelete
+	case "OPTIONS":
+		return MethodOptions
+	case "TRACE":
+		return MethodTrace
+	case "CONNECT":
+		return MethodConnect
+	case "PATCH":
+		return MethodPatch
+	}
+	return MethodOther
+}
+
+// Idempotent says whether sending the request twice has the effect of sending it once
+// (RFC 9110 section 9.2.2), so that it may be sent again when a reused connection dies. Other methods are not.
+func (m Method) Idempotent() bool {
+	switch m {
+	case MethodGet, MethodHead, MethodOptions, MethodTrace, MethodPut, MethodDelete:
+		return true
+	}
+	return false
 }
 
 // MethodBytes is the method as it came.
@@ -63,18 +177,24 @@ func (r *Request) Target() []byte { return r.at(r.target) }
 
 // Path is the path without the query: of an absolute target its path, "/" if it has none; "*" and a
 // CONNECT authority are returned as they are.
-func (r *Request) Path() []byte { return r.at(r.path) }
+func (r *Request) Path() []byte {
+	if p := r.at(r.path); len(p) > 0 {
+		return p
+	}
+	return rootPath
+}
+
+// rootPath is never written.
+var rootPath = []byte("/")
 
 // Query is what follows the first '?', nil if there is none.
-func (r *Request) Query() []byte { return r.at(r.query) }
+func (r *Request) Query() []byte { return r.optional(r.query) }
 
 // Host is the authority that the request is for: of an absolute target or CONNECT that one, otherwise the
 // value of Host; nil if there is neither (HTTP/1.0).
-func (r *Request) Host() []byte { return r.at(r.authority) }
+func (r *Request) Host() []byte { return r.optional(r.authority) }
 
-// AppendTo appends the head as it is forwarded to a server: the bytes as they came, less the fields
-// that concern one hop only (RFC 9110 section 7.6.1), changed by e (nil = unchanged), with the Connection
-// field that hop needs. It returns the extended slice.
-func (r *Request) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
-	panic("h1: not written yet")
+// Asked is what the response to this request is to be parsed with; upgrade says that it was forwarded with Upgrade.
+func (r *Request) Asked(upgrade bool) Asked {
+	return Asked{Method: r.Method, Upgrade: upgrade && r.Upgrade}
 }
