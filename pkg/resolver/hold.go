@@ -1,0 +1,149 @@
+package resolver
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// known is an address that is believed in.
+type known struct {
+	addr    netip.Addr
+	seen    time.Time // the last valid answer that held it
+	leaving bool      // the last valid answer did not hold it
+}
+
+// memory is what is believed of a name: the hold timers, without I/O. It has one owner.
+//
+// HAProxy's rules (src/resolvers.c, src/server.c; measured on 2.6): an address that is missing from
+// valid answers is used like any other for `hold obsolete` after it was last seen. An error changes
+// nothing until `hold nx|refused|other|timeout` after the last valid answer, and then takes all
+// servers away.
+//
+// Ours differ in this: a missing address is leaving at once, and is forgotten `hold obsolete` after it
+// was last seen, also while errors come. NXDOMAIN, which is what Docker's DNS says about a service
+// without tasks, works as in HAProxy. The other errors say nothing about the tasks: after the hold
+// time, servers whose health checks pass stay.
+type memory struct {
+	hold    config.Hold
+	haproxy bool
+	// lastValid is when the last valid answer came. Before the first one it is the start, so that
+	// addresses from init-addr have their hold time; HAProxy gives them none, and it is zero.
+	lastValid time.Time
+	asked     bool // a valid answer has come
+	lost      bool // a hold time is over, and only health checks keep servers until a valid answer
+	by        string
+	records   []known // sorted by address
+}
+
+// verdict is what the pool should be told after a cycle.
+type verdict struct {
+	records     []known
+	by          string
+	cause       pool.Cause
+	keepHealthy bool
+	silent      bool // nothing: there has been no valid answer yet, and it is too early to give up
+	changed     bool // the set of addresses that are not leaving is another one than before
+	left        int  // addresses that became leaving by this answer
+}
+
+// learn takes in the outcome of one cycle.
+func (m *memory) learn(now time.Time, o outcome) verdict {
+	if o.status == statusValid {
+		return m.valid(now, o)
+	}
+	if !m.haproxy {
+		m.expire(now)
+	}
+	hold, cause := m.limit(o.status)
+	if now.Before(m.lastValid.Add(hold)) && !m.lost {
+		return verdict{records: m.records, by: m.by, cause: pool.CauseNoIP, silent: !m.asked}
+	}
+	if m.haproxy || o.status == statusNX && !now.Before(m.lastValid.Add(hold)) {
+		v := verdict{cause: cause, by: m.by, changed: len(m.records) > 0}
+		m.records = nil
+		return v
+	}
+	m.lost = true
+	return verdict{cause: cause, by: m.by, keepHealthy: true}
+}
+
+func (m *memory) valid(now time.Time, o outcome) verdict {
+	m.lastValid, m.asked, m.lost = now, true, false
+	if o.by != nil {
+		m.by = o.by.path
+	}
+	v := verdict{cause: pool.CauseNoIP, by: m.by}
+	for i := range m.records {
+		r := &m.records[i]
+		_, listed := slices.BinarySearchFunc(o.addrs, r.addr, netip.Addr.Compare)
+		switch {
+		case listed:
+			v.changed = v.changed || r.leaving
+			r.seen, r.leaving = now, false
+		case !m.haproxy && !r.leaving:
+			r.leaving, v.changed = true, true
+			v.left++
+		}
+	}
+	v.changed = m.add(now, o.addrs) || v.changed
+	v.changed = m.expire(now) || v.changed
+	m.bound()
+	v.records = m.records
+	return v
+}
+
+// add remembers new addresses and reports whether there were any.
+func (m *memory) add(now time.Time, addrs []netip.Addr) bool {
+	had := len(m.records)
+	for _, a := range addrs {
+		if _, ok := slices.BinarySearchFunc(m.records[:had], a, compareKnown); !ok {
+			m.records = append(m.records, known{addr: a, seen: now})
+		}
+	}
+	slices.SortFunc(m.records, func(a, b known) int { return a.addr.Compare(b.addr) })
+	return len(m.records) > had
+}
+
+func compareKnown(k known, a netip.Addr) int { return k.addr.Compare(a) }
+
+// expire forgets addresses that no answer has held for `hold obsolete`. In HAProxy's mode only valid
+// answers make it happen; in ours only leaving addresses expire, so that an error alone takes none away.
+func (m *memory) expire(now time.Time) bool {
+	had := len(m.records)
+	m.records = slices.DeleteFunc(slices.Clone(m.records), func(r known) bool {
+		return (m.haproxy || r.leaving) && !r.seen.Equal(now) && !now.Before(r.seen.Add(m.hold.Obsolete))
+	})
+	return len(m.records) < had
+}
+
+// bound keeps a nameserver that names new addresses in every answer from growing the memory: beyond
+// maxRecords, the addresses that were not seen for the longest time go.
+func (m *memory) bound() {
+	excess := len(m.records) - maxRecords
+	if excess <= 0 {
+		return
+	}
+	bySeen := slices.Clone(m.records)
+	slices.SortFunc(bySeen, func(a, b known) int { return b.seen.Compare(a.seen) })
+	kept := bySeen[:maxRecords]
+	slices.SortFunc(kept, func(a, b known) int { return a.addr.Compare(b.addr) })
+	m.records = kept
+}
+
+// limit gives the hold time of an error and the cause that it is for the log.
+func (m *memory) limit(s status) (time.Duration, pool.Cause) {
+	switch s {
+	case statusNX:
+		return m.hold.NX, pool.CauseDNSNX
+	case statusRefused:
+		return m.hold.Refused, pool.CauseDNSRefused
+	case statusOther:
+		return m.hold.Other, pool.CauseDNSOther
+	default:
+		return m.hold.Timeout, pool.CauseDNSTimeout
+	}
+}

@@ -1,0 +1,196 @@
+package resolver
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"waggle/pkg/pool"
+)
+
+// member is a group that wants a name, and the networks it prefers.
+type member struct {
+	group *pool.Group
+	nets  []netip.Prefix
+}
+
+// lookup is one name that is resolved again and again, for all groups that want it.
+type lookup struct {
+	r       *Resolver
+	log     *slog.Logger
+	name    string // canonical: lower case, absolute
+	types   []uint16
+	members []member
+	guard   guard // used by the run loop only
+
+	mu      sync.Mutex // guards what follows; the run loop writes, Status reads
+	memory  memory
+	last    outcome   // of the last cycle
+	lastEnd time.Time // when it ended; zero before the first
+	refused []netip.Addr
+}
+
+// shown is the name without the root's dot, for people.
+func (l *lookup) shown() string { return strings.TrimSuffix(l.name, ".") }
+
+func (l *lookup) run(ctx context.Context, delay time.Duration) {
+	l.mu.Lock()
+	if !l.memory.haproxy {
+		l.memory.lastValid = time.Now()
+	}
+	l.mu.Unlock()
+	for sleep(ctx, delay) {
+		o := l.cycle(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		l.take(time.Now(), o)
+		delay = l.r.pause()
+	}
+}
+
+// sleep waits, and reports whether it was for the whole time rather than until ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return ctx.Err() == nil
+	}
+}
+
+// cycle asks until there is an answer that counts, at most `resolve_retries` times and each time
+// `timeout retry` after the time before.
+func (l *lookup) cycle(ctx context.Context) outcome {
+	var best outcome
+	tries := max(1, l.r.section.Retries)
+	for n := range tries {
+		until := time.Now().Add(l.r.section.TimeoutRetry)
+		o, all := l.try(ctx, until)
+		if best = better(o, best); best.found() || all || n == tries-1 {
+			break
+		}
+		if !sleep(ctx, time.Until(until)) {
+			break
+		}
+	}
+	return best
+}
+
+// try asks all nameservers once for each record type, until a time. The first answer with addresses
+// ends it. It reports whether every nameserver has answered, with whatever.
+func (l *lookup) try(ctx context.Context, until time.Time) (best outcome, all bool) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	all = len(l.r.nameservers) > 0
+	best.status = statusTimeout
+	for _, qtype := range l.types {
+		o, complete := l.askAll(ctx, qtype)
+		best, all = better(o, best), all && complete
+		if best.found() {
+			return best, true
+		}
+	}
+	return best, all
+}
+
+// askAll asks all nameservers at the same time for one record type. It returns when one has addresses
+// or all are done, with none of its goroutines left.
+func (l *lookup) askAll(ctx context.Context, qtype uint16) (best outcome, all bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan outcome, len(l.r.nameservers))
+	for _, ns := range l.r.nameservers {
+		go func() { answers <- l.ask(ctx, ns, qtype) }()
+	}
+	all = true
+	for range l.r.nameservers {
+		o := <-answers
+		best, all = better(best, o), all && o.answered()
+		if best.found() {
+			cancel() // the others are not needed any more, and end at once
+		}
+	}
+	return best, all
+}
+
+// take lets the memory judge an outcome, tells the pool and reports what people should know.
+func (l *lookup) take(now time.Time, o outcome) {
+	admitted, refused := l.guard.admit(o.addrs)
+	if len(refused) > 0 && len(admitted) == 0 {
+		// An answer from somewhere else is what Docker says of a service without tasks where the
+		// host's resolvers know a wildcard; without it, the answer would have been NXDOMAIN.
+		o.status = statusNX
+	}
+	o.addrs = admitted
+
+	l.mu.Lock()
+	was, wasRefused := l.last.status, l.refused
+	v := l.memory.learn(now, o)
+	l.last, l.lastEnd, l.refused = o, now, refused
+	records := slices.Clone(v.records)
+	l.mu.Unlock()
+
+	l.count(o, v, refused)
+	l.report(was, o, v)
+	l.reportRefused(wasRefused, refused)
+	if v.silent {
+		return
+	}
+	for _, m := range l.members {
+		m.group.Resolve(m.resolution(v, records))
+	}
+}
+
+// resolution puts a verdict into the pool's words.
+func (m member) resolution(v verdict, records []known) pool.Resolution {
+	res := pool.Resolution{By: v.by, Cause: v.cause, KeepHealthy: v.keepHealthy}
+	for _, k := range records {
+		preferred := slices.ContainsFunc(m.nets, func(p netip.Prefix) bool { return p.Contains(k.addr) })
+		res.Records = append(res.Records, pool.Record{Addr: k.addr, Leaving: k.leaving, Preferred: preferred})
+	}
+	return res
+}
+
+func (l *lookup) count(o outcome, v verdict, refused []netip.Addr) {
+	t := &l.r.totals
+	t.cycles.Add(1)
+	t.leaving.Add(uint64(v.left))
+	t.refused.Add(uint64(len(refused)))
+	if v.keepHealthy {
+		t.keptHealthy.Add(1)
+	}
+	if v.changed && o.by != nil && o.status == statusValid {
+		o.by.update.Add(1)
+	}
+}
+
+// report logs when a name begins to fail and when it is back, not what happens in between.
+func (l *lookup) report(was status, o outcome, v verdict) {
+	switch {
+	case o.status == was:
+	case o.status == statusValid && was != statusNone:
+		l.log.Info("name resolves again", "addresses", len(o.addrs))
+	case o.status != statusValid:
+		by := "no nameserver"
+		if o.by != nil {
+			by = o.by.name
+		}
+		l.log.Warn("name does not resolve", "status", o.status.String(), "by", by, "held", len(v.records))
+	}
+}
+
+func (l *lookup) reportRefused(was, now []netip.Addr) {
+	switch {
+	case len(now) > 0 && !slices.Equal(was, now):
+		l.log.Warn("addresses refused: the name must be tasks of this swarm, and they are in no attached subnet", "addresses", now)
+	case len(was) > 0 && len(now) == 0:
+		l.log.Info("no address is refused any more")
+	}
+}
