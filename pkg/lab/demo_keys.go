@@ -2,7 +2,7 @@ package lab
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"os"
 
@@ -20,7 +20,7 @@ func (d *demo) interact(ctx context.Context) error {
 			d.out.line("\nended: removing all of it")
 			return nil
 		case <-d.balancer.Done():
-			return fmt.Errorf("the balancer ended: %v%s", d.balancer.Err(), d.balancer.output.suffix())
+			return d.balancerEnded()
 		case key, ok := <-keys:
 			if !ok {
 				keys = nil // no more keys: stay until ctx ends
@@ -54,8 +54,10 @@ func (d *demo) obey(ctx context.Context, key byte) error {
 			return err
 		}
 	}
-	if err := d.show(ctx); err != nil {
+	if err := d.show(ctx); errors.Is(err, errBalancerEnded) || ctx.Err() != nil {
 		return err
+	} else if err != nil {
+		d.out.problem(err)
 	}
 	d.out.help()
 	return nil

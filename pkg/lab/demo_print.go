@@ -60,11 +60,11 @@ func (p printer) row(d *demo, i int, ports []string, tasks []*Task) string {
 	}
 	switch i {
 	case 0:
-		b.WriteString("─ client ─── node ─── balancer ─── overlay ─")
+		b.WriteString("─ client ────── node ─── balancer ─── overlay ──")
 	case 1:
-		fmt.Fprintf(&b, "  %-19s %-12s  MTU %-6d ", d.lab.Client.Addr(), d.lab.Balancer.Addr(), overlayMTU)
+		fmt.Fprintf(&b, "  %-21s %-12s MTU %-7d", d.lab.Client.Addr(), d.lab.Balancer.Addr(), overlayMTU)
 	default:
-		b.WriteString(strings.Repeat(" ", 44))
+		b.WriteString(strings.Repeat(" ", 48))
 	}
 	if i < len(tasks) {
 		corner := "├"
@@ -108,7 +108,12 @@ func (p printer) page(http, stats net.Addr, status int, err error) {
 	p.line("  http://%s/  and  http://%s/metrics", localhost(stats), localhost(stats))
 }
 
-func (p printer) scaling(n int) { p.line("\nscale web to %d ...", n) }
+func (p printer) scaling(n int) {
+	p.line("\nscale %s to %d ...", demoService, n)
+	if n > demoSlots {
+		p.line("the configuration has %d slots (server-template): the other tasks wait for one", demoSlots)
+	}
+}
 
 func (p printer) problem(err error) { p.line("\nnot as it should be: %v", err) }
 

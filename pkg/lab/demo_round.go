@@ -70,13 +70,19 @@ func (d *demo) await(ctx context.Context, p path, names []string) error {
 		}
 		select {
 		case <-d.balancer.Done():
-			return fmt.Errorf("the balancer ended: %v%s", d.balancer.Err(), d.balancer.output.suffix())
+			return d.balancerEnded()
 		case <-ctx.Done():
 			return fmt.Errorf("the balancer does not serve %s on %s: responses %v, last error %v%s",
 				describe(names), p.addr, got, err, d.balancer.output.suffix())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+var errBalancerEnded = errors.New("the balancer ended")
+
+func (d *demo) balancerEnded() error {
+	return fmt.Errorf("%w: %v%s", errBalancerEnded, d.balancer.Err(), d.balancer.output.suffix())
 }
 
 func settled(got []string, err error, names []string, served int) bool {
