@@ -77,30 +77,31 @@ type Lab struct {
 
 // New builds a lab and waits until its DNS server and its tasks answer. ctx bounds the set-up only. After an
 // error nothing is left; after success the caller must Close the lab.
-func New(ctx context.Context, opts Options) (l *Lab, err error) {
-	l = &Lab{opts: opts.withDefaults(), spawner: newSpawner(), nextIP: firstTaskIP}
-	defer func() {
-		if err == nil {
-			return
-		}
+func New(ctx context.Context, opts Options) (*Lab, error) {
+	l := &Lab{opts: opts.withDefaults(), spawner: newSpawner(), nextIP: firstTaskIP}
+	if err := l.build(ctx); err != nil {
 		l.Close()
 		if errors.Is(err, unix.EPERM) {
 			err = fmt.Errorf("%w (network namespaces need root: CAP_SYS_ADMIN and CAP_NET_ADMIN)", err)
 		}
-		l = nil
-	}()
-	if err := l.buildTopology(); err != nil {
 		return nil, fmt.Errorf("build lab: %w", err)
 	}
+	return l, nil
+}
+
+func (l *Lab) build(ctx context.Context) (err error) {
+	if err := l.buildTopology(); err != nil {
+		return err
+	}
 	if l.DNS, err = startDNS(ctx, l); err != nil {
-		return nil, fmt.Errorf("build lab: %w", err)
+		return err
 	}
 	for range l.opts.Tasks {
 		if _, err := l.AddTask(ctx, TaskOptions{}); err != nil {
-			return nil, fmt.Errorf("build lab: %w", err)
+			return err
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // Close ends every process of the lab and lets go of its namespaces, which the kernel then removes together

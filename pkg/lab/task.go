@@ -147,6 +147,10 @@ func (l *Lab) freeAddr(want netip.Addr) (netip.Addr, error) {
 		used[t.ip] = true
 	}
 	if want.IsValid() {
+		overlay := netip.MustParsePrefix(overlayPrefix)
+		if last := want.AsSlice()[len(want.AsSlice())-1]; !overlay.Contains(want) || last < firstTaskIP || last > lastTaskIP {
+			return want, fmt.Errorf("address %s is not one for tasks of %s", want, overlay)
+		}
 		if used[want] {
 			return want, fmt.Errorf("address %s is another task's", want)
 		}
