@@ -218,6 +218,7 @@ func watch(t *testing.T, pids []int, atLeast int) (awaitEnd func()) {
 				}
 				if n != 1 {
 					t.Errorf("process %d lives on (%v)", pids[i], err)
+					_ = unix.PidfdSendSignal(int(fds[i].Fd), unix.SIGKILL, nil, 0)
 				}
 				break
 			}
