@@ -1,0 +1,197 @@
+package accesslog
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Style is the form of an entry's line.
+type Style uint8
+
+// The styles: HAProxy's manual, chapter 8.2.
+const (
+	Connect Style = iota // without an option: "Connect from … to … (frontend/MODE)"
+	TCP                  // option tcplog
+	HTTP                 // option httplog
+)
+
+// Entry is one finished session or request. Whichever path served it fills one; an entry may be used again for the
+// next. Byte slices are only read during [Logger.Log].
+type Entry struct {
+	Style Style
+	// Err logs at level err instead of info (option log-separate-errors).
+	Err bool
+	// ASAP marks the line as written before the end (option logasap): what may still grow gets a '+'.
+	ASAP bool
+
+	Client netip.AddrPort
+	Dest   netip.AddrPort // where the client connected to; only Connect shows it
+	// Time is when the connection was accepted, or the first byte of the request came for HTTP.
+	Time time.Time
+
+	Frontend string
+	HTTPMode bool   // of the frontend; only Connect shows it
+	TLS      bool   // the client side is TLS: the frontend's name gets a '~'
+	Backend  string // the frontend's name when no backend was chosen
+	Server   string // "" is written <NOSRV>; <STATS> is written as given
+
+	// Timers in milliseconds, -1 where the phase was not reached: reading the request, waiting in queues,
+	// connecting, waiting for the response head, and all of it (Ta of a request, Tt of a session).
+	TR, Tw, Tc, Tr, Ta, Tt int
+
+	Status int   // 0 is written -1: there was no response
+	Bytes  int64 // sent to the client
+
+	// CookieIn and CookieOut are captured cookies; nil is written "-".
+	CookieIn, CookieOut []byte
+	// State is the termination state: four characters for HTTP, of which TCP shows two. Zero bytes are
+	// written '-'.
+	State [4]byte
+
+	// Concurrent connections when the line is written: of the process, frontend, backend and server.
+	ActConn, FeConn, BeConn, SrvConn int
+	Retries                          int
+	Redispatched                     bool // Retries gets a '+'
+	// Requests that were served first while this one waited.
+	SrvQueue, BeQueue int
+
+	// RequestHeaders and ResponseHeaders are captured headers in the order of their declaration. nil means that
+	// none are declared; a declared header that was absent is an empty slice.
+	RequestHeaders, ResponseHeaders [][]byte
+	// Request is the request line; nil is written <BADREQ>.
+	Request []byte
+}
+
+// NoTimers sets all timers to "not reached".
+func (e *Entry) NoTimers() {
+	e.TR, e.Tw, e.Tc, e.Tr, e.Ta, e.Tt = -1, -1, -1, -1, -1, -1
+}
+
+func (e *Entry) level() Level {
+	if e.Err {
+		return Err
+	}
+	return Info
+}
+
+// Append appends the entry's line without line end, its time in loc. It does not allocate.
+func (e *Entry) Append(dst []byte, loc *time.Location) []byte {
+	switch e.Style {
+	case HTTP:
+		return e.appendHTTP(dst, loc)
+	case TCP:
+		return e.appendTCP(dst, loc)
+	}
+	return e.appendConnect(dst)
+}
+
+func (e *Entry) appendConnect(dst []byte) []byte {
+	dst = append(dst, "Connect from "...)
+	dst = appendAddr(dst, e.Client)
+	dst = append(dst, " to "...)
+	dst = appendAddr(dst, e.Dest)
+	dst = append(dst, " ("...)
+	dst = append(dst, e.Frontend...)
+	if e.HTTPMode {
+		return append(dst, "/HTTP)"...)
+	}
+	return append(dst, "/TCP)"...)
+}
+
+// appendTCP writes %ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq.
+func (e *Entry) appendTCP(dst []byte, loc *time.Location) []byte {
+	dst = e.appendSubject(dst, loc)
+	dst = appendInts(dst, e.Tw, e.Tc)
+	dst = append(dst, '/')
+	dst = e.appendTotal(dst, int64(e.Tt))
+	dst = append(dst, ' ')
+	dst = e.appendTotal(dst, e.Bytes)
+	dst = append(dst, ' ')
+	dst = e.appendState(dst, 2)
+	return e.appendLoad(dst)
+}
+
+// appendHTTP writes %ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr
+// %hs %{+Q}r.
+func (e *Entry) appendHTTP(dst []byte, loc *time.Location) []byte {
+	dst = e.appendSubject(dst, loc)
+	dst = appendInts(dst, e.TR, e.Tw, e.Tc, e.Tr)
+	dst = append(dst, '/')
+	dst = e.appendTotal(dst, int64(e.Ta))
+	dst = append(dst, ' ')
+	status := e.Status
+	if status == 0 {
+		status = -1
+	}
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = e.appendTotal(dst, e.Bytes)
+	dst = append(dst, ' ')
+	dst = appendCookie(dst, e.CookieIn)
+	dst = append(dst, ' ')
+	dst = appendCookie(dst, e.CookieOut)
+	dst = append(dst, ' ')
+	dst = e.appendState(dst, 4)
+	dst = e.appendLoad(dst)
+	dst = appendCaptures(dst, e.RequestHeaders)
+	dst = appendCaptures(dst, e.ResponseHeaders)
+	dst = append(dst, ` "`...)
+	if e.Request == nil {
+		dst = append(dst, "<BADREQ>"...)
+	} else {
+		dst = appendEscaped(dst, e.Request, inQuotes)
+	}
+	return append(dst, '"')
+}
+
+// appendSubject writes who, when, and by whom it was served.
+func (e *Entry) appendSubject(dst []byte, loc *time.Location) []byte {
+	dst = appendAddr(dst, e.Client)
+	dst = append(dst, " ["...)
+	dst = e.Time.In(loc).AppendFormat(dst, "02/Jan/2006:15:04:05.000")
+	dst = append(dst, "] "...)
+	dst = append(dst, e.Frontend...)
+	if e.TLS {
+		dst = append(dst, '~')
+	}
+	dst = append(dst, ' ')
+	dst = append(dst, e.Backend...)
+	dst = append(dst, '/')
+	if e.Server == "" {
+		dst = append(dst, "<NOSRV>"...)
+	} else {
+		dst = append(dst, e.Server...)
+	}
+	return append(dst, ' ')
+}
+
+// appendTotal writes a number that may still grow when the line is early.
+func (e *Entry) appendTotal(dst []byte, n int64) []byte {
+	if e.ASAP {
+		dst = append(dst, '+')
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+func (e *Entry) appendState(dst []byte, n int) []byte {
+	for _, c := range e.State[:n] {
+		if c == 0 {
+			c = '-'
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, ' ')
+}
+
+// appendLoad writes connection counts, retries and queues.
+func (e *Entry) appendLoad(dst []byte) []byte {
+	dst = appendInts(dst, e.ActConn, e.FeConn, e.BeConn, e.SrvConn)
+	dst = append(dst, '/')
+	if e.Redispatched {
+		dst = append(dst, '+')
+	}
+	dst = strconv.AppendInt(dst, int64(e.Retries), 10)
+	dst = append(dst, ' ')
+	return appendInts(dst, e.SrvQueue, e.BeQueue)
+}

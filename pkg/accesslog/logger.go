@@ -1,0 +1,224 @@
+package accesslog
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are what all targets of a logger share. Zero fields mean their defaults.
+type Options struct {
+	Tag      string         // the program's name in syslog headers (log-tag), default haproxy: filters look for it
+	Hostname string         // log-send-hostname; "" sends none
+	PID      int            // default this process
+	Location *time.Location // of times in lines and headers, default time.Local
+	// QueueBytes bounds the lines that wait to be written, default 1 MiB.
+	QueueBytes int
+	// Now is the clock, default time.Now.
+	Now func() time.Time
+}
+
+const (
+	defaultQueue = 1 << 20
+	// writePatience is how long one line may wait for a reader that does not read.
+	writePatience = 100 * time.Millisecond
+	// flushPatience is how long Close waits for what is queued.
+	flushPatience = time.Second
+)
+
+// Logger writes lines to a set of targets. It is safe for concurrent use. Whoever makes one calls Close.
+type Logger struct {
+	opts    Options
+	targets []*target
+	dropped atomic.Uint64
+	wake    chan struct{} // capacity 1: there is something to write
+	done    chan struct{} // the writer has ended
+
+	mu       sync.Mutex
+	queue    []byte // records
+	closed   bool
+	deadline atomic.Int64 // when the writer gives up, in Unix nanoseconds; 0 = not closing
+}
+
+// New opens the targets and starts the writer. With no targets lines go nowhere, at no cost. An error names the
+// target that cannot be opened or is not understood.
+func New(targets []Target, o Options) (*Logger, error) {
+	if o.Tag == "" {
+		o.Tag = "haproxy"
+	}
+	if o.PID == 0 {
+		o.PID = os.Getpid()
+	}
+	if o.Location == nil {
+		o.Location = time.Local
+	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = defaultQueue
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Logger{opts: o, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	for _, t := range targets {
+		p, err := newTarget(t, &o)
+		if err != nil {
+			l.closeSinks()
+			return nil, err
+		}
+		l.targets = append(l.targets, p)
+	}
+	if len(l.targets) == 0 {
+		l.closed = true
+		close(l.done)
+		return l, nil
+	}
+	go l.write()
+	return l, nil
+}
+
+// Log queues the line of e. It does not block on any target; when the queue is full the line is dropped. A nil logger
+// takes everything and writes nothing.
+func (l *Logger) Log(e *Entry) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	if from, ok := l.begin(e.level()); ok {
+		l.queue = e.Append(l.queue, l.opts.Location)
+		l.commit(from)
+	}
+	l.mu.Unlock()
+}
+
+// Process queues a line of the process itself: a server's change of state, a backend without servers.
+func (l *Logger) Process(level Level, text string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	if from, ok := l.begin(level); ok {
+		l.queue = appendEscaped(l.queue, text, inText)
+		l.commit(from)
+	}
+	l.mu.Unlock()
+}
+
+// Dropped is the number of lines that were not written since the start: the queue was full, or a
+// target refused its copy (each target counts).
+func (l *Logger) Dropped() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.dropped.Load()
+}
+
+// Close writes what is queued, for at most a second, and closes the targets (never stdout or stderr themselves). Lines
+// that come later are dropped. It may be called twice.
+func (l *Logger) Close() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		l.deadline.Store(time.Now().Add(flushPatience).UnixNano())
+		close(l.wake)
+	}
+	l.mu.Unlock()
+	<-l.done
+	return l.closeSinks()
+}
+
+func (l *Logger) closeSinks() error {
+	var errs []error
+	for _, t := range l.targets {
+		errs = append(errs, t.sink.close())
+	}
+	l.targets = nil
+	return errors.Join(errs...)
+}
+
+// A record in the queue is its level, its time and the length of its text, and the text.
+const recordHead = 1 + 8 + 4
+
+// begin opens a record at the end of the queue. The caller holds the lock, appends the text and commits.
+func (l *Logger) begin(level Level) (from int, ok bool) {
+	if l.closed {
+		if l.deadline.Load() != 0 {
+			l.dropped.Add(1)
+		}
+		return 0, false
+	}
+	if len(l.queue) >= l.opts.QueueBytes {
+		l.dropped.Add(1)
+		return 0, false
+	}
+	from = len(l.queue)
+	l.queue = append(l.queue, byte(level))
+	l.queue = binary.NativeEndian.AppendUint64(l.queue, uint64(l.opts.Now().UnixNano()))
+	l.queue = binary.NativeEndian.AppendUint32(l.queue, 0)
+	return from, true
+}
+
+func (l *Logger) commit(from int) {
+	size := len(l.queue) - from - recordHead
+	if size > maxLength {
+		size = maxLength
+		l.queue = l.queue[:from+recordHead+size]
+	}
+	binary.NativeEndian.PutUint32(l.queue[from+9:], uint32(size))
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the writer: it takes the whole queue at once and leaves an empty one of the same size behind.
+func (l *Logger) write() {
+	defer close(l.done)
+	var batch, line []byte
+	for open := true; open; {
+		_, open = <-l.wake
+		l.mu.Lock()
+		batch, l.queue = l.queue, batch[:0]
+		l.mu.Unlock()
+		line = l.writeBatch(batch, line)
+	}
+}
+
+func (l *Logger) writeBatch(batch, line []byte) []byte {
+	for len(batch) > 0 {
+		level := Level(batch[0])
+		now := time.Unix(0, int64(binary.NativeEndian.Uint64(batch[1:])))
+		end := recordHead + int(binary.NativeEndian.Uint32(batch[9:]))
+		text := batch[recordHead:end]
+		batch = batch[end:]
+		for _, t := range l.targets {
+			if level > t.level {
+				continue
+			}
+			line = t.appendLine(line[:0], level, now, text)
+			err := t.sink.write(line, l.patience(t))
+			if err != nil {
+				l.dropped.Add(1)
+			}
+			t.stuck = errors.Is(err, errStuck)
+		}
+	}
+	return line
+}
+
+// patience is until when a line may wait for t. A reader that does not read is waited for once, so that it does not
+// hold up the other targets; once the logger closes, all lines together have until its deadline.
+func (l *Logger) patience(t *target) time.Time {
+	if t.stuck {
+		return time.Time{}
+	}
+	if d := l.deadline.Load(); d != 0 {
+		return time.Unix(0, d)
+	}
+	return time.Now().Add(writePatience)
+}

@@ -1,0 +1,166 @@
+package accesslog
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Target is one `log` line (HAProxy's manual, chapter 3.1).
+type Target struct {
+	// Address is stdout, stderr, fd@N, an absolute path of a datagram socket (/dev/log, also as unix@path), or
+	// host[:port] for UDP (also as udp@, ipv4@, ipv6@), port 514 unless said. Names are resolved once, by New.
+	Address string
+	// Format is raw, short, timed, iso, local, rfc3164 or rfc5424; "" is local, or rfc3164 when Options has
+	// a Hostname, as in HAProxy for every kind of target.
+	Format string
+	// Length is where lines are cut off, in bytes without the line end: 80 to 65535, 0 = 1024.
+	Length int
+	// Facility is a syslog facility such as local0; "" is daemon.
+	Facility string
+	// Level is the least severe level that is written, "" = all. MinLevel is the most severe level that a line
+	// is given, "" = emerg: what is more severe is written as this.
+	Level, MinLevel string
+}
+
+// The format names.
+const (
+	formatRaw     = "raw"
+	formatShort   = "short"
+	formatTimed   = "timed"
+	formatISO     = "iso"
+	formatLocal   = "local"
+	formatRFC3164 = "rfc3164"
+	formatRFC5424 = "rfc5424"
+)
+
+const (
+	defaultLength = 1024
+	minLength     = 80
+	maxLength     = 65535
+)
+
+// target is a Target that was understood.
+type target struct {
+	format         string
+	length         int
+	facility       int
+	level, capped  Level
+	sink           sink
+	stuck          bool // the last line waited in vain; belongs to the writer
+	tag, host, pid string
+	loc            *time.Location
+}
+
+func newTarget(t Target, o *Options) (*target, error) {
+	p := &target{
+		format: t.Format, length: t.Length, level: Debug,
+		tag: o.Tag, host: o.Hostname, pid: strconv.Itoa(o.PID), loc: o.Location,
+	}
+	switch p.format {
+	case "":
+		p.format = formatLocal
+		if p.host != "" {
+			p.format = formatRFC3164
+		}
+	case formatRaw, formatShort, formatTimed, formatISO, formatLocal, formatRFC3164, formatRFC5424:
+	default:
+		return nil, fmt.Errorf("log target '%s': unknown format '%s'", t.Address, t.Format)
+	}
+	if p.length == 0 {
+		p.length = defaultLength
+	}
+	if p.length < minLength || p.length > maxLength {
+		return nil, fmt.Errorf("log target '%s': length %d is not within %d-%d", t.Address, t.Length, minLength, maxLength)
+	}
+	if err := p.severities(t); err != nil {
+		return nil, err
+	}
+	s, err := openSink(t.Address)
+	if err != nil {
+		return nil, fmt.Errorf("log target '%s': %w", t.Address, err)
+	}
+	p.sink = s
+	return p, nil
+}
+
+func (p *target) severities(t Target) error {
+	var ok bool
+	if p.facility, ok = parseFacility(orElse(t.Facility, "daemon")); !ok {
+		return fmt.Errorf("log target '%s': unknown facility '%s'", t.Address, t.Facility)
+	}
+	if p.level, ok = ParseLevel(orElse(t.Level, "debug")); !ok {
+		return fmt.Errorf("log target '%s': unknown level '%s'", t.Address, t.Level)
+	}
+	if p.capped, ok = ParseLevel(orElse(t.MinLevel, "emerg")); !ok {
+		return fmt.Errorf("log target '%s': unknown level '%s'", t.Address, t.MinLevel)
+	}
+	return nil
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return strings.ToLower(s)
+}
+
+// appendLine appends one whole line as this target wants it, cut to its length, with line end.
+func (p *target) appendLine(dst []byte, level Level, now time.Time, text []byte) []byte {
+	from := len(dst)
+	dst = p.appendHeader(dst, max(level, p.capped), now)
+	room := p.length - (len(dst) - from)
+	if room < len(text) {
+		text = text[:max(room, 0)]
+	}
+	dst = append(dst, text...)
+	return append(dst, '\n')
+}
+
+func (p *target) appendHeader(dst []byte, level Level, now time.Time) []byte {
+	const iso = "2006-01-02T15:04:05.000000-07:00"
+	now = now.In(p.loc)
+	switch p.format {
+	case formatRaw:
+		return dst
+	case formatShort:
+		return appendPriority(dst, int(level))
+	case formatTimed:
+		dst = appendPriority(dst, int(level))
+		return append(now.AppendFormat(dst, iso), ' ')
+	case formatISO:
+		return append(now.AppendFormat(dst, iso), ' ')
+	}
+	dst = appendPriority(dst, p.facility*8+int(level))
+	if p.format == formatRFC5424 {
+		dst = append(dst, "1 "...)
+		dst = append(now.AppendFormat(dst, iso), ' ')
+		return appendWords(dst, orElseKeep(p.host, "-"), " ", p.tag, " ", p.pid, " - - ")
+	}
+	dst = append(now.AppendFormat(dst, time.Stamp), ' ')
+	if p.format == formatRFC3164 {
+		dst = appendWords(dst, orElseKeep(p.host, "localhost"), " ")
+	}
+	return appendWords(dst, p.tag, "[", p.pid, "]: ")
+}
+
+func orElseKeep(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func appendPriority(dst []byte, n int) []byte {
+	dst = append(dst, '<')
+	dst = strconv.AppendInt(dst, int64(n), 10)
+	return append(dst, '>')
+}
+
+func appendWords(dst []byte, words ...string) []byte {
+	for _, w := range words {
+		dst = append(dst, w...)
+	}
+	return dst
+}
