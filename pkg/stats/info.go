@@ -1,0 +1,176 @@
+package stats
+
+import (
+	"fmt"
+	"time"
+
+	"waggle/pkg/pool"
+)
+
+// Field declares one statistic of the process: a line of HAProxy's `show info`.
+type Field struct {
+	// Name is HAProxy's name, and its place in the table its position: both are contracts.
+	Name string
+	// Metric is the name in Prometheus after `haproxy_process_`; empty if there is none.
+	Metric string
+	Type   Type
+	Tags   Tags
+	Help   string
+	// Value computes the field; nil while it is not known.
+	Value func(*Process, *processCounts) Value
+	// Label names the label that carries the value in Prometheus, for texts; the series is then 1.
+	Label string
+}
+
+// processCounts is what the fields need besides the description of the process.
+type processCounts struct {
+	now    time.Time
+	uptime time.Duration
+	pool   *pool.Pool
+	pool.Totals
+}
+
+// newProcessCounts sums the frontends of a snapshot up.
+func newProcessCounts(s *Snapshot) *processCounts {
+	c := &processCounts{now: s.Now, uptime: s.uptime(), pool: s.Pool}
+	if c.pool == nil {
+		c.pool = pool.New(0)
+	}
+	for _, f := range c.pool.Frontends {
+		t := f.Counters.Sum()
+		c.Connections += t.Connections
+		c.Sessions += t.Sessions
+		c.Requests += t.Requests
+		c.BytesOut += t.BytesOut
+	}
+	return c
+}
+
+// processFields returns the table of the process in the order of HAProxy 3.2's `show info`. Only the
+// position counts for the typed and JSON formats, so fields that will never be known keep their place.
+func processFields() []Field {
+	return []Field{
+		{Name: "Name", Type: Str, Tags: productText, Help: "Name of the product.",
+			Value: func(*Process, *processCounts) Value { return word("waggle") }},
+		{Name: "Version", Type: Str, Tags: productText, Help: "Version of HAProxy that is spoken, then of the product.",
+			Value: func(p *Process, _ *processCounts) Value { return word(p.HAProxyVersion()) }},
+		{Name: "Release_date", Type: Str, Tags: productText, Help: "Date of the sources.",
+			Value: func(p *Process, _ *processCounts) Value {
+				return unless(p.Released.IsZero(), word(p.Released.UTC().Format("2006/01/02")))
+			}},
+		{Name: "Nbthread", Metric: "nbthread", Type: U32, Tags: setting, Help: "Event loops.",
+			Value: func(p *Process, _ *processCounts) Value { return unless(p.Loops == 0, integer(p.Loops)) }},
+		{Name: "Nbproc", Metric: "nbproc", Type: U32, Tags: setting, Help: "Processes: always 1.",
+			Value: func(*Process, *processCounts) Value { return integer(processNumber) }},
+		{Name: "Process_num", Metric: "relative_process_id", Type: U32, Tags: key, Help: "Number of the process: always 1.",
+			Value: func(*Process, *processCounts) Value { return integer(processNumber) }},
+		{Name: "Pid", Type: U32, Tags: state, Help: "Number of the process for the system.",
+			Value: func(p *Process, _ *processCounts) Value { return integer(p.PID) }},
+		{Name: "Uptime", Type: Str, Tags: lasting, Help: "Time since the start, in days, hours, minutes and seconds.",
+			Value: func(_ *Process, c *processCounts) Value { return word(longUptime(c.uptime)) }},
+		{Name: "Uptime_sec", Metric: "uptime_seconds", Type: U32, Tags: lasting, Help: "Time since the start.",
+			Value: func(_ *Process, c *processCounts) Value { return seconds(c.uptime) }},
+		{Name: "Memmax_MB", Type: U32, Tags: limit},
+		{Name: "PoolAlloc_MB", Type: U32, Tags: gauge},
+		{Name: "PoolUsed_MB", Type: U32, Tags: gauge},
+		{Name: "PoolFailed", Metric: "pool_failures_total", Type: U32, Tags: counter},
+		{Name: "Ulimit-n", Metric: "max_fds", Type: U32, Tags: limit, Help: "Limit of open files.",
+			Value: func(p *Process, _ *processCounts) Value { return unless(p.MaxFiles == 0, integer(p.MaxFiles)) }},
+		{Name: "Maxsock", Metric: "max_sockets", Type: U32, Tags: limit},
+		{Name: "Maxconn", Metric: "max_connections", Type: U32, Tags: limit, Help: "Configured limit of connections.",
+			Value: func(p *Process, _ *processCounts) Value { return integer(p.MaxConn) }},
+		{Name: "Hard_maxconn", Metric: "hard_max_connections", Type: U32, Tags: limit, Help: "Limit of connections that holds.",
+			Value: func(p *Process, _ *processCounts) Value { return integer(p.MaxConn) }},
+		{Name: "CurrConns", Metric: "current_connections", Type: U32, Tags: gauge, Help: "Connections now, on both paths.",
+			Value: func(_ *Process, c *processCounts) Value { return integer(c.pool.Process.Conns.Load()) }},
+		{Name: "CumConns", Metric: "connections_total", Type: U32, Tags: counter, Help: "Connections since the start.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.Connections) }},
+		{Name: "CumReq", Metric: "requests_total", Type: U32, Tags: counter, Help: "Requests since the start.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.Requests) }},
+		{Name: "MaxSslConns", Type: U32, Tags: maximum},
+		{Name: "CurrSslConns", Type: U32, Tags: gauge},
+		{Name: "CumSslConns", Type: U32, Tags: counter},
+		{Name: "Maxpipes", Type: U32, Tags: limit},
+		{Name: "PipesUsed", Type: U32, Tags: gauge},
+		{Name: "PipesFree", Type: U32, Tags: gauge},
+		{Name: "ConnRate", Metric: "current_connection_rate", Type: U32, Tags: rated, Help: "Connections in the last second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.ConnRate.Cur()) }},
+		{Name: "ConnRateLimit", Type: U32, Tags: limit},
+		{Name: "MaxConnRate", Metric: "max_connection_rate", Type: U32, Tags: maximum, Help: "Most connections in one second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.ConnRate.Max()) }},
+		{Name: "SessRate", Metric: "current_session_rate", Type: U32, Tags: rated, Help: "Sessions in the last second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.SessRate.Cur()) }},
+		{Name: "SessRateLimit", Type: U32, Tags: limit},
+		{Name: "MaxSessRate", Metric: "max_session_rate", Type: U32, Tags: rated, Help: "Most sessions in one second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.SessRate.Max()) }},
+		{Name: "SslRate", Type: U32, Tags: rated},
+		{Name: "SslRateLimit", Type: U32, Tags: limit},
+		{Name: "MaxSslRate", Type: U32, Tags: maximum},
+		{Name: "SslFrontendKeyRate", Type: U32, Tags: gauge},
+		{Name: "SslFrontendMaxKeyRate", Type: U32, Tags: maximum},
+		{Name: "SslFrontendSessionReuse_pct", Type: U32, Tags: gauge},
+		{Name: "SslBackendKeyRate", Type: U32, Tags: rated},
+		{Name: "SslBackendMaxKeyRate", Type: U32, Tags: maximum},
+		{Name: "SslCacheLookups", Type: U32, Tags: counter},
+		{Name: "SslCacheMisses", Type: U32, Tags: counter},
+		{Name: "CompressBpsIn", Type: U32, Tags: rated},
+		{Name: "CompressBpsOut", Type: U32, Tags: rated},
+		{Name: "CompressBpsRateLim", Type: U32, Tags: limit},
+		{Name: "ZlibMemUsage", Type: U32, Tags: gauge},
+		{Name: "MaxZlibMemUsage", Type: U32, Tags: limit},
+		{Name: "Tasks", Type: U32, Tags: gauge},
+		{Name: "Run_queue", Type: U32, Tags: gauge},
+		{Name: "Idle_pct", Type: U32, Tags: averaged},
+		{Name: "node", Metric: "node", Type: Str, Tags: settingText, Label: "node", Help: "Name of the node.",
+			Value: func(p *Process, _ *processCounts) Value { return unless(p.Node == "", word(p.Node)) }},
+		{Name: "description", Metric: "description", Type: Str, Tags: settingText, Label: "desc", Help: "Description of the node.",
+			Value: func(p *Process, _ *processCounts) Value { return unless(p.Description == "", word(p.Description)) }},
+		{Name: "Stopping", Metric: "stopping", Type: U32, Tags: gauge, Help: "1 while the process stops, otherwise 0.",
+			Value: func(p *Process, _ *processCounts) Value { return integer(flag(p.Stopping)) }},
+		{Name: "Jobs", Type: U32, Tags: gauge},
+		{Name: "Unstoppable Jobs", Type: U32, Tags: gauge},
+		{Name: "Listeners", Metric: "listeners", Type: U32, Tags: gauge, Help: "Listening sockets of frontends.",
+			Value: func(p *Process, _ *processCounts) Value { return integer(p.Listeners) }},
+		{Name: "ActivePeers", Type: U32, Tags: gauge},
+		{Name: "ConnectedPeers", Type: U32, Tags: gauge},
+		{Name: "DroppedLogs", Metric: "dropped_logs_total", Type: U32, Tags: gauge, Help: "Log lines that could not be written.",
+			Value: func(p *Process, _ *processCounts) Value { return count(p.DroppedLogs) }},
+		{Name: "BusyPolling", Type: U32, Tags: gauge},
+		{Name: "FailedResolutions", Type: U32, Tags: gauge},
+		{Name: "TotalBytesOut", Metric: "bytes_out_total", Type: U64, Tags: gauge, Help: "Payload to clients since the start.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.BytesOut) }},
+		{Name: "TotalSplicedBytesOut", Type: U64, Tags: gauge},
+		{Name: "BytesOutRate", Type: U64, Tags: rated},
+		{Name: "DebugCommandsIssued", Type: U32, Tags: gauge},
+		{Name: "CumRecvLogs", Type: U32, Tags: counter},
+		{Name: "Build info", Metric: "build_info", Type: Str, Tags: productText, Label: "version", Help: "Version.",
+			Value: func(p *Process, _ *processCounts) Value { return word(p.HAProxyVersion()) }},
+		{Name: "Memmax_bytes", Type: U32, Tags: limit},
+		{Name: "PoolAlloc_bytes", Type: U64, Tags: gauge},
+		{Name: "PoolUsed_bytes", Type: U64, Tags: gauge},
+		{Name: "Start_time_sec", Metric: "start_time_seconds", Type: U32, Tags: lasting, Help: "Time of the start, in Unix seconds.",
+			Value: func(p *Process, _ *processCounts) Value { return unless(p.Started.IsZero(), integer(p.Started.Unix())) }},
+		{Name: "Tainted", Type: Str, Tags: state},
+		{Name: "TotalWarnings", Metric: "total_warnings", Type: U32, Tags: counter, Help: "Warnings logged since the start.",
+			Value: func(p *Process, _ *processCounts) Value { return count(p.WarningCount) }},
+		{Name: "MaxconnReached", Type: U32, Tags: counter},
+		{Name: "BootTime_ms", Type: U32, Tags: lasting},
+		{Name: "Niced_tasks", Type: U32, Tags: gauge},
+		{Name: "CurrStreams", Type: U64, Tags: gauge},
+		{Name: "CumStreams", Type: U64, Tags: gauge},
+		{Name: "BlockedTrafficWarnings", Type: U32, Tags: gauge},
+	}
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// longUptime is a time as HAProxy's Uptime has it: 0d 1h02m03s.
+func longUptime(d time.Duration) string {
+	sec := int64(d / time.Second)
+	return fmt.Sprintf("%dd %dh%02dm%02ds", sec/86400, sec/3600%24, sec/60%60, sec%60)
+}

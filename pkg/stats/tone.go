@@ -1,0 +1,76 @@
+package stats
+
+import "waggle/pkg/pool"
+
+// tone is the state of an object as the page colours it. Each tone has a word too: no state is told by
+// colour alone.
+type tone struct {
+	Class string // of the style sheet
+	Word  string // in the legend
+	Long  string // in the legend
+}
+
+// The tones, in the order of the legend.
+var (
+	toneUp      = tone{"up", "UP", "in use"}
+	toneBackup  = tone{"backup", "UP", "backup server"}
+	toneFalling = tone{"falling", "UP 2/3", "its checks begin to fail"}
+	toneRising  = tone{"rising", "DOWN 1/2", "its checks begin to pass"}
+	toneDown    = tone{"down", "DOWN", "its checks fail; or no server left"}
+	toneDrain   = tone{"drain", "DRAIN, NOLB", "no new sessions"}
+	toneLeaving = tone{"leaving", "leaving", "gone from DNS, last resort"}
+	toneMaint   = tone{"maint", "MAINT", "taken out by an operator"}
+	toneEmpty   = tone{"empty", "MAINT (resolution)", "slot without a task"}
+	toneNoCheck = tone{"nocheck", "no check", "in use, unchecked"}
+)
+
+func legend() []tone {
+	return []tone{toneUp, toneBackup, toneFalling, toneRising, toneDown, toneDrain, toneLeaving, toneMaint, toneEmpty, toneNoCheck}
+}
+
+// tone gives the row's colour.
+func (r *Row) tone() tone {
+	switch r.Scope {
+	case Frontends:
+		switch r.Frontend.Status() {
+		case pool.FrontendStopped:
+			return toneDown
+		case pool.FrontendFull:
+			return toneFalling
+		}
+		return toneUp
+	case Backends:
+		if r.Up() {
+			return toneUp
+		}
+		return toneDown
+	default:
+		return r.serverTone()
+	}
+}
+
+func (r *Row) serverTone() tone {
+	v := &r.View
+	switch {
+	case v.Admin&^pool.ResolutionMaint&^pool.ForcedDrain&^pool.InheritedDrain != 0:
+		return toneMaint
+	case v.Admin.Maint():
+		return toneEmpty
+	case v.Op == pool.Stopped && r.Server.Check && v.Health > 0:
+		return toneRising
+	case v.Op == pool.Stopped:
+		return toneDown
+	case v.Admin.Drain() || v.Op == pool.Stopping || v.Weight == 0:
+		return toneDrain
+	case v.Leaving:
+		return toneLeaving
+	case !r.Server.Check:
+		return toneNoCheck
+	case v.Health < r.Server.Rise+r.Server.Fall-1:
+		return toneFalling
+	case r.Server.Backup:
+		return toneBackup
+	default:
+		return toneUp
+	}
+}
