@@ -3,35 +3,290 @@ package datapath
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishvananda/netlink"
 )
+
+// heartbeatEvery is a third of the time after which the program stops taking connections.
+const heartbeatEvery = time.Second
 
 // Datapath is the loaded and attached program. All methods are safe for concurrent use.
 type Datapath struct {
-	opts Options
+	opts    Options
+	ports   portRange
+	ns      *namespace
+	handle  *netlink.Handle
+	network network
+	obj     *object
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu       sync.Mutex // guards all below
+	closed   bool
+	desired  Desired
+	planner  planner
+	tables   tables
+	past     ledger
+	timeouts map[uint32]Timeouts // by service, kept until its last flow is gone
+	retired  map[gaugeKey]time.Time
+	attached map[int]*attachment // by interface index
+	degraded []string
 }
 
 // Open loads the program and attaches it. ctx bounds the opening only; the Datapath lives until Close.
 // When the machine or its privileges do not allow it, the error is an *UnavailableError.
 // Until the first Sync no connection is taken.
 func Open(ctx context.Context, opts Options) (*Datapath, error) {
-	return nil, &UnavailableError{Problem: "not built yet", Err: errors.ErrUnsupported}
+	opts = opts.withDefaults()
+	if opts.Mode != ModeTC {
+		return nil, &UnavailableError{Problem: fmt.Sprintf("mode %q is not built in", opts.Mode), Remedy: "use tc", Err: errors.ErrUnsupported}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dp := &Datapath{
+		opts:     opts,
+		timeouts: make(map[uint32]Timeouts),
+		retired:  make(map[gaugeKey]time.Time),
+		attached: make(map[int]*attachment),
+		past:     ledger{services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)},
+	}
+	if err := dp.open(); err != nil {
+		err = errors.Join(err, dp.Close())
+		var unavailable *UnavailableError
+		if errors.As(err, &unavailable) {
+			return nil, err
+		}
+		return nil, explain(err, thisMachine())
+	}
+	return dp, nil
 }
 
+func (dp *Datapath) open() (err error) {
+	var life context.Context
+	life, dp.stop = context.WithCancel(context.Background())
+	if dp.ns, err = openNamespace(dp.opts.NetNS); err != nil {
+		return err
+	}
+	if dp.handle, err = netlink.NewHandleAt(dp.ns.ns); err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	dp.network = &rtnetlink{handle: dp.handle, only: dp.opts.Ifaces}
+	if err = dp.ns.do(func() (err error) { dp.ports, err = sourcePorts(dp.opts); return err }); err != nil {
+		return err
+	}
+	if dp.obj, err = load(dp.opts); err != nil {
+		return err
+	}
+	dp.planner = planner{
+		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
+		counters: newIndices[pair](lbMapWgCounters, dp.obj.WgCounters.MaxEntries()),
+	}
+	dp.tables = tables{obj: dp.obj, schedules: make(map[uint32][]lbWgSlot)}
+	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
+	dp.beat()
+
+	changed, err := watchNetwork(life, dp.ns.ns)
+	if err != nil {
+		return err
+	}
+	dp.mu.Lock()
+	err = dp.refresh()
+	dp.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	dp.start(life, changed)
+	return nil
+}
+
+// start runs what keeps the kernel path alive until life ends.
+func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
+	c := &collector{obj: dp.obj, ports: dp.ports.size(), timeouts: dp.timeoutsOf}
+	failed := func(err error) { dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err) }
+	dp.running.Go(func() { c.run(life, failed, dp.sweep) })
+	dp.running.Go(func() { follow(life, changed, dp.networkChanged) })
+	dp.running.Go(func() {
+		ticker := time.NewTicker(heartbeatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-life.Done():
+				return
+			case <-ticker.C:
+				dp.beat()
+			}
+		}
+	})
+}
+
+// beat tells the program that its agent lives.
+func (dp *Datapath) beat() { atomic.StoreUint64(&dp.obj.settings.Heartbeat, monotonicNow()) }
+
 // Sync makes the kernel hold what d says. It may be called as often as things change; equal states cost a comparison.
-// An error means that part of d could not be put in place; calling again tries again.
-func (dp *Datapath) Sync(d Desired) error { return errors.ErrUnsupported }
+// Its slices are the Datapath's from then on. An error means that part of d could not be put in place; calling again
+// tries again. An invalid d changes nothing.
+func (dp *Datapath) Sync(d Desired) error {
+	if err := d.validate(); err != nil {
+		return fmt.Errorf("desired state: %w", err)
+	}
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.closed {
+		return errClosed
+	}
+	dp.desired = d
+	return dp.refresh()
+}
+
+var errClosed = errors.New("the kernel path is closed")
+
+// networkChanged brings interfaces, addresses and routes up to date.
+func (dp *Datapath) networkChanged() {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.closed {
+		return
+	}
+	if err := dp.refresh(); err != nil {
+		dp.opts.Logger.Error("kernel path: following the network failed", "err", err)
+	}
+}
+
+// refresh makes attachments and maps what the desired state and the network ask for. The caller holds mu.
+func (dp *Datapath) refresh() error {
+	links, err := dp.network.links()
+	if err != nil {
+		return err
+	}
+	addrs, err := dp.network.addrs()
+	if err != nil {
+		return err
+	}
+	errs := []error{dp.attach(links)}
+
+	p, err := dp.planner.plan(dp.desired, view{links: links, addrs: addrs, route: dp.network.route})
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	atomic.StoreUint32(&dp.obj.settings.Limit, dp.desired.GlobalLimit)
+	for _, s := range dp.desired.Services {
+		dp.timeouts[s.ID] = s.Timeouts
+	}
+	errs = append(errs, dp.tables.apply(p))
+	dp.degrade(p.degraded, len(links))
+	dp.retire()
+	return errors.Join(errs...)
+}
+
+// degrade notes what does not work as it should and logs what is new.
+func (dp *Datapath) degrade(words []string, links int) {
+	if links == 0 {
+		words = append(words, "no interface to attach to")
+	}
+	for _, w := range words {
+		if !slices.Contains(dp.degraded, w) {
+			dp.opts.Logger.Warn("kernel path: " + w)
+		}
+	}
+	dp.degraded = words
+}
+
+// attach follows the interfaces: it attaches to new ones and lets go of those that left.
+func (dp *Datapath) attach(links []link) error {
+	var errs []error
+	for index, a := range dp.attached {
+		if slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
+			continue
+		}
+		dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
+		errs = append(errs, a.detach(), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index))))
+		delete(dp.attached, index)
+	}
+	for _, l := range links {
+		errs = append(errs, dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu}))
+		if dp.attached[l.index] != nil {
+			continue
+		}
+		err := dp.ns.do(func() error {
+			a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
+			if err == nil {
+				dp.attached[l.index] = a
+				dp.opts.Logger.Info("kernel path: attached", "name", l.name, "by", a.kind)
+			}
+			return err
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
 
 // Counters reads all counters; cheap enough for every second.
-func (dp *Datapath) Counters() Snapshot { return Snapshot{} }
+func (dp *Datapath) Counters() Snapshot {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.closed {
+		return Snapshot{}
+	}
+	s, err := dp.obj.snapshot(&dp.planner, &dp.past)
+	if err != nil {
+		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
+	}
+	s.Ports = dp.ports.size()
+	return s
+}
 
-// Flows calls yield for each flow in the table, in no order, until it returns false.
-func (dp *Datapath) Flows(yield func(Flow) bool) error { return errors.ErrUnsupported }
+// Flows calls yield for each flow in the table, in no order, until it returns false. It must not be called
+// together with Close.
+func (dp *Datapath) Flows(yield func(Flow) bool) error {
+	return dp.obj.flows(yield)
+}
 
 // Status says how the kernel path stands.
-func (dp *Datapath) Status() Status { return Status{Mode: dp.opts.Mode} }
+func (dp *Datapath) Status() Status {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	s := Status{Mode: dp.opts.Mode, PortMin: dp.ports.min, PortMax: dp.ports.max, Degraded: slices.Clone(dp.degraded)}
+	for _, a := range dp.attached {
+		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: a.link.name, Index: a.link.index, Attach: a.kind})
+	}
+	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return a.Index - b.Index })
+	return s
+}
 
 // Close detaches the program and frees all maps; live flows end. It waits for all goroutines of the Datapath.
-func (dp *Datapath) Close() error { return nil }
+// A second Close does nothing.
+func (dp *Datapath) Close() error {
+	dp.mu.Lock()
+	if dp.closed {
+		dp.mu.Unlock()
+		return nil
+	}
+	dp.closed = true
+	dp.mu.Unlock()
+	dp.stop()
+	dp.running.Wait()
 
-// Reasons lists every reason that Snapshot.Reasons counts.
-func Reasons() []Reason { return nil }
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	var errs []error
+	for index, a := range dp.attached {
+		errs = append(errs, a.detach())
+		delete(dp.attached, index)
+	}
+	if dp.obj != nil {
+		errs = append(errs, dp.obj.close())
+	}
+	if dp.handle != nil {
+		dp.handle.Close()
+	}
+	if dp.ns != nil {
+		errs = append(errs, dp.ns.close())
+	}
+	return errors.Join(errs...)
+}

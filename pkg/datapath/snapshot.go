@@ -68,6 +68,8 @@ type Reason struct {
 	Name string
 	// Help is one sentence for an operator.
 	Help string
+	// Drop tells that the packet was dropped; otherwise it went on to the stack.
+	Drop bool
 }
 
 // Status is how the kernel path stands, for the stats page and a metric.

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A SYN becomes a flow, or falls through with a reason. */
+#pragma once
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "choose.h"
+#include "count.h"
+#include "flow.h"
+#include "port.h"
+#include "ring.h"
+#include "socket.h"
+
+static __always_inline struct wg_service *service_for(const struct wg_key *key)
+{
+	struct wg_service_key at = { .port = bpf_ntohs(key->dport) };
+
+	addr_copy(at.addr, key->daddr);
+	return bpf_map_lookup_elem(&wg_services, &at);
+}
+
+/* The largest MSS that fits the MTU of both legs, or 0 when they are alike and nothing needs to be done. */
+static __always_inline __u16 mss_for(__u32 ifindex, const struct wg_server *server)
+{
+	const __u32 headers = sizeof(struct iphdr) + sizeof(struct tcphdr);
+	struct wg_iface *in = bpf_map_lookup_elem(&wg_ifaces, &ifindex);
+	__u32 mtu;
+
+	if (!in || in->mtu == server->mtu)
+		return 0;
+	mtu = in->mtu < server->mtu ? in->mtu : server->mtu;
+	return mtu > headers ? mtu - headers : 0;
+}
+
+/* Builds the entry of the way back: what comes from the server to the claimed port becomes front to client. */
+static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *skb, const struct packet *p,
+					 const struct wg_service *svc, const struct wg_server *server)
+{
+	addr_copy(f->saddr, p->key.daddr);
+	addr_copy(f->daddr, p->key.saddr);
+	f->sport = p->key.dport;
+	f->dport = p->key.sport;
+	f->ifindex = skb->ifindex;
+	f->mss = mss_for(skb->ifindex, server);
+	f->dir = WG_REVERSE;
+	f->service = svc->id;
+	f->service_gauge = svc->gauge;
+	f->server_gauge = server->gauge;
+	f->generation = ring_generation();
+	f->created = bpf_ktime_get_coarse_ns();
+	f->seen = f->created;
+}
+
+/* Makes the same structure the entry of the way there; back is the key of the way back. */
+static __always_inline void forward_init(struct wg_flow *f, const struct wg_key *back, const struct wg_server *server)
+{
+	addr_copy(f->saddr, back->daddr);
+	addr_copy(f->daddr, back->saddr);
+	f->sport = back->dport;
+	f->dport = back->sport;
+	addr_copy(f->nexthop, server->nexthop);
+	f->ifindex = server->ifindex;
+	f->dir = WG_FORWARD;
+	f->state = WG_HALF;
+}
+
+/* Inserts both entries. Returns 0 or the reason; leaving the gauges is up to the caller. */
+static __always_inline int flow_insert(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
+				       const struct choice *choice, const struct wg_server *server)
+{
+	struct wg_flow f = { .server = choice->server, .counter = choice->counter };
+	struct wg_key back = {};
+	long err;
+	int reason;
+
+	reverse_init(&f, skb, p, svc, server);
+	addr_copy(back.saddr, server->addr);
+	addr_copy(back.daddr, server->source);
+	back.sport = bpf_htons(server->port);
+	reason = port_claim(skb, f.server_gauge, &back, &f);
+	if (reason)
+		return reason;
+	forward_init(&f, &back, server);
+	err = bpf_map_update_elem(&wg_flows, &p->key, &f, BPF_NOEXIST);
+	if (err) {
+		bpf_map_delete_elem(&wg_flows, &back);
+		return err == -EEXIST ? WG_R_RACE : WG_R_TABLE_FULL;
+	}
+	gauges_add(&f, 1, 0, 0);
+	count_connection(&f);
+	ring_enter(&p->key, f.generation);
+	return 0;
+}
+
+static __always_inline int claim_with_server(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
+{
+	struct choice choice = {};
+	struct wg_server *server;
+	int reason = choose_server(svc->id, &choice);
+
+	if (reason)
+		return reason;
+	server = bpf_map_lookup_elem(&wg_servers, &choice.server);
+	if (!server)
+		return WG_R_NO_SERVER;
+	reason = flow_insert(skb, p, svc, &choice, server);
+	if (reason)
+		gauge_leave(server->gauge);
+	return reason;
+}
+
+/* Takes a SYN for a service. Returns 0, and the flow is in the table, or the reason why not, and all is as before. */
+static __always_inline int claim(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
+{
+	__u32 zero = 0;
+	struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);
+	__u32 service_gauge = svc->gauge;
+	int reason;
+
+	if (!settings || bpf_ktime_get_coarse_ns() > settings->heartbeat + WG_STALE_NS)
+		return WG_R_STALE;
+	if (svc->flags & WG_QUEUED)
+		return WG_R_QUEUED;
+	if (p->ttl <= 1)
+		return WG_R_TTL_SYN;
+	if (socket_for(skb, &p->key) == SOCKET_OWNS)
+		return WG_R_SOCKET;
+	if (!gauge_enter(0, settings->limit))
+		return WG_R_GLOBAL_LIMIT;
+	if (!gauge_enter(service_gauge, svc->limit)) {
+		gauge_leave(0);
+		return WG_R_SERVICE_LIMIT;
+	}
+	reason = claim_with_server(skb, p, svc);
+	if (reason) {
+		gauge_leave(service_gauge);
+		gauge_leave(0);
+	}
+	return reason;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Counters and gauges. */
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+#include "parse.h"
+
+static __always_inline void count_reason(__u32 reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&wg_reasons, &reason);
+
+	if (n)
+		(*n)++;
+}
+
+static __always_inline void count_packet(struct wg_flow *f, const struct packet *p)
+{
+	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+
+	f->packets++;
+	f->bytes += p->payload;
+	if (!c)
+		return;
+	if (f->dir == WG_FORWARD) {
+		c->packets_in++;
+		c->bytes_in += p->payload;
+	} else {
+		c->packets_out++;
+		c->bytes_out += p->payload;
+	}
+}
+
+static __always_inline void count_connection(const struct wg_flow *f)
+{
+	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+
+	if (c)
+		c->connections++;
+}
+
+static __always_inline void count_session(const struct wg_flow *f)
+{
+	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+
+	if (c)
+		c->sessions++;
+}
+
+/* Counts one more open flow, unless limit (0: none) is reached. Exact across CPUs: each one adds before it looks. */
+static __always_inline int gauge_enter(__u32 index, __u32 limit)
+{
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+
+	if (!g)
+		return 0;
+	if (__sync_fetch_and_add(&g->open, 1) >= limit && limit) {
+		__sync_fetch_and_add(&g->open, -1);
+		return 0;
+	}
+	return 1;
+}
+
+static __always_inline void gauge_leave(__u32 index)
+{
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+
+	if (g)
+		__sync_fetch_and_add(&g->open, -1);
+}
+
+static __always_inline void gauge_add(__u32 index, int entries, int open, int established)
+{
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+
+	if (!g)
+		return;
+	if (entries)
+		__sync_fetch_and_add(&g->entries, entries);
+	if (open)
+		__sync_fetch_and_add(&g->open, open);
+	if (established)
+		__sync_fetch_and_add(&g->established, established);
+}
+
+/* Changes the gauges of the flow's service, of its server and of all flows. */
+WG_GLOBAL int gauges_add(const struct wg_flow *f, int entries, int open, int established)
+{
+	if (!f)
+		return 0;
+	gauge_add(0, entries, open, established);
+	gauge_add(f->service_gauge, entries, open, established);
+	gauge_add(f->server_gauge, entries, open, established);
+	return 0;
+}

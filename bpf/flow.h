@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The life of a flow: how it is found, promoted, closed and forgotten. */
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include "count.h"
+#include "maps.h"
+#include "parse.h"
+
+static __always_inline int flow_shift(struct wg_flow *f, enum wg_state from, enum wg_state to)
+{
+	return __sync_val_compare_and_swap(&f->state, from, to) == from;
+}
+
+static __always_inline void flow_twin_key(const struct wg_flow *f, struct wg_key *key)
+{
+	addr_copy(key->saddr, f->daddr);
+	addr_copy(key->daddr, f->saddr);
+	key->sport = f->dport;
+	key->dport = f->sport;
+}
+
+static __always_inline struct wg_flow *flow_twin(const struct wg_flow *f)
+{
+	struct wg_key key;
+	struct wg_flow *twin;
+
+	flow_twin_key(f, &key);
+	twin = bpf_map_lookup_elem(&wg_flows, &key);
+	return twin && twin->generation == f->generation ? twin : 0;
+}
+
+/* Deletes both entries of a flow if it is still in the state from; f is the forward entry. */
+static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow *f, enum wg_state from)
+{
+	struct wg_key twin;
+
+	if (!flow_shift(f, from, WG_DEAD))
+		return 0;
+	gauges_add(f, -1, from == WG_CLOSED ? 0 : -1, from == WG_ESTABLISHED ? -1 : 0);
+	flow_twin_key(f, &twin);
+	bpf_map_delete_elem(&wg_flows, &twin);
+	bpf_map_delete_elem(&wg_flows, key);
+	return 1;
+}
+
+/* Makes a flow established when the client acknowledges the server's SYN: only someone who has received the
+ * SYN-ACK can, so a flood from made-up addresses never leaves the half-open ring. */
+static __always_inline void flow_promote(struct wg_flow *f, const struct packet *p)
+{
+	struct wg_flow *twin = flow_twin(f);
+
+	if (!twin || !(twin->tcp_flags & WG_SYN) || p->ack != twin->syn_next)
+		return;
+	if (flow_shift(f, WG_HALF, WG_ESTABLISHED)) {
+		gauges_add(f, 0, 0, 1);
+		count_session(f);
+	}
+}
+
+/* Whether a RST can be of this flow: its sequence number is between what the other end has acknowledged and what this
+ * end has sent, or it refuses the SYN. Any other may be forged; its receiver judges it (RFC 5961, section 3). */
+static __always_inline int rst_is_credible(const struct wg_flow *f, const struct wg_flow *twin, const struct packet *p)
+{
+	if (f->dir == WG_REVERSE && !(f->tcp_flags & WG_SYN))
+		return p->ack == twin->seq_next;
+	return p->seq - twin->ack <= f->seq_next - twin->ack;
+}
+
+/* Follows a FIN or RST; the second FIN or the first credible RST closes the flow. The atomic or orders the two
+ * directions: of two FINs that cross on two CPUs at least one sees the other. */
+static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
+{
+	struct wg_flow *twin = flow_twin(f);
+	struct wg_flow *fwd;
+	int closed = 0;
+
+	if (!twin)
+		return;
+	fwd = f->dir == WG_FORWARD ? f : twin;
+	if (p->tcp_flags & WG_RST) {
+		if (!rst_is_credible(f, twin, p))
+			return;
+		__sync_fetch_and_or(&f->tcp_flags, WG_RST);
+		closed = 1;
+	} else {
+		__sync_fetch_and_or(&f->tcp_flags, WG_FIN);
+		closed = (twin->tcp_flags & WG_FIN) != 0;
+		if (!closed && !fwd->closer)
+			fwd->closer = 1 + f->dir;
+	}
+	if (!closed)
+		return;
+	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED))
+		gauges_add(fwd, 0, -1, -1);
+	else if (flow_shift(fwd, WG_HALF, WG_CLOSED))
+		gauges_add(fwd, 0, -1, 0);
+}
+
+/* Notes what a packet tells about its flow. Activity is payload, SYN, FIN or RST; a bare ACK is not. */
+static __always_inline void flow_note(struct wg_flow *f, const struct packet *p)
+{
+	__u32 end = p->seq + p->payload + !!(p->tcp_flags & WG_SYN) + !!(p->tcp_flags & WG_FIN);
+
+	if (p->tcp_flags & (WG_FIN | WG_RST))
+		flow_end(f, p);
+	if (p->payload || (p->tcp_flags & (WG_SYN | WG_FIN | WG_RST)))
+		f->seen = bpf_ktime_get_coarse_ns();
+	if (p->tcp_flags & WG_SYN) {
+		f->syn_next = p->seq + 1;
+		if (!(f->tcp_flags & WG_SYN))
+			f->seq_next = end;
+		__sync_fetch_and_or(&f->tcp_flags, WG_SYN);
+	}
+	if ((__s32)(end - f->seq_next) > 0)
+		f->seq_next = end;
+	if (p->tcp_flags & WG_ACK)
+		f->ack = p->ack;
+	count_packet(f, p);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Entry points for TC: wg_ingress on the ingress of every interface, wg_collect run by the agent. */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#include "claim.h"
+#include "collect.h"
+#include "count.h"
+#include "flow.h"
+#include "forward.h"
+#include "parse.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* A packet that no flow knows: a SYN for a service is claimed, all else goes on. */
+static __always_inline int on_miss(struct __sk_buff *skb, const struct packet *p, __u32 *reason)
+{
+	struct wg_service *svc = service_for(&p->key);
+	struct wg_flow *f;
+
+	if (!svc)
+		return TC_ACT_UNSPEC;
+	if (!packet_is_opening(p)) {
+		*reason = WG_R_NO_FLOW;
+		return TC_ACT_UNSPEC;
+	}
+	*reason = claim(skb, p, svc);
+	if (*reason && *reason != WG_R_RACE)
+		return TC_ACT_UNSPEC;
+	/* Found: claimed just now, by this CPU or, in a race, by another one for the same SYN. */
+	f = bpf_map_lookup_elem(&wg_flows, &p->key);
+	if (!f || f->state == WG_DEAD) {
+		*reason = WG_R_RACE;
+		return TC_ACT_SHOT;
+	}
+	*reason = WG_R_NONE;
+	return forward(skb, p, f, reason);
+}
+
+/* Returns f if this packet belongs to it, and promotes it on the way; 0 if there is no such flow (any more). */
+static __always_inline struct wg_flow *flow_usable(struct wg_flow *f, const struct packet *p)
+{
+	if (!f || f->dir == WG_REVERSE || f->state == WG_ESTABLISHED)
+		return f;
+	if (f->state == WG_DEAD)
+		return 0;
+	if (f->state == WG_CLOSED && packet_is_opening(p)) {
+		/* The client uses its port again for a new connection. */
+		flow_forget(&p->key, f, WG_CLOSED);
+		return 0;
+	}
+	if (f->state == WG_HALF && (p->tcp_flags & (WG_ACK | WG_RST)) == WG_ACK)
+		flow_promote(f, p);
+	return f;
+}
+
+static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
+{
+	struct packet p = {};
+	struct wg_flow *f;
+	int parsed = packet_parse(skb, &p);
+
+	if (parsed != PARSE_OK) {
+		if (parsed > 0)
+			*reason = parsed;
+		return TC_ACT_UNSPEC;
+	}
+	f = flow_usable(bpf_map_lookup_elem(&wg_flows, &p.key), &p);
+	if (!f)
+		return on_miss(skb, &p, reason);
+	return forward(skb, &p, f, reason);
+}
+
+SEC("tc")
+int wg_ingress(struct __sk_buff *skb)
+{
+	__u32 reason = WG_R_NONE;
+	int verdict = on_packet(skb, &reason);
+
+	if (reason)
+		count_reason(reason);
+	return verdict;
+}
+
+/* Run by BPF_PROG_RUN; the number of doomed flows is in cb[0]. */
+SEC("tc")
+int wg_collect(struct __sk_buff *skb)
+{
+	return collect(skb->cb[0]);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Every number that bounds the program. Sizes of maps that depend on options are set by the loader. */
+#pragma once
+
+/* Functions with a loop or many branches are global ones: the verifier then walks them once, by themselves, and not
+ * once for each path that leads to them (since 5.13 they may take pointers to memory). Such pointers may be null, it thinks. */
+#define WG_GLOBAL __attribute__((noinline))
+
+/* Longest schedule of a service; pkg/datapath.MaxSchedule is the same number. */
+#define WG_SCHED_MAX 4096
+
+/* Slots of the schedule looked at for one SYN. When all of them hold full servers the SYN falls through,
+ * and userspace, which can queue, decides: that is right however long the schedule is. */
+#define WG_CHOOSE_TRIES 64
+
+/* Source ports tried for one SYN. At 90 % of the ports in use 32 tries fail in 3 % of the cases. */
+#define WG_PORT_TRIES 32
+
+/* Without a heartbeat of the agent for this long no new connection is taken. */
+#define WG_STALE_NS 3000000000ULL
+
+/* Flows that one run of the collector's program can delete. */
+#define WG_DOOMED_MAX 128
+
+/* Room for names in map values, for people who read a dump. */
+#define WG_NAME_LEN 32
+
+/* TCP options of a SYN looked at for its MSS, which every known stack sends first. */
+#define WG_TCP_OPTIONS_MAX 8

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* All maps. Sizes written as 1 are set by the loader. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "limits.h"
+#include "reasons.h"
+#include "types.h"
+
+/* Frontends that the kernel may serve. Not preallocated: freed elements of a preallocated map are reused
+ * without waiting for readers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct wg_service_key);
+	__type(value, struct wg_service);
+} wg_services SEC(".maps");
+
+/* Servers by id: where they are and how to get there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct wg_server);
+} wg_servers SEC(".maps");
+
+struct wg_sched_slots {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wg_slot);
+};
+
+/* clang describes a type in BTF if a variable needs it; those of an inner map it overlooks. */
+const struct wg_slot *wg_slot_in_btf __attribute__((unused));
+
+/* The schedule of each service, swapped whole. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__array(values, struct wg_sched_slots);
+} wg_sched SEC(".maps");
+
+/* Where each service is in its schedule. Apart from the schedule, so that a change of servers does not set it back. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} wg_cursors SEC(".maps");
+
+/* Both directions of every flow from its SYN on. Not preallocated: a table for the worst hour would be charged to
+ * the container's memory from the start (400 bytes a flow), and a SYN for which memory is lacking only falls through. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct wg_key);
+	__type(value, struct wg_flow);
+} wg_flows SEC(".maps");
+
+/* Half-open flows of each CPU in order of arrival: the oldest makes room for the newest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wg_ring_slot);
+} wg_ring SEC(".maps");
+
+/* How many flows each CPU has begun: its place in wg_ring and the source of generation numbers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} wg_begun SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct wg_gauge);
+} wg_gauges SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct wg_counter);
+} wg_counters SEC(".maps");
+
+/* Packets not taken, by enum wg_reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WG_R_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} wg_reasons SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wg_settings);
+} wg_settings SEC(".maps");
+
+/* Interfaces that the program is attached to, by index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct wg_iface);
+} wg_ifaces SEC(".maps");
+
+/* The collector's list for one run of wg_collect. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WG_DOOMED_MAX);
+	__type(key, __u32);
+	__type(value, struct wg_doomed);
+} wg_doomed SEC(".maps");

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Keeps segments small enough for both legs of a flow: no ICMP error of the far leg reaches the sender in time
+ * to help, and the first full segment would be lost. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "parse.h"
+
+enum tcp_option {
+	TCP_OPTION_END = 0,
+	TCP_OPTION_NOP = 1,
+	TCP_OPTION_MSS = 2,
+};
+
+/* Lowers the MSS option of a SYN or SYN-ACK to max. Without the option the peer assumes 536, which fits.
+ * tcp_len is the length of the TCP header. */
+WG_GLOBAL int mss_clamp(struct __sk_buff *skb, __u32 tcp_len, __u32 max)
+{
+	const __u32 check = WG_TCP_OFF + __builtin_offsetof(struct tcphdr, check);
+	const __u32 end = WG_TCP_OFF + tcp_len;
+	__u32 off = WG_TCP_OFF + sizeof(struct tcphdr);
+	__be16 old, new = bpf_htons(max);
+	__u8 head[2];
+	int i;
+
+	for (i = 0; i < WG_TCP_OPTIONS_MAX && off + 4 <= end; i++) {
+		if (bpf_skb_load_bytes(skb, off, head, sizeof(head)) || head[0] == TCP_OPTION_END)
+			return 0;
+		if (head[0] == TCP_OPTION_MSS)
+			break;
+		if (head[0] != TCP_OPTION_NOP && head[1] < 2)
+			return 0;
+		off += head[0] == TCP_OPTION_NOP ? 1 : head[1];
+	}
+	if (i == WG_TCP_OPTIONS_MAX || off + 4 > end || head[1] != 4)
+		return 0;
+	if (bpf_skb_load_bytes(skb, off + 2, &old, sizeof(old)) || bpf_ntohs(old) <= max)
+		return 0;
+	if (bpf_skb_store_bytes(skb, off + 2, &new, sizeof(new), 0))
+		return -1;
+	if (off & 1) /* the value straddles two words of the sum: its bytes count the other way round */
+		return bpf_l4_csum_replace(skb, check, __builtin_bswap16(old), __builtin_bswap16(new), 2);
+	return bpf_l4_csum_replace(skb, check, old, new, 2);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the namespace's own sockets have to say about a connection. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "types.h"
+
+/* From the kernel's enumeration of TCP states; UAPI has them for BPF only in this form. */
+#define WG_SK_TIME_WAIT BPF_TCP_TIME_WAIT
+#define WG_SK_LISTEN BPF_TCP_LISTEN
+
+enum socket_kind {
+	SOCKET_NONE,
+	SOCKET_LISTENS, /* or waits for old packets to die: a new connection is free to go elsewhere */
+	SOCKET_OWNS, /* a connection or a half-open one */
+};
+
+static __always_inline enum socket_kind socket_for(struct __sk_buff *skb, const struct wg_key *key)
+{
+	struct bpf_sock_tuple tuple = {
+		.ipv4 = {
+			.saddr = *(const __be32 *)key->saddr,
+			.daddr = *(const __be32 *)key->daddr,
+			.sport = key->sport,
+			.dport = key->dport,
+		},
+	};
+	struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	__u32 state;
+
+	if (!sk)
+		return SOCKET_NONE;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state == WG_SK_LISTEN || state == WG_SK_TIME_WAIT ? SOCKET_LISTENS : SOCKET_OWNS;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the maps hold. pkg/datapath has the same types, generated from these by bpf2go. */
+#pragma once
+
+#include <linux/types.h>
+
+#include "addr.h"
+#include "limits.h"
+
+/* A direction's addresses and ports as they are on the wire before translation. */
+struct wg_key {
+	__u8 saddr[WG_ADDR_LEN];
+	__u8 daddr[WG_ADDR_LEN];
+	__be16 sport;
+	__be16 dport;
+} __attribute__((aligned(4)));
+
+enum wg_dir {
+	WG_FORWARD = 0, /* client to server */
+	WG_REVERSE = 1, /* server to client */
+};
+
+/* The life of a flow, kept in its forward entry only and changed by compare-and-swap only, so that each
+ * transition, and the counting that goes with it, happens once however many CPUs see the packets. */
+enum wg_state {
+	WG_HALF = 1, /* a SYN was seen */
+	WG_ESTABLISHED = 2, /* the client has acknowledged the server's SYN */
+	WG_CLOSED = 3, /* FIN both ways or RST; the entry still translates and holds the port */
+	WG_DEAD = 4, /* being deleted by whoever set this */
+};
+
+/* One direction of a flow, with all that its packets need. The entry of the other direction is found by swapping
+ * the written tuple. Counters and sequence numbers are plain stores: packets of one direction come on one CPU
+ * but for reordering, and the worst outcome is a lost count.
+ * An entry that is freed may be reused at once, while another CPU still translates a packet with it. Only
+ * ended or expired flows are deleted, so such a packet is a stray one and TCP's sequence numbers refuse it. */
+struct wg_flow {
+	__u8 saddr[WG_ADDR_LEN]; /* the tuple to write */
+	__u8 daddr[WG_ADDR_LEN];
+	__be16 sport;
+	__be16 dport;
+	__u8 nexthop[WG_ADDR_LEN]; /* zero: ask the routing table */
+	__u32 ifindex; /* interface to leave by */
+	__u16 mss; /* largest MSS that fits both legs; 0: leave it alone */
+	__u8 dir; /* enum wg_dir */
+	__u8 closer; /* 1 + direction of the first FIN; in the forward entry */
+	enum wg_state state; /* in the forward entry */
+	__u32 tcp_flags; /* of all packets of this direction, or-ed */
+	__u32 service;
+	__u32 server;
+	__u32 service_gauge; /* indices into wg_gauges and wg_counters */
+	__u32 server_gauge;
+	__u32 counter;
+	__u32 syn_next; /* sequence number of the SYN, plus one; in the reverse entry */
+	__u32 seq_next; /* highest sequence number sent in this direction, plus one */
+	__u32 ack; /* last acknowledgement number of this direction */
+	__u64 generation; /* the same in both entries, and in no other flow */
+	__u64 created; /* CLOCK_MONOTONIC, ns */
+	__u64 seen; /* last payload, SYN, FIN or RST */
+	__u64 packets;
+	__u64 bytes; /* TCP payload */
+};
+_Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
+_Static_assert(sizeof(struct wg_flow) == 92 + 3 * WG_ADDR_LEN, "a flow has no padding");
+
+/* Address and port of a frontend. The port is in host order, for readers of dumps. */
+struct wg_service_key {
+	__u8 addr[WG_ADDR_LEN];
+	__u16 port;
+	__u16 pad;
+};
+
+enum wg_service_flag {
+	WG_NO_FLAG = 0,
+	WG_QUEUED = 1 << 0, /* connections wait in userspace: first come, first served */
+};
+
+struct wg_service {
+	__u32 id;
+	__u32 limit; /* concurrent flows; 0: none */
+	__u32 gauge;
+	enum wg_service_flag flags;
+	char name[WG_NAME_LEN];
+};
+
+enum wg_server_state {
+	WG_SERVER_READY = 0,
+	WG_SERVER_NO_ROUTE = 1, /* local to this namespace, or unreachable: only userspace can connect */
+};
+
+struct wg_server {
+	__u8 addr[WG_ADDR_LEN];
+	__u16 port; /* host order */
+	__u16 mtu; /* of the interface towards it */
+	__u8 source[WG_ADDR_LEN]; /* our address towards it */
+	__u8 nexthop[WG_ADDR_LEN];
+	__u32 ifindex;
+	enum wg_server_state state;
+	__u32 limit; /* concurrent flows; 0: none */
+	__u32 gauge;
+	char name[WG_NAME_LEN];
+};
+
+/* Slot of a schedule. Slot 0 is its length (in server), the schedule follows. */
+struct wg_slot {
+	__u32 server;
+	__u32 counter; /* index into wg_counters for this service and server */
+};
+
+/* Current numbers of a service or server; index 0 is over all. Shared by all CPUs, touched once or twice
+ * in a flow's life. */
+struct wg_gauge {
+	__u64 entries; /* flows in the table */
+	__u64 open; /* of these, the ones that have not ended: what limits count */
+	__u64 established; /* of these, the ones past their handshake */
+	__u64 ports; /* source ports tried so far: the next one to try */
+};
+
+/* Growing numbers of one service at one server. */
+struct wg_counter {
+	__u64 connections;
+	__u64 sessions;
+	__u64 packets_in;
+	__u64 packets_out;
+	__u64 bytes_in;
+	__u64 bytes_out;
+};
+
+struct wg_settings {
+	__u64 heartbeat; /* CLOCK_MONOTONIC, ns, of the agent's last sign of life */
+	__u32 limit; /* flows over all services; 0: none */
+	__u16 port_min;
+	__u16 port_max; /* inclusive */
+};
+
+struct wg_iface {
+	__u32 mtu;
+};
+
+/* A half-open flow, remembered so that it can be recycled. */
+struct wg_ring_slot {
+	struct wg_key key;
+	__u32 pad;
+	__u64 generation;
+};
+
+/* A flow that the collector wants deleted if nothing has happened to it since it looked. */
+struct wg_doomed {
+	struct wg_key key; /* of the forward entry, or of an orphan */
+	enum wg_state state; /* as it was seen */
+	__u32 orphan; /* not 0: a reverse entry without its forward entry */
+	__u32 pad;
+	__u64 generation;
+	__u64 seen;
+	__u64 twin_seen;
+};

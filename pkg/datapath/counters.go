@@ -1,0 +1,115 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+)
+
+// Reasons lists every reason that Snapshot.Reasons counts, in a stable order.
+func Reasons() []Reason {
+	return append([]Reason(nil), reasonTable[1:]...)
+}
+
+func (c *Counts) add(k lbWgCounter) {
+	c.Sessions += k.Sessions
+	c.Connections += k.Connections
+	c.BytesIn += k.BytesIn
+	c.BytesOut += k.BytesOut
+}
+
+func (c *Counts) gauge(g *lbWgGauge) {
+	established := atomic.LoadUint64(&g.Established)
+	open := atomic.LoadUint64(&g.Open)
+	c.Current = established
+	c.HalfOpen = open - min(open, established)
+	c.Entries = atomic.LoadUint64(&g.Entries)
+}
+
+// readCounter sums one entry of wg_counters over all CPUs.
+func readCounter(m *ebpf.Map, index uint32, perCPU []lbWgCounter) (sum lbWgCounter, err error) {
+	if err := m.Lookup(index, perCPU); err != nil {
+		return sum, fmt.Errorf("read counter %d: %w", index, err)
+	}
+	for _, c := range perCPU {
+		sum.Connections += c.Connections
+		sum.Sessions += c.Sessions
+		sum.PacketsIn += c.PacketsIn
+		sum.PacketsOut += c.PacketsOut
+		sum.BytesIn += c.BytesIn
+		sum.BytesOut += c.BytesOut
+	}
+	return sum, nil
+}
+
+// ledger keeps what was counted in entries of wg_counters that have been given back.
+type ledger struct {
+	total    lbWgCounter
+	services map[uint32]lbWgCounter
+	servers  map[uint32]lbWgCounter
+}
+
+func plus(a, b lbWgCounter) lbWgCounter {
+	a.Connections += b.Connections
+	a.Sessions += b.Sessions
+	a.PacketsIn += b.PacketsIn
+	a.PacketsOut += b.PacketsOut
+	a.BytesIn += b.BytesIn
+	a.BytesOut += b.BytesOut
+	return a
+}
+
+// snapshot reads all counters. What cannot be read is left out and reported.
+func (obj *object) snapshot(p *planner, past *ledger) (Snapshot, error) {
+	s := Snapshot{
+		Services: make(map[uint32]Counts),
+		Servers:  make(map[uint32]Counts),
+		Reasons:  make(map[string]uint64),
+		Maps:     make(map[string]MapUse),
+	}
+	var errs []error
+	sums := ledger{total: past.total, services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)}
+	perCPU := make([]lbWgCounter, ebpf.MustPossibleCPU())
+	for key, index := range p.counters.used {
+		c, err := readCounter(obj.WgCounters, index, perCPU)
+		errs = append(errs, err)
+		sums.total = plus(sums.total, c)
+		sums.services[key.service] = plus(sums.services[key.service], c)
+		sums.servers[key.server] = plus(sums.servers[key.server], c)
+	}
+	s.Total.add(sums.total)
+	s.Total.gauge(&obj.gauges[0])
+	for key, index := range p.gauges.used {
+		var c Counts
+		c.gauge(&obj.gauges[index])
+		if key.server {
+			c.add(plus(sums.servers[key.id], past.servers[key.id]))
+			s.Servers[key.id] = c
+		} else {
+			c.add(plus(sums.services[key.id], past.services[key.id]))
+			s.Services[key.id] = c
+		}
+	}
+	s.Maps[lbMapWgFlows] = MapUse{Entries: uint32(2 * s.Total.Entries), Max: obj.WgFlows.MaxEntries()}
+	s.Maps[lbMapWgGauges] = MapUse{Entries: uint32(len(p.gauges.used)), Max: p.gauges.max}
+	s.Maps[lbMapWgCounters] = MapUse{Entries: uint32(len(p.counters.used)), Max: p.counters.max}
+	errs = append(errs, obj.readReasons(s.Reasons))
+	return s, errors.Join(errs...)
+}
+
+func (obj *object) readReasons(into map[string]uint64) error {
+	perCPU := make([]uint64, ebpf.MustPossibleCPU())
+	for i := uint32(1); i < reasonCount; i++ {
+		if err := obj.WgReasons.Lookup(i, perCPU); err != nil {
+			return fmt.Errorf("read reasons: %w", err)
+		}
+		var sum uint64
+		for _, n := range perCPU {
+			sum += n
+		}
+		into[reasonTable[i].Name] = sum
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package datapath
+
+import "time"
+
+const (
+	// holdReset is how long a flow that ended by RST translates stray packets.
+	holdReset = 2 * time.Second
+	// holdClientFirst is the same where the client closed first: the task is left without TIME_WAIT, and its last ACK
+	// may have to be repeated.
+	holdClientFirst = 5 * time.Second
+	// holdServerFirst keeps the source port while the task is in TIME_WAIT, which lasts 60 s in Linux: a SYN of
+	// another client from the same port would meet it there and could stall for a second.
+	holdServerFirst = 60 * time.Second
+)
+
+const (
+	tcpFin = 0x01
+	tcpRst = 0x04
+)
+
+// Values of enum wg_dir.
+const (
+	dirForward = 0
+	dirReverse = 1
+)
+
+// lifetime is how long a flow may be without activity before it is forgotten. busy is the share of the source ports
+// towards its server that is taken, 0 to 1: the fewer are left, the sooner closed flows give theirs back.
+func lifetime(fwd, rev lbWgFlow, t Timeouts, busy float64) time.Duration {
+	bothFin := fwd.TcpFlags&rev.TcpFlags&tcpFin != 0
+	switch {
+	case fwd.State == lbWgStateWG_HALF:
+		return max(t.Connect, HalfOpenMin)
+	case (fwd.TcpFlags|rev.TcpFlags)&tcpRst != 0:
+		return holdReset
+	case fwd.State == lbWgStateWG_CLOSED || bothFin:
+		return holdClosed(fwd, busy)
+	case fwd.TcpFlags&tcpFin != 0 && t.ClientFin > 0:
+		return t.ClientFin
+	case rev.TcpFlags&tcpFin != 0 && t.ServerFin > 0:
+		return t.ServerFin
+	case t.Tunnel > 0:
+		return t.Tunnel
+	case t.Client > 0 && t.Server > 0:
+		return min(t.Client, t.Server)
+	case t.Client > 0 || t.Server > 0:
+		return max(t.Client, t.Server)
+	}
+	return EstablishedDefault
+}
+
+func holdClosed(fwd lbWgFlow, busy float64) time.Duration {
+	switch {
+	case fwd.Closer == 1+dirForward:
+		return holdClientFirst
+	case busy > 0.875:
+		return holdReset
+	case busy > 0.75:
+		return 10 * time.Second
+	}
+	return holdServerFirst
+}
+
+// shortestLife is a lower bound of lifetime for a flow whose reverse entry is not at hand.
+func shortestLife(fwd lbWgFlow, t Timeouts) time.Duration {
+	switch fwd.State {
+	case lbWgStateWG_HALF:
+		return max(t.Connect, HalfOpenMin)
+	case lbWgStateWG_CLOSED:
+		return holdReset
+	}
+	shortest := holdReset // a RST or second FIN may be in the reverse entry
+	for _, d := range []time.Duration{t.ClientFin, t.ServerFin, t.Tunnel, t.Client, t.Server} {
+		if d > 0 {
+			shortest = min(shortest, d)
+		}
+	}
+	return shortest
+}

@@ -1,0 +1,115 @@
+package datapath
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// link is an interface that the program belongs on.
+type link struct {
+	index int
+	name  string
+	mtu   uint32
+}
+
+// route is the way to a server.
+type route struct {
+	ifindex int
+	source  netip.Addr // our address on that interface
+	nexthop netip.Addr // the server itself where it is on-link
+}
+
+// network is what the datapath asks of the namespace's interfaces, addresses and routes.
+type network interface {
+	// links returns the interfaces to attach to, by the rules of Options.Ifaces.
+	links() ([]link, error)
+	// addrs returns the IPv4 addresses of the namespace but loopback ones.
+	addrs() ([]netip.Addr, error)
+	// route returns the way to a server; ok is false when packets cannot be sent there from here.
+	route(to netip.Addr) (r route, ok bool)
+}
+
+// rtnetlink is the network as the kernel tells it.
+type rtnetlink struct {
+	handle *netlink.Handle
+	only   []string // Options.Ifaces
+}
+
+func (n *rtnetlink) links() ([]link, error) {
+	all, err := n.handle.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	byIndex := make(map[int]netlink.Link, len(all))
+	for _, l := range all {
+		byIndex[l.Attrs().Index] = l
+	}
+	var links []link
+	for _, l := range all {
+		a := l.Attrs()
+		if !n.wants(l, byIndex[a.MasterIndex]) {
+			continue
+		}
+		links = append(links, link{index: a.Index, name: a.Name, mtu: uint32(a.MTU)})
+	}
+	return links, nil
+}
+
+// wants tells whether the program belongs on l. Packets of a port reach the program on its master, where the address is.
+func (n *rtnetlink) wants(l, master netlink.Link) bool {
+	a := l.Attrs()
+	if len(n.only) > 0 {
+		return slices.Contains(n.only, a.Name)
+	}
+	if a.EncapType != "ether" || a.Flags&unix.IFF_LOOPBACK != 0 {
+		return false
+	}
+	if master != nil {
+		switch master.Type() {
+		case "bridge", "bond", "team", "openvswitch":
+			return false
+		}
+	}
+	addrs, err := n.handle.AddrList(l, netlink.FAMILY_V4)
+	return err == nil && len(addrs) > 0
+}
+
+func (n *rtnetlink) addrs() ([]netip.Addr, error) {
+	list, err := n.handle.AddrList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	var addrs []netip.Addr
+	for _, a := range list {
+		addr, ok := netip.AddrFromSlice(a.IP)
+		if addr = addr.Unmap(); ok && addr.Is4() && !addr.IsLoopback() {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs, nil
+}
+
+func (n *rtnetlink) route(to netip.Addr) (route, bool) {
+	routes, err := n.handle.RouteGet(to.AsSlice())
+	if err != nil || len(routes) == 0 {
+		return route{}, false
+	}
+	r := routes[0]
+	source, ok := netip.AddrFromSlice(r.Src)
+	if !ok || r.Type != unix.RTN_UNICAST {
+		return route{}, false
+	}
+	nexthop := to
+	if r.Gw != nil {
+		gw, ok := netip.AddrFromSlice(r.Gw)
+		if !ok || !gw.Unmap().Is4() {
+			return route{}, false
+		}
+		nexthop = gw.Unmap()
+	}
+	return route{ifindex: r.LinkIndex, source: source.Unmap(), nexthop: nexthop}, true
+}

@@ -1,0 +1,49 @@
+// Code generated from bpf/reasons.h by reasongen; DO NOT EDIT.
+
+package datapath
+
+// Values of enum wg_reason.
+const (
+	reasonNone = iota
+	reasonNoFlow
+	reasonSocket
+	reasonStale
+	reasonQueued
+	reasonGlobalLimit
+	reasonServiceLimit
+	reasonNoServer
+	reasonServersFull
+	reasonNoRoute
+	reasonNoPort
+	reasonTableFull
+	reasonFragment
+	reasonIpOptions
+	reasonBadLength
+	reasonTtlSyn
+	reasonTtl
+	reasonRace
+	reasonRewrite
+	reasonCount
+)
+
+// reasonTable is indexed by enum wg_reason.
+var reasonTable = [reasonCount]Reason{
+	reasonNoFlow:       {Name: "no_flow", Help: "A packet to a service that is no SYN and belongs to no kernel flow; normal for connections that userspace serves.", Drop: false},
+	reasonSocket:       {Name: "socket", Help: "A SYN whose connection a local socket already owns, such as the retransmission of one that fell through.", Drop: false},
+	reasonStale:        {Name: "stale", Help: "A SYN while the agent has given no sign of life for 3 s; should be zero.", Drop: false},
+	reasonQueued:       {Name: "queued", Help: "A SYN for a service that has connections waiting in userspace; first come is first served.", Drop: false},
+	reasonGlobalLimit:  {Name: "global_limit", Help: "A SYN beyond the process-wide maxconn.", Drop: false},
+	reasonServiceLimit: {Name: "service_limit", Help: "A SYN beyond the maxconn of its frontend.", Drop: false},
+	reasonNoServer:     {Name: "no_server", Help: "A SYN for a service none of whose servers is usable.", Drop: false},
+	reasonServersFull:  {Name: "servers_full", Help: "A SYN while every server is at its maxconn.", Drop: false},
+	reasonNoRoute:      {Name: "no_route", Help: "A SYN whose turn was a server that packets cannot be redirected to; userspace connects to it.", Drop: false},
+	reasonNoPort:       {Name: "no_port", Help: "A SYN for which no source port towards its server was free.", Drop: false},
+	reasonTableFull:    {Name: "table_full", Help: "A SYN while the flow table was full or out of memory.", Drop: false},
+	reasonFragment:     {Name: "fragment", Help: "An IP fragment of a TCP packet; the stack reassembles it.", Drop: false},
+	reasonIpOptions:    {Name: "ip_options", Help: "A TCP packet with IP options.", Drop: false},
+	reasonBadLength:    {Name: "bad_length", Help: "A TCP packet whose lengths contradict each other.", Drop: false},
+	reasonTtlSyn:       {Name: "ttl_syn", Help: "A SYN that arrived with a TTL of 1 and so cannot be sent on.", Drop: false},
+	reasonTtl:          {Name: "ttl", Help: "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.", Drop: true},
+	reasonRace:         {Name: "race", Help: "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.", Drop: true},
+	reasonRewrite:      {Name: "rewrite", Help: "A packet whose headers the kernel refused to change; should be zero.", Drop: true},
+}

@@ -1,0 +1,84 @@
+package datapath
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+)
+
+// timeoutsOf returns the timeouts of a service, the last known ones if it is gone.
+func (dp *Datapath) timeoutsOf(service uint32) Timeouts {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	return dp.timeouts[service]
+}
+
+// retire notes which services and servers have left the desired state. The caller holds mu.
+func (dp *Datapath) retire() {
+	live := make(map[gaugeKey]bool)
+	for _, s := range dp.desired.Services {
+		live[gaugeKey{id: s.ID}] = true
+		for _, v := range s.Servers {
+			live[gaugeKey{server: true, id: v.ID}] = true
+		}
+	}
+	for key := range dp.planner.gauges.used {
+		switch _, gone := dp.retired[key]; {
+		case live[key]:
+			delete(dp.retired, key)
+		case !gone:
+			dp.retired[key] = time.Now()
+		}
+	}
+}
+
+// sweep forgets services and servers that are gone and have no flow left, so that their indices can be used again.
+func (dp *Datapath) sweep() {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.closed {
+		return
+	}
+	for key, since := range dp.retired {
+		index := dp.planner.gauges.used[key]
+		if time.Since(since) < grace || atomic.LoadUint64(&dp.obj.gauges[index].Entries) > 0 {
+			continue
+		}
+		if err := dp.forget(key); err != nil {
+			dp.opts.Logger.Error("kernel path: forgetting a server failed", "err", err)
+		}
+	}
+}
+
+// forget gives back the indices of a service or server without flows; what it counted stays in the sums of others.
+func (dp *Datapath) forget(key gaugeKey) error {
+	perCPU := make([]lbWgCounter, ebpf.MustPossibleCPU())
+	zero := make([]lbWgCounter, len(perCPU))
+	for p, index := range dp.planner.counters.used {
+		if key.server && p.server != key.id || !key.server && p.service != key.id {
+			continue
+		}
+		c, err := readCounter(dp.obj.WgCounters, index, perCPU)
+		if err != nil {
+			return err
+		}
+		if err := dp.obj.WgCounters.Put(index, zero); err != nil {
+			return err
+		}
+		dp.past.total = plus(dp.past.total, c)
+		dp.past.services[p.service] = plus(dp.past.services[p.service], c)
+		dp.past.servers[p.server] = plus(dp.past.servers[p.server], c)
+		dp.planner.counters.put(p)
+	}
+	if key.server {
+		delete(dp.past.servers, key.id)
+	} else {
+		delete(dp.past.services, key.id)
+		delete(dp.timeouts, key.id)
+	}
+	dp.obj.gauges[dp.planner.gauges.used[key]] = lbWgGauge{}
+	dp.planner.gauges.put(key)
+	delete(dp.retired, key)
+	return nil
+}
