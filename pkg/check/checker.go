@@ -1,0 +1,253 @@
+package check
+
+import (
+	"container/heap"
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// Dial connects to a server. The error is the operating system's, wrapped or not; when ctx has ended,
+// any error will do.
+type Dial func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
+
+// Options are what a checker needs beside its specs. The zero value works.
+type Options struct {
+	// Pool is the pool of all servers. With it, a server that gets a new address or leaves maintenance
+	// is checked at once; without it, when its interval is over.
+	Pool *pool.Pool
+	// SpreadChecks is `spread-checks`: intervals vary at random by up to this many percent.
+	SpreadChecks int
+	// HAProxyPace turns off what is faster than in HAProxy: the first checks of a new address, which
+	// follow each other within at most 500 ms until the server is fully up, for at most 10 s. A task is
+	// in Swarm's DNS before it listens, so its first check often fails, and two more at the usual
+	// interval would keep it away for seconds after it is ready.
+	HAProxyPace bool
+	// MaxRunning is how many checks may run at the same time; 0 means 1024. More wait for their turn.
+	MaxRunning int
+	// Dial connects; nil is the network.
+	Dial Dial
+	// Rand gives numbers in [0,1) for spread-checks; nil is the standard generator.
+	Rand func() float64
+}
+
+// Spec is one server's check.
+type Spec struct {
+	Server  *pool.Server
+	Options config.CheckOptions
+	HTTP    *config.HTTPCheck // nil: the check is to connect
+	// ConnectTimeout is `timeout connect` and CheckTimeout `timeout check`; 0 means not set. Without
+	// CheckTimeout the whole check must end within `inter`; with it, connecting must within the
+	// shorter of `inter` and ConnectTimeout, and the answer must come CheckTimeout later.
+	ConnectTimeout, CheckTimeout time.Duration
+}
+
+const (
+	defaultMaxRunning = 1024
+	// freshPace and freshWindow are the pace of checks of a new address, and for how long at most.
+	freshPace   = 500 * time.Millisecond
+	freshWindow = 10 * time.Second
+)
+
+// Checker checks servers until it is stopped. Add everything, then call Run once.
+type Checker struct {
+	opts  Options
+	tasks []*task
+	of    map[*pool.Server]*task
+
+	queue   queue      // what waits for its time; owned by Run
+	running int        // owned by Run
+	done    chan *task // checks that ended
+
+	mu     sync.Mutex
+	woken  map[*pool.Server]bool // servers to look at now; true: the address is new
+	wakeup chan struct{}
+}
+
+// New returns a checker that knows no server yet.
+func New(opts Options) *Checker {
+	if opts.MaxRunning == 0 {
+		opts.MaxRunning = defaultMaxRunning
+	}
+	if opts.Dial == nil {
+		opts.Dial = dialTCP
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.Float64
+	}
+	c := &Checker{
+		opts: opts, of: make(map[*pool.Server]*task), done: make(chan *task),
+		woken: make(map[*pool.Server]bool), wakeup: make(chan struct{}, 1),
+	}
+	if opts.Pool != nil {
+		opts.Pool.Observe(c.observe)
+	}
+	return c
+}
+
+// Add makes the checker check a server. A server has one check; it must not be called after Run.
+func (c *Checker) Add(s Spec) {
+	if !s.Options.Enabled {
+		return
+	}
+	t := &task{Spec: s, index: -1}
+	c.tasks = append(c.tasks, t)
+	c.of[s.Server] = t
+}
+
+// observe notes servers that have something new to check. It runs on whichever goroutine changed the
+// pool and does not block.
+func (c *Checker) observe(e pool.Event) {
+	if e.Kind != pool.EventAddress && e.Kind != pool.EventReady || c.of[e.Server] == nil {
+		return
+	}
+	c.mu.Lock()
+	c.woken[e.Server] = c.woken[e.Server] || e.Kind == pool.EventAddress
+	c.mu.Unlock()
+	select {
+	case c.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// Run checks until ctx ends; then it returns when all running checks have ended, which is at once.
+func (c *Checker) Run(ctx context.Context) {
+	c.spread(time.Now())
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		c.startDue(ctx, time.Now())
+		timer.Reset(c.untilNext(time.Now()))
+		select {
+		case <-ctx.Done():
+			for ; c.running > 0; c.running-- {
+				<-c.done
+			}
+			return
+		case <-timer.C:
+		case t := <-c.done:
+			c.finish(t, time.Now())
+		case <-c.wakeup:
+			c.wake(time.Now())
+		}
+	}
+}
+
+// spread gives the first checks their times: spread in order over the smallest interval of at least a
+// second, or over the server's own if that is longer (HAProxy, check.c, start_checks).
+func (c *Checker) spread(now time.Time) {
+	smallest := time.Duration(0)
+	for _, t := range c.tasks {
+		if i := t.inter(); i >= time.Second && (smallest == 0 || i < smallest) {
+			smallest = i
+		}
+	}
+	for i, t := range c.tasks {
+		delay := max(smallest, t.inter()) * time.Duration(i) / time.Duration(len(c.tasks))
+		c.schedule(t, now.Add(delay))
+	}
+}
+
+func (c *Checker) schedule(t *task, due time.Time) {
+	t.due = due
+	if t.index >= 0 {
+		heap.Fix(&c.queue, t.index)
+		return
+	}
+	heap.Push(&c.queue, t)
+}
+
+// startDue starts the checks whose time has come, while there is room.
+func (c *Checker) startDue(ctx context.Context, now time.Time) {
+	for len(c.queue) > 0 && c.running < c.opts.MaxRunning && !c.queue[0].due.After(now) {
+		t := c.queue[0]
+		v := t.Server.View()
+		if v.Admin.Maint() || !v.Addr.Addr().IsValid() {
+			c.schedule(t, now.Add(t.inter()))
+			continue
+		}
+		heap.Pop(&c.queue)
+		checking, cancel := context.WithCancel(ctx)
+		t.cancel = cancel
+		c.running++
+		go func() {
+			t.run(checking, c.opts.Dial, v.Addr)
+			c.done <- t
+		}()
+	}
+}
+
+// untilNext is how long nothing is due. While there is no room, only the end of a check matters.
+func (c *Checker) untilNext(now time.Time) time.Duration {
+	const idle = time.Hour
+	if len(c.queue) == 0 || c.running >= c.opts.MaxRunning {
+		return idle
+	}
+	return c.queue[0].due.Sub(now)
+}
+
+// finish schedules the next check after one has ended.
+func (c *Checker) finish(t *task, now time.Time) {
+	c.running--
+	t.cancel()
+	t.cancel = nil
+	if t.again {
+		t.again = false
+		c.schedule(t, now)
+		return
+	}
+	c.schedule(t, now.Add(c.interval(t, now)))
+}
+
+// wake makes the servers that have something new to check due now. A check that is running for what
+// was there before is given up.
+func (c *Checker) wake(now time.Time) {
+	c.mu.Lock()
+	woken := c.woken
+	c.woken = make(map[*pool.Server]bool)
+	c.mu.Unlock()
+	for s, address := range woken {
+		t := c.of[s]
+		if address {
+			t.freshUntil = now.Add(freshWindow)
+		}
+		if t.cancel != nil {
+			t.again = true
+			t.cancel()
+			continue
+		}
+		c.schedule(t, now)
+	}
+}
+
+// interval is the time from the end of a check to the next one (HAProxy, server.c, srv_getinter).
+func (c *Checker) interval(t *task, now time.Time) time.Duration {
+	v := t.Server.View()
+	top := t.Server.Rise + t.Server.Fall - 1
+	d := t.inter()
+	switch {
+	case v.Health >= top:
+	case v.Op == pool.Stopped && v.Health == 0:
+		d = orDefault(t.Options.DownInter, d)
+	default:
+		d = orDefault(t.Options.FastInter, d)
+	}
+	if v.Health < top && now.Before(t.freshUntil) && !c.opts.HAProxyPace {
+		d = min(d, freshPace)
+	}
+	share := float64(c.opts.SpreadChecks) / 100 * (1 - 2*c.opts.Rand())
+	return d + time.Duration(float64(d)*share)
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return fallback
+}

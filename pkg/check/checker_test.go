@@ -1,0 +1,418 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// fleet is a backend whose servers' behaviour the test decides, in virtual time.
+type fleet struct {
+	t       *testing.T
+	pool    *pool.Pool
+	backend *pool.Backend
+	start   time.Time
+
+	mu      sync.Mutex
+	fail    map[string]error // by address; a nil error hangs until the timeout
+	dials   []dial
+	running int
+	most    int
+	lines   []string
+}
+
+type dial struct {
+	at   time.Duration
+	addr string
+}
+
+func newFleet(t *testing.T) *fleet {
+	f := &fleet{t: t, pool: pool.New(1), fail: make(map[string]error), start: time.Now()}
+	f.backend = f.pool.AddBackend(pool.BackendOptions{Name: "be"})
+	f.pool.Observe(func(e pool.Event) {
+		f.mu.Lock()
+		f.lines = append(f.lines, e.Text)
+		f.mu.Unlock()
+	})
+	return f
+}
+
+func (f *fleet) server(addr string) *pool.Server {
+	o := pool.DefaultServerOptions()
+	o.Name, o.Check = fmt.Sprintf("s%d", len(f.backend.Servers())+1), true
+	o.Addr = netip.MustParseAddrPort(addr)
+	return f.backend.AddServer(o)
+}
+
+// slot adds a server whose address comes from DNS.
+func (f *fleet) slot() (*pool.Server, *pool.Group) {
+	o := pool.DefaultServerOptions()
+	o.Name, o.FQDN, o.Check = "web-1", "web", true
+	o.Addr = netip.AddrPortFrom(netip.Addr{}, 80)
+	s := f.backend.AddServer(o)
+	return s, f.backend.AddGroup("web", []*pool.Server{s})
+}
+
+func (f *fleet) breakServer(addr string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail[addr] = err
+}
+
+func (f *fleet) repair(addr string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.fail, addr)
+}
+
+func (f *fleet) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	f.mu.Lock()
+	f.dials = append(f.dials, dial{time.Since(f.start), addr.String()})
+	err, failing := f.fail[addr.String()]
+	f.running++
+	f.most = max(f.most, f.running)
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		f.running--
+		f.mu.Unlock()
+	}()
+	switch {
+	case failing && err == nil:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case failing:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
+	}
+	client, server := net.Pipe()
+	server.Close()
+	return client, nil
+}
+
+// times gives when an address was dialled, since the start.
+func (f *fleet) times(addr string) []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []time.Duration
+	for _, d := range f.dials {
+		if d.addr == addr {
+			out = append(out, d.at)
+		}
+	}
+	return out
+}
+
+func (f *fleet) run(o Options, specs ...Spec) {
+	o.Pool, o.Dial = f.pool, f.dial
+	c := New(o)
+	for _, s := range specs {
+		c.Add(s)
+	}
+	ctx, cancel := context.WithCancel(f.t.Context())
+	done := make(chan struct{})
+	go func() { c.Run(ctx); close(done) }()
+	f.t.Cleanup(func() { cancel(); <-done })
+}
+
+func enabled(o config.CheckOptions) config.CheckOptions {
+	o.Enabled = true
+	return o
+}
+
+func at(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func wantTimes(t *testing.T, got []time.Duration, want ...time.Duration) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("checks at %v, want %v", got, want)
+	}
+}
+
+const ms = time.Millisecond
+
+func TestRiseAndFallInHAProxysWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := f.server("10.0.0.1:80")
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{})})
+		steps := []struct {
+			do   func()
+			want string
+		}{
+			{func() {}, "UP"}, // one success at the start is enough
+			{func() { f.breakServer("10.0.0.1:80", syscall.ECONNREFUSED) }, "UP 2/3"},
+			{func() {}, "UP 1/3"},
+			{func() {}, "DOWN"},
+			{func() { f.repair("10.0.0.1:80") }, "DOWN 1/2"},
+			{func() {}, "UP"},
+		}
+		for i, step := range steps {
+			step.do()
+			at(2 * time.Second)
+			if got := s.View().Status; got != step.want {
+				t.Errorf("step %d: status %q, want %q", i, got, step.want)
+			}
+		}
+		want := []string{
+			`Server be/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`,
+			`backend be has no server available!`,
+			`Server be/s1 is UP, reason: Layer4 check passed, check duration: 0ms. 1 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.`,
+		}
+		log := strings.Join(f.lines, "\n")
+		for _, w := range want {
+			if !strings.Contains(log, w) {
+				t.Errorf("not logged: %s\nlog:\n%s", w, log)
+			}
+		}
+		if v := s.View(); v.CheckFailures != 3 || v.Downs != 1 {
+			t.Errorf("failures %d, downs %d; want 3, 1", v.CheckFailures, v.Downs)
+		}
+	})
+}
+
+func TestIntervalsFollowTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := f.server("10.0.0.1:80")
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{
+			Inter: 1000 * ms, FastInter: 100 * ms, DownInter: 5000 * ms,
+		})})
+		at(500 * ms)
+		f.breakServer("10.0.0.1:80", syscall.ECONNREFUSED)
+		at(2 * time.Second)
+		f.repair("10.0.0.1:80")
+		at(6 * time.Second)
+		// Up at 0; failing from 1000, three times 100 ms apart; down for 5 s; two successes; up.
+		wantTimes(t, f.times("10.0.0.1:80"), 0, 1000*ms, 1100*ms, 1200*ms, 6200*ms, 6300*ms, 7300*ms, 8300*ms)
+	})
+}
+
+func TestTimeouts(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		connect, check time.Duration
+		want           time.Duration
+	}{
+		{"inter bounds the whole check", 300 * ms, 0, 1000 * ms},
+		{"timeout check makes timeout connect count", 300 * ms, 5 * time.Second, 300 * ms},
+		{"inter is the shorter", 3 * time.Second, 5 * time.Second, 1000 * ms},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				s := f.server("10.0.0.1:80")
+				f.breakServer("10.0.0.1:80", nil) // hangs
+				f.run(Options{}, Spec{
+					Server: s, Options: enabled(config.CheckOptions{Inter: 1000 * ms}),
+					ConnectTimeout: tc.connect, CheckTimeout: tc.check,
+				})
+				at(tc.want - ms)
+				if got := s.View().Check.Status; got == pool.CheckL4Tout {
+					t.Fatalf("timed out before %v", tc.want)
+				}
+				at(ms)
+				v := s.View()
+				if v.Check.Status != pool.CheckL4Tout || v.Check.Duration != tc.want || v.Status != "DOWN" {
+					t.Errorf("got %v after %v, status %s; want L4TOUT after %v, DOWN", v.Check.Status, v.Check.Duration, v.Status, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestFirstChecksAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var specs []Spec
+		for i := range 4 {
+			specs = append(specs, Spec{
+				Server:  f.server(fmt.Sprintf("10.0.0.%d:80", i+1)),
+				Options: enabled(config.CheckOptions{Inter: []time.Duration{200 * ms, 2000 * ms, 4000 * ms, 200 * ms}[i]}),
+			})
+		}
+		f.run(Options{}, specs...)
+		at(3500 * ms)
+		for addr, want := range map[string]time.Duration{
+			"10.0.0.1:80": 0,
+			"10.0.0.2:80": 500 * ms,  // the smallest interval of at least a second is 2 s
+			"10.0.0.3:80": 2000 * ms, // its own is longer
+			"10.0.0.4:80": 1500 * ms,
+		} {
+			if got := f.times(addr); len(got) == 0 || got[0] != want {
+				t.Errorf("%s: checks at %v, want the first at %v", addr, got, want)
+			}
+		}
+	})
+}
+
+func TestSpreadChecksVaryTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := f.server("10.0.0.1:80")
+		numbers := []float64{0, 1, 0.5, 0.25}
+		next := 0
+		f.run(Options{SpreadChecks: 50, Rand: func() float64 { next++; return numbers[(next-1)%len(numbers)] }},
+			Spec{Server: s, Options: enabled(config.CheckOptions{Inter: 1000 * ms})})
+		at(4 * time.Second)
+		wantTimes(t, f.times("10.0.0.1:80"), 0, 1500*ms, 2000*ms, 3000*ms)
+	})
+}
+
+func TestMaintenanceIsNotChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := f.server("10.0.0.1:80")
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{})})
+		at(ms)
+		s.SetMaint(true, pool.CauseCLI)
+		at(9 * time.Second)
+		wantTimes(t, f.times("10.0.0.1:80"), 0)
+		f.breakServer("10.0.0.1:80", syscall.EHOSTUNREACH)
+		s.SetMaint(false, pool.CauseCLI)
+		at(0)
+		if v := s.View(); v.Status != "DOWN" || v.Check.Info != "No route to host" {
+			t.Errorf("after maintenance: %s, %q; want a check at once", v.Status, v.Check.Info)
+		}
+	})
+}
+
+func TestNewAddressIsCheckedAtOnceAndOften(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		haproxy bool
+		up      time.Duration
+	}{
+		{"ours", false, 1500 * ms},
+		{"HAProxy's pace", true, 4000 * ms},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				s, g := f.slot()
+				f.run(Options{HAProxyPace: tc.haproxy}, Spec{Server: s, Options: enabled(config.CheckOptions{})})
+				at(700 * ms)
+				if n := len(f.times("10.0.1.1:80")); n != 0 {
+					t.Fatalf("%d checks without an address", n)
+				}
+				f.start = time.Now()
+				f.breakServer("10.0.1.1:80", syscall.ECONNREFUSED) // in DNS, but not listening yet
+				g.Resolve(pool.Resolution{Records: []pool.Record{{Addr: netip.MustParseAddr("10.0.1.1")}}, By: "docker/dns1"})
+				at(0)
+				if got := s.View().Status; got != "DOWN" {
+					t.Errorf("a task that does not listen is %s", got)
+				}
+				at(600 * ms)
+				f.repair("10.0.1.1:80")
+				at(tc.up - 600*ms - ms)
+				if got := s.View().Status; got == "UP" {
+					t.Errorf("%s before %v", got, tc.up)
+				}
+				at(ms)
+				if got := s.View().Status; got != "UP" {
+					t.Errorf("%s at %v, checks at %v", got, tc.up, f.times("10.0.1.1:80"))
+				}
+				n := len(f.times("10.0.1.1:80"))
+				at(10 * time.Second)
+				if got := len(f.times("10.0.1.1:80")) - n; got != 5 {
+					t.Errorf("%d checks in the 10 s after, want 5: the usual interval", got)
+				}
+			})
+		})
+	}
+}
+
+// TestDeadNewAddressIsNotCheckedOftenForever: the quick pace has an end.
+func TestDeadNewAddressIsNotCheckedOftenForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s, g := f.slot()
+		f.breakServer("10.0.1.1:80", syscall.ECONNREFUSED)
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{})})
+		g.Resolve(pool.Resolution{Records: []pool.Record{{Addr: netip.MustParseAddr("10.0.1.1")}}, By: "docker/dns1"})
+		at(freshWindow + 2*time.Second)
+		n := len(f.times("10.0.1.1:80"))
+		at(20 * time.Second)
+		if got := len(f.times("10.0.1.1:80")) - n; got != 10 {
+			t.Errorf("%d checks in 20 s, want 10", got)
+		}
+	})
+}
+
+func TestRunningCheckOfAnOldAddressIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s, g := f.slot()
+		resolve := func(addr string) {
+			g.Resolve(pool.Resolution{Records: []pool.Record{{Addr: netip.MustParseAddr(addr)}}, By: "docker/dns1"})
+		}
+		f.breakServer("10.0.1.1:80", nil) // hangs
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{})})
+		resolve("10.0.1.1")
+		at(100 * ms)
+		resolve("10.0.1.2")
+		at(0)
+		if v := s.View(); v.Status != "UP" || v.Check.Status != pool.CheckL4OK {
+			t.Errorf("new address: %s, %v; want it checked at once", v.Status, v.Check.Status)
+		}
+		at(1950 * ms) // the old check would have timed out by now
+		if v := s.View(); v.Status != "UP" {
+			t.Errorf("the old address's check took the new one down: %s", v.Status)
+		}
+	})
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var specs []Spec
+		for i := range 300 {
+			addr := fmt.Sprintf("10.0.%d.%d:80", i/200, i%200+1)
+			f.breakServer(addr, nil) // all hang
+			specs = append(specs, Spec{Server: f.server(addr), Options: enabled(config.CheckOptions{Inter: 1000 * ms})})
+		}
+		f.run(Options{MaxRunning: 20}, specs...)
+		at(40 * time.Second)
+		if f.most != 20 {
+			t.Errorf("%d checks ran at once, want 20", f.most)
+		}
+		for _, s := range specs {
+			if v := s.Server.View(); v.Check.Status != pool.CheckL4Tout {
+				t.Fatalf("%s never had its turn", s.Server.Name)
+			}
+		}
+	})
+}
+
+func TestCheckAddressAndPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := f.server("10.0.0.1:80")
+		f.breakServer("10.9.9.9:8080", syscall.ECONNREFUSED)
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{Port: 8080, Addr: netip.MustParseAddr("10.9.9.9")})})
+		at(ms)
+		if v := s.View(); v.Status != "DOWN" {
+			t.Errorf("status %s, want DOWN by the check of 10.9.9.9:8080; dials %v", v.Status, f.dials)
+		}
+	})
+}
+
+func TestLocalTroubleIsNotTheServers(t *testing.T) {
+	r := connectFailure(&net.OpError{Err: os.NewSyscallError("socket", syscall.EMFILE)})
+	if r.Status != pool.CheckSockErr || r.Info != "Too many open files" {
+		t.Errorf("got %v %q", r.Status, r.Info)
+	}
+}

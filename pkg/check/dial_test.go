@@ -1,0 +1,71 @@
+package check
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// loopbackServer is a server of a pool at a real listener's address.
+func loopbackServer(t *testing.T) (*pool.Server, *net.TCPListener) {
+	t.Helper()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	f := newFleet(t)
+	return f.server(ln.Addr().String()), ln.(*net.TCPListener)
+}
+
+// TestConnectCheckStaysOutOfTheAcceptQueue: the handshake is cut by a RST before its last ACK, so the
+// application never sees a check.
+func TestConnectCheckStaysOutOfTheAcceptQueue(t *testing.T) {
+	s, ln := loopbackServer(t)
+	for range 5 {
+		Spec{Server: s}.run(t.Context(), dialTCP, s.View().Addr)
+		if r := s.View().Check; r.Status != pool.CheckL4OK {
+			t.Fatalf("check: %v %s", r.Status, r.Info)
+		}
+	}
+	client, err := net.Dial("tcp4", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	first, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if first.RemoteAddr().String() != client.LocalAddr().String() {
+		t.Error("a check's connection reached the application")
+	}
+}
+
+func TestConnectCheckOfAClosedPort(t *testing.T) {
+	s, ln := loopbackServer(t)
+	ln.Close()
+	Spec{Server: s}.run(t.Context(), dialTCP, s.View().Addr)
+	if r := s.View().Check; r.Status != pool.CheckL4Con || r.Info != "Connection refused" {
+		t.Errorf("got %v %q", r.Status, r.Info)
+	}
+}
+
+func TestHTTPCheckOverLoopback(t *testing.T) {
+	s, ln := loopbackServer(t)
+	sent := make(chan string, 1)
+	go func() {
+		if conn, err := ln.Accept(); err == nil {
+			serveOnce(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", sent)
+		}
+	}()
+	Spec{Server: s, HTTP: &config.HTTPCheck{Method: "GET"}}.run(t.Context(), dialTCP, s.View().Addr)
+	<-sent
+	if r := s.View().Check; r.Status != pool.CheckL7OK || r.Code != 200 || r.For != netip.MustParseAddrPort(ln.Addr().String()) {
+		t.Errorf("got %+v", r)
+	}
+}
