@@ -66,24 +66,22 @@ func (d *demo) obey(ctx context.Context, key byte) error {
 // readKeys delivers the bytes of in until its end or stop, which returns when no goroutine reads in any more.
 // A terminal gives single keys until then. A reader that is not a file must come to an end by itself.
 func readKeys(in io.Reader) (keys <-chan byte, stop func()) {
-	out := make(chan byte)
-	file, ok := in.(*os.File)
-	if in == nil || (ok && file == nil) {
+	out, stopping, stopped := make(chan byte), make(chan struct{}), make(chan struct{})
+	file, isFile := in.(*os.File)
+	if in == nil || (isFile && file == nil) {
 		close(out)
 		return out, func() {}
 	}
-	stopping, stopped := make(chan struct{}), make(chan struct{})
-	wake, interrupt := func(*os.File) bool { return true }, func() {}
-	restore := func() {}
-	if ok {
+	ready, interrupt, restore := func() bool { return true }, func(<-chan struct{}) {}, func() {}
+	if isFile {
+		ready, interrupt = readiness(file)
 		restore = singleKeys(int(file.Fd()))
-		wake, interrupt = pollable()
 	}
 	go func() {
 		defer close(stopped)
 		defer close(out)
 		var key [1]byte
-		for wake(file) {
+		for ready() {
 			n, err := in.Read(key[:])
 			if n == 1 {
 				select {
@@ -99,40 +97,42 @@ func readKeys(in io.Reader) (keys <-chan byte, stop func()) {
 	}()
 	return out, func() {
 		close(stopping)
-		interrupt()
-		if ok {
-			<-stopped
-		}
+		interrupt(stopped)
 		restore()
 	}
 }
 
-// pollable returns a function that waits until a file can be read, and one that makes it return false.
-func pollable() (wait func(*os.File) bool, interrupt func()) {
-	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
-		return func(*os.File) bool { return false }, func() {}
+// readiness returns a function that waits until f can be read, and one that makes it return false and waits
+// until its caller has stopped. A read of a terminal cannot be interrupted, so none is begun before there is
+// something to read.
+func readiness(f *os.File) (ready func() bool, interrupt func(stopped <-chan struct{})) {
+	wake, waker, err := os.Pipe()
+	if err != nil {
+		return func() bool { return false }, func(stopped <-chan struct{}) { <-stopped }
 	}
-	wait = func(f *os.File) bool {
+	ready = func() bool {
 		for {
-			fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}, {Fd: int32(pipe[0]), Events: unix.POLLIN}}
-			if _, err := unix.Poll(fds, -1); err == unix.EINTR {
-				continue
-			} else if err != nil || fds[1].Revents != 0 {
-				_ = unix.Close(pipe[0])
-				return false
+			fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}, {Fd: int32(wake.Fd()), Events: unix.POLLIN}}
+			if _, err := unix.Poll(fds, -1); !errors.Is(err, unix.EINTR) {
+				return err == nil && fds[1].Revents == 0
 			}
-			return true
 		}
 	}
-	return wait, func() { _ = unix.Close(pipe[1]) }
+	return ready, func(stopped <-chan struct{}) {
+		_ = waker.Close()
+		<-stopped
+		_ = wake.Close()
+	}
 }
 
 // singleKeys makes a terminal deliver keys without Enter and without echo; Ctrl-C stays a signal. It returns
-// what undoes it. Anything but a terminal is left alone.
+// what undoes it. Anything but the terminal of a foreground job is left alone: the change would stop the job.
 func singleKeys(fd int) (restore func()) {
 	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
+		return func() {}
+	}
+	if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil || group != unix.Getpgrp() {
 		return func() {}
 	}
 	single := *old

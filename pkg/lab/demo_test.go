@@ -61,7 +61,7 @@ func demoOptions(t *testing.T, out io.Writer, args ...string) lab.DemoOptions {
 	t.Helper()
 	require.Root(t)
 	haproxy := require.Tool(t, "haproxy")
-	argv := []string{haproxy, "-db", "-f", lab.FilesDir + "/haproxy.cfg", "-f", lab.FilesDir + "/extra.cfg"}
+	argv := []string{haproxy, "-W", "-db", "-f", lab.FilesDir + "/haproxy.cfg", "-f", lab.FilesDir + "/extra.cfg"}
 	return lab.DemoOptions{
 		Out:   out,
 		Argv:  append(argv, args...),
@@ -79,7 +79,7 @@ func TestDemoOnceShowsBothPathsAndThePage(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		`web-1 +10\.0\.1\.3 `, `web-2 +10\.0\.1\.4 +http/1\.1`, `web-3 +10\.0\.1\.5`,
-		`haproxy -db -f haproxy\.cfg -f extra\.cfg`,
+		`haproxy -W -db -f haproxy\.cfg -f extra\.cfg`,
 		`kernel path: unknown`,
 		`http://localhost:\d+/my-stats  answered 200`,
 	} {

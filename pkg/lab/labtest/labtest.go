@@ -32,3 +32,21 @@ func Context(t testing.TB) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// AwaitListening connects to addr from a host until that succeeds: balancers do not say when they are ready.
+func AwaitListening(t testing.TB, from *lab.Host, addr string) {
+	t.Helper()
+	ctx := Context(t)
+	for {
+		conn, err := from.DialContext(ctx, "tcp4", addr)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("nobody listens at %s: %v", addr, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

@@ -21,60 +21,66 @@ import (
 	"waggle/pkg/lab/pattern"
 )
 
-// Handler answers as server name.
+// Handler answers as server name. It takes paths as they come: none is cleaned or redirected.
 func Handler(name string) http.Handler {
-	mux := http.NewServeMux()
-	hello := func(w http.ResponseWriter) { fmt.Fprintf(w, "hostname: %s", name) }
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { hello(w) })
-	mux.HandleFunc("/bytes/{n}", numbered(func(w http.ResponseWriter, _ *http.Request, n int64) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		action, argument, numbered := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		switch {
+		case action == "echo" && !numbered:
+			echo(w, r)
+		case action == "headers" && !numbered:
+			showRequest(w, r)
+		case numbered && slices.Contains([]string{"bytes", "stream", "slow", "status"}, action):
+			n, err := strconv.ParseInt(argument, 10, 64)
+			if err != nil || n < 0 || n > maxNumber {
+				http.Error(w, "the path ends with a number", http.StatusBadRequest)
+				return
+			}
+			obey(w, r, name, action, n)
+		default:
+			hello(w, name)
+		}
+	})
+}
+
+const maxNumber = 1 << 40
+
+func hello(w io.Writer, name string) { fmt.Fprintf(w, "hostname: %s", name) }
+
+// obey answers a path with a number. Errors of writing are the client's, who may go at any time.
+func obey(w http.ResponseWriter, r *http.Request, name, action string, n int64) {
+	switch action {
+	case "bytes":
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-		_, _ = io.Copy(w, pattern.Reader(n)) // the client may go
-	}))
-	mux.HandleFunc("/stream/{n}", numbered(func(w http.ResponseWriter, _ *http.Request, n int64) {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush() // a short body would get a Content-Length else
-		}
 		_, _ = io.Copy(w, pattern.Reader(n))
-	}))
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+	case "stream":
 		w.Header().Set("Content-Type", "application/octet-stream")
-		if r.ContentLength >= 0 {
-			w.Header().Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
-		}
-		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1.0 writer: not needed
-		_, _ = io.Copy(w, r.Body)
-	})
-	mux.HandleFunc("/slow/{n}", numbered(func(w http.ResponseWriter, r *http.Request, ms int64) {
+		_ = http.NewResponseController(w).Flush() // else a short body would get a Content-Length
+		_, _ = io.Copy(w, pattern.Reader(n))
+	case "slow":
 		select {
-		case <-time.After(time.Duration(ms) * time.Millisecond):
-			hello(w)
+		case <-time.After(time.Duration(n) * time.Millisecond):
+			hello(w, name)
 		case <-r.Context().Done():
 		}
-	}))
-	mux.HandleFunc("/status/{n}", numbered(func(w http.ResponseWriter, _ *http.Request, code int64) {
-		if code < 200 || code > 599 {
+	case "status":
+		if n < 200 || n > 599 {
 			http.Error(w, "status must be 200 to 599", http.StatusBadRequest)
 			return
 		}
-		w.WriteHeader(int(code))
-		hello(w)
-	}))
-	mux.HandleFunc("/headers", showRequest)
-	return mux
+		w.WriteHeader(int(n))
+		hello(w, name)
+	}
 }
 
-// numbered reads the path's number, at most 1 Ti.
-func numbered(serve func(http.ResponseWriter, *http.Request, int64)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
-		if err != nil || n < 0 || n > 1<<40 {
-			http.Error(w, "the path ends with a number", http.StatusBadRequest)
-			return
-		}
-		serve(w, r, n)
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if r.ContentLength >= 0 {
+		w.Header().Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
 	}
+	_ = http.NewResponseController(w).EnableFullDuplex() // the HTTP/1.0 writer has it anyway
+	_, _ = io.Copy(w, r.Body)
 }
 
 func showRequest(w http.ResponseWriter, r *http.Request) {

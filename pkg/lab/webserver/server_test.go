@@ -66,9 +66,11 @@ func do(t *testing.T, method, url string, body io.Reader) (*http.Response, []byt
 
 func TestAnyPathGivesTheHostname(t *testing.T) {
 	eachVersion(t, func(t *testing.T, proto, addr string) {
-		resp, body := do(t, http.MethodGet, "http://"+addr+"/any/path?x=1", nil)
-		if string(body) != "hostname: web-1" || resp.Proto != proto || resp.StatusCode != 200 {
-			t.Errorf("got %s %d %q", resp.Proto, resp.StatusCode, body)
+		for _, path := range []string{"/", "/any/path?x=1", "//twice", "/a/../b", "/echo/more"} {
+			resp, body := do(t, http.MethodGet, "http://"+addr+path, nil)
+			if string(body) != "hostname: web-1" || resp.Proto != proto || resp.StatusCode != 200 {
+				t.Errorf("%s: got %s %d %q", path, resp.Proto, resp.StatusCode, body)
+			}
 		}
 	})
 }
