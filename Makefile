@@ -8,7 +8,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE ?= waggle
-WEB_IMAGE ?= simple_web
+WEB_IMAGE ?= waggle-simple-web
 
 GOLANGCI_LINT_VERSION := v2.15.0
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waggle
@@ -20,7 +20,7 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
-NEED_TEST := bpftool:bpftool python3:python3-minimal dockerd:docker.io docker:docker-cli,docker.io iptables:iptables
+NEED_TEST := bpftool:bpftool python3:python3 dockerd:docker.io docker:docker-cli,docker.io iptables:iptables
 
 .PHONY: help
 help: ## Print this.
@@ -63,6 +63,7 @@ generate: ## Make generated files anew: the eBPF object (clang 19) and what is m
 image: build ## Build the images of the balancer and of the demo's web service. Pulls nothing.
 	@test/install.sh docker:docker-cli,docker.io
 	$(STATIC_BUILD) -ldflags '-s -w' -o bin/simple_web ./deploy/simple_web
+	@# The builder inside the engine: the newer one is a plugin of the client that may be missing.
 	DOCKER_BUILDKIT=0 docker build -q -t $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -f deploy/Dockerfile bin
 	DOCKER_BUILDKIT=0 docker build -q -t $(WEB_IMAGE) -f deploy/simple_web/Dockerfile bin
 

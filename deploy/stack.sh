@@ -31,7 +31,7 @@ ensure_swarm() {
 	inactive*)
 		docker swarm init ${WAGGLE_ADVERTISE_ADDR:+--advertise-addr "$WAGGLE_ADVERTISE_ADDR"} >/dev/null ||
 			die "the swarm could not be made; with several addresses, set WAGGLE_ADVERTISE_ADDR to one of them"
-		docker node update --label-add $label=true self >/dev/null
+		docker node update --label-add $label=true "$(docker info --format '{{.Swarm.NodeID}}')" >/dev/null
 		say "Made a swarm of this one node; make stack-down ends it."
 		;;
 	*) die "this node's swarm is $(swarm_state)" ;;

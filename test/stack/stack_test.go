@@ -1,0 +1,110 @@
+// Package stack tests the stack files with the loader of docker stack deploy. It is a module of its own, so that
+// the balancer does not depend on Docker's client.
+package stack
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/docker/cli/cli/compose/loader"
+	composetypes "github.com/docker/cli/cli/compose/types"
+	"github.com/docker/cli/opts"
+)
+
+const root = "../.."
+
+// load does with a file what docker stack deploy does, and fails the test on keys that would be ignored.
+func load(t *testing.T, file string, env map[string]string) *composetypes.Config {
+	t.Helper()
+	path := filepath.Join(root, file)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := loader.ParseYAML(content)
+	if err != nil {
+		t.Fatalf("parse %s: %v", file, err)
+	}
+	details := composetypes.ConfigDetails{
+		Version:     parsed["version"].(string),
+		WorkingDir:  filepath.Dir(path),
+		ConfigFiles: []composetypes.ConfigFile{{Filename: path, Config: parsed}},
+		Environment: env,
+	}
+	config, err := loader.Load(details)
+	if err != nil {
+		t.Fatalf("load %s: %v", file, err)
+	}
+	dicts := []map[string]any{parsed}
+	if ignored := loader.GetUnsupportedProperties(dicts...); len(ignored) > 0 {
+		t.Errorf("%s: docker stack deploy ignores %v", file, ignored)
+	}
+	if deprecated := loader.GetDeprecatedProperties(dicts...); len(deprecated) > 0 {
+		t.Errorf("%s: deprecated: %v", file, deprecated)
+	}
+	return config
+}
+
+func service(t *testing.T, config *composetypes.Config, name string) composetypes.ServiceConfig {
+	t.Helper()
+	i := slices.IndexFunc(config.Services, func(s composetypes.ServiceConfig) bool { return s.Name == name })
+	if i < 0 {
+		t.Fatalf("no service %s", name)
+	}
+	return config.Services[i]
+}
+
+func TestSeedStackLoads(t *testing.T) {
+	config := load(t, "deploy/stack-seed.yml", nil)
+	if image := service(t, config, "haproxy").Image; image != "waggle" {
+		t.Errorf("image of the balancer is %q, want waggle", image)
+	}
+}
+
+func TestStackLoads(t *testing.T) {
+	config := load(t, "docker-stack.yml", nil)
+	if config.Version != "3.8" {
+		t.Errorf("version %q, want 3.8: the newest that Docker 20.10 knows", config.Version)
+	}
+	ports := make(map[uint32]uint32)
+	for _, p := range service(t, config, "waggle").Ports {
+		if p.Mode != "host" {
+			t.Errorf("port %d is in mode %q, want host", p.Published, p.Mode)
+		}
+		ports[p.Published] = p.Target
+	}
+	for published, target := range map[uint32]uint32{48686: 8000, 48687: 8001, 8404: 8404} {
+		if ports[published] != target {
+			t.Errorf("port %d is %d of the container, want %d", published, ports[published], target)
+		}
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	for _, test := range []struct {
+		engine string
+		env    map[string]string
+		want   []string
+	}{
+		{"23.0 and later", nil, []string{"CAP_BPF", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_PERFMON"}},
+		{
+			"20.10, as deploy/stack.sh sets it",
+			map[string]string{"WAGGLE_CAP_BPF": "SYS_ADMIN", "WAGGLE_CAP_PERFMON": "CAP_SYS_ADMIN"},
+			[]string{"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_ADMIN"},
+		},
+	} {
+		t.Run(test.engine, func(t *testing.T) {
+			config := load(t, "docker-stack.yml", test.env)
+			s := service(t, config, "waggle")
+			add, _ := opts.EffectiveCapAddCapDrop(s.CapAdd, s.CapDrop)
+			if !slices.Equal(add, test.want) {
+				t.Errorf("added capabilities %v, want %v", add, test.want)
+			}
+			if !slices.Equal(s.CapDrop, []string{"ALL"}) {
+				t.Errorf("cap_drop %v, want [ALL]", s.CapDrop)
+			}
+		})
+	}
+}

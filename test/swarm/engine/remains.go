@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// cgroups lists where name (with its leading slash) is: once with version 2 of control groups, once for each
+// hierarchy with version 1.
+func cgroups(name string) ([]string, error) {
+	nested, err := filepath.Glob(cgroupRoot + "/*" + name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(cgroupRoot + name); err == nil {
+		nested = append(nested, cgroupRoot+name)
+	}
+	return nested, nil
+}
+
+// removeCgroups removes name and all below it. No process is left in them; the kernel may take a moment to see it.
+func removeCgroups(name string) error {
+	roots, err := cgroups(name)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, root := range roots {
+		var dirs []string
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return err
+		})
+		errs = append(errs, err)
+		for _, dir := range slices.Backward(dirs) { // a directory comes before what it holds
+			errs = append(errs, removeDir(dir))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removeDir(dir string) error {
+	var err error
+	for range 50 {
+		if err = os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("remove control group: %w", err)
+}
+
+// BPF are the identifiers of kernel objects that processes hold.
+type BPF struct {
+	Maps, Programs []int
+}
+
+// BPF lists what the processes of a container hold, with the identifiers that bpftool shows.
+func (e *Engine) BPF(containerID string) (BPF, error) {
+	dirs, err := cgroups(e.cgroup + "/" + containerID)
+	if err != nil {
+		return BPF{}, err
+	}
+	if len(dirs) == 0 {
+		return BPF{}, fmt.Errorf("find control group of container %s: %w", containerID, fs.ErrNotExist)
+	}
+	// Read from here, it lists processes by the identifiers that they have here.
+	procs, err := os.ReadFile(filepath.Join(dirs[0], "cgroup.procs"))
+	if err != nil {
+		return BPF{}, err
+	}
+	var held BPF
+	for _, pid := range strings.Fields(string(procs)) {
+		infos, err := filepath.Glob("/proc/" + pid + "/fdinfo/*")
+		if err != nil {
+			return BPF{}, err
+		}
+		for _, info := range infos {
+			content, err := os.ReadFile(info)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // closed meanwhile
+			}
+			if err != nil {
+				return BPF{}, err
+			}
+			held.add(string(content))
+		}
+	}
+	return held, nil
+}
+
+// add reads an fdinfo file, whose lines look like "map_id:\t12" (proc(5), bpf).
+func (b *BPF) add(fdinfo string) {
+	for line := range strings.Lines(fdinfo) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		id, err := strconv.Atoi(strings.TrimSpace(value))
+		if err != nil {
+			continue
+		}
+		switch name {
+		case "map_id":
+			b.Maps = append(b.Maps, id)
+		case "prog_id":
+			b.Programs = append(b.Programs, id)
+		}
+	}
+	b.Maps, b.Programs = uniq(b.Maps), uniq(b.Programs)
+}
+
+func uniq(ids []int) []int {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

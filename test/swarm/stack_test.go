@@ -1,0 +1,149 @@
+package swarm
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/lab/require"
+	"waggle/test/swarm/engine"
+)
+
+// Published ports of docker-stack.yml.
+const (
+	httpPort  = 48686
+	tcpPort   = 48687
+	statsPort = 8404
+)
+
+// TestStack runs `make stack` and `make stack-down` as a person does, on an engine that is in no swarm.
+func TestStack(t *testing.T) {
+	require.Tool(t, "bpftool")
+	e := startEngine(t)
+	said := runMake(t, e, "stack", "WAGGLE_ADVERTISE_ADDR="+e.NodeAddr().String())
+	for _, url := range []string{"http://localhost:48686/", "http://localhost:48687/", "http://localhost:8404/stats"} {
+		if !strings.Contains(said, url) {
+			t.Errorf("make stack does not say %s:\n%s", url, said)
+		}
+	}
+	balancer, _ := awaitRunning(t, e, "waggle_waggle", 1)
+	web, _ := awaitRunning(t, e, "waggle_web", 3)
+
+	t.Run("http is shared equally", func(t *testing.T) { awaitShares(t, e, httpPort, hostnames(web)) })
+	t.Run("tcp is shared equally", func(t *testing.T) { awaitShares(t, e, tcpPort, hostnames(web)) })
+	t.Run("metrics", func(t *testing.T) { stackMetrics(t, e) })
+	held, err := e.BPF(balancer[0].ContainerID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("bpftool shows the servers", func(t *testing.T) { bpftoolShowsServers(t, held, web) })
+
+	if t.Failed() {
+		showService(t, e, "waggle_waggle")
+	}
+	runMake(t, e, "stack-down")
+	t.Run("nothing remains", func(t *testing.T) { nothingRemains(t, e, held) })
+}
+
+func stackMetrics(t *testing.T, e *engine.Engine) {
+	a := ask(t.Context(), e, statsPort, "/metrics")
+	if a.status != http.StatusOK || a.err != nil {
+		t.Fatalf("answer %v", a)
+	}
+	for _, text := range []string{`haproxy_frontend_sessions_total{proxy="tcp_in"}`, "waggle_build_info"} {
+		if !strings.Contains(a.body, text) {
+			t.Errorf("no %s in:\n%s", text, a.body)
+		}
+	}
+	if a := ask(t.Context(), e, statsPort, "/stats"); a.status != http.StatusOK || !strings.Contains(a.body, "tcp_in") {
+		t.Errorf("statistics page: answer %v", a)
+	}
+}
+
+// bpftoolShowsServers looks at the kernel path of a container as an administrator of its node does.
+func bpftoolShowsServers(t *testing.T, held engine.BPF, web []engine.Task) {
+	if len(held.Programs) == 0 {
+		t.Fatal("the balancer has loaded no program: it serves TCP in userspace")
+	}
+	out, err := exec.CommandContext(t.Context(), "bpftool", "-j", "map", "dump", "name", "wg_servers").CombinedOutput()
+	if err != nil {
+		t.Fatalf("bpftool: %v\n%s", err, out)
+	}
+	var dump any
+	if err := json.Unmarshal(out, &dump); err != nil {
+		t.Fatalf("bpftool: %v\n%s", err, out)
+	}
+	shown := make(map[netip.Addr]bool)
+	collectServers(dump, shown)
+	for _, task := range web {
+		if len(task.Addrs) != 1 || !shown[task.Addrs[0]] {
+			t.Errorf("task %s with addresses %v is not in the map: %s", task.Hostname, task.Addrs, out)
+		}
+	}
+}
+
+// collectServers finds the addresses of all objects that have the fields of a server with port 8000, wherever in
+// bpftool's output they are: it wraps more when several maps have the name.
+func collectServers(dump any, found map[netip.Addr]bool) {
+	switch v := dump.(type) {
+	case []any:
+		for _, element := range v {
+			collectServers(element, found)
+		}
+	case map[string]any:
+		if octets, ok := v["addr"].([]any); ok && v["port"] == 8000.0 {
+			bytes := make([]byte, 0, len(octets))
+			for _, octet := range octets {
+				if number, ok := octet.(float64); ok {
+					bytes = append(bytes, byte(number))
+				}
+			}
+			if addr, ok := netip.AddrFromSlice(bytes); ok {
+				found[addr] = true
+			}
+		}
+		for _, element := range v {
+			collectServers(element, found)
+		}
+	}
+}
+
+// nothingRemains demands that make stack-down has undone make stack, while the engine still runs.
+func nothingRemains(t *testing.T, e *engine.Engine, held engine.BPF) {
+	if state := docker(t, e, "info", "--format", "{{.Swarm.LocalNodeState}}"); state != "inactive" {
+		t.Errorf("the node's swarm is %s, want inactive", state)
+	}
+	if left := docker(t, e, "ps", "-aq"); left != "" {
+		t.Errorf("containers remain: %s", left)
+	}
+	if left := docker(t, e, "network", "ls", "--filter", "name=waggle", "-q"); left != "" {
+		t.Errorf("networks remain: %s", left)
+	}
+	for _, id := range held.Maps {
+		awaitUnknown(t, "map", id)
+	}
+	for _, id := range held.Programs {
+		awaitUnknown(t, "prog", id)
+	}
+}
+
+// awaitUnknown waits until the kernel no longer knows an object, which it frees some time after its last user.
+func awaitUnknown(t *testing.T, kind string, id int) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	for {
+		out, err := exec.CommandContext(t.Context(), "bpftool", kind, "show", "id", strconv.Itoa(id)).CombinedOutput()
+		if err != nil && strings.Contains(string(out), "No such file") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s %d is still there: %v %s", kind, id, err, out)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
