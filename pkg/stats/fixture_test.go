@@ -59,6 +59,14 @@ func swarm() *Snapshot {
 		ReportCheck(pool.CheckResult{Status: pool.CheckL4OK})
 
 	traffic(fe, web, slots)
+	p.Tick()
+	for range 2 { // two seconds later
+		fe.Counters.Shard(1).Sessions.Add(12)
+		web.Counters.Shard(1).Sessions.Add(211)
+		slots[0].Counters.Shard(1).Sessions.Add(106)
+		p.Tick()
+		p.ClearMaxima()
+	}
 	plain.Sessions.Add(1)
 	plain.Sessions.SetKernel(4)
 	tcpFE.Sessions.SetKernel(4)
@@ -66,7 +74,6 @@ func swarm() *Snapshot {
 	tcpFE.Counters.Shard(pool.KernelShard).Sessions.Add(1200)
 	tcpFE.Counters.Shard(1).Sessions.Add(34)
 	tcpBE.Counters.Shard(1).ConnErrors.Add(3)
-	p.Tick()
 
 	now := time.Now()
 	return &Snapshot{

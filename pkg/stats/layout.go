@@ -54,8 +54,8 @@ func groups() []group {
 		}},
 		{"Sessions", []shown{
 			{Title: "Cur", Statistic: "scur", Tip: pathTip}, {Title: "Max", Statistic: "smax"}, {Title: "Limit", Statistic: "slim"},
-			{Title: "Total", Statistic: "stot", Tip: sessionTip},
-			{Title: "LbTot", Hint: "times that balancing chose it", Statistic: "lbtot"},
+			{Title: "Total", Class: "wide", Statistic: "stot", Tip: sessionTip},
+			{Title: "LbTot", Class: "wide", Hint: "times that balancing chose it", Statistic: "lbtot"},
 			{Title: "Last", Hint: "time since the last session", Statistic: "lastsess", Form: asAge},
 		}},
 		{"Bytes", []shown{
@@ -106,7 +106,7 @@ func (s *shown) render(c *Column, r *Row) cell {
 	n := v.Int()
 	switch {
 	case v.Empty(), s.Form == asAge && n < 0:
-		return cell{Text: "–", Class: strings.TrimSpace(s.Class + " none")}
+		return cell{Class: s.Class}
 	case s.Form == asBytes:
 		out.Text = bytesText(n)
 		if n >= 1024 {
@@ -144,7 +144,7 @@ func statusCell(r *Row) cell {
 
 func checkCell(r *Row) cell {
 	if r.Scope != Servers || !r.checking() {
-		return cell{Text: "–", Class: "none"}
+		return cell{}
 	}
 	st, chk := r.checkStatus(), &r.View.Check
 	out := cell{Text: st.String(), Tip: st.Description()}

@@ -8,20 +8,21 @@ type tone struct {
 	Class string // of the style sheet
 	Word  string // in the legend
 	Long  string // in the legend
+	Count string // after a number of servers
 }
 
 // The tones, in the order of the legend.
 var (
-	toneUp      = tone{"up", "UP", "in use"}
-	toneBackup  = tone{"backup", "UP", "backup server"}
-	toneFalling = tone{"falling", "UP 2/3", "its checks begin to fail"}
-	toneRising  = tone{"rising", "DOWN 1/2", "its checks begin to pass"}
-	toneDown    = tone{"down", "DOWN", "its checks fail; or no server left"}
-	toneDrain   = tone{"drain", "DRAIN, NOLB", "no new sessions"}
-	toneLeaving = tone{"leaving", "leaving", "gone from DNS, last resort"}
-	toneMaint   = tone{"maint", "MAINT", "taken out by an operator"}
-	toneEmpty   = tone{"empty", "MAINT (resolution)", "slot without a task"}
-	toneNoCheck = tone{"nocheck", "no check", "in use, unchecked"}
+	toneUp      = tone{"up", "UP", "in use", "up"}
+	toneBackup  = tone{"backup", "UP", "backup server", "backup up"}
+	toneFalling = tone{"falling", "UP 2/3", "its checks begin to fail", "going down"}
+	toneRising  = tone{"rising", "DOWN 1/2", "its checks begin to pass", "going up"}
+	toneDown    = tone{"down", "DOWN", "its checks fail; or no server left", "down"}
+	toneDrain   = tone{"drain", "DRAIN, NOLB", "no new sessions", "draining"}
+	toneLeaving = tone{"leaving", "leaving", "gone from DNS, last resort", "leaving"}
+	toneMaint   = tone{"maint", "MAINT", "taken out by an operator", "in maintenance"}
+	toneEmpty   = tone{"empty", "MAINT (resolution)", "slot without a task", "without a task"}
+	toneNoCheck = tone{"nocheck", "no check", "in use, unchecked", "unchecked"}
 )
 
 func legend() []tone {

@@ -37,7 +37,7 @@ type links struct {
 // chip counts servers in one tone.
 type chip struct {
 	tone
-	Count int
+	Servers int
 }
 
 type item struct{ Name, Value string }
@@ -45,6 +45,7 @@ type item struct{ Name, Value string }
 type proxyView struct {
 	tone
 	Name, Anchor, Mode, Kind, State string
+	Down                            string // how many servers are down, if any are
 	Rows                            []rowView
 }
 
@@ -122,6 +123,9 @@ func (v *view) addProxies(s *Snapshot, f Filter) {
 			pv.Rows = append(pv.Rows, v.row(r, columns))
 			if r.Scope != Servers { // the backend, which is last, tells most
 				pv.tone, pv.State = r.tone(), status(r).String()
+			}
+			if r.Scope == Backends && r.Tally.States[stateDown] > 0 {
+				pv.Down = fmt.Sprintf("%d of %d down", r.Tally.States[stateDown], r.Tally.Total)
 			}
 		}
 		v.Proxies = append(v.Proxies, pv)
