@@ -48,6 +48,18 @@ func TestStack(t *testing.T) {
 	}
 	runMake(t, e, "stack-down")
 	t.Run("nothing remains", func(t *testing.T) { nothingRemains(t, e, held) })
+	t.Run("a swarm made by others stays", func(t *testing.T) {
+		docker(t, e, "swarm", "init", "--advertise-addr", e.NodeAddr().String())
+		runMake(t, e, "stack-down")
+		if state := swarmState(t, e); state != "active" {
+			t.Errorf("the node's swarm is %s, want active", state)
+		}
+	})
+}
+
+func swarmState(t *testing.T, e *engine.Engine) string {
+	t.Helper()
+	return docker(t, e, "info", "--format", "{{.Swarm.LocalNodeState}}")
 }
 
 func stackMetrics(t *testing.T, e *engine.Engine) {
@@ -115,7 +127,7 @@ func collectServers(dump any, found map[netip.Addr]bool) {
 
 // nothingRemains demands that make stack-down has undone make stack, while the engine still runs.
 func nothingRemains(t *testing.T, e *engine.Engine, held engine.BPF) {
-	if state := docker(t, e, "info", "--format", "{{.Swarm.LocalNodeState}}"); state != "inactive" {
+	if state := swarmState(t, e); state != "inactive" {
 		t.Errorf("the node's swarm is %s, want inactive", state)
 	}
 	if left := docker(t, e, "ps", "-aq"); left != "" {
