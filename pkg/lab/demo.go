@@ -66,7 +66,7 @@ type DemoOptions struct {
 	// Ports are where the host reaches the demo.
 	Ports DemoPorts
 	// KernelSessions reads from the text of /metrics how many TCP sessions the kernel path has carried since the
-	// start, false if it does not say. Default: the sum of waggle_datapath_sessions_total.
+	// start, false if it does not say. Default: waggle_frontend_sessions_total of the TCP frontend.
 	KernelSessions func(metrics string) (float64, bool)
 }
 

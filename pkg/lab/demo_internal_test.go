@@ -68,16 +68,19 @@ func TestSettled(t *testing.T) {
 	}
 }
 
-const sampleMetrics = `# HELP waggle_datapath_sessions_total TCP sessions the kernel path carried.
-# TYPE waggle_datapath_sessions_total counter
-waggle_datapath_sessions_total{frontend="tcp_in"} 12
-waggle_datapath_sessions_total{frontend="odd } name"} 3 1700000000
+const sampleMetrics = `# HELP waggle_frontend_sessions_total Sessions since the start, by the path that carried them.
+# TYPE waggle_frontend_sessions_total counter
+waggle_frontend_sessions_total{path="kernel",proxy="tcp_in"} 12
+waggle_frontend_sessions_total{path="userspace",proxy="tcp_in"} 4
+waggle_frontend_sessions_total{path="kernel",proxy="other"} 8
+waggle_frontend_sessions_total{xpath="kernel",proxy="tcp_in"} 16
+waggle_frontend_sessions_total{proxy="tcp_in",odd="} ",path="kernel"} 3 1700000000
 waggle_datapath_mode{mode="xdp"} 0
 waggle_datapath_mode{mode="tc"} 1
 haproxy_process_uptime_seconds 5
 broken
 broken{
-waggle_datapath_sessions_total many
+waggle_frontend_sessions_total many
 `
 
 func TestMetricsOfTheKernelPath(t *testing.T) {

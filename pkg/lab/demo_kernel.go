@@ -41,7 +41,19 @@ func (d *demo) kernelVerdict(ctx context.Context, before string, n int) string {
 	case taken > 0:
 		return fmt.Sprintf("kernel path%s: in part, %d of %d connections were carried by eBPF", mode, taken, n)
 	}
-	return fmt.Sprintf("kernel path%s: no, the %d connections went through userspace", mode, n)
+	return fmt.Sprintf("kernel path%s: no, the %d connections went through userspace%s", mode, n, d.warnings())
+}
+
+// warnings are lines of the balancer's log that may say why something is not as one would wish.
+func (d *demo) warnings() string {
+	const most = 3
+	var found []string
+	for line := range strings.Lines(d.balancer.Output()) {
+		if strings.Contains(line, "WARN") && len(found) < most {
+			found = append(found, "\n    "+strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(found, "")
 }
 
 // metrics fetches the balancer's /metrics.
@@ -56,10 +68,10 @@ func (d *demo) metrics(ctx context.Context) (string, error) {
 	return body, nil
 }
 
-// kernelSessions is the default of DemoOptions.KernelSessions.
+// kernelSessions is the default of DemoOptions.KernelSessions: pkg/stats counts sessions by frontend and path.
 func kernelSessions(metrics string) (total float64, ok bool) {
-	eachSample(metrics, func(name, _ string, value float64) {
-		if name == "waggle_datapath_sessions_total" {
+	eachSample(metrics, func(name, labels string, value float64) {
+		if name == "waggle_frontend_sessions_total" && label(labels, "path") == "kernel" && label(labels, "proxy") == tcpProxy {
 			total += value
 			ok = true
 		}
@@ -67,17 +79,27 @@ func kernelSessions(metrics string) (total float64, ok bool) {
 	return total, ok
 }
 
-// datapathMode is the label "mode" of the sample of waggle_datapath_mode that is 1, empty if there is none.
+// tcpProxy is the name of the TCP frontend in embed/extra.cfg.
+const tcpProxy = "tcp_in"
+
+// datapathMode is the mode for which waggle_datapath_mode is 1, empty if there is none.
 func datapathMode(metrics string) (mode string) {
 	eachSample(metrics, func(name, labels string, value float64) {
-		if name != "waggle_datapath_mode" || value != 1 {
-			return
-		}
-		if _, rest, ok := strings.Cut(labels, `mode="`); ok {
-			mode, _, _ = strings.Cut(rest, `"`)
+		if name == "waggle_datapath_mode" && value == 1 {
+			mode = label(labels, "mode")
 		}
 	})
 	return mode
+}
+
+// label is the value of a label, without undoing escapes.
+func label(labels, name string) string {
+	_, rest, ok := strings.Cut(","+labels, ","+name+`="`)
+	if !ok {
+		return ""
+	}
+	value, _, _ := strings.Cut(rest, `"`)
+	return value
 }
 
 // eachSample calls fn with each sample of Prometheus's text format that it understands.
