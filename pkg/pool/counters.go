@@ -61,6 +61,9 @@ func newCounters(writers int) Counters { return Counters{shards: make([]Shard, w
 // Shard returns the shard of writer i: KernelShard, or 1 + the loop's index.
 func (c *Counters) Shard(i int) *Shard { return &c.shards[i] }
 
+// Len returns the number of shards.
+func (c *Counters) Len() int { return len(c.shards) }
+
 // Sum adds all shards up. Sums of different counters are not of one instant.
 func (c *Counters) Sum() Totals {
 	var t Totals
