@@ -1,0 +1,123 @@
+package stats
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waggle/pkg/pool"
+)
+
+// ownMetrics are the metrics that HAProxy has no names for.
+type ownMetrics struct {
+	buildInfo, mode, interfaces, degraded, fallthroughs, mapEntries, mapMax     *prometheus.Desc
+	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt *prometheus.Desc
+}
+
+func newOwnMetrics() *ownMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("waggle_"+name, help, labels, nil)
+	}
+	return &ownMetrics{
+		buildInfo:      desc("build_info", "What is running; always 1.", "version", "revision", "goversion"),
+		mode:           desc("datapath_mode", "1 for the mode that the kernel path is in, 0 for the others.", "mode"),
+		interfaces:     desc("datapath_interface_info", "An interface that the kernel path is attached to, and how; always 1.", "interface", "attach"),
+		degraded:       desc("datapath_degradations", "Things about the kernel path that do not work as they should; the log and the statistics page name them."),
+		fallthroughs:   desc("datapath_fallthrough_total", "Packets that the kernel path left to the network stack, or dropped, by reason.", "reason"),
+		mapEntries:     desc("datapath_map_entries", "Entries in a map of the kernel path.", "map"),
+		mapMax:         desc("datapath_map_max_entries", "Entries that a map of the kernel path has room for.", "map"),
+		path:           desc("frontend_path", "1 for the path that takes a frontend's connections, 0 for the other.", "proxy", "path"),
+		sessions:       desc("frontend_current_sessions", "Sessions now, by the path that carries them.", "proxy", "path"),
+		sessionsTotal:  desc("frontend_sessions_total", "Sessions since the start, by the path that carried them.", "proxy", "path"),
+		surplus:        desc("resolver_surplus_tasks", "Addresses in DNS that found no slot and get no traffic.", "proxy", "name"),
+		slots:          desc("resolver_slots", "Slots for the addresses of a name.", "proxy", "name"),
+		configLoaded:   desc("config_last_reload_successful", "1 if the last attempt to load a configuration succeeded, otherwise 0."),
+		configLoadedAt: desc("config_last_reload_timestamp_seconds", "Time of the last attempt to load a configuration."),
+	}
+}
+
+func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- series(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- series(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(m.buildInfo, 1, s.Process.Version, s.Process.Revision, s.Process.GoVersion)
+	if !s.Process.Config.LoadedAt.IsZero() {
+		gauge(m.configLoaded, float64(flag(!s.Process.Config.Failed)))
+		gauge(m.configLoadedAt, float64(s.Process.Config.LoadedAt.UnixMilli())/1000)
+	}
+
+	for _, mode := range datapathModes(s.Datapath.Mode) {
+		gauge(m.mode, float64(flag(mode == s.Datapath.Mode)), mode)
+	}
+	gauge(m.degraded, float64(len(s.Datapath.Degraded)))
+	for _, i := range s.Datapath.Interfaces {
+		gauge(m.interfaces, 1, i.Name, i.Attach)
+	}
+	for _, r := range s.Datapath.Reasons {
+		counter(m.fallthroughs, r.Count, r.Name)
+	}
+	for _, u := range s.Datapath.Maps {
+		gauge(m.mapEntries, float64(u.Entries), u.Name)
+		gauge(m.mapMax, float64(u.Max), u.Name)
+	}
+
+	for i := range s.Proxies {
+		if fe := s.Proxies[i].Frontend; fe != nil {
+			kernel := fe.Path().Kernel
+			gauge(m.path, float64(flag(kernel)), fe.Name, "kernel")
+			gauge(m.path, float64(flag(!kernel)), fe.Name, "userspace")
+			gauge(m.sessions, float64(fe.Sessions.Kernel()), fe.Name, "kernel")
+			gauge(m.sessions, float64(fe.Sessions.User()), fe.Name, "userspace")
+			kernelTotal, userTotal := sessionsByPath(&fe.Counters)
+			counter(m.sessionsTotal, kernelTotal, fe.Name, "kernel")
+			counter(m.sessionsTotal, userTotal, fe.Name, "userspace")
+		}
+	}
+	for _, sp := range mergeSurpluses(s.surpluses()) {
+		gauge(m.surplus, float64(len(sp.Tasks)), sp.Proxy, sp.Name)
+		gauge(m.slots, float64(sp.Slots), sp.Proxy, sp.Name)
+	}
+}
+
+// datapathModes lists the modes of the kernel path, and the present one if it is none of them.
+func datapathModes(present string) []string {
+	modes := []string{"off", "tc", "xdp"}
+	if present != "" && !slices.Contains(modes, present) {
+		modes = append(modes, present)
+	}
+	return modes
+}
+
+// sessionsByPath splits a total by the writers that counted it. Each part only ever grows.
+func sessionsByPath(c *pool.Counters) (kernel, user uint64) {
+	for i := range c.Len() {
+		n := c.Shard(i).Sessions.Load()
+		if i == pool.KernelShard {
+			kernel += n
+		} else {
+			user += n
+		}
+	}
+	return kernel, user
+}
+
+// mergeSurpluses makes one of several templates of a backend that resolve the same name: all their
+// slots, and the largest surplus.
+func mergeSurpluses(all []Surplus) []Surplus {
+	var merged []Surplus
+	for _, sp := range all {
+		i := slices.IndexFunc(merged, func(m Surplus) bool { return m.Proxy == sp.Proxy && m.Name == sp.Name })
+		if i < 0 {
+			merged = append(merged, sp)
+			continue
+		}
+		merged[i].Slots += sp.Slots
+		if len(sp.Tasks) > len(merged[i].Tasks) {
+			merged[i].Tasks = sp.Tasks
+		}
+	}
+	return merged
+}
