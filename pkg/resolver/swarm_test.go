@@ -174,10 +174,7 @@ func newSwarm(t *testing.T, o swarmOptions) *swarm {
 	s.res = resolver.New(o.section, o.Options)
 	s.res.Add(s.group, o.want)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { s.res.Run(ctx); close(done) }()
-	t.Cleanup(func() { cancel(); <-done })
+	runUntilCleanup(t, s.res)
 	return s
 }
 
@@ -282,4 +279,12 @@ func (s *swarm) wantTargets(want string) {
 	if got := s.targets(); got != want {
 		s.t.Errorf("targets at %v: got %q, want %q", time.Since(s.started), got, want)
 	}
+}
+
+// runUntilCleanup runs a resolver until the test ends.
+func runUntilCleanup(t *testing.T, res *resolver.Resolver) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { res.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
 }
