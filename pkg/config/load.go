@@ -2,6 +2,9 @@ package config
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // LoadOptions are the ways by which reading a configuration reaches the world. The zero value uses
@@ -27,13 +30,27 @@ type File struct {
 // is an *Errors with every located alert.
 func Load(paths []string, opts LoadOptions) (*Config, Diagnostics, error) {
 	opts = opts.withDefaults()
-	files := make([]File, 0, len(paths))
+	var files []File
+	var bad Diagnostics
+	fail := func(path string, err error) {
+		bad = append(bad, Diagnostic{Severity: Alert, Pos: Pos{File: path}, Text: "cannot read: " + err.Error()})
+	}
 	for _, path := range paths {
-		content, err := opts.ReadFile(path)
+		names, err := opts.expand(path)
 		if err != nil {
-			return nil, nil, &Errors{List: Diagnostics{{Severity: Alert, Pos: Pos{File: path}, Text: err.Error()}}}
+			fail(path, err)
 		}
-		files = append(files, File{Name: path, Content: content})
+		for _, name := range names {
+			content, err := opts.ReadFile(name)
+			if err != nil {
+				fail(name, err)
+				continue
+			}
+			files = append(files, File{Name: name, Content: content})
+		}
+	}
+	if len(bad) > 0 {
+		return nil, nil, &Errors{List: bad}
 	}
 	return ParseFiles(files, opts)
 }
@@ -45,7 +62,32 @@ func Parse(name string, content []byte, opts LoadOptions) (*Config, Diagnostics,
 
 // ParseFiles reads several configuration files from memory as one; see Load.
 func ParseFiles(files []File, opts LoadOptions) (*Config, Diagnostics, error) {
-	return nil, nil, &Errors{List: Diagnostics{{Severity: Alert, Text: "the parser is not in this revision yet"}}}
+	p := newParser(opts)
+	for _, f := range files {
+		p.file(f)
+	}
+	cfg := p.finish()
+	if len(p.errors) > 0 {
+		return nil, p.remarks, &Errors{List: p.errors, Truncated: p.truncated}
+	}
+	return cfg, p.remarks, nil
+}
+
+// expand gives the files that a path means: itself, or the *.cfg files of a directory in C order,
+// without hidden ones.
+func (o LoadOptions) expand(path string) ([]string, error) {
+	names, isDir, err := o.ReadDir(path)
+	if err != nil || !isDir {
+		return []string{path}, err
+	}
+	slices.Sort(names)
+	var files []string
+	for _, n := range names {
+		if strings.HasSuffix(n, ".cfg") && !strings.HasPrefix(n, ".") {
+			files = append(files, filepath.Join(path, n))
+		}
+	}
+	return files, nil
 }
 
 func (o LoadOptions) withDefaults() LoadOptions {
@@ -55,5 +97,22 @@ func (o LoadOptions) withDefaults() LoadOptions {
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
 	}
+	if o.ReadDir == nil {
+		o.ReadDir = readDir
+	}
 	return o
+}
+
+// readDir asks the file system; a path that cannot be looked at is left to ReadFile, whose error says
+// why.
+func readDir(path string) (names []string, isDir bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return nil, false, nil
+	}
+	entries, err := os.ReadDir(path)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, true, err
 }

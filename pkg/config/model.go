@@ -35,7 +35,13 @@ type Global struct {
 	NbThread      int
 	BufSize       int // tune.bufsize, bytes
 	MaxHdr        int // tune.http.maxhdr
+	MaxRewrite    int // tune.maxrewrite, bytes
 	SpreadChecks  int // percent
+
+	StatsTimeout    time.Duration // of connections to the stats sockets; 0 = default, 10 s
+	StatsMaxConn    int           // on the stats sockets; 0 = default, 10
+	LogTag          string        // "" = the program's name
+	LogSendHostname *string       // nil = not sent, "" = the host's own name
 }
 
 // StatsSocket is one `stats socket` of the global section.
@@ -102,18 +108,21 @@ func (k Kind) HasBackend() bool { return k != Frontend }
 
 // Proxy is a frontend, backend or listen section.
 type Proxy struct {
-	Pos       Pos
-	Kind      Kind
-	Name      string
-	HTTP      bool // mode http; otherwise tcp
-	Disabled  bool
-	MaxConn   int // 0 = the global limit
-	FullConn  int
-	Backlog   int
-	Timeouts  Timeouts
-	Options   Options
-	Logs      []LogTarget
-	LogFormat string // custom format, "" for the option's
+	Pos         Pos
+	Kind        Kind
+	Name        string
+	ID          int // 0 = not written
+	Description string
+	HTTP        bool // mode http; otherwise tcp
+	Disabled    bool
+	MaxConn     int // 0 = the global limit
+	FullConn    int
+	Backlog     int
+	Timeouts    Timeouts
+	Options     Options
+	Logs        []LogTarget
+	LogFormat   string // custom format, "" for the option's
+	LogTag      string // "" = the global one
 
 	// Frontend side.
 	Binds          []Bind
@@ -128,9 +137,9 @@ type Proxy struct {
 	Servers    []Server // in file order, templates not expanded
 	Retries    int      // default 3
 	Cookie     *Cookie
-	HTTPCheck  *HTTPCheck // option httpchk and http-check
-	Stats      *Stats     // nil unless `stats enable` or another stats directive
-	ErrorFiles map[int]string
+	HTTPCheck  *HTTPCheck     // option httpchk and http-check
+	Stats      *Stats         // nil unless `stats enable` or another stats directive
+	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
 }
 
 // Timeouts of a proxy; 0 means none, as in HAProxy.
@@ -257,6 +266,7 @@ type InitAddr struct {
 // Server is one `server` or `server-template` line.
 type Server struct {
 	Pos               Pos
+	ID                int            // 0 = not written; of a template: of its first slot
 	Name              string         // of a template: the prefix
 	Low, High         int            // of a template: the slots' numbers, inclusive; 0,0 for a server line
 	Host              string         // FQDN or literal as written

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// bindParam is a parameter of a bind line.
+type bindParam struct {
+	name   string
+	args   string // "" for a word without value
+	doc    string
+	status Status
+	why    string
+	parse  func(s *statement, at int, value string, b *Bind)
+}
+
+// bindParams are the words that may follow the address of a bind line.
+func bindParams() []bindParam {
+	params := []bindParam{
+		{name: "name", args: "<name>", doc: "the listener's name in statistics", parse: func(_ *statement, _ int, v string, b *Bind) { b.Name = v }},
+		{name: "maxconn", args: "<n>", doc: "connections at once on this address", parse: func(s *statement, at int, v string, b *Bind) {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 {
+				s.errorf(at, "'bind' : '%s' is not a number of connections", v)
+			}
+			b.MaxConn = n
+		}},
+		{name: "v4v6", doc: "an IPv6 address takes IPv4 too", parse: func(_ *statement, _ int, _ string, b *Bind) { b.V4V6 = true }},
+		{name: "v6only", doc: "an IPv6 address takes IPv6 only", parse: func(_ *statement, _ int, _ string, b *Bind) { b.V6Only = true }},
+		{name: "interface", args: "<name>", doc: "the interface that connections must come in on", parse: func(s *statement, at int, v string, b *Bind) {
+			if len(v) > 15 {
+				s.errorf(at, "'bind' : interface name '%s' is longer than 15 characters", v)
+			}
+			b.Interface = v
+		}},
+	}
+	add := func(status Status, doc, why, names string) {
+		for name := range strings.FieldsSeq(names) {
+			name, args, _ := strings.Cut(name, "=")
+			if args != "" {
+				args = "<" + args + ">"
+			}
+			params = append(params, bindParam{name: name, args: args, doc: doc, status: status, why: why})
+		}
+	}
+	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=n shards=n thread=set nbconn=n")
+	add(Ignored, "identity in tools", "nothing here uses it", "id=n guid-prefix=text label=text")
+	add(Unsupported, "PROXY protocol and its relatives", "", "accept-proxy accept-netscaler-cip=magic")
+	add(Unsupported, "TLS", "", `ssl allow-0rtt alpn=list ca-file=file ca-ignore-err=list ca-sign-file=file ca-sign-pass=text ca-verify-file=file
+		ciphers=list ciphersuites=list client-sigalgs=list crl-file=file crt=path crt-ignore-err=list crt-list=file default-crt=file curves=list
+		ecdhe=curve force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 generate-certificates no-alpn no-ca-names no-sslv3 no-strict-sni
+		no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 npn=list prefer-client-ciphers sigalgs=list ssl-max-ver=version ssl-min-ver=version
+		strict-sni tls-tickets tls-ticket-keys=file verify=mode`)
+	add(Unsupported, "protocol above TCP", "", "proto=name quic-cc-algo=name quic-force-retry quic-socket=mode")
+	add(Unsupported, "the socket", "", "idle-ping=time mss=bytes namespace=name tcp-ut=time transparent")
+	add(Unsupported, "unix and runtime sockets", "", "expose-fd=what gid=id group=name level=level mode=octal severity-output=format uid=id user=name")
+	return params
+}
+
+// maxBindPorts is how many addresses the ranges of one line may make.
+const maxBindPorts = 4096
+
+// bind reads `<address>[,<address>…] [parameter…]`.
+func (s *statement) bind() {
+	if s.text(0) == "" {
+		s.errorf(-1, "'bind' expects [addr1]:port1[-end1]{,[addr]:port[-end]}... as arguments")
+		return
+	}
+	binds, err := parseBindAddresses(s.text(0))
+	if err != nil {
+		s.errorf(0, "'bind' : %s", err)
+		return
+	}
+	var shared Bind
+	s.bindParams(&shared)
+	for _, b := range binds {
+		addr := b
+		b := shared
+		b.Pos, b.Addr = s.at(-1), addr
+		s.p.proxy.Binds = append(s.p.proxy.Binds, b)
+	}
+}
+
+func (s *statement) bindParams(b *Bind) {
+	params := bindParams()
+	for i := 1; i < len(s.args); i++ {
+		got := s.args[i].text
+		b.Params = append(b.Params, got)
+		param := findParam(params, got, func(p bindParam) string { return p.name })
+		if param == nil {
+			var names []string
+			for _, p := range params {
+				names = append(names, p.name)
+			}
+			s.errorf(i, "'bind %s' in section '%s': unknown keyword '%s'%s", s.text(0), s.p.section, got, didYouMean(got, names))
+			return
+		}
+		at, value := i, ""
+		if param.args != "" {
+			i++
+			if value = s.text(i); value == "" {
+				s.errorf(at, "'bind' : '%s' expects %s", got, param.args)
+				return
+			}
+			b.Params = append(b.Params, value)
+		}
+		switch param.status {
+		case Unsupported:
+			s.unsupported(at, fmt.Sprintf("'%s' on a 'bind' line", got))
+			return
+		case Ignored:
+			s.noticef(at, "'%s' on a 'bind' line is ignored: %s", got, param.why)
+		default:
+			param.parse(s, i, value, b)
+		}
+	}
+}
+
+// findParam finds a row by its name.
+func findParam[P any](rows []P, name string, nameOf func(P) string) *P {
+	for i := range rows {
+		if nameOf(rows[i]) == name {
+			return &rows[i]
+		}
+	}
+	return nil
+}
+
+func parseBindAddresses(list string) ([]netip.AddrPort, error) {
+	var all []netip.AddrPort
+	for text := range strings.SplitSeq(list, ",") {
+		a, err := parseAddress(text, "tcp@", "tcp4@", "tcp6@")
+		if err != nil {
+			return nil, err
+		}
+		ip, ok, err := a.ip()
+		if err != nil {
+			return nil, err
+		}
+		if a.port == "" {
+			return nil, fmt.Errorf("missing port specification in '%s'", text)
+		}
+		if !ok {
+			return nil, fmt.Errorf("host name '%s' is valid HAProxy but not supported by waggle here: use an IP address or '*'", a.host)
+		}
+		low, high, err := a.ports()
+		if err != nil {
+			return nil, err
+		}
+		if len(all)+int(high-low)+1 > maxBindPorts {
+			return nil, fmt.Errorf("more than %d ports on one line", maxBindPorts)
+		}
+		for port := int(low); port <= int(high); port++ {
+			all = append(all, netip.AddrPortFrom(ip, uint16(port)))
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"fmt"
+)
+
+// finish checks what can only be known at the end, and gives the configuration.
+func (p *parser) finish() *Config {
+	for _, s := range p.proxies {
+		p.checkTargets(s)
+		p.checkServers(s)
+		p.checkHTTP(s)
+		p.checkTimeouts(s)
+		if s.Kind == Frontend && len(s.Binds) == 0 && !s.Disabled {
+			p.warn(s.Pos, "frontend '%s' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one", s.Name)
+		}
+		s.HTTPRequest = append(s.HTTPRequest, s.redirects...)
+		p.clearOtherSide(s)
+		p.cfg.Proxies = append(p.cfg.Proxies, &s.Proxy)
+	}
+	for _, r := range p.cfg.Resolvers {
+		if len(r.Nameservers) == 0 && !r.ParseResolvConf {
+			p.warn(r.Pos, "resolvers '%s' has no name server: nothing that uses it resolves", r.Name)
+		}
+	}
+	if p.zeroWarning {
+		p.warningsAreErrors()
+	}
+	return p.cfg
+}
+
+func (p *parser) warn(pos Pos, format string, a ...any) {
+	p.report(Diagnostic{Severity: Warning, Pos: pos, Text: fmt.Sprintf(format, a...)})
+}
+
+func (p *parser) alert(pos Pos, format string, a ...any) {
+	p.report(Diagnostic{Severity: Alert, Pos: pos, Text: fmt.Sprintf(format, a...)})
+}
+
+// clearOtherSide drops what a frontend or backend inherited from defaults for the other side.
+func (p *parser) clearOtherSide(s *proxyState) {
+	if !s.Kind.HasFrontend() {
+		s.DefaultBackend, s.MonitorURI = "", ""
+		s.MaxConn, s.Backlog = 0, 0
+	}
+	if !s.Kind.HasBackend() {
+		s.HTTPCheck, s.FullConn = nil, 0
+	}
+}
+
+// checkTargets looks the backends of a frontend up.
+func (p *parser) checkTargets(s *proxyState) {
+	if s.DefaultBackend != "" && s.Kind.HasFrontend() {
+		p.checkTarget(s, s.defaultBackendAt, s.DefaultBackend, "default_backend")
+	}
+	for _, u := range s.UseBackend {
+		p.checkTarget(s, u.Pos, u.Backend, "use_backend")
+	}
+}
+
+func (p *parser) checkTarget(s *proxyState, at Pos, name, rule string) {
+	var names []string
+	for _, t := range p.proxies {
+		if !t.Kind.HasBackend() {
+			continue
+		}
+		if t.Name != name {
+			names = append(names, t.Name)
+			continue
+		}
+		switch {
+		case t == s && rule == "default_backend":
+			p.alert(at, "%s '%s' : loop detected for %s '%s'", s.Kind, s.Name, rule, name)
+		case s.HTTP && !t.HTTP:
+			p.alert(at, "http %s '%s' tries to use incompatible tcp %s '%s' (%s) in a '%s' rule (see 'mode')", s.Kind, s.Name, t.Kind, name, t.Pos, rule)
+		case !s.HTTP && t.HTTP:
+			p.alert(at, "tcp %s '%s' with http %s '%s' (%s) in a '%s' rule is valid HAProxy but not supported by waggle yet: give both the same 'mode'", s.Kind, s.Name, t.Kind, name, t.Pos, rule)
+		}
+		return
+	}
+	p.alert(at, "%s '%s' : unable to find required %s '%s'%s", s.Kind, s.Name, rule, name, didYouMean(name, names))
+}
+
+func (p *parser) checkServers(s *proxyState) {
+	var names []string
+	known := make(map[string]bool)
+	for _, r := range p.cfg.Resolvers {
+		names = append(names, r.Name)
+		known[r.Name] = true
+	}
+	for i := range s.Servers {
+		if srv := &s.Servers[i]; srv.Resolvers != "" && !known[srv.Resolvers] {
+			p.alert(srv.Pos, "%s '%s', server '%s' : unable to find required resolvers '%s'%s", s.Kind, s.Name, srv.Name, srv.Resolvers, didYouMean(srv.Resolvers, names))
+		}
+	}
+}
+
+// checkHTTP drops what needs HTTP from a proxy in TCP mode, with a warning for what was written in
+// the proxy itself rather than inherited.
+func (p *parser) checkHTTP(s *proxyState) {
+	if s.HTTPCheck != nil && !s.httpChecked {
+		if s.Kind.HasBackend() {
+			p.warn(s.Pos, "%s '%s' has 'http-check' without 'option httpchk', so it checks by connecting only", s.Kind, s.Name)
+		}
+		s.HTTPCheck = nil
+	}
+	if s.HTTP {
+		return
+	}
+	ignored := func(at Pos, what string) {
+		p.warn(at, "'%s' ignored for %s '%s' as it requires HTTP mode", what, s.Kind, s.Name)
+	}
+	if s.Stats != nil {
+		ignored(s.Stats.Pos, "stats")
+		s.Stats = nil
+	}
+	if s.Options.ForwardFor != nil {
+		ignored(s.Pos, "option forwardfor")
+		s.Options.ForwardFor = nil
+	}
+	if s.MonitorURI != "" && s.Kind.HasFrontend() {
+		ignored(s.Pos, "monitor-uri")
+		s.MonitorURI = ""
+	}
+	if s.Options.HTTPLog && s.Kind.HasFrontend() {
+		ignored(s.Pos, "option httplog")
+		s.Options.HTTPLog, s.Options.TCPLog = false, true
+	}
+	for _, rules := range [][]HTTPRule{s.HTTPRequest, s.redirects} {
+		if len(rules) > 0 {
+			ignored(rules[0].Pos, "http-request")
+		}
+	}
+	s.HTTPRequest, s.redirects = nil, nil
+	for _, at := range s.httpConditions {
+		p.warn(at, "a condition of %s '%s' never holds: it looks at an HTTP request, and the mode is tcp", s.Kind, s.Name)
+	}
+}
+
+// checkTimeouts warns of timeouts without which a silent peer holds its connection for ever.
+func (p *parser) checkTimeouts(s *proxyState) {
+	var missing []string
+	if s.Kind.HasFrontend() && len(s.Binds) > 0 && s.Timeouts.Client == 0 {
+		missing = append(missing, "client")
+	}
+	if s.Kind.HasBackend() && len(s.Servers) > 0 {
+		if s.Timeouts.Connect == 0 {
+			missing = append(missing, "connect")
+		}
+		if s.Timeouts.Server == 0 {
+			missing = append(missing, "server")
+		}
+	}
+	if len(missing) > 0 {
+		p.warn(s.Pos, "missing timeouts for %s '%s': set %s, or silent peers hold their connections for ever", s.Kind, s.Name, quoteTimeouts(missing))
+	}
+}
+
+func quoteTimeouts(names []string) string {
+	out := ""
+	for i, n := range names {
+		if i > 0 {
+			out += ", "
+		}
+		out += "'timeout " + n + "'"
+	}
+	return out
+}
+
+// warningsAreErrors makes `zero-warning` true.
+func (p *parser) warningsAreErrors() {
+	kept := p.remarks[:0]
+	for _, d := range p.remarks {
+		if d.Severity == Warning {
+			d.Severity = Alert
+			d.Text += " ('zero-warning' is set)"
+			p.errors = append(p.errors, d)
+			continue
+		}
+		kept = append(kept, d)
+	}
+	p.remarks = kept
+}

@@ -1,0 +1,171 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// optionDirectives are the `option` lines.
+func optionDirectives() []directive {
+	flag := func(name string, in sections, doc string, field func(*Options) *bool) directive {
+		return directive{name: "option " + name, in: in, doc: doc, switchable: true, parse: func(s *statement) {
+			if s.atMost(0) {
+				*field(&s.p.proxy.Options) = !s.off && !s.reset
+			}
+		}}
+	}
+	connection := func(name, doc string, mode ConnectionMode) directive {
+		return directive{name: "option " + name, in: anyProxy, doc: doc, switchable: true, parse: func(s *statement) {
+			if o := &s.p.proxy.Options; s.atMost(0) {
+				switch {
+				case !s.off && !s.reset:
+					o.ConnectionMode = mode
+				case o.ConnectionMode == mode:
+					o.ConnectionMode = KeepAlive
+				}
+			}
+		}}
+	}
+	rows := []directive{
+		flag("abortonclose", backOrDef, "gives up a queued request whose client has gone", func(o *Options) *bool { return &o.Abortonclose }),
+		flag("allbackups", backOrDef, "uses all backup servers instead of the first", func(o *Options) *bool { return &o.AllBackups }),
+		flag("clitcpka", frontOrDef, "TCP keep-alive on client connections", func(o *Options) *bool { return &o.TCPKAClient }),
+		flag("srvtcpka", backOrDef, "TCP keep-alive on server connections", func(o *Options) *bool { return &o.TCPKAServer }),
+		flag("dontlognull", frontOrDef, "does not log connections without data", func(o *Options) *bool { return &o.DontLogNull }),
+		flag("dontlog-normal", frontOrDef, "logs only what went wrong", func(o *Options) *bool { return &o.DontLogNormal }),
+		flag("logasap", frontOrDef, "logs before the end of a transfer", func(o *Options) *bool { return &o.LogASAP }),
+		flag("log-separate-errors", frontOrDef, "raises the level of errors", func(o *Options) *bool { return &o.LogSeparateErrors }),
+		flag("log-health-checks", backOrDef, "logs every change of a check's result", func(o *Options) *bool { return &o.LogHealthChecks }),
+		flag("socket-stats", frontOrDef, "statistics for each address of a frontend", func(o *Options) *bool { return &o.SocketStats }),
+		connection("http-keep-alive", "keeps connections open after a response (the default)", KeepAlive),
+		connection("http-server-close", "closes the server's connection after a response", ServerClose),
+		connection("httpclose", "closes both connections after a response", Close),
+		{name: "option tcpka", in: anyProxy, doc: "TCP keep-alive on both sides", switchable: true, parse: func(s *statement) {
+			if o := &s.p.proxy.Options; s.atMost(0) {
+				o.TCPKAClient, o.TCPKAServer = !s.off && !s.reset, !s.off && !s.reset
+			}
+		}},
+		{name: "option httplog", in: frontOrDef, doc: "HTTP log lines", switchable: true, parse: (*statement).httpLog},
+		{name: "option tcplog", in: frontOrDef, doc: "TCP log lines", switchable: true, parse: (*statement).tcpLog},
+		{name: "option redispatch", in: backOrDef, args: "[<interval>]", doc: "retries on another server", switchable: true, parse: (*statement).redispatch},
+		{name: "option forwardfor", in: anyProxy, args: "[except <network>] [header <name>] [if-none]", doc: "adds the client's address to requests", switchable: true, parse: (*statement).forwardFor},
+		{name: "option httpchk", in: backOrDef, args: "[<method>] [<uri>] [<version>]", doc: "health checks by HTTP requests", switchable: true, parse: (*statement).httpCheckOption},
+		{name: "option tcp-check", in: backOrDef, doc: "health checks by connecting, which is the default", switchable: true, parse: func(s *statement) {
+			if s.atMost(0) {
+				s.p.proxy.HTTPCheck, s.p.proxy.httpChecked = nil, false
+			}
+		}},
+	}
+	return append(rows, foreignOptions()...)
+}
+
+func foreignOptions() []directive {
+	const own = "the engine decides by itself"
+	rows := [][]directive{
+		group(anyProxy, Ignored, "splicing in the kernel", own, "option+splice-auto option+splice-request option+splice-response"),
+		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats option+disable-h2-upgrade"),
+		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
+		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
+		group(backOrDef, Ignored, "cookie persistence to a server that is down", "cookie persistence is an error by itself", "option+persist"),
+		group(backOrDef, Unsupported, "other kinds of health checks", "", `option+external-check option+ldap-check option+mysql-check option+pgsql-check option+redis-check option+smtpchk
+			option+spop-check option+ssl-hello-chk`),
+		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
+		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger option+originalto
+			option+http-drop-request-trailers option+http-drop-response-trailers`),
+		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+httpslog option+idle-close-on-response
+			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request`),
+	}
+	var all []directive
+	for _, r := range rows {
+		all = append(all, r...)
+	}
+	return all
+}
+
+func (s *statement) httpLog() {
+	if s.text(0) == "clf" {
+		s.unsupported(0, "'clf' of 'option httplog'")
+		return
+	}
+	if s.atMost(0) {
+		o := &s.p.proxy.Options
+		o.HTTPLog = !s.off && !s.reset
+		if o.HTTPLog {
+			o.TCPLog = false
+			s.p.proxy.LogFormat = ""
+		}
+	}
+}
+
+func (s *statement) tcpLog() {
+	if s.text(0) == "clf" {
+		s.unsupported(0, "'clf' of 'option tcplog'")
+		return
+	}
+	if s.atMost(0) {
+		o := &s.p.proxy.Options
+		o.TCPLog = !s.off && !s.reset
+		if o.TCPLog {
+			o.HTTPLog = false
+			s.p.proxy.LogFormat = ""
+		}
+	}
+}
+
+func (s *statement) redispatch() {
+	o := &s.p.proxy.Options
+	o.Redispatch, o.RedispatchInterval = !s.off && !s.reset, -1
+	if len(s.args) > 0 && s.atMost(1) {
+		n, err := strconv.Atoi(s.text(0))
+		if err != nil || n < -1000 || n > 1000 {
+			s.errorf(0, "'option redispatch' expects an integer interval, not '%s'", s.text(0))
+			return
+		}
+		o.RedispatchInterval = n
+		o.Redispatch = o.Redispatch && n != 0
+	}
+}
+
+func (s *statement) forwardFor() {
+	if s.off || s.reset {
+		s.p.proxy.Options.ForwardFor = nil
+		return
+	}
+	f := &ForwardFor{Header: "X-Forwarded-For"}
+	for i := 0; i < len(s.args); i++ {
+		word, value := s.args[i].text, s.text(i+1)
+		switch word {
+		case "except":
+			prefix, err := parseNetwork(value)
+			if err != nil {
+				s.errorf(i, "'except' of 'option forwardfor' expects a network such as 10.0.0.0/8, not '%s'", value)
+				return
+			}
+			f.Except = append(f.Except, prefix)
+			i++
+		case "header":
+			if value == "" {
+				s.errorf(i, "'header' of 'option forwardfor' expects a name")
+				return
+			}
+			f.Header = value
+			i++
+		case "if-none":
+			f.IfNone = true
+		default:
+			s.errorf(i, "'option forwardfor' only supports 'except', 'header' and 'if-none', not '%s'", word)
+			return
+		}
+	}
+	s.p.proxy.Options.ForwardFor = f
+}
+
+// parseNetwork reads an address or a prefix.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
+}

@@ -1,0 +1,192 @@
+package config
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"waggle/pkg/sample"
+)
+
+// proxyDirectives are the settings of frontend, listen, backend and defaults sections, apart from the
+// families that have files of their own.
+func proxyDirectives() []directive {
+	return []directive{
+		{name: "mode", in: anyProxy, args: "tcp|http", doc: "whether connections are relayed or requests are understood", parse: (*statement).mode},
+		{name: "bind", in: frontSide, args: "<address>[,…] [parameters]", doc: "addresses to listen on", parse: (*statement).bind},
+		{name: "maxconn", in: frontOrDef, args: "<n>", doc: "connections at once; more wait in the kernel's queue", parse: func(s *statement) {
+			s.number(0, math.MaxInt32, &s.p.proxy.MaxConn)
+		}},
+		{name: "fullconn", in: backOrDef, args: "<n>", doc: "the load at which servers get their full maxconn", parse: func(s *statement) {
+			s.number(1, math.MaxInt32, &s.p.proxy.FullConn)
+		}},
+		{name: "backlog", in: frontOrDef, args: "<n>", doc: "length of the kernel's queue of connections", parse: func(s *statement) {
+			s.number(0, math.MaxInt32, &s.p.proxy.Backlog)
+		}},
+		{name: "description", in: inProxies, args: "<text>", doc: "a text for the stats page", parse: func(s *statement) {
+			if s.text(0) == "" {
+				s.errorf(-1, "'description' expects a text")
+			}
+			s.p.proxy.Description = s.rest(0)
+		}},
+		{name: "id", in: inProxies, args: "<n>", doc: "the proxy's number in statistics", parse: (*statement).proxyID},
+		{name: "disabled", in: anyProxy, doc: "the proxy is not started", parse: func(s *statement) {
+			if s.atMost(0) {
+				s.p.proxy.Disabled = true
+			}
+		}},
+		{name: "enabled", in: anyProxy, doc: "cancels an inherited disabled", parse: func(s *statement) {
+			if s.atMost(0) {
+				s.p.proxy.Disabled = false
+			}
+		}},
+		{name: "log", in: anyProxy, args: "global | <target> …", doc: "where logs go", switchable: true, parse: func(s *statement) {
+			s.log(&s.p.proxy.Logs, true)
+		}},
+		{name: "log-format", in: frontOrDef, args: "<format>", doc: "what a log line looks like", parse: func(s *statement) {
+			if v, ok := s.one("a format"); ok {
+				s.p.proxy.LogFormat = v
+			}
+		}},
+		{name: "log-tag", in: anyProxy, args: "<text>", doc: "the program's name in logs", parse: func(s *statement) {
+			if v, ok := s.one("a tag"); ok {
+				s.p.proxy.LogTag = v
+			}
+		}},
+		{name: "monitor-uri", in: frontOrDef, args: "<uri>", doc: "answered with 200 for load balancers in front", parse: func(s *statement) {
+			if v, ok := s.one("a URI"); ok {
+				s.p.proxy.MonitorURI = v
+			}
+		}},
+		{name: "retries", in: backOrDef, args: "<n>", doc: "attempts to connect after a failed one", parse: func(s *statement) {
+			s.number(0, 1000, &s.p.proxy.Retries)
+		}},
+		{name: "balance", in: backOrDef, args: "<algorithm>", doc: "how a server is chosen", parse: (*statement).balance},
+		{name: "http-reuse", in: backOrDef, args: "never|safe|aggressive|always", doc: "who may share a server connection", parse: (*statement).httpReuse},
+		{name: "errorfile", in: anyProxy, args: "<code> <file>", doc: "a whole response instead of the built-in one", parse: (*statement).errorFile},
+
+		timeout("check", backOrDef, "for the answer to a health check", func(t *Timeouts) *time.Duration { return &t.Check }),
+		timeout("client", frontOrDef, "of silence from the client", func(t *Timeouts) *time.Duration { return &t.Client }),
+		timeout("client-fin", frontOrDef, "the same on a half-closed connection", func(t *Timeouts) *time.Duration { return &t.ClientFin }),
+		timeout("connect", backOrDef, "for a connection to a server", func(t *Timeouts) *time.Duration { return &t.Connect }),
+		timeout("http-keep-alive", anyProxy, "for a further request", func(t *Timeouts) *time.Duration { return &t.HTTPKeepAlive }),
+		timeout("http-request", anyProxy, "for the whole head of a request", func(t *Timeouts) *time.Duration { return &t.HTTPRequest }),
+		timeout("queue", backOrDef, "in the queue of a full server", func(t *Timeouts) *time.Duration { return &t.Queue }),
+		timeout("server", backOrDef, "of silence from the server", func(t *Timeouts) *time.Duration { return &t.Server }),
+		timeout("server-fin", backOrDef, "the same on a half-closed connection", func(t *Timeouts) *time.Duration { return &t.ServerFin }),
+		timeout("tarpit", anyProxy, "that a tarpitted request is held", func(t *Timeouts) *time.Duration { return &t.Tarpit }),
+		timeout("tunnel", backOrDef, "of silence in both directions of a tunnel", func(t *Timeouts) *time.Duration { return &t.Tunnel }),
+	}
+}
+
+func timeout(what string, in sections, doc string, field func(*Timeouts) *time.Duration) directive {
+	return directive{
+		name: "timeout " + what, in: in, args: "<time>", doc: "longest time " + doc,
+		parse: func(s *statement) { s.duration(time.Millisecond, field(&s.p.proxy.Timeouts)) },
+	}
+}
+
+func (s *statement) mode() {
+	switch s.text(0) {
+	case "log", "spop", "haterm":
+		s.unsupported(0, "mode '"+s.text(0)+"'")
+	case "health":
+		s.errorf(0, "'mode health' is gone from HAProxy; use 'monitor-uri' or 'http-request return'")
+	default:
+		if s.oneOf(0, "mode", "tcp", "http") && s.atMost(1) {
+			s.p.proxy.HTTP = s.text(0) == "http"
+		}
+	}
+}
+
+func (s *statement) proxyID() {
+	id, ok := s.integer(0, 1, math.MaxInt32)
+	if !ok || !s.atMost(1) {
+		return
+	}
+	for _, other := range s.p.proxies {
+		if other.ID == id && other != s.p.proxy {
+			s.errorf(0, "id %d is already that of %s '%s' declared at %s", id, other.Kind, other.Name, other.Pos)
+			return
+		}
+	}
+	s.p.proxy.ID = id
+}
+
+func (s *statement) httpReuse() {
+	policies := map[string]HTTPReuse{"never": ReuseNever, "safe": ReuseSafe, "aggressive": ReuseAggressive, "always": ReuseAlways}
+	if s.oneOf(0, "policy", "never", "safe", "aggressive", "always") && s.atMost(1) {
+		s.p.proxy.Options.HTTPReuse = policies[s.text(0)]
+	}
+}
+
+// balance reads an algorithm that chooses without looking at a request.
+func (s *statement) balance() {
+	got := s.text(0)
+	algorithm, _, _ := strings.Cut(got, "(")
+	switch algorithm {
+	case "uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "log-sticky", "sticky":
+		s.unsupported(0, "balance algorithm '"+algorithm+"'")
+		return
+	case "random":
+		if got != "random" && !validDraws(got) {
+			s.errorf(0, "'random' of 'balance' expects a number of draws from 1 on in parentheses, not '%s'", got)
+			return
+		}
+	default:
+		valid := []string{"roundrobin", "static-rr", "leastconn", "first", "source", "random"}
+		if !s.oneOf(0, "algorithm", valid...) {
+			return
+		}
+	}
+	if !s.atMost(1) {
+		return
+	}
+	b := Balance{Pos: s.at(-1), Algorithm: algorithm}
+	if got != algorithm {
+		b.Args = []string{strings.Trim(got[len(algorithm):], "()")}
+	}
+	s.p.proxy.Balance = b
+}
+
+// validDraws checks `random(n)`.
+func validDraws(text string) bool {
+	inner, closed := strings.CutSuffix(strings.TrimPrefix(text, "random("), ")")
+	return closed && inner != "" && len(inner) < 5 && strings.Trim(inner, "0123456789") == "" && strings.Trim(inner, "0") != ""
+}
+
+func (s *statement) errorFile() {
+	codes := strings.Fields("200 400 401 403 404 405 407 408 410 413 425 429 500 501 502 503 504")
+	if len(s.args) < 2 {
+		s.errorf(-1, "'errorfile' expects <status_code> and <file> as arguments")
+		return
+	}
+	if !s.oneOf(0, "status code", codes...) || !s.atMost(2) {
+		return
+	}
+	name := s.text(1)
+	if name != "/dev/null" {
+		if _, err := s.p.opts.ReadFile(name); err != nil {
+			s.errorf(1, "'errorfile' : cannot read '%s': %s", name, err)
+			return
+		}
+	}
+	if s.p.proxy.ErrorFiles == nil {
+		s.p.proxy.ErrorFiles = make(map[int]string)
+	}
+	code := 0
+	for _, c := range s.text(0) {
+		code = code*10 + int(c-'0')
+	}
+	s.p.proxy.ErrorFiles[code] = name
+}
+
+// env is what expressions of the current proxy may ask for. first is the index among the arguments of
+// the first word that is compiled.
+func (s *statement) exprEnv(first int) sample.Env {
+	return sample.Env{
+		ACL:      s.p.proxy.acl,
+		ReadFile: s.p.opts.ReadFile,
+		Warn:     func(word int, text string) { s.warnf(first+word, "%s", text) },
+	}
+}

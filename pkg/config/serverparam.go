@@ -1,0 +1,234 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// serverParam is a parameter of a server, server-template or default-server line.
+type serverParam struct {
+	name   string
+	args   string // "" for a word without value
+	doc    string
+	status Status
+	why    string
+	parse  func(srv *Server, value string) error
+}
+
+// serverParams are the parameters that waggle acts on, and the others of HAProxy 3.2 behind them.
+func serverParams() []serverParam {
+	return append([]serverParam{
+		{name: "check", doc: "health checks", parse: set(func(s *Server) { s.Check.Enabled = true })},
+		{name: "no-check", doc: "cancels an inherited check", parse: set(func(s *Server) { s.Check.Enabled = false })},
+		{name: "backup", doc: "used when no other server is usable", parse: set(func(s *Server) { s.Backup = true })},
+		{name: "no-backup", doc: "cancels an inherited backup", parse: set(func(s *Server) { s.Backup = false })},
+		{name: "disabled", doc: "starts in maintenance", parse: set(func(s *Server) { s.Disabled = true })},
+		{name: "enabled", doc: "cancels an inherited disabled", parse: set(func(s *Server) { s.Disabled = false })},
+		{name: "send-proxy", doc: "PROXY protocol version 1 to the server", parse: set(func(s *Server) { s.SendProxy = 1 })},
+		{name: "send-proxy-v2", doc: "PROXY protocol version 2 to the server", parse: set(func(s *Server) { s.SendProxy = 2 })},
+		{name: "no-send-proxy", doc: "cancels an inherited send-proxy", parse: set(func(s *Server) { s.SendProxy = 0 })},
+		{name: "no-send-proxy-v2", doc: "cancels an inherited send-proxy-v2", parse: set(func(s *Server) { s.SendProxy = 0 })},
+		{name: "weight", args: "<0..256>", doc: "share of the load; 0 for none", parse: number(0, 256, func(s *Server) *int { return &s.Weight })},
+		{name: "maxconn", args: "<n>", doc: "connections or requests at once; 0 for no limit", parse: number(0, math.MaxInt32, func(s *Server) *int { return &s.MaxConn })},
+		{name: "maxqueue", args: "<n>", doc: "length of the server's own queue; 0 for no limit", parse: number(0, math.MaxInt32, func(s *Server) *int { return &s.MaxQueue })},
+		{name: "rise", args: "<n>", doc: "good checks until it is up", parse: number(1, math.MaxInt16, func(s *Server) *int { return &s.Check.Rise })},
+		{name: "fall", args: "<n>", doc: "bad checks until it is down", parse: number(1, math.MaxInt16, func(s *Server) *int { return &s.Check.Fall })},
+		{name: "port", args: "<port>", doc: "port to check", parse: number(1, math.MaxUint16, func(s *Server) *int { return &s.Check.Port })},
+		{name: "id", args: "<n>", doc: "the server's number in statistics", parse: number(1, math.MaxInt32, func(s *Server) *int { return &s.ID })},
+		{name: "inter", args: "<time>", doc: "between two checks", parse: interval(func(s *Server) *time.Duration { return &s.Check.Inter })},
+		{name: "fastinter", args: "<time>", doc: "the same while the state is changing", parse: interval(func(s *Server) *time.Duration { return &s.Check.FastInter })},
+		{name: "downinter", args: "<time>", doc: "the same while it is down", parse: interval(func(s *Server) *time.Duration { return &s.Check.DownInter })},
+		{name: "slowstart", args: "<time>", doc: "from down to full weight", parse: interval(func(s *Server) *time.Duration { return &s.Slowstart })},
+		{name: "addr", args: "<ip>", doc: "address to check", parse: checkAddr},
+		{name: "cookie", args: "<value>", doc: "the server's cookie, shown in statistics", parse: func(s *Server, v string) error { s.Cookie = v; return nil }},
+		{name: "resolvers", args: "<id>", doc: "the resolvers section that follows the name", parse: func(s *Server, v string) error { s.Resolvers = v; return nil }},
+		{name: "resolve-prefer", args: "ipv4|ipv6", doc: "the family that is preferred", parse: resolvePrefer},
+		{name: "resolve-net", args: "<network>[,…]", doc: "networks that are preferred", parse: resolveNet},
+		{name: "resolve-opts", args: "allow-dup-ip|prevent-dup-ip|ignore-weight", doc: "whether slots may share an address", parse: resolveOpts},
+		{name: "init-addr", args: "last|libc|none|<ip>[,…]", doc: "where the first address comes from", parse: initAddr},
+		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
+	}, foreignServerParams()...)
+}
+
+func foreignServerParams() []serverParam {
+	var params []serverParam
+	add := func(status Status, doc, why, names string) {
+		for name := range strings.FieldsSeq(names) {
+			name, args, _ := strings.Cut(name, "=")
+			if args != "" {
+				args = "<" + args + ">"
+			}
+			params = append(params, serverParam{name: name, args: args, doc: doc, status: status, why: why})
+		}
+	}
+	add(Ignored, "stick tables", "there are no stick tables yet", "non-stick stick")
+	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=n pool-low-conn=n")
+	add(Ignored, "errors seen in traffic", "it counts for 'observe' only, which is an error by itself", "error-limit=n")
+	add(Ignored, "identity", "nothing here uses it", "guid=text")
+	add(Ignored, "turning TLS off", "it is off", `no-ssl no-check-ssl no-sslv3 no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 no-verifyhost no-ssl-reuse
+		no-agent-check no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-check-send-proxy`)
+	add(Unsupported, "agent checks", "", "agent-check agent-send=text agent-inter=time agent-addr=addr agent-port=port")
+	add(Unsupported, "variants of checks", "", `check-alpn=list check-pool-conn-name=expr check-proto=name check-reuse-pool check-send-proxy check-sni=name check-ssl check-via-socks4
+		init-state=state observe=mode on-error=mode on-marked-up=action track=server`)
+	add(Unsupported, "TLS to the server", "", `ssl allow-0rtt alpn=list ca-file=file ciphers=list ciphersuites=list client-sigalgs=list crl-file=file crt=file curves=list force-sslv3
+		force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 npn=list sigalgs=list sni=expr ssl-max-ver=version ssl-min-ver=version ssl-reuse tls-tickets verify=mode verifyhost=name`)
+	add(Unsupported, "variants of the PROXY protocol", "", "proxy-v2-options=list send-proxy-v2-ssl send-proxy-v2-ssl-cn set-proxy-v2-tlv-fmt=format")
+	add(Unsupported, "limits and connection pools", "", "minconn=n max-reuse=n pool-conn-name=expr pool-max-conn=n pool-purge-delay=time strict-maxconn idle-ping=time")
+	add(Unsupported, "the way to the server", "", "namespace=name source=addr usesrc=addr interface=name socks4=addr tcp-ut=time proto=name ws=mode log-proto=name redir=prefix hash-key=key")
+	return params
+}
+
+// serverParams reads parameters from argument i on; false means that an error was reported.
+func (s *statement) serverParams(i int, srv *Server, isDefault bool) bool {
+	params := serverParams()
+	for ; i < len(s.args); i++ {
+		got := s.args[i].text
+		param := findParam(params, got, func(p serverParam) string { return p.name })
+		if param == nil {
+			names := make([]string, len(params))
+			for n, p := range params {
+				names[n] = p.name
+			}
+			s.errorf(i, "'%s' : unknown keyword '%s'%s", s.serverName(srv), got, didYouMean(got, names))
+			return false
+		}
+		if isDefault && got == "id" {
+			s.errorf(i, "'id' is not allowed in a 'default-server' line")
+			return false
+		}
+		at, value := i, ""
+		srv.Params = append(srv.Params, got)
+		if param.args != "" {
+			i++
+			if value = s.text(i); value == "" {
+				s.errorf(at, "'%s' : '%s' expects %s", s.serverName(srv), got, param.args)
+				return false
+			}
+			srv.Params = append(srv.Params, value)
+		}
+		switch param.status {
+		case Unsupported:
+			s.unsupported(at, fmt.Sprintf("'%s' on a '%s' line", got, s.name()))
+			return false
+		case Ignored:
+			s.noticef(at, "'%s' on a '%s' line is ignored: %s", got, s.name(), param.why)
+		default:
+			if err := param.parse(srv, value); err != nil {
+				s.errorf(i, "'%s' : '%s' %s", s.serverName(srv), got, err)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *statement) serverName(srv *Server) string {
+	if srv.Name == "" {
+		return s.name()
+	}
+	return s.name() + " " + srv.Name
+}
+
+func set(f func(*Server)) func(*Server, string) error {
+	return func(s *Server, _ string) error { f(s); return nil }
+}
+
+func number(low, high int, field func(*Server) *int) func(*Server, string) error {
+	return func(s *Server, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("expects an integer between %d and %d, not '%s'", low, high, v)
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func interval(field func(*Server) *time.Duration) func(*Server, string) error {
+	return func(s *Server, v string) error {
+		d, err := parseTime(v, "time", time.Millisecond)
+		if err == nil && d == 0 {
+			err = fmt.Errorf("minimum value is 1 ms")
+		}
+		if err != nil {
+			return fmt.Errorf("cannot be '%s': %w", v, err)
+		}
+		*field(s) = d
+		return nil
+	}
+}
+
+func checkAddr(s *Server, v string) error {
+	a, err := netip.ParseAddr(v)
+	if err != nil {
+		return fmt.Errorf("expects an IP address, not '%s'", v)
+	}
+	s.Check.Addr = a
+	return nil
+}
+
+func resolvePrefer(s *Server, v string) error {
+	if v != "ipv4" && v != "ipv6" {
+		return fmt.Errorf("expects 'ipv4' or 'ipv6', not '%s'", v)
+	}
+	s.ResolvePrefer = v
+	return nil
+}
+
+func resolveNet(s *Server, v string) error {
+	s.ResolveNet = nil
+	for text := range strings.SplitSeq(v, ",") {
+		p, err := parseNetwork(text)
+		if err != nil {
+			return fmt.Errorf("expects networks such as 10.0.0.0/8, not '%s'", text)
+		}
+		s.ResolveNet = append(s.ResolveNet, p)
+	}
+	return nil
+}
+
+func resolveOpts(s *Server, v string) error {
+	valid := []string{"allow-dup-ip", "prevent-dup-ip", "ignore-weight"}
+	for opt := range strings.SplitSeq(v, ",") {
+		switch opt {
+		case "allow-dup-ip":
+			s.AllowDupIP = true
+		case "prevent-dup-ip":
+			s.AllowDupIP = false
+		case "ignore-weight": // of service records, which are not asked for
+		default:
+			return fmt.Errorf("knows %s, not '%s'%s", quoteList(valid), opt, didYouMean(opt, valid))
+		}
+	}
+	return nil
+}
+
+func initAddr(s *Server, v string) error {
+	s.InitAddr = nil
+	methods := []string{"last", "libc", "none"}
+	for method := range strings.SplitSeq(v, ",") {
+		if slices.Contains(methods, method) {
+			s.InitAddr = append(s.InitAddr, InitAddr{Method: method})
+			continue
+		}
+		ip, err := netip.ParseAddr(method)
+		if err != nil {
+			return fmt.Errorf("knows 'last', 'libc', 'none' and addresses, not '%s'%s", method, didYouMean(method, methods))
+		}
+		s.InitAddr = append(s.InitAddr, InitAddr{Method: "ip", IP: ip})
+	}
+	return nil
+}
+
+func onMarkedDown(s *Server, v string) error {
+	if v != "shutdown-sessions" {
+		return fmt.Errorf("expects 'shutdown-sessions', not '%s'", v)
+	}
+	s.ShutdownSessions = true
+	return nil
+}

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// statsDirectives are the `stats` lines of proxies. Any of them turns the statistics on.
+func statsDirectives() []directive {
+	flag := func(name, doc string, field func(*Stats) *bool) directive {
+		return directive{name: "stats " + name, in: anyProxy, doc: doc, parse: func(s *statement) {
+			if s.atMost(0) {
+				*field(s.stats()) = true
+			}
+		}}
+	}
+	rows := []directive{
+		{name: "stats enable", in: anyProxy, doc: "serves the statistics here", parse: func(s *statement) {
+			if s.atMost(0) {
+				s.stats()
+			}
+		}},
+		{name: "stats uri", in: anyProxy, args: "<prefix>", doc: "where the page is", parse: func(s *statement) {
+			if v, ok := s.one("a URI prefix"); ok {
+				s.stats().URI = v
+			}
+		}},
+		{name: "stats refresh", in: anyProxy, args: "<time>", doc: "how often browsers reload it; seconds without a unit", parse: func(s *statement) {
+			s.duration(time.Second, &s.stats().Refresh)
+		}},
+		flag("show-legends", "shows parameters when pointed at", func(st *Stats) *bool { return &st.Legends }),
+		flag("hide-version", "leaves the version out", func(st *Stats) *bool { return &st.HideVersion }),
+		{name: "stats show-node", in: anyProxy, args: "[<name>]", doc: "shows this node's name", parse: func(s *statement) {
+			if s.atMost(1) {
+				s.stats().ShowNode, s.stats().Node = true, s.text(0)
+			}
+		}},
+		{name: "stats show-desc", in: anyProxy, args: "[<text>]", doc: "shows a description", parse: func(s *statement) {
+			s.stats().ShowDesc, s.stats().Description = true, s.rest(0)
+		}},
+		{name: "stats realm", in: anyProxy, args: "<text>", doc: "what a browser shows when it asks for a password", parse: func(s *statement) {
+			if v, ok := s.one("a realm"); ok {
+				s.stats().Realm = v
+			}
+		}},
+		{name: "stats auth", in: anyProxy, args: "<user>:<password>", doc: "asks for a password", parse: (*statement).statsAuth},
+		{name: "stats scope", in: anyProxy, args: "<proxy>|.", doc: "shows these proxies only", parse: func(s *statement) {
+			if v, ok := s.one("the name of a proxy"); ok {
+				s.stats().Scope = append(s.stats().Scope, v)
+			}
+		}},
+	}
+	return append(rows, group(anyProxy, Unsupported, "changes from the page, and rules for it", "", "stats+admin stats+http-request stats+show-modules")...)
+}
+
+func (s *statement) stats() *Stats {
+	if s.p.proxy.Stats == nil {
+		s.p.proxy.Stats = &Stats{Pos: s.at(-1), URI: "/haproxy?stats"}
+	}
+	return s.p.proxy.Stats
+}
+
+func (s *statement) statsAuth() {
+	v, ok := s.one("<user>:<password>")
+	if !ok {
+		return
+	}
+	if user, _, found := strings.Cut(v, ":"); !found || user == "" {
+		s.errorf(0, "'stats auth' expects <user>:<password>")
+		return
+	}
+	s.stats().Auth = append(s.stats().Auth, v)
+}
