@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ func (l *Lab) Close() {
 	l.closing.Do(func() {
 		l.mu.Lock()
 		l.closed = true
-		hosts := l.hosts
+		hosts := slices.Clone(l.hosts)
 		l.mu.Unlock()
 
 		if l.Balancer != nil {
@@ -137,11 +138,8 @@ func (l *Lab) adopt(h *Host) error {
 func (l *Lab) disown(h *Host) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, other := range l.hosts {
-		if other == h {
-			l.hosts = append(l.hosts[:i], l.hosts[i+1:]...)
-			return
-		}
+	if i := slices.Index(l.hosts, h); i >= 0 {
+		l.hosts = slices.Delete(l.hosts, i, i+1)
 	}
 }
 

@@ -24,9 +24,10 @@ func TestMain(m *testing.M) {
 }
 
 func TestProcessSeesItsOwnSurroundings(t *testing.T) {
+	const vmlinux = "/sys/kernel/btf/vmlinux"
 	l := labtest.New(t, lab.Options{})
 	p, err := l.Balancer.Start(labtest.Context(t), lab.Command{
-		Argv:  []string{"/bin/sh", "-c", "cat /etc/resolv.conf; hostname; echo pid $$; cat /run/lab/note; ls /sys/class/net; echo $WORD; exit 3"},
+		Argv:  []string{"/bin/sh", "-c", "cat /etc/resolv.conf; hostname; echo pid $$; cat /run/lab/note; ls /sys/class/net; echo $WORD; ls " + vmlinux + "; exit 3"},
 		Env:   []string{"WORD=dance"},
 		Files: map[string][]byte{"note": []byte("a note\n")},
 	})
@@ -40,6 +41,9 @@ func TestProcessSeesItsOwnSurroundings(t *testing.T) {
 		if !strings.Contains(p.Output(), want) {
 			t.Errorf("output lacks %q:\n%s", want, p.Output())
 		}
+	}
+	if _, err := os.Stat(vmlinux); err == nil && !strings.Contains(p.Output(), vmlinux) {
+		t.Errorf("%s is not seen, which programs for the kernel path need", vmlinux)
 	}
 	if data, err := os.ReadFile("/etc/resolv.conf"); err == nil && strings.Contains(string(data), "127.0.0.11") {
 		t.Error("the mount over resolv.conf is seen outside")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -270,11 +271,8 @@ func (t *Task) Plug() error {
 func (t *Task) vanish() {
 	l := t.lab
 	l.mu.Lock()
-	for i, other := range l.tasks {
-		if other == t {
-			l.tasks = append(l.tasks[:i:i], l.tasks[i+1:]...)
-			break
-		}
+	if i := slices.Index(l.tasks, t); i >= 0 {
+		l.tasks = slices.Delete(l.tasks, i, i+1)
 	}
 	l.mu.Unlock()
 	// The kernel removes the namespace later; its place on the bridge must be free at once.
