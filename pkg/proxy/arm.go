@@ -1,0 +1,108 @@
+package proxy
+
+import "time"
+
+// arm sets the timers that the present phase wants. Activity on a socket, in either direction, moves that
+// socket's timer, as in HAProxy without `option independent-streams`.
+func (s *session) arm() {
+	switch s.phase {
+	case exchanging:
+		s.armClient(s.up.open || s.clientBlocked(), s.fe.timeouts.client)
+		s.armServer(!s.up.open || s.link.out.len() > 0, s.be.timeouts.server)
+	case tunneling:
+		s.armTunnel()
+	case replying, draining, gathering:
+		s.armClient(true, s.fe.timeouts.client)
+	case serving, queued, pausing, connecting:
+		s.w.loop.Disarm(&s.clientTimer)
+	}
+	s.client.active = false
+	if s.link != nil {
+		s.link.active = false
+	}
+}
+
+// clientBlocked says whether bytes wait for the client to read.
+func (s *session) clientBlocked() bool {
+	return s.client.out.len() > 0 || s.down.pipe != nil && s.down.pipe.Len() > 0
+}
+
+func (s *session) armClient(want bool, d time.Duration) {
+	switch {
+	case !want:
+		s.w.loop.Disarm(&s.clientTimer)
+	case s.client.active || !s.clientTimer.Armed():
+		s.w.loop.Arm(&s.clientTimer, d)
+	}
+}
+
+func (s *session) armServer(want bool, d time.Duration) {
+	switch {
+	case !want:
+		s.w.loop.Disarm(&s.serverTimer)
+	case s.link.active || !s.serverTimer.Armed():
+		s.w.loop.Arm(&s.serverTimer, d)
+	}
+}
+
+// armTunnel: `timeout tunnel` replaces both sides' timeouts, and the -fin ones apply once a side has been
+// shut.
+func (s *session) armTunnel() {
+	client, server := s.fe.timeouts.client, s.be.timeouts.server
+	if t := s.be.timeouts.tunnel; t > 0 {
+		client, server = t, t
+		if s.link.active { // one timeout for the whole: activity anywhere counts
+			s.client.active = true
+		}
+		s.link.active = s.link.active || s.client.active
+	}
+	if s.client.shut || s.client.eof {
+		client = s.fe.timeouts.clientFin
+	}
+	if s.link.shut || s.link.eof {
+		server = s.be.timeouts.serverFin
+	}
+	s.armClient(true, client)
+	s.armServer(true, server)
+}
+
+// clientTimeout is called when the client has been waited for too long.
+func (s *session) clientTimeout() {
+	switch s.phase {
+	case reading:
+		s.headTimeout()
+	case gathering:
+		s.terminate('c', 'D')
+		s.answer(408)
+	case exchanging:
+		s.exchangeClientTimeout()
+	case tunneling:
+		s.terminate('c', 'D')
+		s.abort()
+	case replying, draining, lingering:
+		if s.phase == replying {
+			s.terminate('c', 'D')
+			s.record()
+		}
+		s.end()
+	}
+	s.advance()
+}
+
+// serverTimeout is called when the server, or a place on one, has been waited for too long.
+func (s *session) serverTimeout() {
+	switch s.phase {
+	case queued:
+		s.queueTimeout()
+	case pausing:
+		s.reconnect()
+	case connecting:
+		s.connectTimeout()
+	case exchanging:
+		s.exchangeServerTimeout()
+	case tunneling:
+		s.terminate('s', 'D')
+		s.abort()
+	}
+	s.advance()
+}

@@ -1,0 +1,235 @@
+package proxy
+
+import (
+	"time"
+
+	"waggle/pkg/balance"
+	"waggle/pkg/pool"
+)
+
+// dispatch finds a server for the session, or a place in the queue.
+func (s *session) dispatch() {
+	s.clock.queued = s.w.loop.Now()
+	b := s.be.stats
+	if len(b.Snapshot().Targets) == 0 {
+		s.noServer('C')
+		return
+	}
+	if b.Queue.Load() == 0 { // otherwise others were here first
+		if t, ok := s.be.algo.Pick(balance.Request{Src: s.src.Addr(), Avoid: s.avoid}); ok {
+			s.assign(t)
+			return
+		}
+	}
+	s.enqueue()
+}
+
+// noServer answers that nobody can serve the request; a TCP client is closed.
+func (s *session) noServer(when byte) {
+	s.terminate('S', when)
+	if !s.fe.cfg.HTTP {
+		s.record()
+		s.leaveServer(false)
+		s.shutDown()
+		return
+	}
+	s.answer(503)
+}
+
+// ticket is a session's place in its backend's queue. It outlives the wait: a grant may be on its way to
+// the loop when the session gives up.
+type ticket struct {
+	waiter pool.Waiter
+	s      *session // nil when given up; only the loop touches it
+}
+
+func (s *session) enqueue() {
+	t := &ticket{s: s}
+	w := s.w
+	t.waiter.Grant = func(target pool.Target) bool {
+		return w.loop.Post(func() { t.arrive(target) })
+	}
+	s.ticket = t
+	s.phase = queued
+	w.loop.Arm(&s.serverTimer, s.be.timeouts.queue)
+	s.be.stats.Enqueue(&t.waiter)
+}
+
+// arrive brings a granted place to the loop.
+func (t *ticket) arrive(target pool.Target) {
+	s := t.s
+	if s == nil {
+		target.Server.Release()
+		return
+	}
+	s.ticket, t.s = nil, nil
+	s.w.loop.Disarm(&s.serverTimer)
+	s.assign(target)
+	s.advance()
+}
+
+// cancelTicket gives the place in the queue up.
+func (s *session) cancelTicket() {
+	if t := s.ticket; t != nil {
+		s.ticket, t.s = nil, nil
+		s.be.stats.Dequeue(&t.waiter)
+	}
+}
+
+func (s *session) queueTimeout() {
+	s.cancelTicket()
+	s.terminate('s', 'Q')
+	s.noServer('Q')
+}
+
+// assign gives the session a server, of which a session has been acquired.
+func (s *session) assign(t pool.Target) {
+	s.target = t
+	s.clock.assigned = s.w.loop.Now()
+	now := s.w.unix()
+	t.Server.LastSession.Set(now)
+	sh := t.Server.Counters.Shard(s.w.shard)
+	sh.Sessions.Add(1)
+	sh.LBTotal.Add(1)
+	s.be.stats.Counters.Shard(s.w.shard).LBTotal.Add(1)
+	if s.fe.cfg.HTTP {
+		sh.Requests.Add(1)
+		if l := s.w.idle.take(t, s.mayReuse()); l != nil {
+			s.reuse(l)
+			return
+		}
+	}
+	s.connect()
+}
+
+// leaveServer gives the server back; with keep its connection may serve others.
+func (s *session) leaveServer(keep bool) {
+	if s.target.Server == nil {
+		return
+	}
+	s.count()
+	s.dropLink(keep)
+	srv := s.target.Server
+	s.target = pool.Target{}
+	srv.Release()
+}
+
+// connect starts a connection to the server.
+func (s *session) connect() {
+	s.reused = false
+	s.phase = connecting
+	s.bothShards(func(sh *pool.Shard) { sh.Connects.Add(1) })
+	l, errno := s.w.dial(s.target, s)
+	if errno != 0 {
+		s.connectFailed(true)
+		return
+	}
+	s.link = l
+	s.w.loop.Arm(&s.serverTimer, s.be.timeouts.connect)
+}
+
+// bothShards counts something in the server and its backend.
+func (s *session) bothShards(count func(*pool.Shard)) {
+	count(s.target.Server.Counters.Shard(s.w.shard))
+	count(s.be.stats.Counters.Shard(s.w.shard))
+}
+
+// checkConnect looks whether the connection to the server stands.
+func (s *session) checkConnect() step {
+	if s.watchClient() == moved {
+		return moved
+	}
+	l := s.link
+	if l == nil || !l.canWrite && !l.hup {
+		return stuck
+	}
+	if errno := l.connectError(); errno != 0 {
+		s.connectFailed(true)
+		return moved
+	}
+	l.canWrite = true
+	s.w.loop.Disarm(&s.serverTimer)
+	s.connected()
+	return moved
+}
+
+// connected begins the exchange.
+func (s *session) connected() {
+	s.clock.connected = s.w.loop.Now()
+	if s.be.cfg.Options.TCPKAServer {
+		s.link.keepAlive()
+	}
+	if s.fe.cfg.HTTP {
+		s.sendHead()
+		return
+	}
+	s.startTunnel()
+}
+
+func (s *session) connectTimeout() { s.connectFailed(false) }
+
+// turnaround is how long a refused session waits before it tries the same server again.
+const turnaround = time.Second
+
+// connectFailed decides what follows a connection attempt that failed, in HAProxy's way: `retries` more
+// attempts, at the same server after a pause if it refused; with `option redispatch` at another one at once,
+// if there is any.
+func (s *session) connectFailed(refused bool) {
+	s.dropLink(false)
+	s.w.loop.Disarm(&s.serverTimer)
+	s.bothShards(func(sh *pool.Shard) { sh.ConnErrors.Add(1) })
+	if s.retries >= s.be.cfg.Retries {
+		if refused {
+			s.terminate('S', 'C')
+		} else {
+			s.terminate('s', 'C')
+		}
+		s.noServer('C')
+		return
+	}
+	s.retries++
+	target, usable := refresh(s.target)
+	switch {
+	case !usable, s.redispatches():
+		s.redispatchNow()
+	case refused:
+		s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
+		s.phase = pausing
+		pause := turnaround
+		if c := s.be.timeouts.connect; c > 0 {
+			pause = min(pause, c)
+		}
+		s.w.loop.Arm(&s.serverTimer, pause)
+	default:
+		s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
+		s.target.Addr = target.Addr
+		s.connect()
+	}
+}
+
+// redispatches says whether this retry goes to another server: with more than one to choose from at once,
+// else on the last attempt.
+func (s *session) redispatches() bool {
+	return s.be.cfg.Options.Redispatch &&
+		(len(s.be.stats.Snapshot().Targets) > 1 || s.retries >= s.be.cfg.Retries)
+}
+
+// redispatchNow lets balancing choose again.
+func (s *session) redispatchNow() {
+	s.bothShards(func(sh *pool.Shard) { sh.Redispatches.Add(1) })
+	s.redispatch = true
+	s.avoid = s.target.Server
+	s.leaveServer(false)
+	s.dispatch()
+}
+
+// reconnect ends the pause before another attempt.
+func (s *session) reconnect() {
+	target, usable := refresh(s.target)
+	if !usable {
+		s.redispatchNow()
+		return
+	}
+	s.target = target
+	s.connect()
+}

@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/proxy/sock"
+)
+
+// Engine is the userspace path of one configuration. New, Listen and Start are called once, in this order;
+// the other methods may be called from any goroutine.
+type Engine struct {
+	setup   Setup
+	plan    *plan
+	log     *slog.Logger
+	workers []*worker
+	addrs   []netip.AddrPort
+
+	live    atomic.Int64 // sessions
+	paused  atomic.Int32 // listeners that wait for a place
+	started bool
+
+	services chan func()
+	quit     chan struct{} // closed when no work is left for the service goroutines
+	loops    sync.WaitGroup
+	others   sync.WaitGroup
+	done     chan struct{}
+}
+
+// New returns an engine for a configuration, which neither listens nor runs yet. The caller closes it.
+func New(setup Setup) (*Engine, error) {
+	if setup.Loops <= 0 {
+		setup.Loops = runtime.GOMAXPROCS(0)
+	}
+	e := &Engine{setup: setup, log: setup.Logger, done: make(chan struct{}), quit: make(chan struct{}),
+		services: make(chan func(), maxServices)}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if e.plan, err = newPlan(setup.Config, setup.Pool); err != nil {
+		return nil, err
+	}
+	for i := range setup.Loops {
+		w, err := newWorker(e, i)
+		if err != nil {
+			e.closeUnstarted()
+			return nil, err
+		}
+		e.workers = append(e.workers, w)
+	}
+	return e, nil
+}
+
+// Listen binds every address of every frontend, once for each loop. All binds are tried; the error joins
+// those that failed, each with the place of its line, in HAProxy's words. Then nothing is left open.
+func (e *Engine) Listen() error {
+	var errs []error
+	for _, fe := range e.plan.frontends {
+		for i := range fe.cfg.Binds {
+			if err := e.bind(fe, i); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if len(errs) > 0 {
+		for _, w := range e.workers {
+			for _, l := range w.listeners {
+				sock.Close(l.fd)
+			}
+			w.listeners = nil
+		}
+		e.addrs = nil
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) bind(fe *frontend, i int) error {
+	bind := &fe.cfg.Binds[i]
+	addr := bind.Addr
+	for _, w := range e.workers {
+		fd, bound, err := sock.Listen(addr, sock.ListenOptions{
+			Backlog: fe.cfg.Backlog, V6Only: bind.V6Only, Interface: bind.Interface,
+		})
+		if err != nil {
+			return &BindError{Frontend: fe.cfg.Name, File: bind.Pos.File, Line: bind.Pos.Line, Addr: bind.Addr, Err: err}
+		}
+		if w == e.workers[0] {
+			e.addrs = append(e.addrs, bound)
+			addr = netip.AddrPortFrom(addr.Addr(), bound.Port()) // port 0: all loops share what the first got
+		}
+		w.listeners = append(w.listeners, &listener{w: w, fe: fe, fd: fd})
+	}
+	return nil
+}
+
+// BindError is a bind line whose address could not be had.
+type BindError struct {
+	Frontend, File string
+	Line           int
+	Addr           netip.AddrPort
+	Err            error
+}
+
+// Error words it as HAProxy does.
+func (b *BindError) Error() string {
+	reason := b.Err.Error()
+	var errno unix.Errno
+	if errors.As(b.Err, &errno) {
+		reason = sentence(errno)
+	}
+	return fmt.Sprintf("Starting frontend %s: cannot bind socket (%s) for [%s:%d]", b.Frontend, reason, b.Addr.Addr(), b.Addr.Port())
+}
+
+// Unwrap returns the system's error.
+func (b *BindError) Unwrap() error { return b.Err }
+
+// sentence is an errno as strerror(3) words it: Go's text with a capital.
+func sentence(errno unix.Errno) string {
+	text := []byte(errno.Error())
+	if len(text) > 0 && 'a' <= text[0] && text[0] <= 'z' {
+		text[0] -= 'a' - 'A'
+	}
+	return string(text)
+}
+
+// Addrs returns the addresses that are listened on, in the order of the bind lines; valid after Listen.
+func (e *Engine) Addrs() []netip.AddrPort { return e.addrs }
+
+// Start begins to accept connections.
+func (e *Engine) Start() {
+	e.started = true
+	for _, w := range e.workers {
+		for _, l := range w.listeners {
+			w.loop.Post(func() {
+				if err := l.start(); err != nil {
+					e.log.Error("cannot accept connections", "frontend", l.fe.cfg.Name, "error", err)
+				}
+			})
+		}
+		e.loops.Go(w.run)
+	}
+	for range serviceWorkers {
+		e.others.Go(e.serve)
+	}
+	e.others.Go(e.watch)
+	go func() { // ends when all loops have ended, which SoftStop and Close bring about
+		e.loops.Wait()
+		close(e.quit)
+		e.others.Wait()
+		close(e.done)
+	}()
+}
+
+// watch closes idle connections to servers whose address has changed or that left.
+func (e *Engine) watch() {
+	for {
+		changed := e.setup.Pool.Changed()
+		select {
+		case <-e.quit:
+			return
+		case <-changed:
+		}
+		for _, w := range e.workers {
+			w.loop.Post(w.purgeIdle)
+		}
+	}
+}
+
+// SoftStop closes the listeners and lets sessions end: idle ones at once, others after their response,
+// which then says `connection: close`. Done tells when the last one has ended.
+func (e *Engine) SoftStop() {
+	for _, w := range e.workers {
+		w.loop.Post(w.softStop)
+	}
+}
+
+// Close ends all sessions at once and waits until everything has been freed, or ctx has ended.
+func (e *Engine) Close(ctx context.Context) error {
+	if !e.started {
+		e.closeUnstarted()
+		return nil
+	}
+	for _, w := range e.workers {
+		w.loop.Post(w.hardStop)
+	}
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop the proxy: %w", ctx.Err())
+	}
+}
+
+func (e *Engine) closeUnstarted() {
+	for _, w := range e.workers {
+		w.closeUnstarted()
+	}
+	e.workers = nil
+	select {
+	case <-e.done:
+	default:
+		close(e.done)
+	}
+}
+
+// Done is closed when the engine has stopped and holds nothing any more.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Sessions is the number of client connections that are open.
+func (e *Engine) Sessions() int64 { return e.live.Load() }
+
+// resumeListeners lets every loop accept again after a place has come free.
+func (e *Engine) resumeListeners() {
+	for _, w := range e.workers {
+		if w.waking.CompareAndSwap(false, true) {
+			w.loop.Post(func() {
+				w.waking.Store(false)
+				w.resume()
+			})
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/pool"
+	"waggle/pkg/proxy/loop"
+	"waggle/pkg/proxy/sock"
+)
+
+// listener is one loop's listening socket of a bind line.
+type listener struct {
+	w      *worker
+	fe     *frontend
+	fd     int
+	paused bool
+}
+
+// acceptRound bounds how many connections are accepted before other sockets get their turn.
+const acceptRound = 64
+
+// recheckEvery is how often a paused listener looks again on its own: the kernel path frees places without
+// telling us, and descriptors come free anywhere.
+const recheckEvery = 100 * time.Millisecond
+
+func (l *listener) start() error { return l.w.loop.AddLevel(l.fd, l) }
+
+// Ready implements loop.Handler.
+func (l *listener) Ready(loop.Events) { l.accept(acceptRound) }
+
+// accept takes up to n connections off the queue. Over a limit they stay there, as with HAProxy.
+func (l *listener) accept(n int) {
+	for range n {
+		if !l.fe.admit(l.w.e) {
+			l.pause()
+			return
+		}
+		fd, peer, errno := sock.Accept(l.fd)
+		if errno != 0 {
+			l.fe.leave(l.w.e)
+			if errno != unix.EAGAIN {
+				l.w.e.log.Warn("cannot accept connections for a moment", "frontend", l.fe.cfg.Name, "error", errno)
+				l.pause()
+			}
+			return
+		}
+		l.w.accepted(l.fe, fd, peer)
+	}
+}
+
+// admit takes a place in the process and in the frontend; false if either is full.
+func (f *frontend) admit(e *Engine) bool {
+	if n := e.setup.Pool.Process.Conns.Add(1); e.plan.maxConn > 0 && n > e.plan.maxConn {
+		e.setup.Pool.Process.Conns.Add(-1)
+		return false
+	}
+	if n := f.stats.Sessions.Add(1); f.maxConn > 0 && n > f.maxConn {
+		f.stats.Sessions.Add(-1)
+		e.setup.Pool.Process.Conns.Add(-1)
+		return false
+	}
+	return true
+}
+
+// leave gives the place back.
+func (f *frontend) leave(e *Engine) {
+	f.stats.Sessions.Add(-1)
+	e.setup.Pool.Process.Conns.Add(-1)
+}
+
+func (l *listener) pause() {
+	if l.paused {
+		return
+	}
+	l.paused = true
+	l.w.loop.Remove(l.fd)
+	l.fe.stats.SetStatus(pool.FrontendFull)
+	l.w.e.paused.Add(1)
+	l.w.loop.Arm(&l.w.recheck, recheckEvery)
+}
+
+// resume lets paused listeners accept again.
+func (w *worker) resume() {
+	for _, l := range w.listeners {
+		if l.paused && l.fd >= 0 {
+			l.paused = false
+			w.e.paused.Add(-1)
+			l.fe.stats.SetStatus(pool.FrontendOpen)
+			if err := l.start(); err != nil {
+				w.e.log.Error("cannot resume a listener", "frontend", l.fe.cfg.Name, "error", err)
+			}
+		}
+	}
+}
+
+// close accepts what waits in the queue, since closing resets it, and closes the socket.
+func (l *listener) close() {
+	if l.fd < 0 {
+		return
+	}
+	if !l.paused {
+		l.accept(drainAccepts)
+	}
+	if l.paused {
+		l.paused = false
+		l.w.e.paused.Add(-1)
+	} else {
+		l.w.loop.Forget(l.fd)
+	}
+	sock.Close(l.fd)
+	l.fd = -1
+	l.fe.stats.SetStatus(pool.FrontendStopped)
+}
+
+// drainAccepts bounds what a listener takes in before it closes.
+const drainAccepts = 4096

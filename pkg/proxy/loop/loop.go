@@ -1,0 +1,286 @@
+package loop
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events is what epoll reports about a socket.
+type Events uint32
+
+// Readable says that reading may make progress or tell of the end.
+func (e Events) Readable() bool {
+	return e&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+}
+
+// Writable says that writing may make progress or tell of an error.
+func (e Events) Writable() bool { return e&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 }
+
+// Broken says that the connection is gone in both directions: reset, or shut by both sides.
+func (e Events) Broken() bool { return e&(unix.EPOLLHUP|unix.EPOLLERR) != 0 }
+
+// Handler is told of the events of one socket, on the loop's goroutine.
+type Handler interface{ Ready(Events) }
+
+// Runner is work that a handler puts off to the next round.
+type Runner interface{ Run() }
+
+// Flusher writes what was queued during a batch.
+type Flusher interface{ Flush() }
+
+// Rank orders flushes: all of a lower rank come before the first of a higher one.
+type Rank uint8
+
+// The ranks: servers first, so that they work while the clients are answered.
+const (
+	Servers Rank = iota
+	Clients
+	ranks
+)
+
+// batch is the most events taken at once. It bounds for how long a write waits for its flush.
+const batch = 128
+
+// Loop is one event loop.
+type Loop struct {
+	epfd, wakefd int
+	slots        []slot // by descriptor
+	events       [batch]unix.EpollEvent
+	timers       timers
+	start        time.Time
+	now          time.Duration
+	flush        [ranks][]Flusher
+	again, spare []Runner
+
+	mu      sync.Mutex
+	posted  []func()
+	woken   bool
+	stopped bool
+	running []func() // storage of posted, swapped
+}
+
+// slot says who handles a descriptor. gen tells an event of a descriptor that was closed and opened anew
+// within one batch from one of its successor.
+type slot struct {
+	handler Handler
+	gen     int32
+}
+
+// New returns a loop that is not running. The caller runs it by Run, which frees it, or frees it by Close.
+func New() (*Loop, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create event loop: %w", os.NewSyscallError("epoll_create1", err))
+	}
+	wakefd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		_ = unix.Close(epfd)
+		return nil, fmt.Errorf("create event loop: %w", os.NewSyscallError("eventfd", err))
+	}
+	l := &Loop{epfd: epfd, wakefd: wakefd, start: time.Now()}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wakefd), Pad: wakeGen}
+	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &ev); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("create event loop: %w", os.NewSyscallError("epoll_ctl", err))
+	}
+	return l, nil
+}
+
+// wakeGen marks the event of the wake-up descriptor; generations of slots are never negative.
+const wakeGen = -1
+
+// Close frees a loop that was never run.
+func (l *Loop) Close() {
+	_ = unix.Close(l.epfd)
+	_ = unix.Close(l.wakefd)
+}
+
+// Now is the loop's clock, read once a batch: the time since the loop was made, on the monotonic clock.
+func (l *Loop) Now() time.Duration { return l.now }
+
+// Clock reads the clock anew, for durations that are reported.
+func (l *Loop) Clock() time.Duration { return time.Since(l.start) }
+
+// Add registers a non-blocking socket for both directions, edge-triggered.
+func (l *Loop) Add(fd int, h Handler) error {
+	return l.add(fd, h, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+}
+
+// AddLevel registers a descriptor for reading, level-triggered: for listening sockets.
+func (l *Loop) AddLevel(fd int, h Handler) error { return l.add(fd, h, unix.EPOLLIN) }
+
+func (l *Loop) add(fd int, h Handler, events uint32) error {
+	for fd >= len(l.slots) {
+		l.slots = append(l.slots, slot{})
+	}
+	s := &l.slots[fd]
+	s.gen = (s.gen + 1) & 0x7fffffff
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: s.gen}
+	if e := l.ctl(unix.EPOLL_CTL_ADD, fd, &ev); e != 0 {
+		return fmt.Errorf("register descriptor %d: %w", fd, os.NewSyscallError("epoll_ctl", e))
+	}
+	s.handler = h
+	return nil
+}
+
+// Forget must be called before a registered descriptor is closed; the close ends the registration.
+func (l *Loop) Forget(fd int) {
+	l.slots[fd].handler = nil
+	l.slots[fd].gen = (l.slots[fd].gen + 1) & 0x7fffffff
+}
+
+// Remove ends the registration of a descriptor that stays open.
+func (l *Loop) Remove(fd int) {
+	l.Forget(fd)
+	var ev unix.EpollEvent
+	l.ctl(unix.EPOLL_CTL_DEL, fd, &ev)
+}
+
+// Hand gives a registered descriptor to another handler.
+func (l *Loop) Hand(fd int, h Handler) { l.slots[fd].handler = h }
+
+func (l *Loop) ctl(op, fd int, ev *unix.EpollEvent) unix.Errno {
+	_, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+	return e
+}
+
+// Again runs r in the next round, after the events of that round. The loop does not sleep in between.
+func (l *Loop) Again(r Runner) { l.again = append(l.again, r) }
+
+// Defer has f flush at the end of this batch. The caller sees to it that f is queued once.
+func (l *Loop) Defer(rank Rank, f Flusher) { l.flush[rank] = append(l.flush[rank], f) }
+
+// Post has fn run on the loop, from any goroutine. It reports false, and drops fn, when the loop has been
+// told to stop.
+func (l *Loop) Post(fn func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return false
+	}
+	l.posted = append(l.posted, fn)
+	l.wake()
+	return true
+}
+
+// Stop makes Run return after the round that it is in. What was posted before is still run.
+func (l *Loop) Stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		l.stopped = true
+		l.wake()
+	}
+}
+
+// wake interrupts the wait. The lock is held, so the descriptor is open.
+func (l *Loop) wake() {
+	if l.woken {
+		return
+	}
+	l.woken = true
+	one := [8]byte{1}
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(l.wakefd), uintptr(unsafe.Pointer(&one)), 8)
+}
+
+// Run runs the loop on a thread of its own until Stop, and frees it.
+func (l *Loop) Run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for !l.round() {
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Close()
+}
+
+func (l *Loop) round() (stop bool) {
+	n := l.wait()
+	l.now = time.Since(l.start)
+	woken := false
+	for i := range n {
+		ev := &l.events[i]
+		if ev.Pad == wakeGen {
+			woken = true
+			continue
+		}
+		if s := l.slots[ev.Fd]; s.handler != nil && s.gen == ev.Pad {
+			s.handler.Ready(Events(ev.Events))
+		}
+	}
+	l.runAgain()
+	if woken {
+		stop = l.runPosted()
+	}
+	l.timers.fire(l.now)
+	l.runFlushes()
+	return stop
+}
+
+// wait collects events. It looks without blocking first: under load there is nearly always something,
+// and the scheduler need not be told.
+func (l *Loop) wait() int {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(&l.events)), batch, 0, 0, 0)
+	if e == 0 && n > 0 {
+		return int(n)
+	}
+	if len(l.again) > 0 {
+		return 0
+	}
+	k, err := unix.EpollWait(l.epfd, l.events[:], l.timers.timeout(time.Since(l.start)))
+	if err != nil { // EINTR: timers are looked at, then we are back
+		return 0
+	}
+	return k
+}
+
+func (l *Loop) runAgain() {
+	if len(l.again) == 0 {
+		return
+	}
+	run := l.again
+	l.again = l.spare[:0]
+	for i, r := range run {
+		r.Run()
+		run[i] = nil
+	}
+	l.spare = run[:0]
+}
+
+func (l *Loop) runPosted() (stop bool) {
+	var b [8]byte
+	unix.RawSyscall(unix.SYS_READ, uintptr(l.wakefd), uintptr(unsafe.Pointer(&b)), 8)
+	l.mu.Lock()
+	l.woken = false
+	run := l.posted
+	l.posted, l.running = l.running[:0], run
+	stop = l.stopped
+	l.mu.Unlock()
+	for i, fn := range run {
+		fn()
+		run[i] = nil
+	}
+	return stop
+}
+
+// runFlushes flushes rank by rank. A flush may queue others; they are run in the same batch.
+func (l *Loop) runFlushes() {
+	for again := true; again; {
+		again = false
+		for rank := range l.flush {
+			for i := 0; i < len(l.flush[rank]); i++ {
+				f := l.flush[rank][i]
+				l.flush[rank][i] = nil
+				f.Flush()
+				again = again || rank == int(Clients) && len(l.flush[Servers]) > 0
+			}
+			l.flush[rank] = l.flush[rank][:0]
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"waggle/pkg/balance"
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+	"waggle/pkg/proxy/h1"
+)
+
+// frontend is a proxy that accepts connections, ready for the hot path.
+type frontend struct {
+	cfg      *config.Proxy
+	stats    *pool.Frontend
+	timeouts timeouts
+	routes   []route
+	fallback *backend // nil: requests that no route takes get 503
+	monitor  string
+	errors   errorPages
+	maxConn  int64
+	paused   atomic.Int32 // listeners that wait for a session of this frontend to end
+}
+
+// route is one use_backend line.
+type route struct {
+	line *config.UseBackend
+	to   *backend
+}
+
+// backend is a proxy with servers, ready for the hot path.
+type backend struct {
+	cfg      *config.Proxy
+	stats    *pool.Backend
+	algo     balance.Algorithm
+	timeouts timeouts
+	errors   errorPages
+}
+
+// timeouts are a proxy's, with HAProxy's fallbacks applied; 0 means none.
+type timeouts struct {
+	connect, client, server, httpRequest, keepAlive, queue, tunnel, clientFin, serverFin time.Duration
+}
+
+func newTimeouts(t config.Timeouts) timeouts {
+	first := func(ds ...time.Duration) time.Duration {
+		for _, d := range ds {
+			if d > 0 {
+				return d
+			}
+		}
+		return 0
+	}
+	return timeouts{
+		connect: t.Connect, client: t.Client, server: t.Server, tunnel: t.Tunnel,
+		httpRequest: first(t.HTTPRequest, t.Client),
+		keepAlive:   first(t.HTTPKeepAlive, t.HTTPRequest, t.Client),
+		queue:       first(t.Queue, t.Connect),
+		clientFin:   first(t.ClientFin, t.Client),
+		serverFin:   first(t.ServerFin, t.Server),
+	}
+}
+
+// errorPages are the whole responses that errorfile lines put in place of our own.
+type errorPages map[int][]byte
+
+func readErrorFiles(p *config.Proxy) (errorPages, error) {
+	pages := make(errorPages, len(p.ErrorFiles))
+	for status, name := range p.ErrorFiles {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("proxy '%s': read errorfile for %d: %w", p.Name, status, err)
+		}
+		pages[status] = page
+	}
+	return pages, nil
+}
+
+// plan is all proxies of a configuration.
+type plan struct {
+	frontends []*frontend
+	backends  map[string]*backend
+	limits    h1.Limits
+	bufSize   int
+	maxConn   int64
+}
+
+// HAProxy's defaults.
+const (
+	defaultBufSize = 16384
+	maxRewrite     = 1024 // tune.maxrewrite: kept free for what is added to a head
+	minBufSize     = 4096
+)
+
+func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
+	pl := &plan{backends: make(map[string]*backend), bufSize: cfg.Global.BufSize, maxConn: int64(cfg.Global.MaxConn)}
+	if pl.bufSize == 0 {
+		pl.bufSize = defaultBufSize
+	}
+	pl.bufSize = max(pl.bufSize, minBufSize)
+	pl.limits = h1.Limits{MaxHead: pl.bufSize - maxRewrite, MaxFields: cfg.Global.MaxHdr}
+	for _, proxy := range cfg.Proxies {
+		if proxy.Disabled || !proxy.Kind.HasBackend() {
+			continue
+		}
+		b, err := newBackend(proxy, p)
+		if err != nil {
+			return nil, err
+		}
+		pl.backends[proxy.Name] = b
+	}
+	for _, proxy := range cfg.Proxies {
+		if proxy.Disabled || !proxy.Kind.HasFrontend() {
+			continue
+		}
+		f, err := pl.newFrontend(proxy, p)
+		if err != nil {
+			return nil, err
+		}
+		pl.frontends = append(pl.frontends, f)
+	}
+	return pl, nil
+}
+
+func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
+	b := &backend{cfg: proxy, stats: p.Backend(proxy.Name), timeouts: newTimeouts(proxy.Timeouts)}
+	if b.stats == nil {
+		return nil, fmt.Errorf("backend '%s' is not in the pool", proxy.Name)
+	}
+	var err error
+	if b.algo, err = balance.New(proxy.Balance.Algorithm, proxy.Balance.Args, b.stats); err != nil {
+		return nil, fmt.Errorf("backend '%s': %w", proxy.Name, err)
+	}
+	b.errors, err = readErrorFiles(proxy)
+	return b, err
+}
+
+func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error) {
+	f := &frontend{cfg: proxy, stats: p.Frontend(proxy.Name), timeouts: newTimeouts(proxy.Timeouts), monitor: proxy.MonitorURI}
+	if f.stats == nil {
+		return nil, fmt.Errorf("frontend '%s' is not in the pool", proxy.Name)
+	}
+	f.maxConn = int64(f.stats.MaxConn)
+	for i := range proxy.UseBackend {
+		line := &proxy.UseBackend[i]
+		to := pl.backends[line.Backend]
+		if to == nil {
+			return nil, fmt.Errorf("frontend '%s': unable to find required use_backend: '%s'", proxy.Name, line.Backend)
+		}
+		f.routes = append(f.routes, route{line: line, to: to})
+	}
+	switch {
+	case proxy.DefaultBackend != "":
+		if f.fallback = pl.backends[proxy.DefaultBackend]; f.fallback == nil {
+			return nil, fmt.Errorf("frontend '%s': unable to find required default_backend: '%s'", proxy.Name, proxy.DefaultBackend)
+		}
+	case proxy.Kind == config.Listen:
+		f.fallback = pl.backends[proxy.Name]
+	}
+	var err error
+	f.errors, err = readErrorFiles(proxy)
+	return f, err
+}
+
+// statsURI says whether target is a request for p's stats page: the prefix is compared with case.
+func statsURI(p *config.Proxy, target []byte) bool {
+	if p.Stats == nil {
+		return false
+	}
+	uri := p.Stats.URI
+	return len(target) >= len(uri) && string(target[:len(uri)]) == uri
+}
+
+// forwardFor returns the option forwardfor that applies, nil for none, and whether if-none does. The
+// backend's header name wins, and if-none must be said by each side that has the option (HAProxy manual,
+// option forwardfor).
+func forwardFor(f *frontend, b *backend) (opt *config.ForwardFor, ifNone bool) {
+	fe, be := f.cfg.Options.ForwardFor, b.cfg.Options.ForwardFor
+	if f.cfg == b.cfg {
+		fe = nil
+	}
+	switch {
+	case be == nil && fe == nil:
+		return nil, false
+	case be == nil:
+		return fe, fe.IfNone
+	case fe == nil:
+		return be, be.IfNone
+	}
+	return be, fe.IfNone && be.IfNone
+}

@@ -1,0 +1,90 @@
+package proxy
+
+import "waggle/pkg/proxy/h1"
+
+// how says how an answer of our own is sent. s.keep has been set.
+func (s *session) how() h1.Reply {
+	return h1.Reply{Minor: s.replyMinor(), KeepAlive: s.keep, NoBody: s.clock.head > 0 && s.req.Method == h1.MethodHead}
+}
+
+// replyMinor is the version to answer in: that of the request, 1.1 if none was read.
+func (s *session) replyMinor() uint8 {
+	if s.clock.head == 0 {
+		return 1
+	}
+	return s.req.Minor
+}
+
+// answer sends the page of a status: the proxy's errorfile, or HAProxy's own. A connection on which a body
+// has not been read, or no request could be, is closed after it.
+func (s *session) answer(status int) {
+	s.status = status
+	s.keep = s.mayKeep() && !s.up.open && status != 408 && status != 400
+	if page := s.errorPage(status); page != nil {
+		s.keep = false // the file says what it likes about the connection and the length
+		s.reply(page)
+		return
+	}
+	s.reply(h1.AppendError(nil, status, s.how()))
+}
+
+func (s *session) errorPage(status int) []byte {
+	if s.be != nil {
+		if page := s.be.errors[status]; page != nil {
+			return page
+		}
+	}
+	return s.fe.errors[status]
+}
+
+// reply has a whole response of our own written. The server, if one was chosen, is given back.
+func (s *session) reply(message []byte) {
+	s.countStatus(s.status)
+	s.cancelTicket()
+	s.w.loop.Disarm(&s.serverTimer)
+	s.pending = message
+	s.phase = replying
+}
+
+// countStatus counts a response in the frontend, in the backend, and in the server if it made it.
+func (s *session) countStatus(status int) {
+	s.feShard().CountStatus(status)
+	if s.be != nil {
+		s.be.stats.Counters.Shard(s.w.shard).CountStatus(status)
+	}
+}
+
+// writeReply moves an answer of our own into the client's buffer, piece by piece.
+func (s *session) writeReply() step {
+	c := &s.client
+	if c.lost || c.broken {
+		s.terminate('C', 'D')
+		s.clientAborted()
+		s.record()
+		s.end()
+		return stuck
+	}
+	if !c.reserve(1) {
+		return stuck
+	}
+	n := copy(c.out.free(), s.pending)
+	c.out.w += n
+	s.pending = s.pending[n:]
+	c.send()
+	if len(s.pending) == 0 {
+		s.finish()
+	}
+	return moved
+}
+
+// finish ends a request whose response is on its way: the server is given back, and the client's
+// connection waits for the next request or is closed.
+func (s *session) finish() {
+	s.record()
+	s.leaveServer(s.responded && !s.up.open)
+	if s.keep {
+		s.nextRequest()
+		return
+	}
+	s.shutDown()
+}

@@ -1,0 +1,254 @@
+package proxy
+
+import (
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+	"waggle/pkg/proxy/h1"
+)
+
+// readHead waits for a complete request head.
+func (s *session) readHead() step {
+	c := &s.client
+	if c.broken || c.lost {
+		s.clientGone()
+		return moved
+	}
+	if c.out.len() > 0 && !c.canWrite { // a client that pipelines must also read
+		return stuck
+	}
+	if c.in.len() > 0 && c.in.len() > s.headLen {
+		if s.clock.first == 0 {
+			s.firstByte()
+		}
+		s.headLen = c.in.len() // so far looked at
+		n, why := s.req.Parse(c.in.bytes())
+		if why != h1.OK {
+			s.refuse(why)
+			return moved
+		}
+		if n > 0 {
+			s.begin(n)
+			return moved
+		}
+	}
+	if !c.fill() {
+		if c.in.len() == 0 && s.requests > 0 && s.w.stopping {
+			s.shutDown()
+			return moved
+		}
+		return stuck
+	}
+	if c.eof {
+		s.headCut()
+	}
+	return moved
+}
+
+// firstByte is where waiting between requests ends and the time for a head begins. The first request's time
+// runs from the accept on, so that a client that says nothing is not given twice the time.
+func (s *session) firstByte() {
+	s.clock.first = s.w.loop.Now()
+	if s.requests > 0 {
+		s.w.loop.Arm(&s.clientTimer, s.fe.timeouts.httpRequest)
+	}
+}
+
+// headCut ends a session whose client closes before a head is complete.
+func (s *session) headCut() {
+	if s.client.in.len() == 0 { // between requests, or it never said anything
+		s.end()
+		return
+	}
+	s.terminate('C', 'R')
+	s.feShard().ReqErrors.Add(1)
+	s.keep = false
+	s.answer(400)
+}
+
+// headTimeout answers 408, or closes in silence where the client never began a further request.
+func (s *session) headTimeout() {
+	if s.client.in.len() == 0 && s.requests > 0 {
+		s.end()
+		return
+	}
+	s.terminate('c', 'R')
+	s.feShard().ReqErrors.Add(1)
+	s.answer(408)
+}
+
+// refuse answers what is not an HTTP request that may be forwarded.
+func (s *session) refuse(why h1.Reason) {
+	s.terminate('P', 'R')
+	s.feShard().ReqErrors.Add(1)
+	s.w.e.log.Debug("request refused", "frontend", s.fe.cfg.Name, "client", s.src, "reason", why)
+	s.answer(why.Status())
+}
+
+func (s *session) feShard() *pool.Shard { return s.fe.stats.Counters.Shard(s.w.shard) }
+
+// begin handles a request whose head has n bytes.
+func (s *session) begin(n int) {
+	s.headLen, s.taken = n, n
+	s.requests++
+	s.clock.head = s.w.loop.Now()
+	s.w.loop.Disarm(&s.clientTimer)
+	s.up.begin(s.req.Framing, s.req.ContentLength)
+	s.keepLine()
+	s.feShard().Requests.Add(1)
+	switch {
+	case s.req.Method == h1.MethodConnect:
+		s.terminate('P', 'R')
+		s.answer(405)
+	case s.fe.monitor != "" && string(s.req.Target()) == s.fe.monitor:
+		s.feShard().Intercepted.Add(1)
+		s.answer(200)
+	case s.apply(s.fe.cfg):
+	default:
+		s.route()
+	}
+}
+
+// apply runs the http-request rules of a proxy and then looks whether its stats page is meant. It reports
+// whether the request has been answered.
+func (s *session) apply(p *config.Proxy) bool {
+	if s.rules(p.HTTPRequest) {
+		return true
+	}
+	if statsURI(p, s.req.Target()) {
+		s.feShard().Intercepted.Add(1)
+		s.servePage(p)
+		return true
+	}
+	return false
+}
+
+// route chooses the backend and sends the request on its way.
+func (s *session) route() {
+	s.enter(s.fe.choose((*subject)(s)))
+	if s.be == nil {
+		s.terminate('S', 'C')
+		s.answer(503)
+		return
+	}
+	if s.be.cfg != s.fe.cfg && s.apply(s.be.cfg) {
+		return
+	}
+	s.addForwardFor()
+	s.dispatch()
+}
+
+// choose returns the backend of a request, nil if there is none.
+func (f *frontend) choose(subj *subject) *backend {
+	for i := range f.routes {
+		if r := &f.routes[i]; r.line.Cond.Eval(subj) {
+			return r.to
+		}
+	}
+	return f.fallback
+}
+
+// enter counts the session in its backend.
+func (s *session) enter(be *backend) {
+	s.be = be
+	if be == nil {
+		return
+	}
+	be.stats.Sessions.Add(1)
+	be.stats.LastSession.Set(s.w.unix())
+	sh := be.stats.Counters.Shard(s.w.shard)
+	sh.Sessions.Add(1)
+	if s.fe.cfg.HTTP {
+		sh.Requests.Add(1)
+	}
+}
+
+// leaveBackend undoes enter.
+func (s *session) leaveBackend() {
+	if s.be != nil {
+		s.be.stats.Sessions.Add(-1)
+		s.be = nil
+	}
+}
+
+// unix is the wall clock in seconds, by the loop's clock.
+func (w *worker) unix() int64 { return w.born.Add(w.loop.Now()).Unix() }
+
+func (s *session) addForwardFor() {
+	opt, ifNone := forwardFor(s.fe, s.be)
+	if opt == nil {
+		return
+	}
+	for _, net := range opt.Except {
+		if net.Contains(s.src.Addr()) {
+			return
+		}
+	}
+	name := opt.Header
+	if name == "" {
+		name = "x-forwarded-for"
+	}
+	if ifNone && s.edits.Header(&s.req.Head, name) != nil {
+		return
+	}
+	var text [64]byte
+	s.edits.AddBytes(name, s.src.Addr().AppendTo(text[:0]))
+}
+
+// mode is how connections are kept: the stricter side wins.
+func (s *session) mode() config.ConnectionMode {
+	m := s.fe.cfg.Options.ConnectionMode
+	if s.be != nil {
+		m = max(m, s.be.cfg.Options.ConnectionMode)
+	}
+	return m
+}
+
+// mayKeep says whether the client's connection can be used again after this request.
+func (s *session) mayKeep() bool {
+	return s.clock.head > 0 && s.req.KeepAlive && s.mode() != config.Close && !s.w.stopping && !s.client.eof
+}
+
+// clientGone ends a session whose client has gone before a response was due.
+func (s *session) clientGone() {
+	if s.phase != reading || s.client.in.len() > 0 {
+		when := byte('R')
+		switch s.phase {
+		case queued:
+			when = 'Q'
+		case connecting, pausing:
+			when = 'C'
+		case serving, gathering, exchanging:
+			when = 'D'
+		}
+		s.terminate('C', when)
+		s.clientAborted()
+		s.record()
+	}
+	s.end()
+}
+
+// clientAborted counts an exchange that the client broke off.
+func (s *session) clientAborted() {
+	s.feShard().ClientAborts.Add(1)
+	if s.be != nil {
+		s.be.stats.Counters.Shard(s.w.shard).ClientAborts.Add(1)
+	}
+	if t := s.target.Server; t != nil {
+		t.Counters.Shard(s.w.shard).ClientAborts.Add(1)
+	}
+}
+
+// nextRequest makes the session ready for the client's next request.
+func (s *session) nextRequest() {
+	s.count()
+	s.leaveBackend()
+	s.client.consume(s.taken)
+	s.reset()
+	s.phase = reading
+	wait := s.fe.timeouts.keepAlive
+	if s.client.in.len() > 0 {
+		wait = s.fe.timeouts.httpRequest
+	}
+	s.w.loop.Disarm(&s.serverTimer)
+	s.w.loop.Arm(&s.clientTimer, wait)
+}

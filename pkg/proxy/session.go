@@ -1,0 +1,290 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"waggle/pkg/pool"
+	"waggle/pkg/proxy/h1"
+	"waggle/pkg/proxy/loop"
+	"waggle/pkg/proxy/sock"
+)
+
+// phase is what a session is doing.
+type phase uint8
+
+const (
+	ended      phase = iota
+	reading          // a request's head, or waiting for one
+	gathering        // a request's body, for a service of ours
+	serving          // a service goroutine makes the answer
+	queued           // no server has room
+	pausing          // before another attempt at the same server
+	connecting       // to the server
+	exchanging       // request and response bodies move
+	replying         // an answer of our own is written
+	tunneling        // bytes move both ways, opaque
+	draining         // the last bytes are written, then the connection is closed
+	lingering        // FIN is sent; what the client still sends is thrown away, so that no RST overtakes the answer
+)
+
+// session is a client connection and the request, or TCP session, that it carries now.
+type session struct {
+	w          *worker
+	fe         *frontend
+	prev, next *session // in the worker's list
+
+	client   conn
+	src      netip.AddrPort
+	phase    phase
+	again    bool   // queued for the loop's next round
+	turn     uint32 // counts requests, to tell a late answer of a service from one of now
+	requests int
+
+	// The request, up to its end. See reset.
+	be        *backend
+	req       h1.Request
+	resp      h1.Response
+	edits     h1.Edits
+	up, down  stream
+	headLen   int  // of the request, in the client's buffer
+	taken     int  // bytes of the client's buffer that have been passed on, head included
+	forgotten bool // the head is no longer in the buffer: the request cannot be sent again
+	respLen   int  // of a response head that waits to be passed on
+	responded bool // the final response's head has been passed on
+	keep      bool // the client's connection is used again after this response
+	pending   []byte
+	handler   func(ServiceRequest) ServiceResponse
+	ticket    *ticket
+
+	target     pool.Target // acquired, while target.Server is not nil
+	link       *link
+	reused     bool
+	avoid      *pool.Server
+	retries    int
+	redispatch bool
+
+	status int
+	why    [2]byte // termination state, for the log
+	clock  times
+	line   []byte // the request line, for the log
+
+	clientTimer, serverTimer loop.Timer
+	countedIn, countedOut    int64 // of the client's bytes, already in the counters
+	startOut                 int64 // bytes for the client before this request's response
+}
+
+// times are the moments of a request on the loop's clock; 0 = has not come yet.
+type times struct{ idle, first, head, queued, assigned, connected, response time.Duration }
+
+// accepted starts a session on a connection of fe.
+func (w *worker) accepted(fe *frontend, fd int, peer netip.AddrPort) {
+	s := w.newSession()
+	s.fe, s.src = fe, peer
+	s.requests, s.countedIn, s.countedOut = 0, 0, 0
+	shard := fe.stats.Counters.Shard(w.shard)
+	shard.Connections.Add(1)
+	shard.Sessions.Add(1)
+	if err := s.client.open(w, fd, loop.Clients, s); err != nil {
+		w.e.log.Error("cannot serve a connection", "frontend", fe.cfg.Name, "error", err)
+		sock.Close(fd)
+		s.client.fd = -1
+		s.phase = draining
+		s.end()
+		return
+	}
+	if fe.cfg.Options.TCPKAClient {
+		sock.KeepAlive(fd)
+	}
+	s.client.canWrite = true
+	s.reset()
+	s.clock.idle = w.loop.Now()
+	if fe.cfg.HTTP {
+		s.phase = reading
+		w.loop.Arm(&s.clientTimer, fe.timeouts.httpRequest)
+		return
+	}
+	s.startTCP()
+	s.advance()
+}
+
+// reset forgets the request. What follows it in the client's buffer stays.
+func (s *session) reset() {
+	s.be = nil
+	s.req.Reset()
+	s.resp.Reset()
+	s.edits.Reset()
+	s.up.drop(s.w)
+	s.down.drop(s.w)
+	s.up, s.down = stream{}, stream{}
+	s.headLen, s.taken, s.respLen = 0, 0, 0
+	s.forgotten, s.responded, s.keep, s.reused, s.redispatch = false, false, false, false, false
+	s.pending, s.handler = nil, nil
+	s.avoid, s.retries, s.status = nil, 0, -1
+	s.why = [2]byte{'-', '-'}
+	s.clock = times{idle: s.w.loop.Now()}
+	s.startOut = s.client.taking()
+	s.turn++
+}
+
+// roundBudget is how many steps a session may take before others get their turn.
+const roundBudget = 64
+
+// advance does all that can be done now.
+func (s *session) advance() {
+	if s.phase == ended {
+		return
+	}
+	s.requeue()
+	for work := 0; s.step() == moved; work++ {
+		if work == roundBudget {
+			s.yield()
+			break
+		}
+	}
+	if s.phase != ended {
+		s.arm()
+	}
+}
+
+// step does one piece of work.
+func (s *session) step() step {
+	switch s.phase {
+	case reading:
+		return s.readHead()
+	case gathering:
+		return s.gather()
+	case connecting:
+		return s.checkConnect()
+	case exchanging:
+		return s.exchange()
+	case replying:
+		return s.writeReply()
+	case tunneling:
+		return s.tunnel()
+	case draining:
+		return s.drain()
+	case lingering:
+		return s.linger()
+	case serving, queued, pausing:
+		return s.watchClient()
+	}
+	return stuck
+}
+
+// requeue has what an earlier flush had to leave written now that the socket may take it.
+func (s *session) requeue() {
+	if s.client.out.len() > 0 && s.client.canWrite {
+		s.client.send()
+	}
+	if l := s.link; l != nil && l.out.len() > 0 && l.canWrite {
+		l.send()
+	}
+}
+
+// yield lets other sessions work before this one goes on.
+func (s *session) yield() {
+	if !s.again {
+		s.again = true
+		s.w.loop.Again(s)
+	}
+}
+
+// Run implements loop.Runner.
+func (s *session) Run() {
+	s.again = false
+	s.advance()
+}
+
+// watchClient notices a client that is gone for good while we wait for something else. One that has only
+// sent FIN still gets its answer.
+func (s *session) watchClient() step {
+	if s.client.hup {
+		s.client.fill()
+	}
+	if s.client.broken || s.client.lost {
+		s.clientGone()
+		return moved
+	}
+	return stuck
+}
+
+// drain writes the last bytes and closes.
+func (s *session) drain() step {
+	c := &s.client
+	if c.out.len() > 0 && !c.lost {
+		return stuck
+	}
+	if c.lost || c.eof || !s.unread() {
+		s.end()
+		return stuck
+	}
+	c.finish()
+	s.phase = lingering
+	s.w.loop.Arm(&s.clientTimer, lingerTime)
+	return moved
+}
+
+// unread says whether the client may still be sending: closing then would answer with RST, which makes the
+// client's system throw away what it has not read of our answer (RFC 9112 section 9.6).
+func (s *session) unread() bool { return s.up.open || s.phase == draining && s.client.in.len() > 0 }
+
+// lingerTime bounds how long a client may go on sending after its answer.
+const lingerTime = 2 * time.Second
+
+// linger throws away what the client sends until it closes.
+func (s *session) linger() step {
+	c := &s.client
+	c.in.consume(c.in.len())
+	if !c.fill() {
+		return stuck
+	}
+	if c.eof {
+		s.end()
+		return stuck
+	}
+	return moved
+}
+
+// shutDown closes the client's connection after what is written to it.
+func (s *session) shutDown() {
+	s.phase = draining
+	s.w.loop.Disarm(&s.serverTimer)
+}
+
+// end closes everything and retires the session.
+func (s *session) end() {
+	s.count()
+	s.cancelTicket()
+	s.leaveServer(false)
+	s.leaveBackend()
+	s.up.drop(s.w)
+	s.down.drop(s.w)
+	s.client.close()
+	s.w.loop.Drop(&s.clientTimer)
+	s.w.loop.Drop(&s.serverTimer)
+	s.phase = ended
+	s.turn++
+	s.pending, s.handler = nil, nil
+	s.fe.leave(s.w.e)
+	if s.w.e.paused.Load() > 0 {
+		s.w.e.resumeListeners()
+	}
+	s.w.retire(s)
+}
+
+// kill ends a session from outside.
+func (s *session) kill() {
+	if s.phase != reading && s.phase != draining && s.phase != lingering {
+		s.terminate('K', 'D')
+		s.record()
+	}
+	s.end()
+}
+
+// terminate notes why the session ends, once.
+func (s *session) terminate(by, when byte) {
+	if s.why[0] == '-' {
+		s.why = [2]byte{by, when}
+	}
+}

@@ -1,0 +1,46 @@
+package sock
+
+import (
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Connect starts a TCP connection to addr, with TCP_NODELAY. The connection is being set up when it
+// returns; the descriptor becomes writable when that has ended, and ConnectError says how. The caller
+// closes it.
+func Connect(addr netip.AddrPort) (fd int, errno unix.Errno) {
+	var r rawAddr
+	r.set(addr)
+	n, _, e := unix.RawSyscall(unix.SYS_SOCKET, uintptr(r.any.Addr.Family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if e != 0 {
+		return -1, e
+	}
+	fd = int(n)
+	setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_, _, e = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&r.any)), uintptr(r.len))
+	if e != 0 && e != unix.EINPROGRESS && e != unix.EINTR {
+		Close(fd)
+		return -1, e
+	}
+	return fd, 0
+}
+
+// ConnectError returns how a connection that was being set up ended: 0 for well.
+func ConnectError(fd int) unix.Errno {
+	var v, size int32 = 0, 4
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
+	if e != 0 {
+		return e
+	}
+	return unix.Errno(v)
+}
+
+// KeepAlive turns TCP keep-alive on.
+func KeepAlive(fd int) { setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
+
+func setInt(fd, level, name int, v int32) {
+	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&v)), 4, 0)
+}

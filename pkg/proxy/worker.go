@@ -1,0 +1,140 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"waggle/pkg/accesslog"
+	"waggle/pkg/proxy/loop"
+	"waggle/pkg/proxy/sock"
+)
+
+// worker is one event loop with all that only it touches.
+type worker struct {
+	e         *Engine
+	shard     int // its index in every pool.Counters
+	loop      *loop.Loop
+	born      time.Time // when the loop's clock was 0
+	buffers   buffers
+	pipes     pipes
+	idle      idleLinks
+	listeners []*listener
+	sessions  *session // all that live, linked
+	live      int
+	spare     []*session
+	stopping  bool
+	recheck   loop.Timer  // while listeners are paused
+	waking    atomic.Bool // resume has been posted
+	entry     accesslog.Entry
+}
+
+// keepSessions is how many ended sessions a loop keeps for their storage.
+const keepSessions = 1024
+
+func newWorker(e *Engine, index int) (*worker, error) {
+	l, err := loop.New()
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{e: e, shard: index + 1, loop: l, born: time.Now()}
+	w.buffers.size = e.plan.bufSize
+	w.pipes.max = maxPipes
+	w.recheck.Expired = w.resume
+	w.idle.sweep.Expired = w.sweepIdle
+	return w, nil
+}
+
+// maxPipes bounds the pipes of a loop: 128 take at most 256 descriptors and, all full, 128 MB.
+const maxPipes = 128
+
+// newSession returns a session in no state, with whatever storage an earlier one has left.
+func (w *worker) newSession() *session {
+	var s *session
+	if n := len(w.spare); n > 0 {
+		s = w.spare[n-1]
+		w.spare = w.spare[:n-1]
+	} else {
+		s = &session{w: w}
+		s.req.Limits, s.resp.Limits = w.e.plan.limits, w.e.plan.limits
+		s.clientTimer.Expired = s.clientTimeout
+		s.serverTimer.Expired = s.serverTimeout
+	}
+	s.next = w.sessions
+	if s.next != nil {
+		s.next.prev = s
+	}
+	w.sessions = s
+	w.live++
+	w.e.live.Add(1)
+	return s
+}
+
+// retire takes an ended session off the books.
+func (w *worker) retire(s *session) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		w.sessions = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+	w.live--
+	w.e.live.Add(-1)
+	if len(w.spare) < keepSessions {
+		w.spare = append(w.spare, s)
+	}
+	w.maybeStop()
+}
+
+// softStop closes the listeners, once what waits in their queues has been accepted, and lets idle clients
+// go. It runs on the loop.
+func (w *worker) softStop() {
+	if w.stopping {
+		return
+	}
+	for _, l := range w.listeners {
+		l.close()
+	}
+	w.stopping = true
+	w.loop.Drop(&w.recheck)
+	for s := w.sessions; s != nil; {
+		next := s.next
+		if s.phase == reading {
+			s.advance()
+		}
+		s = next
+	}
+	w.maybeStop()
+}
+
+// hardStop ends every session at once. It runs on the loop.
+func (w *worker) hardStop() {
+	w.softStop()
+	for w.sessions != nil {
+		w.sessions.kill()
+	}
+}
+
+// maybeStop ends the loop when it is stopping and nothing is left to do.
+func (w *worker) maybeStop() {
+	if w.stopping && w.live == 0 {
+		w.loop.Stop()
+	}
+}
+
+// run is the body of the worker's goroutine.
+func (w *worker) run() {
+	w.loop.Run()
+	w.idle.closeAll()
+	w.pipes.close()
+}
+
+// closeUnstarted frees what a worker holds that never ran.
+func (w *worker) closeUnstarted() {
+	for _, l := range w.listeners {
+		sock.Close(l.fd)
+	}
+	w.loop.Close()
+}
