@@ -170,7 +170,7 @@ func quoteList(words []string) string {
 }
 
 func didYouMean(got string, candidates []string) string {
-	if best := nearest(got, candidates); best != "" {
+	if best := Nearest(got, candidates); best != "" {
 		return "; did you mean '" + best + "' maybe ?"
 	}
 	return ""

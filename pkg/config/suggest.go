@@ -1,8 +1,8 @@
 package config
 
-// nearest gives the candidate that got was probably meant to be, or "". The distance is that of
+// Nearest gives the candidate that got was probably meant to be, or "". The distance is that of
 // single-character edits and swaps of neighbours; a third of the length may differ.
-func nearest(got string, candidates []string) string {
+func Nearest(got string, candidates []string) string {
 	if len(got) > 64 {
 		return ""
 	}

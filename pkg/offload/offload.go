@@ -52,12 +52,12 @@ func Explain(cfg *config.Config) []Verdict {
 // Decide returns the verdict for one frontend or listen section.
 func Decide(cfg *config.Config, p *config.Proxy) Verdict {
 	j := &judge{cfg: cfg, frontend: p}
-	j.listening()
-	j.rules()
-	if p.HTTP {
+	if p.HTTP { // reason enough
 		j.no(p.Pos, "mode http: requests must be read to be balanced")
 		return Verdict{Proxy: p, Reasons: j.reasons}
 	}
+	j.listening()
+	j.rules()
 	j.logging()
 	backend := j.target()
 	if backend != nil {

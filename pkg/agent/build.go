@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// building turns the typed configuration into the domain.
+type building struct {
+	cfg     *config.Config
+	maxConn int                     // the process's
+	initial map[string][]netip.Addr // by host name: what init-addr found
+	pool    *pool.Pool
+	groups  []resolvedGroup
+	checks  []checkedServer
+}
+
+// resolvedGroup is servers that a resolvers section keeps up to date.
+type resolvedGroup struct {
+	group *pool.Group
+	line  *config.Server
+}
+
+// checkedServer is a server with health checks.
+type checkedServer struct {
+	server  *pool.Server
+	backend *config.Proxy
+	line    *config.Server
+}
+
+// build makes the pool of a configuration.
+func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr) (*building, error) {
+	b := &building{cfg: cfg, maxConn: maxConn, initial: initial, pool: pool.New(loops)}
+	for _, p := range cfg.Proxies {
+		if p.Disabled {
+			continue
+		}
+		if err := b.proxy(p); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (b *building) proxy(p *config.Proxy) error {
+	mode := pool.TCP
+	if p.HTTP {
+		mode = pool.HTTP
+	}
+	options := pool.BackendOptions{Name: p.Name, Mode: mode, FullConn: b.fullConn(p), AllBackups: p.Options.AllBackups}
+	switch p.Kind {
+	case config.Frontend:
+		b.pool.AddFrontend(p.Name, mode, b.frontendMaxConn(p))
+		return nil
+	case config.Listen:
+		_, backend := b.pool.AddListen(p.Name, mode, b.frontendMaxConn(p), options)
+		return b.servers(p, backend)
+	default:
+		return b.servers(p, b.pool.AddBackend(options))
+	}
+}
+
+func (b *building) frontendMaxConn(p *config.Proxy) int {
+	if p.MaxConn > 0 {
+		return p.MaxConn
+	}
+	return b.maxConn
+}
+
+// fullConn is what was configured, or 10 % of the maxconn of the frontends that may lead to the backend
+// (HAProxy, section 4.2, fullconn).
+func (b *building) fullConn(backend *config.Proxy) int {
+	if backend.FullConn > 0 || !backend.Kind.HasBackend() {
+		return backend.FullConn
+	}
+	sum := 0
+	for _, p := range b.cfg.Proxies {
+		if p.Kind.HasFrontend() && leadsTo(p, backend) {
+			sum += b.frontendMaxConn(p)
+		}
+	}
+	return (sum + 9) / 10
+}
+
+func leadsTo(frontend, backend *config.Proxy) bool {
+	if frontend == backend || frontend.DefaultBackend == backend.Name {
+		return true
+	}
+	for _, u := range frontend.UseBackend {
+		if u.Backend == backend.Name {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *building) servers(p *config.Proxy, backend *pool.Backend) error {
+	for i := range p.Servers {
+		line := &p.Servers[i]
+		servers, err := b.line(p, line, backend)
+		if err != nil {
+			return err
+		}
+		if line.Resolvers != "" && line.Host != "" && !line.Addr.Addr().IsValid() {
+			b.groups = append(b.groups, resolvedGroup{group: backend.AddGroup(line.Host, servers), line: line})
+		}
+		for _, s := range servers {
+			if line.Check.Enabled {
+				b.checks = append(b.checks, checkedServer{server: s, backend: p, line: line})
+			}
+		}
+	}
+	return nil
+}
+
+// line adds the servers of one server or server-template line.
+func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Backend) ([]*pool.Server, error) {
+	o := pool.ServerOptions{
+		Name: line.Name, FQDN: line.Host, Addr: line.Addr, Weight: line.Weight, Backup: line.Backup,
+		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
+		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
+		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
+	}
+	if line.Addr.Addr().IsValid() {
+		o.FQDN = ""
+	}
+	var found []netip.Addr
+	if o.FQDN != "" {
+		var err error
+		if found, err = b.startAddresses(p, line); err != nil {
+			return nil, err
+		}
+	}
+	if !line.Template() {
+		return []*pool.Server{backend.AddServer(withAddress(o, found, 0))}, nil
+	}
+	var servers []*pool.Server
+	for n := line.Low; n <= line.High; n++ {
+		slot := withAddress(o, found, n-line.Low)
+		slot.Name = fmt.Sprintf("%s%d", line.Name, n)
+		servers = append(servers, backend.AddServer(slot))
+	}
+	return servers, nil
+}
+
+// withAddress gives slot i the i-th address found, so that no address takes two slots. (HAProxy gives
+// all slots the first one until the resolvers have answered; reference: measured on 2.6.)
+func withAddress(o pool.ServerOptions, found []netip.Addr, i int) pool.ServerOptions {
+	if i < len(found) {
+		o.Addr = netip.AddrPortFrom(found[i], o.Addr.Port())
+	}
+	return o
+}

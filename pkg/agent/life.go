@@ -1,0 +1,81 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// signals are those that a balancer answers (HAProxy's management manual, section 4).
+type signals struct {
+	soft, hard, reload chan os.Signal
+}
+
+func catchSignals() *signals {
+	s := &signals{soft: make(chan os.Signal, 1), hard: make(chan os.Signal, 1), reload: make(chan os.Signal, 1)}
+	signal.Notify(s.soft, unix.SIGUSR1)
+	signal.Notify(s.hard, unix.SIGTERM, unix.SIGINT)
+	signal.Notify(s.reload, unix.SIGUSR2, unix.SIGHUP)
+	return s
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.soft)
+	signal.Stop(s.hard)
+	signal.Stop(s.reload)
+}
+
+// wait returns when the balancer shall end.
+func (a *Agent) wait(ctx context.Context, s *signals) {
+	for {
+		select {
+		case <-ctx.Done():
+			a.log.Info("stopping")
+			return
+		case sig := <-s.hard:
+			a.log.Info("stopping at once", "signal", sig.String())
+			return
+		case <-s.soft:
+			a.log.Info("stopping softly: no new connection, those that are open end by themselves")
+			a.drain(ctx, s)
+			return
+		case sig := <-s.reload:
+			a.log.Warn("a reload is not supported by this version; the configuration stays as it is", "signal", sig.String())
+		}
+	}
+}
+
+// drain stops accepting on both paths and waits until all sessions have ended, for `hard-stop-after` at
+// most (unlimited if that is not set), or until a hard stop.
+func (a *Agent) drain(ctx context.Context, s *signals) {
+	a.stopping.Store(true)
+	a.kernel.stop()
+	a.engine.SoftStop()
+	var deadline <-chan time.Time
+	if d := a.opts.Config.Global.HardStopAfter; d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		deadline = timer.C
+	}
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	done := a.engine.Done()
+	for done != nil || a.kernel.current() > 0 {
+		select {
+		case <-done:
+			done = nil
+		case <-poll.C:
+		case <-deadline:
+			a.log.Warn("hard-stop-after has passed; the remaining sessions are cut")
+			return
+		case <-s.hard:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+	a.log.Info("all sessions have ended")
+}

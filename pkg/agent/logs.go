@@ -1,0 +1,122 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"waggle/pkg/accesslog"
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// logs are the targets that the configuration's `log` lines name. What people read on a terminal goes
+// to the process log beside them.
+type logs struct {
+	log      *slog.Logger
+	loggers  []*accesslog.Logger
+	byProxy  map[string]*accesslog.Logger // absent: the proxy does not log
+	warnings atomic.Uint64
+}
+
+// openLogs opens every set of targets once, however many proxies share it.
+func openLogs(cfg *config.Config, log *slog.Logger) (*logs, error) {
+	l := &logs{log: log, byProxy: map[string]*accesslog.Logger{}}
+	open := map[string]*accesslog.Logger{}
+	for _, p := range cfg.Proxies {
+		targets := targetsOf(p.Logs, cfg.Global.Logs)
+		if len(targets) == 0 || p.Disabled {
+			continue
+		}
+		key := fmt.Sprintf("%+v", targets)
+		if open[key] == nil {
+			logger, err := accesslog.New(targets, accesslog.Options{})
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("proxy %s: %w", p.Name, err), l.close())
+			}
+			open[key] = logger
+			l.loggers = append(l.loggers, logger)
+		}
+		l.byProxy[p.Name] = open[key]
+	}
+	return l, nil
+}
+
+// targetsOf resolves `log global`.
+func targetsOf(lines, global []config.LogTarget) []accesslog.Target {
+	var targets []accesslog.Target
+	for _, t := range lines {
+		if t.Inherit {
+			targets = append(targets, targetsOf(global, nil)...)
+			continue
+		}
+		targets = append(targets, accesslog.Target{
+			Address: t.Address, Format: t.Format, Length: t.Length, Facility: t.Facility, Level: t.Level, MinLevel: t.MinLevel,
+		})
+	}
+	return targets
+}
+
+// access logs one finished session or request, in the form that the frontend's options ask for.
+func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
+	logger := l.byProxy[p.Name]
+	if logger == nil {
+		return
+	}
+	failed := e.Status >= 500 || e.State[0] != '-'
+	switch {
+	case p.Options.DontLogNormal && !failed && e.Retries == 0:
+		return
+	case p.Options.DontLogNull && e.Bytes == 0 && len(e.Request) == 0 && e.Server == "":
+		return
+	}
+	switch {
+	case p.Options.HTTPLog && p.HTTP:
+		e.Style = accesslog.HTTP
+	case p.Options.TCPLog || p.Options.HTTPLog:
+		e.Style = accesslog.TCP
+	default:
+		e.Style = accesslog.Connect
+	}
+	e.Err = p.Options.LogSeparateErrors && failed
+	logger.Log(e)
+}
+
+// event logs a change of state: to the backend's targets in HAProxy's words, and to the process log.
+func (l *logs) event(e pool.Event) {
+	level, severity := slog.LevelInfo, accesslog.Notice
+	switch e.Level {
+	case pool.Warning:
+		level, severity = slog.LevelWarn, accesslog.Warning
+	case pool.Alert:
+		level, severity = slog.LevelWarn, accesslog.Alert
+	case pool.Emergency:
+		level, severity = slog.LevelError, accesslog.Emerg
+	}
+	if level > slog.LevelInfo {
+		l.warnings.Add(1)
+	}
+	l.log.Log(context.Background(), level, e.Text)
+	if logger := l.byProxy[e.Backend.Name]; logger != nil {
+		logger.Process(severity, e.Text)
+	}
+}
+
+// dropped is the number of lines that found no room.
+func (l *logs) dropped() uint64 {
+	var n uint64
+	for _, logger := range l.loggers {
+		n += logger.Dropped()
+	}
+	return n
+}
+
+func (l *logs) close() error {
+	var errs []error
+	for _, logger := range l.loggers {
+		errs = append(errs, logger.Close())
+	}
+	return errors.Join(errs...)
+}

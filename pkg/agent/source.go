@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"os"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/datapath"
+	"waggle/pkg/resolver"
+	"waggle/pkg/stats"
+)
+
+// Snapshot implements [stats.Source]: the counters of the kernel path are brought home first, so that a
+// report made right after traffic shows it.
+func (a *Agent) Snapshot() *stats.Snapshot {
+	a.kernel.collect()
+	s := &stats.Snapshot{
+		Now: time.Now(), Pool: a.pool,
+		Process:  a.process(),
+		Datapath: a.datapath(),
+	}
+	for _, p := range a.opts.Config.Proxies {
+		if !p.Disabled {
+			s.Proxies = append(s.Proxies, a.section(p))
+		}
+	}
+	for _, r := range a.resolvers {
+		s.Resolvers = append(s.Resolvers, resolverStats(r))
+	}
+	return s
+}
+
+// resolverStats brings a resolvers section's counters into the form of the reports.
+func resolverStats(r *resolver.Resolver) stats.Resolvers {
+	section := stats.Resolvers{Name: r.Name()}
+	for _, n := range r.Counters() {
+		section.Nameservers = append(section.Nameservers, stats.Nameserver{
+			Name: n.Name, Sent: n.Sent, SendErrors: n.SendErrors, Valid: n.Valid, Update: n.Update,
+			CNAME: n.CName, CNAMEErrors: n.CNameError, AnyErrors: n.AnyErr, NX: n.NX, Timeout: n.Timeout,
+			Refused: n.Refused, Other: n.Other, Invalid: n.Invalid, TooBig: n.TooBig,
+			Truncated: n.Truncated, Outdated: n.Outdated,
+		})
+	}
+	return section
+}
+
+func (a *Agent) section(p *config.Proxy) stats.Proxy {
+	row := stats.Proxy{Config: p}
+	if p.Kind.HasFrontend() {
+		row.Frontend = a.pool.Frontend(p.Name)
+	}
+	if p.Kind.HasBackend() {
+		row.Backend = a.pool.Backend(p.Name)
+	}
+	return row
+}
+
+func (a *Agent) process() stats.Process {
+	v := a.opts.Version
+	return stats.Process{
+		PID: os.Getpid(), Version: v.Version, Revision: v.Revision, GoVersion: v.Go,
+		Node: a.nodeName(), Description: a.opts.Config.Global.Description,
+		Started: a.startedAt, Stopping: a.stopping.Load(),
+		Loops: a.loops, MaxConn: a.maxConn, MaxFiles: openFiles(), Listeners: len(a.engine.Addrs()),
+		DroppedLogs: a.logs.dropped(), WarningCount: a.logs.warnings.Load(),
+		Config: stats.Config{Files: a.opts.Files, LoadedAt: a.startedAt},
+	}
+}
+
+// datapath describes the kernel path in the words of the reports.
+func (a *Agent) datapath() stats.Datapath {
+	k := a.kernel
+	if k.dp == nil {
+		d := stats.Datapath{Mode: "off"}
+		if k.warning != "" {
+			d.Degraded = []string{k.warning}
+		}
+		return d
+	}
+	status := k.dp.Status()
+	d := stats.Datapath{Mode: string(status.Mode), Degraded: status.Degraded}
+	for _, i := range status.Interfaces {
+		d.Interfaces = append(d.Interfaces, stats.Interface{Name: i.Name, Attach: i.Attach})
+	}
+	last := k.lastCounters()
+	for _, r := range datapath.Reasons() {
+		d.Reasons = append(d.Reasons, stats.Reason{Name: r.Name, Text: r.Help, Count: last.Reasons[r.Name]})
+	}
+	for _, name := range sortedKeys(last.Maps) {
+		m := last.Maps[name]
+		d.Maps = append(d.Maps, stats.MapUse{Name: name, Entries: uint64(m.Entries), Max: uint64(m.Max)})
+	}
+	return d
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"waggle/pkg/config"
+	"waggle/pkg/offload"
+)
+
+// explainCommand prints the path of each frontend. It needs no privileges: the verdict is a function of
+// the configuration alone.
+func explainCommand(_ context.Context, e Env, args []string) int {
+	s, err := parseFlags(e, args)
+	if err != nil {
+		return failUsage(e, err)
+	}
+	s.quiet = true // the configuration's remarks belong to `check`
+	cfg, code := load(e, s)
+	if cfg == nil {
+		return code
+	}
+	verdicts := offload.Explain(cfg)
+	if s.json {
+		return explainJSON(e, verdicts)
+	}
+	if len(verdicts) == 0 {
+		fmt.Fprintln(e.Stdout, "The configuration has no frontend.")
+	}
+	for _, v := range verdicts {
+		explainFrontend(e.Stdout, v)
+	}
+	for _, p := range cfg.Proxies {
+		if p.Kind.HasBackend() && len(p.Servers) > 0 && !p.Disabled {
+			explainBackend(e.Stdout, p)
+		}
+	}
+	return ExitOK
+}
+
+func explainFrontend(w io.Writer, v offload.Verdict) {
+	path := "userspace"
+	if v.Kernel {
+		path = "kernel"
+	}
+	var binds []string
+	for _, b := range v.Proxy.Binds {
+		binds = append(binds, b.Addr.String())
+	}
+	fmt.Fprintf(w, "frontend %s (%s): %s\n", v.Proxy.Name, strings.Join(binds, ", "), path)
+	if v.Kernel {
+		fmt.Fprintf(w, "  plain TCP to backend %s; the listening socket stays behind it for what the kernel cannot serve\n", v.Backend.Name)
+	}
+	for _, r := range v.Reasons {
+		fmt.Fprintf(w, "  %s  [%s]\n", r.Text, r.Pos)
+	}
+}
+
+func explainBackend(w io.Writer, p *config.Proxy) {
+	fmt.Fprintf(w, "backend %s: balance %s\n", p.Name, orDefault(p.Balance.Algorithm, "roundrobin"))
+	for i := range p.Servers {
+		s := &p.Servers[i]
+		name := s.Name
+		if s.Template() {
+			name = fmt.Sprintf("%s%d..%d", s.Name, s.Low, s.High)
+		}
+		fmt.Fprintf(w, "  %s: %s\n", name, origin(s))
+	}
+}
+
+// origin says where a server's address comes from.
+func origin(s *config.Server) string {
+	switch {
+	case s.Addr.Addr().IsValid():
+		return s.Addr.String()
+	case s.Resolvers != "":
+		return fmt.Sprintf("tasks of %s, port %d, by resolvers %s", s.Host, s.Addr.Port(), s.Resolvers)
+	default:
+		return fmt.Sprintf("%s, port %d, resolved once at start", s.Host, s.Addr.Port())
+	}
+}
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+func explainJSON(e Env, verdicts []offload.Verdict) int {
+	type reason struct {
+		Text string `json:"text"`
+		File string `json:"file"`
+		Line int    `json:"line"`
+	}
+	type frontend struct {
+		Frontend string   `json:"frontend"`
+		Path     string   `json:"path"`
+		Backend  string   `json:"backend,omitempty"`
+		Reasons  []reason `json:"reasons,omitempty"`
+	}
+	out := []frontend{}
+	for _, v := range verdicts {
+		f := frontend{Frontend: v.Proxy.Name, Path: "userspace"}
+		if v.Kernel {
+			f.Path, f.Backend = "kernel", v.Backend.Name
+		}
+		for _, r := range v.Reasons {
+			f.Reasons = append(f.Reasons, reason{Text: r.Text, File: r.Pos.File, Line: r.Pos.Line})
+		}
+		out = append(out, f)
+	}
+	enc := json.NewEncoder(e.Stdout)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(out); err != nil {
+		return failStart(e, err)
+	}
+	return ExitOK
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+)
+
+// settings are what the command line and the environment say.
+type settings struct {
+	files                                      []string
+	check, verbose, quiet                      bool
+	version, longVersion                       bool
+	json                                       bool
+	datapath, dnsHold, logFormat, healthSocket string
+	subnetGuard                                bool
+	ifaces                                     []string
+	logLevel                                   slog.Level
+	loops                                      int
+	flowMax                                    uint32
+	portMin, portMax                           uint16
+	notices                                    []string // of flags that are accepted and mean nothing here
+}
+
+// oneFlag is one row of the table of flags.
+type oneFlag struct {
+	name string
+	arg  string // how the help shows the value, e.g. " FILE" or "=off"; "" for a switch
+	doc  string
+	set  func(s *settings, value string) error
+}
+
+func (f oneFlag) takesValue() bool { return f.arg != "" }
+
+// haproxyFlags are written with one dash, and their values follow as a word of their own.
+func haproxyFlags() []oneFlag {
+	ignored := func(name, why string) func(*settings, string) error {
+		return func(s *settings, _ string) error {
+			s.notices = append(s.notices, fmt.Sprintf("flag -%s has no effect: %s", name, why))
+			return nil
+		}
+	}
+	return []oneFlag{
+		{"f", " FILE", "configuration file or directory of *.cfg; may be repeated", func(s *settings, v string) error {
+			s.files = append(s.files, v)
+			return nil
+		}},
+		{"c", "", "check the configuration and exit: 0 valid, 1 not", func(s *settings, _ string) error { s.check = true; return nil }},
+		{"V", "", "verbose", func(s *settings, _ string) error { s.verbose = true; return nil }},
+		{"q", "", "quiet: no notices and no warnings", func(s *settings, _ string) error { s.quiet = true; return nil }},
+		{"d", "", "debug: --log-level=debug", func(s *settings, _ string) error { s.logLevel = slog.LevelDebug; return nil }},
+		{"db", "", "stay in the foreground (always so)", func(*settings, string) error { return nil }},
+		{"W", "", "accepted: there is no master process", func(*settings, string) error { return nil }},
+		{"D", "", "accepted with a notice: waggle stays in the foreground", ignored("D", "waggle stays in the foreground")},
+		{"v", "", "print the version; -vv prints more", func(s *settings, _ string) error { s.version = true; return nil }},
+		{"vv", "", "print the version and what was built in", func(s *settings, _ string) error { s.longVersion = true; return nil }},
+	}
+}
+
+// ownFlags are written with two dashes; a value follows an equals sign or as the next word.
+func ownFlags() []oneFlag {
+	return []oneFlag{
+		{"datapath", "=auto|tc|xdp|off", "kernel path: auto falls back to userspace, tc and xdp insist", func(s *settings, v string) error {
+			return oneOf(&s.datapath, v, "auto", "tc", "xdp", "off")
+		}},
+		{"iface", "=NAME", "attach to this interface only; may be repeated", func(s *settings, v string) error {
+			for _, name := range strings.Split(v, ",") {
+				if name == "" {
+					return fmt.Errorf("an interface name is empty")
+				}
+				s.ifaces = append(s.ifaces, name)
+			}
+			return nil
+		}},
+		{"dns-hold", "=waggle|haproxy", "what happens when a task leaves DNS; haproxy: exactly as HAProxy", func(s *settings, v string) error {
+			return oneOf(&s.dnsHold, v, "waggle", "haproxy")
+		}},
+		{"subnet-guard", "=on|off", "refuse task addresses outside of every attached subnet", func(s *settings, v string) error {
+			var word string
+			if err := oneOf(&word, v, "on", "off"); err != nil {
+				return err
+			}
+			s.subnetGuard = word == "on"
+			return nil
+		}},
+		{"loops", "=N", "event loops; default nbthread, else one for each CPU", func(s *settings, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 1 || n > 256 {
+				return fmt.Errorf("%q is not a number from 1 to 256", v)
+			}
+			s.loops = n
+			return nil
+		}},
+		{"flow-max", "=N", "flows that the kernel path holds; default 262144", func(s *settings, v string) error {
+			n, err := strconv.ParseUint(v, 10, 24)
+			if err != nil || n < 16 {
+				return fmt.Errorf("%q is not a number from 16 to 16777215", v)
+			}
+			s.flowMax = uint32(n)
+			return nil
+		}},
+		{"port-range", "=LOW-HIGH", "source ports of the kernel path; default outside ip_local_port_range", func(s *settings, v string) error {
+			return s.setPortRange(v)
+		}},
+		{"log-level", "=LEVEL", "debug, info (default), warn or error", func(s *settings, v string) error {
+			if err := s.logLevel.UnmarshalText([]byte(v)); err != nil {
+				return fmt.Errorf("%q is not debug, info, warn or error", v)
+			}
+			return nil
+		}},
+		{"log-format", "=text|json", "of the process log on standard error", func(s *settings, v string) error {
+			return oneOf(&s.logFormat, v, "text", "json")
+		}},
+		{"health-socket", "=NAME", "abstract socket of `waggle healthcheck`; default @waggle", func(s *settings, v string) error {
+			if !strings.HasPrefix(v, "@") || len(v) < 2 || len(v) > 100 {
+				return fmt.Errorf("%q is not an abstract socket name such as @waggle", v)
+			}
+			s.healthSocket = v
+			return nil
+		}},
+		{"json", "", "explain, version: print JSON", func(s *settings, _ string) error { s.json = true; return nil }},
+	}
+}
+
+func (s *settings) setPortRange(v string) error {
+	low, high, ok := strings.Cut(v, "-")
+	a, errA := strconv.ParseUint(low, 10, 16)
+	b, errB := strconv.ParseUint(high, 10, 16)
+	if !ok || errA != nil || errB != nil || a < 1024 || a > b {
+		return fmt.Errorf("%q is not a range of ports such as 1024-32767", v)
+	}
+	s.portMin, s.portMax = uint16(a), uint16(b)
+	return nil
+}
+
+func oneOf(dst *string, v string, allowed ...string) error {
+	if !slices.Contains(allowed, v) {
+		return fmt.Errorf("%q is not one of %s", v, strings.Join(allowed, ", "))
+	}
+	*dst = v
+	return nil
+}
+
+// parseFlags reads the environment, then the command line, which wins. Words after `--` are files, as
+// in HAProxy.
+func parseFlags(e Env, args []string) (*settings, error) {
+	s := &settings{datapath: "auto", dnsHold: "waggle", subnetGuard: true, logFormat: "text", healthSocket: "@waggle"}
+	for _, f := range ownFlags() {
+		if !f.takesValue() {
+			continue
+		}
+		name := "WAGGLE_" + strings.ToUpper(strings.ReplaceAll(f.name, "-", "_"))
+		if v, ok := e.Getenv(name); ok && v != "" {
+			if err := f.set(s, v); err != nil {
+				return nil, usageError{fmt.Sprintf("environment variable %s: %v", name, err)}
+			}
+		}
+	}
+	fresh := map[string]bool{} // repeatable flags given here replace what the environment said
+	for len(args) > 0 {
+		word := args[0]
+		args = args[1:]
+		if word == "--" {
+			s.files = append(s.files, args...)
+			break
+		}
+		f, value, hasValue, err := lookUp(word)
+		if err != nil {
+			return nil, err
+		}
+		if f.takesValue() && !hasValue {
+			if len(args) == 0 {
+				return nil, usageError{fmt.Sprintf("flag %s needs a value", word)}
+			}
+			value, args = args[0], args[1:]
+		}
+		if f.name == "iface" && !fresh["iface"] {
+			s.ifaces, fresh["iface"] = nil, true
+		}
+		if err := f.set(s, value); err != nil {
+			return nil, usageError{fmt.Sprintf("flag %s: %v", word, err)}
+		}
+	}
+	return s, nil
+}
+
+// lookUp finds the flag that a word names.
+func lookUp(word string) (f oneFlag, value string, hasValue bool, err error) {
+	if !strings.HasPrefix(word, "-") {
+		return f, "", false, usageError{fmt.Sprintf("unexpected argument %q: files are given with -f", word)}
+	}
+	table, name := haproxyFlags(), strings.TrimPrefix(word, "-")
+	if strings.HasPrefix(word, "--") {
+		table = ownFlags()
+		name, value, hasValue = strings.Cut(strings.TrimPrefix(word, "--"), "=")
+	}
+	var names []string
+	for _, f := range table {
+		if f.name == name {
+			if hasValue && !f.takesValue() {
+				return f, "", false, usageError{fmt.Sprintf("flag --%s takes no value", name)}
+			}
+			return f, value, hasValue, nil
+		}
+		names = append(names, f.name)
+	}
+	return f, "", false, usageError{fmt.Sprintf("unknown flag %s%s", word, didYouMean(name, names))}
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"waggle/pkg/agent"
+	"waggle/pkg/config"
+)
+
+// runCommand is `waggle [run] …`, with all that HAProxy's flags make of it.
+func runCommand(ctx context.Context, e Env, args []string) int {
+	s, err := parseFlags(e, args)
+	if err != nil {
+		return failUsage(e, err)
+	}
+	switch {
+	case s.version, s.longVersion:
+		return printVersion(e, s.longVersion, s.json)
+	case s.check:
+		return check(e, s)
+	}
+	cfg, code := load(e, s)
+	if cfg == nil {
+		return code
+	}
+	a, err := agent.New(ctx, agent.Options{
+		Config: cfg, Files: s.files, Version: agent.BuildVersion(),
+		Datapath: agent.DatapathMode(s.datapath), Ifaces: s.ifaces, FlowMax: s.flowMax,
+		PortMin: s.portMin, PortMax: s.portMax,
+		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
+		Loops: s.loops, HealthSocket: s.healthSocket,
+		Logger: logger(e, s),
+	})
+	if err != nil {
+		return failStart(e, err)
+	}
+	if err := a.Run(ctx); err != nil {
+		return failStart(e, err)
+	}
+	return ExitOK
+}
+
+// failStart reports what kept waggle from running, in HAProxy's form.
+func failStart(e Env, err error) int {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		for _, one := range joined.Unwrap() {
+			failStart(e, one)
+		}
+		return ExitFailed
+	}
+	fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : %v\n", os.Getpid(), err)
+	return ExitFailed
+}
+
+// load reads the configuration and prints all that there is to say about it. The configuration is nil
+// if it cannot be used, and then the code says how to exit.
+func load(e Env, s *settings) (*config.Config, int) {
+	if len(s.files) == 0 {
+		return nil, failUsage(e, usageError{"no configuration file: give one with -f"})
+	}
+	cfg, remarks, err := config.Load(s.files, config.LoadOptions{Getenv: e.Getenv})
+	pid := os.Getpid()
+	if !s.quiet {
+		for _, text := range s.notices {
+			fmt.Fprintf(e.Stderr, "[NOTICE]   (%d) : %s\n", pid, text)
+		}
+		for _, d := range remarks {
+			fmt.Fprintln(e.Stderr, d.Format(pid))
+		}
+	}
+	if err == nil {
+		return cfg, ExitOK
+	}
+	var bad *config.Errors
+	if !errors.As(err, &bad) {
+		return nil, failStart(e, err)
+	}
+	for _, d := range bad.List {
+		fmt.Fprintln(e.Stderr, d.Format(pid))
+	}
+	if bad.Truncated {
+		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : config : too many errors, the rest was not read.\n", pid)
+	}
+	fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : config : Error(s) found in configuration file : %s\n", pid, strings.Join(s.files, ", "))
+	return nil, ExitFailed
+}
+
+func logger(e Env, s *settings) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.logLevel}
+	if s.quiet && s.logLevel < slog.LevelError {
+		options.Level = slog.LevelError
+	}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(e.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(e.Stderr, options))
+}

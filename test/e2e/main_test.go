@@ -1,0 +1,220 @@
+// Package e2e runs the whole of waggle in a lab of network namespaces: a real kernel, real TCP, a DNS
+// server that answers like Docker's, and the program as users start it.
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/cli"
+	"waggle/pkg/lab"
+	"waggle/pkg/lab/labtest"
+)
+
+// envMain makes this test binary be waggle.
+const envMain = "WAGGLE_E2E_MAIN"
+
+func TestMain(m *testing.M) {
+	lab.Main()
+	if os.Getenv(envMain) != "" {
+		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// ports of the configuration below.
+const (
+	httpPort  = 8000
+	tcpPort   = 8001
+	statsPort = 8404
+)
+
+// tcpConfig is what the tests add to the seed's configuration: raw TCP to the tasks of a second
+// service, and the statistics. Checks are quick, so that a test need not wait for them.
+const tcpConfig = `
+frontend tcp_in
+    mode tcp
+    bind *:8001
+    default_backend raw
+
+backend raw
+    mode tcp
+    server-template raw- 3 raw:8000 check inter 200ms fall 2 rise 1 resolvers docker init-addr none
+
+frontend stats_in
+    bind *:8404
+    http-request use-service prometheus-exporter if { path /metrics }
+    stats enable
+    stats uri /
+`
+
+// balancer is a lab with waggle in front of its tasks.
+type balancer struct {
+	*lab.Lab
+	t       *testing.T
+	process *lab.Process
+}
+
+// start builds a lab with three web tasks and three raw TCP tasks, and waggle with the seed's
+// configuration in front of them.
+func start(t *testing.T, flags ...string) *balancer {
+	t.Helper()
+	l := labtest.New(t, lab.Options{Tasks: 3})
+	for range 3 {
+		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &balancer{Lab: l, t: t}
+	b.run(flags...)
+	b.eventually(10*time.Second, "all servers are used", func() error {
+		if got := b.names(b.webName, 6); len(got) != 3 {
+			return fmt.Errorf("web: %v", got)
+		}
+		if got := b.names(b.rawName, 6); len(got) != 3 {
+			return fmt.Errorf("raw: %v", got)
+		}
+		return nil
+	})
+	return b
+}
+
+// run starts waggle in the balancer's namespace.
+func (b *balancer) run(flags ...string) {
+	b.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	seed, err := os.ReadFile("../../deploy/haproxy.cfg")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	argv := []string{self, "run", "-f", lab.FilesDir + "/haproxy.cfg", "-f", lab.FilesDir + "/tcp.cfg"}
+	b.process, err = b.Balancer.Start(labtest.Context(b.t), lab.Command{
+		Argv: append(argv, flags...), Env: []string{envMain + "=1"},
+		Files: map[string][]byte{"haproxy.cfg": seed, "tcp.cfg": []byte(tcpConfig)},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// eventually tries until it works or the time is over; waiting for a real network has no other way.
+func (b *balancer) eventually(d time.Duration, what string, try func() error) {
+	b.t.Helper()
+	deadline := time.Now().Add(d)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s: not within %s: %v", what, d, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// dial connects from the client to a port of the balancer.
+func (b *balancer) dial(port int) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := b.Client.DialContext(ctx, "tcp4", b.Balancer.Endpoint(port))
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Now().Add(20 * time.Second))
+}
+
+// ask sends one line of the raw tasks' protocol and returns the connection to read the answer from.
+func (b *balancer) ask(command string) (net.Conn, error) {
+	conn, err := b.dial(tcpPort)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fprintln(conn, command); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// rawName asks which task a TCP connection reaches.
+func (b *balancer) rawName() (string, error) {
+	conn, err := b.ask("hostname")
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+// webName asks which task an HTTP request reaches.
+func (b *balancer) webName() (string, error) {
+	status, body, err := b.get(httpPort, "/")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	return strings.TrimSpace(body), err
+}
+
+// get makes one request over a connection of its own.
+func (b *balancer) get(port int, path string) (status int, body string, err error) {
+	client := b.Client.HTTPClient()
+	client.Timeout = 5 * time.Second
+	resp, err := client.Get(b.Balancer.URL(port, path))
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(content), err
+}
+
+// names counts the answers of n calls; failed ones are counted by their error.
+func (b *balancer) names(ask func() (string, error), n int) map[string]int {
+	got := map[string]int{}
+	for range n {
+		name, err := ask()
+		if err != nil {
+			name = err.Error()
+		}
+		got[name]++
+	}
+	return got
+}
+
+// metric returns the sum of a metric over all its labels that contain the given text.
+func (b *balancer) metric(name, label string) float64 {
+	b.t.Helper()
+	_, body, err := b.get(statsPort, "/metrics")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	sum, found := 0.0, false
+	for line := range strings.Lines(body) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || !strings.ContainsAny(rest[:1], "{ ") || !strings.Contains(rest, label) {
+			continue
+		}
+		var v float64
+		if _, err := fmt.Sscan(rest[strings.LastIndex(rest, " ")+1:], &v); err != nil {
+			b.t.Fatalf("metric line %q: %v", line, err)
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		b.t.Fatalf("no metric %s with %q in:\n%s", name, label, body)
+	}
+	return sum
+}
