@@ -1,0 +1,85 @@
+package h1
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestEdits(t *testing.T) {
+	in := head(get, "A: 1", "B: 2", "a: 3", "C: 4")
+	for _, c := range []struct {
+		name string
+		edit func(*Edits)
+		want string // field lines joined by '|'
+	}{
+		{"nothing", func(e *Edits) {}, "A: 1|B: 2|a: 3|C: 4"},
+		{"add", func(e *Edits) { e.Add("A", "5") }, "A: 1|B: 2|a: 3|C: 4|A: 5"},
+		{"set", func(e *Edits) { e.Set("a", "5") }, "B: 2|C: 4|a: 5"},
+		{"delete", func(e *Edits) { e.Del("a") }, "B: 2|C: 4"},
+		{"delete the last", func(e *Edits) { e.Del("c") }, "A: 1|B: 2|a: 3"},
+		{"delete all", func(e *Edits) { e.Del("a"); e.Del("B"); e.Del("c") }, ""},
+		{"delete what is not there", func(e *Edits) { e.Del("d") }, "A: 1|B: 2|a: 3|C: 4"},
+		{"add, then delete", func(e *Edits) { e.Add("D", "5"); e.Del("d") }, "A: 1|B: 2|a: 3|C: 4"},
+		{"delete, then add", func(e *Edits) { e.Del("a"); e.Add("a", "5") }, "B: 2|C: 4|a: 5"},
+		{"set, add, set", func(e *Edits) { e.Set("a", "5"); e.Add("A", "6"); e.Set("A", "7") }, "B: 2|C: 4|A: 7"},
+		{"set, then add", func(e *Edits) { e.Set("a", "5"); e.Add("A", "6") }, "B: 2|C: 4|a: 5|A: 6"},
+		{"bytes", func(e *Edits) { e.SetBytes("B", []byte("5")); e.AddBytes("D", []byte("6")) }, "A: 1|a: 3|C: 4|B: 5|D: 6"},
+		{"forged lines", func(e *Edits) { e.Add("D", "5\r\nE: 6\x00") }, "A: 1|B: 2|a: 3|C: 4|D: 5  E: 6 "},
+		{"forged names", func(e *Edits) { e.Add("D\r\nE", "5"); e.Add("", "5"); e.Del("A ") }, "A: 1|B: 2|a: 3|C: 4"},
+		{"framing", func(e *Edits) {
+			e.Add("Content-Length", "5")
+			e.Set("transfer-encoding", "chunked")
+			e.Del("Connection")
+		}, "A: 1|B: 2|a: 3|C: 4"},
+		{"reset", func(e *Edits) { e.Del("a"); e.SetTarget([]byte("/y")); e.Reset() }, "A: 1|B: 2|a: 3|C: 4"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := parseRequest(t, strings.Replace(in, "HTTP/1.1", "HTTP/1.0", 1))
+			var e Edits
+			c.edit(&e)
+			want := "GET / HTTP/1.0\r\n"
+			if c.want != "" {
+				want += strings.ReplaceAll(c.want, "|", "\r\n") + "\r\n"
+			}
+			if out := r.AppendTo(nil, &e, Hop{}); string(out) != want+"\r\n" {
+				t.Errorf("got  %q\nwant %q", out, want+"\r\n")
+			}
+			for _, name := range []string{"a", "B", "c", "D"} {
+				compareLookup(t, name, r, &e, c.want)
+			}
+		})
+	}
+}
+
+// compareLookup checks that rules see through Header and Headers what is going to be sent.
+func compareLookup(t *testing.T, name string, r *Request, e *Edits, lines string) {
+	t.Helper()
+	var want, got []string
+	for line := range strings.SplitSeq(lines, "|") {
+		if n, v, ok := strings.Cut(line, ": "); ok && strings.EqualFold(n, name) {
+			want = append(want, v)
+		}
+	}
+	e.Headers(&r.Head, name, func(v []byte) bool { got = append(got, string(v)); return true })
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("Headers(%s) gives %q, sent are %q", name, got, want)
+	}
+	first := e.Header(&r.Head, name)
+	if (first == nil) != (len(want) == 0) || len(want) > 0 && string(first) != want[0] {
+		t.Errorf("Header(%s) gives %q, sent are %q", name, first, want)
+	}
+}
+
+func TestEditTarget(t *testing.T) {
+	var e Edits
+	e.Add("A", "b")
+	e.SetTarget([]byte("/new path\r\n?\xe9"))
+	out := parseRequest(t, "\r\n"+head("GET /old HTTP/1.1", host)).AppendTo(nil, &e, Hop{KeepAlive: true})
+	if want := head("GET /new%20path%0D%0A?%E9 HTTP/1.1", host, "A: b"); string(out) != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	var none *Edits
+	if v := none.Header(&parseRequest(t, head(get, host)).Head, "host"); string(v) != "x" {
+		t.Errorf("a nil *Edits hides fields: %q", v)
+	}
+}
