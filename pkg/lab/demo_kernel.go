@@ -44,12 +44,12 @@ func (d *demo) kernelVerdict(ctx context.Context, before string, n int) string {
 	return fmt.Sprintf("kernel path%s: no, the %d connections went through userspace%s", mode, n, d.warnings())
 }
 
-// warnings are lines of the balancer's log that may say why something is not as one would wish.
+// warnings are lines of the balancer's log that say why the kernel path does not work.
 func (d *demo) warnings() string {
 	const most = 3
 	var found []string
 	for line := range strings.Lines(d.balancer.Output()) {
-		if strings.Contains(line, "WARN") && len(found) < most {
+		if strings.Contains(line, "level=WARN") && strings.Contains(line, "userspace path") && len(found) < most {
 			found = append(found, "\n    "+strings.TrimSpace(line))
 		}
 	}

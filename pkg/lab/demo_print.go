@@ -96,7 +96,7 @@ func (p printer) responses(got []string, shares []share) {
 }
 
 func (p printer) noTask(err error) {
-	p.line("  no task: %v", err)
+	p.line("  no task, so no hostname: %v", err)
 }
 
 func (p printer) page(http, stats net.Addr, status int, err error) {

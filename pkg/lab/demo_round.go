@@ -177,9 +177,12 @@ func (d *demo) collect(ctx context.Context, p path, n int) ([]string, error) {
 		if err != nil {
 			return names, err
 		}
+		if status != http.StatusOK {
+			return names, fmt.Errorf("status %d", status)
+		}
 		name, ok := strings.CutPrefix(strings.TrimSpace(body), "hostname: ")
-		if !ok || status != http.StatusOK {
-			return names, fmt.Errorf("status %d instead of a hostname", status)
+		if !ok {
+			return names, fmt.Errorf("no hostname in %.40q", body)
 		}
 		names = append(names, name)
 	}
