@@ -15,20 +15,21 @@ static __always_inline void count_reason(__u32 reason)
 		(*n)++;
 }
 
-static __always_inline void count_packet(struct wg_flow *f, const struct packet *p)
+/* bytes is what the packet adds to the stream, see flow_advance. */
+static __always_inline void count_packet(struct wg_flow *f, __u32 bytes)
 {
 	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
 
 	f->packets++;
-	f->bytes += p->payload;
+	f->bytes += bytes;
 	if (!c)
 		return;
 	if (f->dir == WG_FORWARD) {
 		c->packets_in++;
-		c->bytes_in += p->payload;
+		c->bytes_in += bytes;
 	} else {
 		c->packets_out++;
-		c->bytes_out += p->payload;
+		c->bytes_out += bytes;
 	}
 }
 

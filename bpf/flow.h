@@ -98,24 +98,47 @@ static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
 		gauges_add(fwd, 0, -1, 0);
 }
 
+/* Whether a SYN sets where the sequence numbers of its direction begin: not in an established flow, where a client's SYN
+ * is a forgery or a mistake that the server answers with a challenge ACK (RFC 5961, section 4). */
+static __always_inline int flow_begins(const struct wg_flow *f, const struct packet *p)
+{
+	return (p->tcp_flags & WG_SYN) && (f->dir == WG_REVERSE || f->state == WG_HALF);
+}
+
+/* Moves the end of the stream in this direction and returns by how many bytes of payload. So retransmissions are not
+ * counted, and what was lost on the way here and comes later is counted once: the sum is what the receiver reads.
+ * A leap beyond any window is a forgery or garbage, and moves nothing. */
+static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet *p)
+{
+	__u32 end = p->seq + p->payload + !!(p->tcp_flags & WG_SYN);
+	__u32 fin = !!(p->tcp_flags & WG_FIN);
+	__s32 ahead;
+
+	if (flow_begins(f, p)) {
+		f->syn_next = p->seq + 1;
+		f->seq_next = p->seq + 1;
+	} else if (p->tcp_flags & (WG_SYN | WG_RST)) {
+		return 0;
+	}
+	ahead = end - f->seq_next;
+	if (ahead > WG_WINDOW_MAX || (__s32)(ahead + fin) <= 0)
+		return 0;
+	f->seq_next = end + fin;
+	return ahead;
+}
+
 /* Notes what a packet tells about its flow. Activity is payload, SYN, FIN or RST; a bare ACK is not. */
 static __always_inline void flow_note(struct wg_flow *f, const struct packet *p)
 {
-	__u32 end = p->seq + p->payload + !!(p->tcp_flags & WG_SYN) + !!(p->tcp_flags & WG_FIN);
+	__u32 bytes = flow_advance(f, p);
 
 	if (p->tcp_flags & (WG_FIN | WG_RST))
 		flow_end(f, p);
 	if (p->payload || (p->tcp_flags & (WG_SYN | WG_FIN | WG_RST)))
 		f->seen = bpf_ktime_get_coarse_ns();
-	if (p->tcp_flags & WG_SYN) {
-		f->syn_next = p->seq + 1;
-		if (!(f->tcp_flags & WG_SYN))
-			f->seq_next = end;
+	if (p->tcp_flags & WG_SYN)
 		__sync_fetch_and_or(&f->tcp_flags, WG_SYN);
-	}
-	if ((__s32)(end - f->seq_next) > 0)
-		f->seq_next = end;
 	if (p->tcp_flags & WG_ACK)
 		f->ack = p->ack;
-	count_packet(f, p);
+	count_packet(f, bytes);
 }

@@ -19,6 +19,9 @@
 /* Without a heartbeat of the agent for this long no new connection is taken. */
 #define WG_STALE_NS 3000000000ULL
 
+/* Bytes that a packet can be ahead of the last one of its direction. */
+#define WG_WINDOW_MAX (64 << 20)
+
 /* Flows that one run of the collector's program can delete. */
 #define WG_DOOMED_MAX 128
 

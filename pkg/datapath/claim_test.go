@@ -1,0 +1,225 @@
+package datapath
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+)
+
+func synTo(i int) packet { return packet{src: ap(client(i)), dst: ap(front()), flags: syn, seq: 1} }
+
+func TestRoundRobinIsExact(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(3))
+	var order []netip.AddrPort
+	for i := range 9 {
+		order = append(order, k.open(t, client(i)).task)
+	}
+	for i, task := range order {
+		if task != order[i%3] || i < 3 && i > 0 && task == order[i-1] {
+			t.Fatalf("order %v", order)
+		}
+	}
+	// A change of the schedule does not set the cursor back.
+	d := oneService(3)
+	d.Services[0].Schedule = []uint32{101, 102, 103, 101, 102, 103}
+	k.sync(t, d)
+	if got := k.open(t, client(9)).task; got != ap(taskAddr(9%6%3)+":9000") {
+		t.Errorf("after the change: %s", got)
+	}
+	for id := uint32(101); id <= 103; id++ {
+		if n := k.snapshot(t).Servers[id].Connections; n < 3 {
+			t.Errorf("server %d: %d connections", id, n)
+		}
+	}
+}
+
+func TestWhatKeepsASYNFromBeingTaken(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		make   func(k *kernel, d *Desired)
+	}{
+		{"no_server", func(_ *kernel, d *Desired) { d.Services[0].Schedule = nil }},
+		{"queued", func(_ *kernel, d *Desired) { d.Services[0].Queued = true }},
+		{"no_route", func(_ *kernel, d *Desired) { d.Services[0].Servers[0].Addr = ap(unroutable + ":9000") }},
+		{"stale", func(k *kernel, _ *Desired) {
+			atomic.StoreUint64(&k.obj.settings.Heartbeat, monotonicNow()-uint64(3100*time.Millisecond))
+		}},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			k := newKernel(t, Options{})
+			d := oneService(1)
+			k.sync(t, d)
+			before := k.establish(t, client(0))
+			tt.make(k, &d)
+			k.sync(t, d)
+			k.refuse(t, synTo(1), tt.reason)
+			before.fromClient(t, ack, "lives on")
+			before.fromTask(t, ack, "indeed")
+			if n := k.entries(t); n != 2 {
+				t.Errorf("%d entries, want 2", n)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		limit  func(d *Desired)
+	}{
+		{"global_limit", func(d *Desired) { d.GlobalLimit = 4 }},
+		{"service_limit", func(d *Desired) { d.Services[0].Limit = 4 }},
+		{"servers_full", func(d *Desired) { d.Services[0].Servers[0].Limit = 1; d.Services[0].Servers[1].Limit = 3 }},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			k := newKernel(t, Options{})
+			d := oneService(2)
+			tt.limit(&d)
+			k.sync(t, d)
+			var conns []*conn
+			for i := range 4 {
+				conns = append(conns, k.establish(t, client(i)))
+			}
+			k.refuse(t, synTo(4), tt.reason)
+			k.refuse(t, synTo(5), tt.reason)
+			// A flow that has ended counts no more, though it keeps its entry.
+			conns[0].fromClient(t, fin|ack, "")
+			conns[0].fromTask(t, fin|ack, "")
+			if c := k.open(t, client(4)); tt.reason == "servers_full" && c.task != conns[0].task {
+				t.Errorf("goes to %s, want the only one with room, %s", c.task, conns[0].task)
+			}
+			k.refuse(t, synTo(6), tt.reason)
+		})
+	}
+}
+
+func TestFullTable(t *testing.T) {
+	k := newKernel(t, Options{FlowMax: 4})
+	k.sync(t, oneService(1))
+	var refused int
+	for i := range 10 {
+		verdict, _ := k.send(t, synTo(i))
+		if verdict == verdictNext {
+			refused++
+		}
+	}
+	if got := k.reasons(t)["table_full"]; got != 6 || refused != 6 {
+		t.Errorf("%d counted, %d refused, want 6", got, refused)
+	}
+	if s := k.snapshot(t).Total; s.HalfOpen != 4 || s.Entries != 4 {
+		t.Errorf("%+v", s)
+	}
+	if n := k.entries(t); n != 8 {
+		t.Errorf("%d entries, want 8: no half of a flow is left", n)
+	}
+}
+
+// The owner check: a SYN whose tuple a local socket has is left to it.
+func TestSocketsOwnTheirConnections(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.must(t, "address", func() error { return addAddr("lo", frontAddr) })
+	ln := k.listen(t, front())
+	conn, err := k.dial(front())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	k.sync(t, oneService(1))
+	local := conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	k.refuse(t, packet{src: local, dst: ap(front()), flags: syn}, "socket")
+	// A socket that only listens is no owner.
+	k.open(t, client(0))
+	ln.Close()
+}
+
+func TestSourcePortCollision(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, 2039
+	k.sync(t, oneService(1))
+	seen := make(map[uint16]bool)
+	for i := range 40 {
+		c := k.open(t, client(i))
+		if seen[c.back.Port()] {
+			t.Fatalf("port %d was given twice", c.back.Port())
+		}
+		seen[c.back.Port()] = true
+	}
+	k.refuse(t, synTo(40), "no_port")
+	if n := k.entries(t); n != 80 {
+		t.Errorf("%d entries, want 80", n)
+	}
+}
+
+// A port in the range that a local socket listens on is left alone.
+func TestSourcePortsOfListenersAreSkipped(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.must(t, "address", func() error { return addAddr("lo", backAddr) })
+	k.listen(t, ":2001")
+	k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, 2003
+	k.sync(t, oneService(1))
+	for i := range 3 {
+		if p := k.open(t, client(i)).back.Port(); p == 2001 {
+			t.Fatal("the listener's port was claimed")
+		}
+	}
+	k.refuse(t, synTo(3), "no_port")
+}
+
+func TestHalfOpenRing(t *testing.T) {
+	onOneCPU(t)
+	k := newKernel(t, Options{HalfOpenRing: 8})
+	k.sync(t, oneService(1))
+	established := k.establish(t, client(0))
+	var flood []*conn
+	for i := 1; i <= 100; i++ {
+		flood = append(flood, k.open(t, client(i)))
+	}
+	s := k.snapshot(t).Total
+	if s.Current != 1 || s.HalfOpen > 8*uint64(ebpf.MustPossibleCPU()) || s.HalfOpen < 7 {
+		t.Errorf("after the flood: %+v", s)
+	}
+	if want := 2 * int(s.Entries); k.entries(t) != want {
+		t.Errorf("%d entries, want %d", k.entries(t), want)
+	}
+	established.fromClient(t, ack, "still here")
+	established.fromTask(t, ack, "so am I")
+	// A recycled flow is gone in both directions.
+	first := flood[0]
+	if verdict, _ := k.send(t, packet{src: first.task, dst: first.back, flags: syn | ack, seq: 1, ack: first.clientSeq}); verdict != verdictNext {
+		t.Errorf("late SYN-ACK: verdict %d", verdict)
+	}
+	last := flood[len(flood)-1]
+	last.fromTask(t, syn|ack, "")
+	last.fromClient(t, ack, "")
+	if s := last.state(t); s != FlowEstablished {
+		t.Errorf("the newest is %s", s)
+	}
+}
+
+func TestServerThatMovesOrLeaves(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := oneService(2)
+	k.sync(t, d)
+	first, second := k.establish(t, client(0)), k.establish(t, client(1))
+	d.Services[0].Servers[0].Addr = ap("198.51.100.77:9000") // the ID of the first gets another address
+	d.Services[0].Servers = d.Services[0].Servers[:1]        // the second leaves
+	d.Services[0].Schedule = []uint32{101}
+	k.sync(t, d)
+	for i := 2; i < 6; i++ {
+		if c := k.open(t, client(i)); c.task != ap("198.51.100.77:9000") {
+			t.Errorf("a new flow goes to %s", c.task)
+		}
+	}
+	for _, c := range []*conn{first, second} {
+		c.fromClient(t, ack, "on")
+		c.fromTask(t, ack, "and on")
+	}
+	k.sync(t, Desired{})
+	k.refuse(t, synTo(6), "")
+	first.fromClient(t, ack, "even without the service")
+}

@@ -1,0 +1,183 @@
+package datapath
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"waggle/pkg/lab/require"
+)
+
+const dialTimeout = 5 * time.Second
+
+// openIn opens a Datapath in the room and closes it with the test.
+func openIn(t testing.TB, r *room, opts Options) *Datapath {
+	t.Helper()
+	opts.NetNS = r.path()
+	dp, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dp.Close(); err != nil {
+			t.Error("close:", err)
+		}
+	})
+	return dp
+}
+
+// oneService is a service over n tasks, each once in the schedule.
+func oneService(n int) Desired {
+	s := Service{ID: 7, Name: "web", Bind: netip.MustParseAddrPort(fmt.Sprintf("0.0.0.0:%d", frontPort))}
+	for i := range n {
+		id := uint32(101 + i)
+		s.Schedule = append(s.Schedule, id)
+		s.Servers = append(s.Servers, Server{
+			ID:   id,
+			Name: fmt.Sprintf("task%d", i),
+			Addr: netip.AddrPortFrom(netip.MustParseAddr(taskAddr(i)), taskPort),
+		})
+	}
+	return Desired{Services: []Service{s}}
+}
+
+// serve answers each connection of ln with f, until ln is closed.
+func serve(ln net.Listener, f func(net.Conn)) {
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				f(conn)
+			}()
+		}
+	}()
+}
+
+func front() string { return fmt.Sprintf("%s:%d", frontAddr, frontPort) }
+
+func TestEndToEnd(t *testing.T) {
+	require.Root(t)
+	for _, clsact := range []bool{false, true} {
+		t.Run(fmt.Sprintf("clsact=%v", clsact), func(t *testing.T) {
+			testEndToEnd(t, clsact)
+		})
+	}
+}
+
+func testEndToEnd(t *testing.T, clsact bool) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	top := newTopology(t, 3)
+	dp := openIn(t, top.lb, Options{ForceClsact: clsact})
+	defer dp.Close()
+	if err := dp.Sync(oneService(3)); err != nil {
+		t.Fatal(err)
+	}
+	for i, task := range top.tasks {
+		ln := task.listen(t, fmt.Sprintf(":%d", taskPort))
+		defer ln.Close()
+		serve(ln, func(c net.Conn) {
+			fmt.Fprintf(c, "task%d\n", i)
+			io.Copy(c, c)
+		})
+	}
+
+	t.Run("10 MB there and back", func(t *testing.T) { echo(t, top) })
+	t.Run("round robin", func(t *testing.T) { roundRobin(t, top, 30) })
+
+	var s Snapshot
+	waitFor(t, "all flows to end", func() bool { s = dp.Counters(); return s.Total.Current == 0 })
+	c := s.Services[7]
+	t.Logf("counts %+v, reasons %v", c, s.Reasons)
+	if c.Sessions != 31 || c.Connections != 31 {
+		t.Errorf("sessions %d, connections %d, want 31 of each", c.Sessions, c.Connections)
+	}
+	if want := uint64(10 << 20); c.BytesIn != want {
+		t.Errorf("bytes in: %d, want %d", c.BytesIn, want)
+	}
+	if want := uint64(10<<20 + 31*len("task0\n")); c.BytesOut != want {
+		t.Errorf("bytes out: %d, want %d", c.BytesOut, want)
+	}
+	for name, n := range s.Reasons {
+		if n != 0 {
+			t.Errorf("%d packets not taken because of %s", n, name)
+		}
+	}
+	want := attachTCX
+	if clsact {
+		want = attachClsact
+	}
+	for _, i := range dp.Status().Interfaces {
+		if i.Attach != want {
+			t.Errorf("%s attached by %s, want %s", i.Name, i.Attach, want)
+		}
+	}
+}
+
+// waitFor polls until done says so: what the kernel does after a close has no event to wait for.
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// echo sends 10 MB through the balancer and compares what comes back.
+func echo(t *testing.T, top *topology) {
+	conn, err := top.client.dial(front())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	sent := make([]byte, 10<<20)
+	src := rand.NewChaCha8([32]byte{1})
+	src.Read(sent)
+	go func() {
+		conn.Write(sent)
+		conn.(*net.TCPConn).CloseWrite()
+	}()
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ = bytes.Cut(got, []byte("\n"))
+	if sha256.Sum256(got) != sha256.Sum256(sent) {
+		t.Fatalf("%d bytes came back changed; %d were sent", len(got), len(sent))
+	}
+}
+
+func roundRobin(t *testing.T, top *topology, n int) {
+	got := make(map[string]int)
+	for range n {
+		conn, err := top.client.dial(front())
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := make([]byte, len("task0\n"))
+		conn.SetDeadline(time.Now().Add(dialTimeout))
+		if _, err := io.ReadFull(conn, line); err != nil {
+			t.Fatal(err)
+		}
+		got[string(line)]++
+		conn.Close()
+	}
+	for i := range top.tasks {
+		if name := fmt.Sprintf("task%d\n", i); got[name] != n/len(top.tasks) {
+			t.Errorf("%s got %d of %d connections", name, got[name], n)
+		}
+	}
+}

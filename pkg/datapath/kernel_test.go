@@ -1,0 +1,264 @@
+package datapath
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"waggle/pkg/lab/require"
+)
+
+// Verdicts of the program.
+const (
+	verdictNext     = -1
+	verdictDrop     = 2
+	verdictRedirect = 7
+)
+
+// loIndex is the index of the loopback interface in a fresh namespace: the one that test packets come in by.
+const loIndex = 1
+
+// kernel is the real object, loaded but attached to nothing, in a namespace of its own. Packets go through it by BPF_PROG_RUN.
+type kernel struct {
+	*room
+	obj     *object
+	planner planner
+	tables  tables
+	cpu     int // where the last packet ran, when pinned
+}
+
+func newKernel(t testing.TB, o Options) *kernel {
+	t.Helper()
+	require.Root(t)
+	r := newRoom(t)
+	obj, err := load(o.withDefaults())
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	t.Cleanup(func() {
+		if err := obj.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	k := &kernel{
+		room: r,
+		obj:  obj,
+		planner: planner{
+			gauges:   newIndices[gaugeKey](lbMapWgGauges, obj.WgGauges.MaxEntries()),
+			counters: newIndices[pair](lbMapWgCounters, obj.WgCounters.MaxEntries()),
+		},
+		tables: tables{obj: obj, schedules: make(map[uint32][]lbWgSlot)},
+	}
+	obj.settings.PortMin, obj.settings.PortMax = 1024, 32767
+	k.beat()
+	if err := obj.WgIfaces.Put(uint32(loIndex), lbWgIface{Mtu: clientMTU}); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (k *kernel) beat() { atomic.StoreUint64(&k.obj.settings.Heartbeat, monotonicNow()) }
+
+// sync puts a desired state in place. All servers are on-link behind an interface of taskMTU.
+func (k *kernel) sync(t testing.TB, d Desired) {
+	t.Helper()
+	if err := d.validate(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.planner.plan(d, view{
+		links: []link{{index: loIndex, name: "lo", mtu: taskMTU}},
+		addrs: []netip.Addr{netip.MustParseAddr(frontAddr), netip.MustParseAddr(backAddr)},
+		route: func(to netip.Addr) (route, bool) {
+			return route{ifindex: loIndex, source: netip.MustParseAddr(backAddr), nexthop: to}, to.String() != unroutable
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.obj.settings.Limit = d.GlobalLimit
+	if err := k.tables.apply(p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unroutable is a server without a way to it.
+const unroutable = "203.0.113.99"
+
+// send runs the program on one packet and returns its verdict and what became of the packet.
+func (k *kernel) send(t testing.TB, p packet) (verdict int, out []byte) {
+	t.Helper()
+	return k.sendFrame(t, p.frame(t))
+}
+
+func (k *kernel) sendFrame(t testing.TB, frame []byte) (verdict int, out []byte) {
+	t.Helper()
+	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}}
+	k.must(t, "run", func() error {
+		ret, err := k.obj.WgIngress.Run(&run)
+		verdict = int(int32(ret))
+		return err
+	})
+	return verdict, run.DataOut
+}
+
+// expect sends p and demands that it leaves as want, byte for byte, checksums included.
+func (k *kernel) expect(t testing.TB, p, want packet) {
+	t.Helper()
+	verdict, out := k.send(t, p)
+	if verdict != verdictRedirect {
+		t.Fatalf("verdict %d, want %d (redirect); reasons %v", verdict, verdictRedirect, k.reasons(t))
+	}
+	if frame := want.frame(t); !bytes.Equal(out, frame) {
+		t.Fatalf("packet leaves as\n%x\nwant\n%x", out, frame)
+	}
+}
+
+// refuse sends p and demands that it goes to the stack unchanged, counted under reason ("" for none).
+func (k *kernel) refuse(t testing.TB, p packet, reason string) {
+	t.Helper()
+	k.refuseFrame(t, p.frame(t), reason)
+}
+
+func (k *kernel) refuseFrame(t testing.TB, frame []byte, reason string) {
+	t.Helper()
+	want := k.reasons(t)
+	if reason != "" {
+		want[reason]++
+	}
+	open := k.gauge(0).Open
+	verdict, out := k.sendFrame(t, frame)
+	if verdict != verdictNext {
+		t.Errorf("verdict %d, want %d (next)", verdict, verdictNext)
+	}
+	if !bytes.Equal(out, frame) {
+		t.Error("the packet was changed")
+	}
+	if got := k.reasons(t); !maps.Equal(got, want) {
+		t.Errorf("reasons %v, want %v", got, want)
+	}
+	if now := k.gauge(0).Open; now != open {
+		t.Errorf("%d open flows, %d before", now, open)
+	}
+}
+
+func (k *kernel) reasons(t testing.TB) map[string]uint64 {
+	t.Helper()
+	reasons := make(map[string]uint64)
+	if err := k.obj.readReasons(reasons); err != nil {
+		t.Fatal(err)
+	}
+	return reasons
+}
+
+func (k *kernel) gauge(index uint32) lbWgGauge { return k.obj.gauges[index] }
+
+func (k *kernel) snapshot(t testing.TB) Snapshot {
+	t.Helper()
+	s, err := k.obj.snapshot(&k.planner, &ledger{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (k *kernel) flows(t testing.TB) []Flow {
+	t.Helper()
+	var flows []Flow
+	if err := k.obj.flows(func(f Flow) bool { flows = append(flows, f); return true }); err != nil {
+		t.Fatal(err)
+	}
+	return flows
+}
+
+// entries counts what is in wg_flows.
+func (k *kernel) entries(t testing.TB) (n int) {
+	t.Helper()
+	if err := eachEntry(k.obj.WgFlows, func(lbWgKey, lbWgFlow) bool { n++; return true }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// conn is a connection that the test plays both ends of.
+type conn struct {
+	k                         *kernel
+	client, front, back, task netip.AddrPort
+	clientSeq, taskSeq        uint32 // next byte of each end
+}
+
+// open sends a SYN of client and learns which task it goes to and from which port.
+func (k *kernel) open(t testing.TB, client string) *conn {
+	t.Helper()
+	c := &conn{k: k, client: ap(client), front: ap(front()), clientSeq: 1000, taskSeq: 5000}
+	verdict, out := k.send(t, packet{src: c.client, dst: c.front, flags: syn, seq: c.clientSeq})
+	if verdict != verdictRedirect {
+		t.Fatalf("SYN: verdict %d, want %d (redirect); reasons %v", verdict, verdictRedirect, k.reasons(t))
+	}
+	got := decode(t, out)
+	c.back, c.task = got.src, got.dst
+	c.clientSeq++
+	return c
+}
+
+// establish opens a connection and finishes its handshake.
+func (k *kernel) establish(t testing.TB, client string) *conn {
+	t.Helper()
+	c := k.open(t, client)
+	c.fromTask(t, syn|ack, "")
+	c.fromClient(t, ack, "")
+	return c
+}
+
+// fromClient sends a packet of the client and demands that the task gets it.
+func (c *conn) fromClient(t testing.TB, flags uint8, payload string) {
+	t.Helper()
+	p := packet{src: c.client, dst: c.front, flags: flags, seq: c.clientSeq, ack: c.taskSeq, payload: payload}
+	want := p
+	want.src, want.dst, want.ttl = c.back, c.task, 63
+	c.k.expect(t, p, want)
+	c.clientSeq += advance(flags, payload)
+}
+
+// fromTask sends a packet of the task and demands that the client gets it.
+func (c *conn) fromTask(t testing.TB, flags uint8, payload string) {
+	t.Helper()
+	p := packet{src: c.task, dst: c.back, flags: flags, seq: c.taskSeq, ack: c.clientSeq, payload: payload}
+	want := p
+	want.src, want.dst, want.ttl = c.front, c.client, 63
+	c.k.expect(t, p, want)
+	c.taskSeq += advance(flags, payload)
+}
+
+func advance(flags uint8, payload string) uint32 {
+	n := uint32(len(payload))
+	if flags&(syn|fin) != 0 {
+		n++
+	}
+	return n
+}
+
+// state is the state of the only flow of the client.
+func (c *conn) state(t testing.TB) FlowState {
+	t.Helper()
+	for _, f := range c.k.flows(t) {
+		if f.Client == c.client {
+			return f.State
+		}
+	}
+	return "none"
+}
+
+func client(i int) string { return fmt.Sprintf("192.0.2.%d:%d", 10+i/60000, 1024+i%60000) }
+
+// onOneCPU keeps the test's packets on one CPU, for what the program keeps by CPU.
+func onOneCPU(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+}

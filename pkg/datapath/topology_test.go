@@ -1,0 +1,186 @@
+package datapath
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+// The test's network: a client and a balancer on one bridge, the balancer and its tasks on another, both bridges in a
+// namespace of their own. The tasks have no route to the client, and ip_forward is 0 everywhere.
+const (
+	clientAddr = "192.0.2.10"
+	frontAddr  = "192.0.2.1"
+	backAddr   = "198.51.100.1"
+	frontPort  = 8080
+	taskPort   = 9000
+	clientMTU  = 1500
+	taskMTU    = 1450 // as on an overlay network
+)
+
+func taskAddr(i int) string { return fmt.Sprintf("198.51.100.%d", 11+i) }
+
+// room is a network namespace without a name: it goes when the test does, however that ends.
+type room struct {
+	namespace
+}
+
+// path is where Options.NetNS finds the room.
+func (r *room) path() string { return fmt.Sprintf("/proc/self/fd/%d", int(r.ns)) }
+
+func newRoom(t testing.TB) *room {
+	t.Helper()
+	type result struct {
+		ns  netns.NsHandle
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // the thread is in the new namespace from here on and ends with the goroutine
+		ns, err := netns.New()
+		if err == nil {
+			err = upLoopback()
+		}
+		done <- result{ns, err}
+	}()
+	r := <-done
+	if r.err != nil {
+		t.Fatalf("create network namespace: %v", r.err)
+	}
+	t.Cleanup(func() { r.ns.Close() })
+	return &room{namespace{r.ns}}
+}
+
+func upLoopback() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(lo)
+}
+
+// addAddr gives the calling thread's namespace one more address.
+func addAddr(name, addr string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	ip := net.IPNet{IP: netip.MustParseAddr(addr).AsSlice(), Mask: net.CIDRMask(32, 32)}
+	return netlink.AddrAdd(l, &netlink.Addr{IPNet: &ip})
+}
+
+func (r *room) must(t testing.TB, what string, f func() error) {
+	t.Helper()
+	if err := r.do(f); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// listen opens a listening socket in the room.
+func (r *room) listen(t testing.TB, addr string) net.Listener {
+	t.Helper()
+	var ln net.Listener
+	r.must(t, "listen on "+addr, func() (err error) {
+		ln, err = net.Listen("tcp4", addr)
+		return err
+	})
+	t.Cleanup(func() { ln.Close() })
+	return ln
+}
+
+// dial connects from the room.
+func (r *room) dial(addr string) (conn net.Conn, err error) {
+	err = r.do(func() (err error) {
+		conn, err = net.DialTimeout("tcp4", addr, dialTimeout)
+		return err
+	})
+	return conn, err
+}
+
+type topology struct {
+	fabric, client, lb *room
+	tasks              []*room
+}
+
+func newTopology(t testing.TB, tasks int) *topology {
+	t.Helper()
+	top := &topology{fabric: newRoom(t), client: newRoom(t), lb: newRoom(t)}
+	top.fabric.must(t, "bridges", func() error {
+		for name, mtu := range map[string]int{"front": clientMTU, "back": taskMTU} {
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name, attrs.MTU = name, mtu
+			if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+				return err
+			}
+			l, err := netlink.LinkByName(name)
+			if err != nil {
+				return err
+			}
+			if err := netlink.LinkSetUp(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	top.plug(t, "front", top.client, "eth0", clientAddr, clientMTU)
+	top.plug(t, "front", top.lb, "eth1", frontAddr, clientMTU)
+	top.plug(t, "back", top.lb, "eth0", backAddr, taskMTU)
+	for i := range tasks {
+		task := newRoom(t)
+		top.tasks = append(top.tasks, task)
+		top.plug(t, "back", task, "eth0", taskAddr(i), taskMTU)
+	}
+	top.lb.must(t, "ip_forward", func() error {
+		text, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
+		if err == nil && string(text) != "0\n" {
+			return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0)
+		}
+		return err
+	})
+	return top
+}
+
+// plug connects room to a bridge.
+func (top *topology) plug(t testing.TB, bridge string, to *room, name, addr string, mtu int) {
+	t.Helper()
+	top.fabric.must(t, "plug "+name+" into "+bridge, func() error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MTU = "p"+addr[len(addr)-2:]+bridge, mtu
+		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: name, PeerNamespace: netlink.NsFd(int(to.ns))}
+		if err := netlink.LinkAdd(veth); err != nil {
+			return err
+		}
+		port, err := netlink.LinkByName(attrs.Name)
+		if err != nil {
+			return err
+		}
+		master, err := netlink.LinkByName(bridge)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetMaster(port, master); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(port)
+	})
+	to.must(t, "configure "+name, func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetMTU(l, mtu); err != nil {
+			return err
+		}
+		ip := net.IPNet{IP: netip.MustParseAddr(addr).AsSlice(), Mask: net.CIDRMask(24, 32)}
+		if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &ip}); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(l)
+	})
+}
