@@ -62,8 +62,8 @@ func (c *change) operational(s *Server, cause Cause) {
 	case healthy && st.op == Stopped:
 		c.markUp(s)
 		active, backup := c.b.count()
-		c.event(EventUp, Notice, s, "%sServer %s is UP, %s. %d active and %d backup servers online. 0 sessions requeued, 0 total in queue.",
-			backupWord(s), s.path(), st.check.reason(), active, backup)
+		c.event(EventUp, Notice, s, "%sServer %s is UP, %s. %d active and %d backup servers online. 0 sessions requeued, %d total in queue.",
+			backupWord(s), s.path(), st.check.reason(), active, backup, s.Queue.Load())
 	case !healthy && st.op != Stopped:
 		c.markDown(s)
 		c.event(EventDown, Alert, s, "%sServer %s is DOWN, %s. %s", backupWord(s), s.path(), st.check.reason(), c.left(s))

@@ -42,6 +42,16 @@ func (s *Server) Release() {
 	}
 }
 
+// SetKernelSessions replaces the kernel path's part of the server's sessions. When flows have ended,
+// requests that wait get their places.
+func (s *Server) SetKernelSessions(n int64) {
+	before := s.Sessions.Kernel()
+	s.Sessions.SetKernel(n)
+	if s.MaxConn > 0 && n < before {
+		s.Backend.drainQueue()
+	}
+}
+
 // Enqueue makes w wait for a place on any server of the backend. The caller bounds the wait with
 // [Backend.Dequeue].
 func (b *Backend) Enqueue(w *Waiter) {
