@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,7 +68,7 @@ type balancer struct {
 // configuration in front of them.
 func start(t *testing.T, flags ...string) *balancer {
 	t.Helper()
-	l := labtest.New(t, lab.Options{Tasks: 3})
+	l := labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
 	for range 3 {
 		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
@@ -76,16 +77,15 @@ func start(t *testing.T, flags ...string) *balancer {
 	b := &balancer{Lab: l, t: t}
 	b.run(flags...)
 	b.eventually(10*time.Second, "all servers are used", func() error {
-		if got := b.names(b.webName, 6); len(got) != 3 {
-			return fmt.Errorf("web: %v", got)
-		}
-		if got := b.names(b.rawName, 6); len(got) != 3 {
-			return fmt.Errorf("raw: %v", got)
-		}
-		return nil
+		return errors.Join(
+			b.shares(b.webName, 6, "hostname: web-1", "hostname: web-2", "hostname: web-3"),
+			b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"))
 	})
 	return b
 }
+
+// swarmStopDelay is the time that Swarm leaves between a task's removal from DNS and its SIGTERM.
+const swarmStopDelay = 2 * time.Second
 
 // run starts waggle in the balancer's namespace.
 func (b *balancer) run(flags ...string) {
@@ -192,6 +192,17 @@ func (b *balancer) names(ask func() (string, error), n int) map[string]int {
 		got[name]++
 	}
 	return got
+}
+
+// shares makes n calls and returns an error unless exactly the named answers came, equally often.
+func (b *balancer) shares(ask func() (string, error), n int, names ...string) error {
+	got := b.names(ask, n)
+	for _, name := range names {
+		if got[name] != n/len(names) {
+			return fmt.Errorf("%d calls gave %v, want equal shares of %q", n, got, names)
+		}
+	}
+	return nil
 }
 
 // metric returns the sum of a metric over all its labels that contain the given text.
