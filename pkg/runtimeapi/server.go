@@ -1,0 +1,138 @@
+package runtimeapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"waggle/pkg/stats"
+)
+
+// Options bound what clients may use up. The zero value takes HAProxy's defaults.
+type Options struct {
+	// MaxClients is the number of clients at once; further ones wait to be accepted. Default 10
+	// (`stats maxconn`).
+	MaxClients int
+	// Idle is how long a client may keep silent, or leave an answer unread. Default 10 s (`stats
+	// timeout`).
+	Idle time.Duration
+	// MaxLine is the length of a line of commands, in bytes. Default 16384 (`tune.bufsize`).
+	MaxLine int
+}
+
+const (
+	defaultMaxClients = 10
+	defaultIdle       = 10 * time.Second
+	defaultMaxLine    = 16384
+)
+
+// Server answers clients. It is safe for concurrent use.
+type Server struct {
+	src      stats.Source
+	opts     Options
+	commands []command
+	slots    chan struct{}
+}
+
+// New returns a server that shows src and changes the servers of its pool.
+func New(src stats.Source, opts Options) *Server {
+	if opts.MaxClients <= 0 {
+		opts.MaxClients = defaultMaxClients
+	}
+	if opts.Idle <= 0 {
+		opts.Idle = defaultIdle
+	}
+	if opts.MaxLine <= 0 {
+		opts.MaxLine = defaultMaxLine
+	}
+	return &Server{src: src, opts: opts, commands: commands(), slots: make(chan struct{}, opts.MaxClients)}
+}
+
+// Serve accepts clients on all listeners until ctx ends, then closes the listeners and all clients and
+// returns nil once they are gone. It returns sooner, with an error, when a listener fails. Serve owns
+// the listeners.
+func (s *Server) Serve(ctx context.Context, listeners []Listener) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+	})
+	defer stop()
+
+	var all sync.WaitGroup
+	for _, l := range listeners {
+		all.Go(func() {
+			if err := s.accept(ctx, l, &all); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	all.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// accept serves the clients of one listener until it is closed.
+func (s *Server) accept(ctx context.Context, l Listener, all *sync.WaitGroup) error {
+	for {
+		conn, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		case isTemporary(err):
+			pause(ctx)
+			continue
+		case err != nil:
+			return fmt.Errorf("accept on stats socket %s: %w", l.Addr(), err)
+		}
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			conn.Close()
+			return nil
+		}
+		all.Go(func() {
+			defer func() { <-s.slots }()
+			s.serveClient(ctx, conn, l.Level)
+		})
+	}
+}
+
+// serveClient talks to one client until it leaves, is idle for too long, or ctx ends.
+func (s *Server) serveClient(ctx context.Context, conn net.Conn, level Level) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+	c := &session{server: s, conn: conn, level: level, idle: s.opts.Idle}
+	c.run()
+}
+
+// isTemporary says whether accepting may work again by itself: a client that is gone before it was
+// accepted, or a lack of files or memory.
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// retryAccept is the wait after an accept failed for want of resources.
+const retryAccept = 100 * time.Millisecond
+
+func pause(ctx context.Context) {
+	t := time.NewTimer(retryAccept)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

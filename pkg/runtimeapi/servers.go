@@ -1,0 +1,154 @@
+package runtimeapi
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"waggle/pkg/pool"
+	"waggle/pkg/stats"
+)
+
+func serverCommands() []command {
+	return []command{
+		{[]string{"set", "server"}, Admin, "set server <bk>/<srv> {state|weight} <value>", "change a server's state or weight", setServer},
+		{[]string{"enable", "server"}, Admin, "enable server <bk>/<srv>", "end a server's maintenance or drain (see 'set server')",
+			onServer(func(s *pool.Server) string { return setState(s, "ready") })},
+		{[]string{"disable", "server"}, Admin, "disable server <bk>/<srv>", "put a server into maintenance (see 'set server')",
+			onServer(func(s *pool.Server) string { return setState(s, "maint") })},
+		{[]string{"get", "weight"}, User, "get weight <bk>/<srv>", "a server's weight, now and at first", onServer(getWeight)},
+		{[]string{"set", "weight"}, Admin, "set weight <bk>/<srv> <weight>[%]", "change a server's weight (see 'set server')", setWeightCommand},
+	}
+}
+
+// target finds the server that a word names: "backend/server", or "backend/#id". The proxy is the
+// section it is in; the message is empty if there is one.
+func (c *session) target(args []string) (*pool.Server, *stats.Proxy, string) {
+	backend, server, ok := "", "", false
+	if len(args) > 0 {
+		backend, server, ok = strings.Cut(args[0], "/")
+	}
+	if !ok || server == "" {
+		return nil, nil, "Require 'backend/server'.\n"
+	}
+	proxies := c.snapshot().Proxies
+	for i := range proxies {
+		be := proxies[i].Backend
+		if be == nil || be.Name != backend {
+			continue
+		}
+		for _, s := range be.Servers() {
+			if s.Name == server || server == "#"+strconv.Itoa(s.ID) {
+				return s, &proxies[i], ""
+			}
+		}
+		return nil, nil, "No such server.\n"
+	}
+	return nil, nil, "No such backend.\n"
+}
+
+// onServer makes a command of one argument, a server.
+func onServer(do func(*pool.Server) string) func(*session, []string) string {
+	return func(c *session, args []string) string {
+		s, _, msg := c.target(args)
+		if msg != "" {
+			return msg
+		}
+		return do(s)
+	}
+}
+
+func setServer(c *session, args []string) string {
+	s, proxy, msg := c.target(args)
+	if msg != "" {
+		return msg
+	}
+	what, value := word(args, 1), word(args, 2)
+	switch what {
+	case "state":
+		return setState(s, value)
+	case "weight":
+		return setWeight(s, proxy, value)
+	case "addr", "agent", "agent-addr", "agent-port", "agent-send", "check-addr", "check-port", "fqdn", "health", "name", "ssl":
+		return "'set server <srv> " + what + "' is a command of HAProxy that is not supported here.\n"
+	default:
+		return "usage: set server <backend>/<server> state | weight\n"
+	}
+}
+
+func word(args []string, i int) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return ""
+}
+
+// setState puts a server into one of the three states that an operator can ask for. Each ends the
+// other two.
+func setState(s *pool.Server, state string) string {
+	switch state {
+	case "ready":
+		s.SetDrain(false, pool.CauseCLI)
+		s.SetMaint(false, pool.CauseCLI)
+	case "drain":
+		s.SetDrain(true, pool.CauseCLI) // before maintenance ends, so that no session slips in
+		s.SetMaint(false, pool.CauseCLI)
+	case "maint":
+		s.SetMaint(true, pool.CauseCLI)
+		s.SetDrain(false, pool.CauseCLI)
+	default:
+		return "'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"
+	}
+	return ""
+}
+
+func getWeight(s *pool.Server) string {
+	return strconv.Itoa(s.View().Weight) + " (initial " + strconv.Itoa(s.Weight) + ")\n"
+}
+
+func setWeightCommand(c *session, args []string) string {
+	s, proxy, msg := c.target(args)
+	if msg != "" {
+		return msg
+	}
+	return setWeight(s, proxy, word(args, 1))
+}
+
+// maxPercent is the largest relative weight; more makes no difference, since weights end at 256.
+const maxPercent = 25600
+
+// setWeight changes a weight: a number, or a percentage of the configured one.
+func setWeight(s *pool.Server, proxy *stats.Proxy, text string) string {
+	if text == "" {
+		return "Require <weight> or <weight%>.\n"
+	}
+	number, relative := strings.CutSuffix(text, "%")
+	w, err := strconv.Atoi(number)
+	switch {
+	case err != nil:
+		return "Empty weight string empty or preceded by garbage\n"
+	case relative && w < 0:
+		return "Relative weight must be positive.\n"
+	case relative:
+		w = min(s.Weight*min(w, maxPercent)/100, pool.MaxWeight)
+	case w < 0 || w > pool.MaxWeight:
+		return "Absolute weight can only be between 0 and 256 inclusive.\n"
+	}
+	if w != 0 && w != s.Weight && fixedWeights(proxy) {
+		return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n"
+	}
+	if err := s.SetWeight(w); err != nil {
+		return err.Error() + "\n"
+	}
+	return ""
+}
+
+// fixedWeights says whether the algorithm of a backend is one whose weights HAProxy does not change at
+// run time: static-rr, and the hashes with their default, map-based type.
+func fixedWeights(p *stats.Proxy) bool {
+	if p.Config == nil {
+		return false
+	}
+	dynamic := []string{"", "roundrobin", "leastconn", "random", "first"}
+	return !slices.Contains(dynamic, p.Config.Balance.Algorithm)
+}

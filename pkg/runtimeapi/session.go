@@ -1,0 +1,134 @@
+package runtimeapi
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"waggle/pkg/stats"
+)
+
+// maxArgs is the number of words that a command may have, as in HAProxy.
+const maxArgs = 64
+
+// session is one client.
+type session struct {
+	server *Server
+	conn   net.Conn
+	level  Level
+	idle   time.Duration
+
+	interactive bool // stays for another line
+	prompt      bool // shows a prompt before it
+	quit        bool
+}
+
+// run reads lines and answers them until the client leaves or has to.
+func (c *session) run() {
+	in := bufio.NewReaderSize(c.conn, c.server.opts.MaxLine)
+	for !c.quit {
+		c.conn.SetReadDeadline(time.Now().Add(c.idle))
+		line, err := in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			c.write("The command line is too long.\n\n")
+			return
+		case errors.Is(err, io.EOF) && len(line) > 0: // a last line may come without its end
+			c.quit = true
+		case err != nil:
+			return
+		}
+		if !c.write(c.line(string(line))) {
+			return
+		}
+		if !c.interactive {
+			return
+		}
+	}
+}
+
+func (c *session) write(s string) bool {
+	c.conn.SetWriteDeadline(time.Now().Add(c.idle))
+	_, err := io.WriteString(c.conn, s)
+	return err == nil
+}
+
+// line runs the commands of one line and returns all their answers.
+func (c *session) line(line string) string {
+	var out bytes.Buffer
+	if strings.TrimSpace(line) != "" || !c.interactive {
+		for _, words := range split(line) {
+			if c.quit && len(words) == 0 {
+				continue
+			}
+			out.WriteString(c.execute(words) + "\n")
+			if len(words) > 0 && words[0] == "quit" {
+				return ""
+			}
+		}
+	}
+	if c.prompt && !c.quit {
+		out.WriteString("> ")
+	}
+	return out.String()
+}
+
+// execute runs one command and returns its answer without the empty line.
+func (c *session) execute(words []string) string {
+	if len(words) > maxArgs {
+		return "Too many arguments. Commands must have at most 64 arguments.\n"
+	}
+	cmd, args := c.server.find(words)
+	switch {
+	case cmd == nil:
+		return c.server.unknown(words)
+	case c.level < cmd.level:
+		return "Permission denied\n"
+	default:
+		return cmd.run(c, args)
+	}
+}
+
+func (c *session) snapshot() *stats.Snapshot { return c.server.src.Snapshot() }
+
+// split separates a line into commands at semicolons, and those into words at white space. A backslash
+// keeps the character after it from doing either.
+func split(line string) [][]string {
+	var commands [][]string
+	var words []string
+	var word strings.Builder
+	inWord, escaped := false, false
+	endWord := func() {
+		if inWord {
+			words = append(words, word.String())
+			word.Reset()
+			inWord = false
+		}
+	}
+	for _, r := range strings.TrimRight(line, "\r\n") {
+		switch {
+		case escaped:
+			word.WriteRune(r)
+			inWord, escaped = true, false
+		case r == '\\':
+			escaped = true
+		case r == ';':
+			endWord()
+			commands, words = append(commands, words), nil
+		case r == ' ' || r == '\t':
+			endWord()
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	endWord()
+	if len(words) > 0 || len(commands) == 0 {
+		commands = append(commands, words)
+	}
+	return commands
+}
