@@ -65,6 +65,7 @@ const maxBindPorts = 4096
 
 // bind reads `<address>[,<address>…] [parameter…]`.
 func (s *statement) bind() {
+	s.p.proxy.bindWritten = true
 	if s.text(0) == "" {
 		s.errorf(-1, "'bind' expects [addr1]:port1[-end1]{,[addr]:port[-end]}... as arguments")
 		return

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 )
 
 // finish checks what can only be known at the end, and gives the configuration.
@@ -11,7 +13,7 @@ func (p *parser) finish() *Config {
 		p.checkServers(s)
 		p.checkHTTP(s)
 		p.checkTimeouts(s)
-		if s.Kind == Frontend && len(s.Binds) == 0 && !s.Disabled {
+		if s.Kind == Frontend && !s.bindWritten && !s.Disabled {
 			p.warn(s.Pos, "frontend '%s' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one", s.Name)
 		}
 		s.HTTPRequest = append(s.HTTPRequest, s.redirects...)
@@ -30,11 +32,25 @@ func (p *parser) finish() *Config {
 }
 
 func (p *parser) warn(pos Pos, format string, a ...any) {
-	p.report(Diagnostic{Severity: Warning, Pos: pos, Text: fmt.Sprintf(format, a...)})
+	p.report(Diagnostic{Severity: Warning, Pos: pos, Text: fmt.Sprintf(format, a...), Line: p.sourceLine(pos)})
 }
 
 func (p *parser) alert(pos Pos, format string, a ...any) {
-	p.report(Diagnostic{Severity: Alert, Pos: pos, Text: fmt.Sprintf(format, a...)})
+	p.report(Diagnostic{Severity: Alert, Pos: pos, Text: fmt.Sprintf(format, a...), Line: p.sourceLine(pos)})
+}
+
+// sourceLine gives the text of a line that was read before.
+func (p *parser) sourceLine(pos Pos) string {
+	rest := p.sources[pos.File]
+	for n := 1; n < pos.Line; n++ {
+		_, after, found := bytes.Cut(rest, []byte{'\n'})
+		if !found {
+			return ""
+		}
+		rest = after
+	}
+	line, _, _ := bytes.Cut(rest, []byte{'\n'})
+	return strings.TrimSuffix(string(line), "\r")
 }
 
 // clearOtherSide drops what a frontend or backend inherited from defaults for the other side.
@@ -89,8 +105,16 @@ func (p *parser) checkServers(s *proxyState) {
 		known[r.Name] = true
 	}
 	for i := range s.Servers {
-		if srv := &s.Servers[i]; srv.Resolvers != "" && !known[srv.Resolvers] {
-			p.alert(srv.Pos, "%s '%s', server '%s' : unable to find required resolvers '%s'%s", s.Kind, s.Name, srv.Name, srv.Resolvers, didYouMean(srv.Resolvers, names))
+		srv := &s.Servers[i]
+		if srv.Resolvers != "" && !known[srv.Resolvers] {
+			at, ok := s.resolversAt[srv.Resolvers]
+			if !ok {
+				at = srv.Pos
+			}
+			p.alert(at, "%s '%s', server '%s' : unable to find required resolvers '%s'%s", s.Kind, s.Name, srv.Name, srv.Resolvers, didYouMean(srv.Resolvers, names))
+		}
+		if srv.Addr.Addr().IsValid() {
+			srv.Resolvers = "" // there is no name to follow
 		}
 	}
 }
@@ -152,19 +176,8 @@ func (p *parser) checkTimeouts(s *proxyState) {
 		}
 	}
 	if len(missing) > 0 {
-		p.warn(s.Pos, "missing timeouts for %s '%s': set %s, or silent peers hold their connections for ever", s.Kind, s.Name, quoteTimeouts(missing))
+		p.warn(s.Pos, "missing timeouts for %s '%s': without 'timeout %s' silent peers hold their connections for ever", s.Kind, s.Name, strings.Join(missing, "', 'timeout "))
 	}
-}
-
-func quoteTimeouts(names []string) string {
-	out := ""
-	for i, n := range names {
-		if i > 0 {
-			out += ", "
-		}
-		out += "'timeout " + n + "'"
-	}
-	return out
 }
 
 // warningsAreErrors makes `zero-warning` true.

@@ -278,7 +278,7 @@ type Server struct {
 	MaxConn, MaxQueue int
 	Check             CheckOptions
 	Cookie            string
-	Resolvers         string // name of a resolvers section
+	Resolvers         string // name of a resolvers section; "" also for a literal address
 	ResolvePrefer     string // "", ipv4, ipv6
 	ResolveNet        []netip.Prefix
 	AllowDupIP        bool

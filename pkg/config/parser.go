@@ -20,8 +20,9 @@ type parser struct {
 	errors    Diagnostics
 	truncated bool
 
-	pos         Pos    // of the line being read
-	section     string // its section's keyword, "" before the first
+	sources     map[string][]byte // by file name, to show lines in diagnostics made at the end
+	pos         Pos               // of the line being read
+	section     string            // its section's keyword, "" before the first
 	in          sections
 	skip        bool // the section cannot be read: pass its lines by
 	proxy       *proxyState
@@ -32,7 +33,7 @@ type parser struct {
 }
 
 func newParser(opts LoadOptions) *parser {
-	p := &parser{opts: opts.withDefaults(), cfg: &Config{}, table: directives()}
+	p := &parser{opts: opts.withDefaults(), cfg: &Config{}, table: directives(), sources: make(map[string][]byte)}
 	p.env = environment{getenv: p.opts.Getenv, pos: &p.pos, section: &p.section}
 	return p
 }
@@ -53,6 +54,7 @@ func (p *parser) report(d Diagnostic) {
 // file reads one file. Sections do not go on in the next one.
 func (p *parser) file(f File) {
 	p.pos = Pos{File: f.Name}
+	p.sources[f.Name] = f.Content
 	p.leaveSection()
 	rest := f.Content
 	for len(rest) > 0 && !p.truncated {
@@ -106,9 +108,9 @@ func (p *parser) preprocessor(s *statement) {
 		if word == ".warning" {
 			severity = Warning
 		}
-		p.report(Diagnostic{Severity: severity, Pos: s.at(-1), Text: s.rest(0)})
+		p.report(Diagnostic{Severity: severity, Pos: s.at(-1), Text: s.rest(0), Line: s.raw})
 	case ".alert":
-		p.report(Diagnostic{Severity: Alert, Pos: s.at(-1), Text: s.rest(0)})
+		p.report(Diagnostic{Severity: Alert, Pos: s.at(-1), Text: s.rest(0), Line: s.raw})
 	case ".if", ".elif", ".else", ".endif":
 		s.unsupported(-1, "'"+word+"'")
 	default:

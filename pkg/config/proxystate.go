@@ -16,9 +16,11 @@ type proxyState struct {
 	idAt             map[int]Pos    // and each server's id
 	redirects        []HTTPRule     // run after all http-request rules
 	defaultBackendAt Pos
-	useBackendAt     Pos   // of the last use_backend, to warn of rules behind it
-	httpChecked      bool  // option httpchk was written
-	httpConditions   []Pos // conditions that look at a request
+	useBackendAt     Pos            // of the last use_backend, to warn of rules behind it
+	resolversAt      map[string]Pos // where each resolvers section was first asked for
+	bindWritten      bool           // also if the line was wrong
+	httpChecked      bool           // option httpchk was written
+	httpConditions   []Pos          // conditions that look at a request
 }
 
 // newProxyState has HAProxy's defaults.
@@ -56,6 +58,7 @@ func (s *proxyState) derive() *proxyState {
 		d.Stats = &stats
 	}
 	d.serverAt, d.idAt = nil, nil
+	d.resolversAt = maps.Clone(s.resolversAt)
 	d.useBackendAt, d.httpConditions = Pos{}, nil
 	return &d
 }
@@ -70,3 +73,13 @@ func (s *Server) clone() Server {
 
 // acl gives a named ACL of the proxy, or nil.
 func (s *proxyState) acl(name string) *sample.ACL { return s.ACLs[name] }
+
+// noteResolvers keeps where a resolvers section was first asked for.
+func (s *proxyState) noteResolvers(name string, at Pos) {
+	if s.resolversAt == nil {
+		s.resolversAt = make(map[string]Pos)
+	}
+	if _, ok := s.resolversAt[name]; !ok {
+		s.resolversAt[name] = at
+	}
+}

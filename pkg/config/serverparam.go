@@ -122,6 +122,9 @@ func (s *statement) serverParams(i int, srv *Server, isDefault bool) bool {
 				s.errorf(i, "'%s' : '%s' %s", s.serverName(srv), got, err)
 				return false
 			}
+			if got == "resolvers" {
+				s.p.proxy.noteResolvers(value, s.at(i))
+			}
 		}
 	}
 	return true

@@ -158,10 +158,10 @@ func (s *statement) oneOf(i int, what string, valid ...string) bool {
 		}
 	}
 	if got == "" {
-		s.errorf(-1, "'%s' expects %s: %s", s.name(), what, quoteList(valid))
+		s.errorf(-1, "'%s' expects one of %s", s.name(), quoteList(valid))
 		return false
 	}
-	s.errorf(i, "unknown %s '%s' in '%s'%s; expected %s", what, got, s.name(), didYouMean(got, valid), quoteList(valid))
+	s.errorf(i, "unknown %s '%s' in '%s', expected one of %s%s", what, got, s.name(), quoteList(valid), didYouMean(got, valid))
 	return false
 }
 

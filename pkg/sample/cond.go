@@ -5,6 +5,7 @@ import "strings"
 // Cond is what follows `if` or `unless` on a line: terms joined by a silent AND, groups of them by
 // `or`. It is immutable and safe for concurrent use.
 type Cond struct {
+	source string
 	unless bool
 	any    [][]term // an OR of ANDs
 }
@@ -25,6 +26,14 @@ func (c *Cond) Eval(s Subject) bool {
 		}
 	}
 	return c.unless
+}
+
+// String gives the condition as it was written, from `if` or `unless` on; "" for nil.
+func (c *Cond) String() string {
+	if c == nil {
+		return ""
+	}
+	return c.source
 }
 
 func holds(all []term, s Subject) bool {
@@ -58,7 +67,7 @@ func ParseCond(words []string, env Env) (*Cond, error) {
 	if len(words) == 0 || words[0] != "if" && words[0] != "unless" {
 		return nil, errorf(0, "expects 'if' or 'unless'")
 	}
-	c := &Cond{unless: words[0] == "unless"}
+	c := &Cond{source: strings.Join(words, " "), unless: words[0] == "unless"}
 	p := condParser{words: words, at: 1, env: env}
 	for {
 		all, err := p.group()

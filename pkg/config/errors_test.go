@@ -1,0 +1,323 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// in gives a section with one line in it, and the rest of a configuration that is right.
+func in(section, line string) string {
+	head := "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n mode http\n"
+	switch section {
+	case "global":
+		return "global\n " + line + "\n"
+	case "resolvers":
+		return "resolvers r\n nameserver n 127.0.0.1\n " + line + "\n"
+	case "defaults":
+		return head + " " + line + "\n"
+	case "frontend":
+		return head + "backend b\nfrontend f\n bind :1\n " + line + "\n"
+	case "backend":
+		return head + "backend b\n " + line + "\n"
+	case "listen":
+		return head + "listen l\n bind :1\n " + line + "\n"
+	default:
+		return line + "\n"
+	}
+}
+
+// Each row is one message: where, the line, the column it points to, and the text.
+var alertRows = []struct {
+	section, line string
+	col           int
+	want          string
+}{
+	// Lines and keywords.
+	{"", "maxconn 3", 1, "unknown keyword 'maxconn' out of section"},
+	{"global", "daemn", 2, "unknown keyword 'daemn' in 'global' section; did you mean 'daemon' maybe ?"},
+	{"global", "xyzzy 1", 2, "unknown keyword 'xyzzy' in 'global' section"},
+	{"global", `node "x`, 7, "unmatched quote at position 7"},
+	{"global", ".if TRUE", 2, "'.if' is valid HAProxy but not supported by waggle yet"},
+	{"global", ".alert no good", 2, "no good"},
+	{"global", ".iff", 2, "unknown directive '.iff'"},
+	{"global", "no maxconn 3", 5, "'maxconn' cannot be negated: 'no' and 'default' work on options and logs only"},
+	{"frontend", "daemon", 2, "unknown keyword 'daemon' in 'frontend' section; it belongs to: global"},
+	{"frontend", "server s 1.2.3.4:80", 2, "unknown keyword 'server' in 'frontend' section; it belongs to: listen, backend"},
+	{"defaults", "bind :80", 2, "'bind' not allowed in 'defaults' section"},
+	{"frontend", "timeout clientt 3s", 10, "unknown keyword 'timeout clientt' in 'frontend' section; did you mean 'timeout client' maybe ?"},
+	{"frontend", "option httpogl", 9, "unknown option 'httpogl'; did you mean 'httplog' maybe ?"},
+	{"frontend", "capture request", 10, "'capture request' in 'frontend' section expects one of 'capture cookie', 'capture request header', 'capture response header'"},
+	{"resolvers", "hold", 2, "'hold' in 'resolvers' section expects one of 'nx', 'obsolete', 'other', 'refused', 'timeout', 'valid'"},
+	{"frontend", "compression algo gzip", 2, "'compression' is valid HAProxy but not supported by waggle yet"},
+	{"defaults", "http-request deny", 2, "'http-request' is valid HAProxy but not supported by waggle yet"},
+	{"", "userlist u", 1, "section 'userlist' (users and passwords) is valid HAProxy but not supported by waggle yet"},
+
+	// Sections.
+	{"", "global x", 8, "'global' cannot handle unexpected argument 'x'"},
+	{"", "frontend", 1, "'frontend' expects a name"},
+	{"", "backend a/b", 9, "character '/' is not permitted in 'backend' name 'a/b'"},
+	{"", "listen a :80", 10, "please use the 'bind' keyword for listening addresses"},
+	{"", "backend a from", 11, "'from' expects the name of a defaults section"},
+	{"", "backend a from d", 16, "defaults section 'd' not found for backend 'a'"},
+	{"", "defaults d\ndefaults d", 10, "defaults section 'd' has the same name as the one declared at t.cfg:1"},
+	{"", "backend a\nbackend a", 9, "backend 'a' has the same name as backend 'a' declared at t.cfg:1"},
+	{"", "backend a\nlisten a", 8, "listen 'a' has the same name as backend 'a' declared at t.cfg:1"},
+	{"", "resolvers a\nresolvers a", 11, "resolvers 'a' has the same name as resolvers 'a' declared at t.cfg:1"},
+	{"", "resolvers", 1, "'resolvers' expects a name"},
+
+	// Numbers, times and sizes.
+	{"global", "maxconn", 2, "'maxconn' expects an integer argument"},
+	{"global", "maxconn abc", 10, "'maxconn' expects an integer between 0 and 2147483647, not 'abc'"},
+	{"global", "maxconn 1 2", 12, "'maxconn' cannot handle unexpected argument '2'"},
+	{"global", "spread-checks 51", 16, "'spread-checks' expects an integer between 0 and 50, not '51'"},
+	{"global", "tune.bufsize 1x", 15, "'tune.bufsize' expects a size below 2g such as 16384 or 16k, not '1x'"},
+	{"global", "tune.bufsize 2g", 15, "'tune.bufsize' expects a size below 2g such as 16384 or 16k, not '2g'"},
+	{"global", "tune.bufsize 1", 15, "'tune.bufsize' expects at least 1024, not '1'"},
+	{"defaults", "timeout queue", 2, "'timeout queue' expects a time such as 500ms, 30s or 2m"},
+	{"defaults", "timeout queue 5z", 16, "unexpected character 'z' in 'timeout queue': a time ends in us, ms, s, m, h or d"},
+	{"defaults", "timeout queue 5mz", 16, "unexpected character 'z' in 'timeout queue': a time ends in us, ms, s, m, h or d"},
+	{"defaults", "timeout queue -5", 16, "unexpected character '-' in 'timeout queue'"},
+	{"defaults", "timeout queue soon", 16, "'timeout queue' expects a time such as 500ms, 30s or 2m, not 'soon'"},
+	{"defaults", "timeout queue 25d", 16, "timer overflow in argument '25d' to 'timeout queue' (maximum value is 2147483647 ms or ~24.8 days)"},
+	{"defaults", "timeout queue 5us", 16, "timer underflow in argument '5us' to 'timeout queue' (minimum non-null value is 1 ms)"},
+	{"defaults", "timeout queue 1s 2s", 19, "'timeout queue' cannot handle unexpected argument '2s'"},
+	{"defaults", "retries -1", 10, "'retries' expects an integer between 0 and 1000, not '-1'"},
+
+	// Global.
+	{"global", "setenv A", 2, "'setenv' expects a name and a value"},
+	{"global", "stats socket", 2, "'stats socket' expects a path or an address with a port"},
+	{"global", "stats socket /s level root", 18, "'level' of 'stats socket' expects 'user', 'operator' or 'admin', not 'root'"},
+	{"global", "stats socket /s mode 9", 18, "'mode' of 'stats socket' expects octal permission bits such as 660, not '9'"},
+	{"global", "stats socket /s levl admin", 18, "'stats socket' : unknown keyword 'levl'; did you mean 'level' maybe ?"},
+	{"global", "stats socket 127.0.0.1", 15, "'stats socket' : missing port specification in '127.0.0.1'"},
+	{"global", "stats socket 127.0.0.1:1-2", 15, "'stats socket' takes one address"},
+	{"global", "log stdout", 2, "'log' expects <address> and <facility> as arguments"},
+	{"global", "log stdout len 5 local0", 13, "'len' of 'log' expects a length between 80 and 65535, not '5'"},
+	{"global", "log stdout format rwa local0", 13, "unknown log format 'rwa'; did you mean 'raw' maybe ?"},
+	{"global", "log stdout format raw", 2, "'log' expects a facility behind its target"},
+	{"global", "log stdout local9", 13, "unknown log facility 'local9'; did you mean 'local0' maybe ?"},
+	{"global", "log stdout local0 noise", 20, "unknown log level 'noise'"},
+	{"global", "log stdout local0 info err x", 29, "'log' cannot handle unexpected argument 'x'"},
+	{"global", "log ring@r local0", 6, "log target 'ring@' is valid HAProxy but not supported by waggle yet"},
+	{"global", "log stdout sample 1:2 local0", 13, "'sample' of 'log' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "log here", 2, "'log' expects <address> and <facility> or 'global' as arguments"},
+
+	// Resolvers.
+	{"resolvers", "nameserver a", 2, "'nameserver' expects <name> <address>[:<port>] as arguments"},
+	{"resolvers", "nameserver n 127.0.0.1", 13, "name server 'n' is already declared at t.cfg:2"},
+	{"resolvers", "nameserver a dns.example", 15, "'nameserver' : 'dns.example' is not an IP address"},
+	{"resolvers", "nameserver a 127.0.0.1:x", 15, "'nameserver' : invalid port 'x'"},
+	{"resolvers", "nameserver a 127.0.0.1 source x", 25, "a parameter behind the address of 'nameserver' is valid HAProxy but not supported by waggle yet"},
+	{"resolvers", "accepted_payload_size 100", 24, "'accepted_payload_size' expects an integer between 512 and 65535, not '100'"},
+
+	// Proxies.
+	{"defaults", "mode htp", 7, "unknown mode 'htp' in 'mode', expected one of 'tcp', 'http'; did you mean 'http' maybe ?\"},
+	{"defaults", "mode", 2, "'mode' expects one of 'tcp', 'http'"},
+	{"defaults", "mode health", 7, "'mode health' is gone from HAProxy; use 'monitor-uri' or 'http-request return'"},
+	{"defaults", "mode spop", 7, "mode 'spop' is valid HAProxy but not supported by waggle yet"},
+	{"backend", "balance rr", 10, "unknown algorithm 'rr' in 'balance', expected one of 'roundrobin', 'static-rr', 'leastconn', 'first', 'source', 'random'"},
+	{"backend", "balance uri", 10, "balance algorithm 'uri' is valid HAProxy but not supported by waggle yet"},
+	{"backend", "balance hdr(host)", 10, "balance algorithm 'hdr' is valid HAProxy but not supported by waggle yet"},
+	{"backend", "balance random(0)", 10, "'random' of 'balance' expects a number of draws from 1 on in parentheses, not 'random(0)'"},
+	{"backend", "balance source 1", 17, "'balance' cannot handle unexpected argument '1'"},
+	{"backend", "id 0", 5, "'id' expects an integer between 1 and 2147483647, not '0'"},
+	{"", "backend a\n id 3\nbackend b\n id 3", 5, "id 3 is already that of backend 'a' declared at t.cfg:1"},
+	{"backend", "http-reuse sometimes", 13, "unknown policy 'sometimes' in 'http-reuse', expected one of 'never', 'safe', 'aggressive', 'always'"},
+	{"backend", "errorfile 503", 2, "'errorfile' expects <status_code> and <file> as arguments"},
+	{"backend", "errorfile 599 /x", 12, "unknown status code '599' in 'errorfile', expected one of '200', '400', '401', '403', '404', '405', '407', '408', '410', '413', '425', '429', '500', '501', '502', '503', '504'"},
+	{"backend", "errorfile 503 /x", 16, "'errorfile' : cannot read '/x': no such file"},
+	{"backend", "description", 2, "'description' expects a text"},
+	{"frontend", "option httplog clf", 17, "'clf' of 'option httplog' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "option dontlognull x", 21, "'option dontlognull' cannot handle unexpected argument 'x'"},
+	{"backend", "option redispatch x", 20, "'option redispatch' expects an integer interval, not 'x'"},
+	{"backend", "option forwardfor excpt x", 20, "'option forwardfor' only supports 'except', 'header' and 'if-none', not 'excpt'"},
+	{"backend", "option forwardfor except x", 20, "'except' of 'option forwardfor' expects a network such as 10.0.0.0/8, not 'x'"},
+	{"backend", "option forwardfor header", 20, "'header' of 'option forwardfor' expects a name"},
+
+	// Bind.
+	{"frontend", "bind", 2, "'bind' expects [addr1]:port1[-end1]{,[addr]:port[-end]}... as arguments"},
+	{"frontend", "bind x", 7, "'bind' : missing port specification in 'x'"},
+	{"frontend", "bind *:", 7, "'bind' : missing port specification in '*:'"},
+	{"frontend", "bind *:99999", 7, "'bind' : invalid port '99999'"},
+	{"frontend", "bind *:20-10", 7, "'bind' : invalid port range '20-10'"},
+	{"frontend", "bind *:1-5000", 7, "'bind' : more than 4096 ports on one line"},
+	{"frontend", "bind 1.2.3:80", 7, "'bind' : invalid address '1.2.3' in '1.2.3:80'"},
+	{"frontend", "bind [::1:80", 7, "'bind' : missing closing ']' in address '[::1:80'"},
+	{"frontend", "bind [::1]x:80", 7, "'bind' : unexpected 'x:80' behind ']' in address '[::1]x:80'"},
+	{"frontend", "bind ipv4@[::1]:80", 7, "'bind' : address '::1' is not of the family 'ipv4@'"},
+	{"frontend", "bind foo@x:80", 7, "'bind' : unknown address family 'foo@' in 'foo@x:80'"},
+	{"frontend", "bind abns@x", 7, "'bind' : address family 'abns@' is valid HAProxy but not supported by waggle here yet"},
+	{"frontend", "bind /run/x", 7, "'bind' : unix socket '/run/x' is valid HAProxy but not supported by waggle here yet"},
+	{"frontend", "bind localhost:80", 7, "'bind' : host name 'localhost' is valid HAProxy but not supported by waggle here: use an IP address or '*'"},
+	{"frontend", "bind :80 nme x", 11, "'bind :80' in section 'frontend': unknown keyword 'nme'; did you mean 'name' maybe ?"},
+	{"frontend", "bind :80 name", 11, "'bind' : 'name' expects <name>"},
+	{"frontend", "bind :80 maxconn x", 19, "'bind' : 'x' is not a number of connections"},
+	{"frontend", "bind :443 ssl crt /x", 12, "'ssl' on a 'bind' line is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "bind :80 interface abcdefghijklmnop", 21, "'bind' : interface name 'abcdefghijklmnop' is longer than 15 characters"},
+
+	// Servers.
+	{"backend", "server s", 2, "'server' expects <name> and <addr>[:<port>] as arguments"},
+	{"backend", "server s/1 a:80", 9, "character '/' is not permitted in server name 's/1'"},
+	{"backend", "server s a_b!:80", 11, "'server s' : character '!' is not permitted in host name 'a_b!'"},
+	{"backend", "server s a..b:80", 11, "'server s' : invalid host name 'a..b'"},
+	{"backend", "server s :80", 11, "'server s' : address ':80' has no host"},
+	{"backend", "server s 1.2.3.4:0", 11, "'server s' : invalid port '0'"},
+	{"backend", "server s 1.2.3.4:+x", 11, "'server s' : invalid port offset '+x'"},
+	{"backend", "server s _http._tcp.x", 11, "'server s' : service records ('_http._tcp.x') are valid HAProxy but not supported by waggle yet"},
+	{"backend", "server s a:80 chek", 16, "'server s' : unknown keyword 'chek'; did you mean 'check' maybe ?"},
+	{"backend", "server s a:80 weight 257", 23, "'server s' : 'weight' expects an integer between 0 and 256, not '257'"},
+	{"backend", "server s a:80 weight", 16, "'server s' : 'weight' expects <0..256>"},
+	{"backend", "server s a:80 inter 0", 22, "'server s' : 'inter' cannot be '0': minimum value is 1 ms"},
+	{"backend", "server s a:80 inter 3x", 22, "'server s' : 'inter' cannot be '3x': unexpected character 'x' in 'time': a time ends in us, ms, s, m, h or d"},
+	{"backend", "server s a:80 addr x", 21, "'server s' : 'addr' expects an IP address, not 'x'"},
+	{"backend", "server s a:80 ssl verify none", 16, "'ssl' on a 'server' line is valid HAProxy but not supported by waggle yet"},
+	{"backend", "server s a:80 init-addr libc,nne", 26, "'server s' : 'init-addr' knows 'last', 'libc', 'none' and addresses, not 'nne'; did you mean 'none' maybe ?"},
+	{"backend", "server s a:80 resolve-prefer ipv5", 31, "'server s' : 'resolve-prefer' expects 'ipv4' or 'ipv6', not 'ipv5'"},
+	{"backend", "server s a:80 resolve-net x", 28, "'server s' : 'resolve-net' expects networks such as 10.0.0.0/8, not 'x'"},
+	{"backend", "server s a:80 resolve-opts x", 29, "'server s' : 'resolve-opts' knows 'allow-dup-ip', 'prevent-dup-ip', 'ignore-weight', not 'x'"},
+	{"backend", "server s a:80 on-marked-down x", 31, "'server s' : 'on-marked-down' expects 'shutdown-sessions', not 'x'"},
+	{"backend", "server s a check", 11, "server 's' has neither a service port nor a check port to check"},
+	{"backend", "server s a:80 resolvers nope", 26, "backend 'b', server 's' : unable to find required resolvers 'nope'"},
+	{"backend", "server s 1.1.1.1:1\n server s 1.1.1.1:2", 9, "server 's' of backend 'b' has the same name as the one declared at t.cfg:7"},
+	{"backend", "server s2 1.1.1.1:1\n server-template s 3 a:2 resolvers r", 18, "server 's2' of backend 'b' has the same name as the one declared at t.cfg:7"},
+	{"backend", "server a 1.1.1.1:1 id 3\n server b 1.1.1.1:2 id 3", 2, "server id 3 is already taken at t.cfg:7"},
+	{"backend", "server-template w 3", 2, "'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments"},
+	{"backend", "server-template w 3-1 a:80", 20, "wrong number or range of slots '3-1': from 1 to 65535, as 6 or 1-6"},
+	{"backend", "server-template w 0 a:80", 20, "wrong number or range of slots '0': from 1 to 65535, as 6 or 1-6"},
+	{"backend", "default-server id 3", 17, "'id' is not allowed in a 'default-server' line"},
+	{"backend", "default-server wieght 3", 17, "'default-server' : unknown keyword 'wieght'; did you mean 'weight' maybe ?"},
+
+	// Health checks.
+	{"backend", "option httpchk GET / HTTP/2.0", 23, "version 'HTTP/2.0' of a health check is valid HAProxy but not supported by waggle yet"},
+	{"backend", "option httpchk GET / x", 23, "'option httpchk' expects HTTP/1.0 or HTTP/1.1 as version, not 'x'"},
+	{"backend", `option httpchk GET / HTTP/1.1\r\nHost`, 23, "'option httpchk' : 'Host' behind the version is not a header"},
+	{"backend", "http-check send uir /x", 18, "'http-check send' : unknown keyword 'uir'; did you mean 'uri' maybe ?"},
+	{"backend", "http-check send uri", 18, "'http-check send' : 'uri' expects a value"},
+	{"backend", "http-check send hdr Host", 18, "'http-check send' : 'hdr' expects a name and a value"},
+	{"backend", "http-check expect status 99", 27, "'http-check expect status' : '99' is not a status code or a range of them"},
+	{"backend", "http-check expect status", 20, "'http-check expect status' expects a list of codes such as 200,204 or 200-399"},
+	{"backend", "http-check expect string ok", 20, "'string' of 'http-check expect' is valid HAProxy but not supported by waggle yet"},
+	{"backend", "http-check expect statsu 200", 20, "unknown kind 'statsu' in 'http-check expect', expected one of 'status'; did you mean 'status' maybe ?\"},
+
+	// Rules.
+	{"frontend", "acl a", 2, "'acl' expects a name and an expression"},
+	{"frontend", "acl a/b path /", 6, "character '/' is not permitted in acl name 'a/b'"},
+	{"frontend", "acl or path /", 6, "'or' joins conditions and cannot be the name of an ACL"},
+	{"frontend", "acl a src 1.2.3.400", 12, "error detected while parsing ACL 'a' : '1.2.3.400' is not a valid IPv4 or IPv6 address or network"},
+	{"frontend", "acl a src -f nope.lst", 15, "error detected while parsing ACL 'a' : failed to open pattern file 'nope.lst': no such file"},
+	{"frontend", "use_backend", 2, "'use_backend' expects a backend name"},
+	{"frontend", "use_backend b when x", 16, "'use_backend' : expects 'if' or 'unless' followed by a condition, not 'when'"},
+	{"frontend", "use_backend b if nosuch", 19, "error detected while parsing a condition of 'use_backend' : no such ACL : 'nosuch'"},
+	{"frontend", "use_backend b if { path_beg,lowr /x }", 21, "error detected while parsing a condition of 'use_backend' : unknown converter 'lowr'; did you mean 'lower' maybe ?"},
+	{"frontend", "use_backend %[hdr(host)]", 14, "a backend name made by an expression is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "use_backend bb", 14, "frontend 'f' : unable to find required use_backend 'bb'; did you mean 'b' maybe ?"},
+	{"frontend", "default_backend nope", 18, "frontend 'f' : unable to find required default_backend 'nope'"},
+	{"listen", "default_backend l", 18, "listen 'l' : loop detected for default_backend 'l'"},
+	{"", "backend b\n mode tcp\nfrontend f\n mode http\n bind :1\n default_backend b", 18, "http frontend 'f' tries to use incompatible tcp backend 'b' (t.cfg:1) in a 'default_backend' rule (see 'mode')"},
+	{"", "backend b\n mode http\nfrontend f\n bind :1\n default_backend b", 18, "tcp frontend 'f' with http backend 'b' (t.cfg:1) in a 'default_backend' rule is valid HAProxy but not supported by waggle yet: give both the same 'mode'"},
+	{"frontend", "http-request", 2, "'http-request' expects one of 'allow', 'deny', 'use-service', 'redirect', 'set-header', 'add-header', 'del-header'"},
+	{"frontend", "http-request dny", 15, "unknown action 'dny' in 'http-request', expected one of 'allow', 'deny', 'use-service', 'redirect', 'set-header', 'add-header', 'del-header'; did you mean 'deny' maybe ?\"},
+	{"frontend", "http-request set-var(txn.x) path", 15, "'http-request set-var' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "http-request deny deny_status 99", 32, "'http-request deny' : 'deny_status' expects a status code between 200 and 599"},
+	{"frontend", "http-request deny content-type x", 20, "'content-type' of 'http-request deny' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "http-request use-service lua.x", 27, "'http-request use-service' knows the service 'prometheus-exporter', not 'lua.x'"},
+	{"frontend", "http-request set-header X", 2, "'http-request set-header' expects a value behind the name"},
+	{"frontend", "http-request set-header X: y", 26, "'http-request set-header' expects the name of a header"},
+	{"frontend", "http-request set-header X %[src]", 28, "a '%' expression in 'http-request set-header' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", `http-request set-header X a\r\nb`, 28, `'http-request set-header' : a line end in '"a\r\nb"' would split the header`},
+	{"frontend", "redirect", 2, "'redirect' : expects 'location', 'prefix' or 'scheme'"},
+	{"frontend", "redirect foo", 11, "'redirect' : unknown keyword 'foo'"},
+	{"frontend", "redirect location", 11, "'redirect' : missing argument for 'location'"},
+	{"frontend", "redirect scheme https code 200", 24, "'redirect' : 'code' expects 301, 302, 303, 307 or 308, not '200'"},
+	{"frontend", "redirect location / drop-query", 22, "'drop-query' of 'redirect' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "redirect if TRUE", 11, "'redirect' : expects 'location', 'prefix' or 'scheme' before the condition"},
+
+	// Statistics.
+	{"backend", "stats ur /x", 8, "unknown keyword 'stats ur' in 'backend' section; did you mean 'stats uri' maybe ?"},
+	{"backend", "stats uri", 2, "'stats uri' expects a URI prefix"},
+	{"backend", "stats auth admin", 13, "'stats auth' expects <user>:<password>"},
+	{"backend", "stats admin if TRUE", 2, "'stats admin' is valid HAProxy but not supported by waggle yet"},
+}
+
+func TestAlerts(t *testing.T) {
+	for _, row := range alertRows {
+		text := in(row.section, row.line)
+		_, _, err := parse(text)
+		var bad *Errors
+		if !errors.As(err, &bad) {
+			t.Errorf("%s: %s\n no error, want %s", row.section, row.line, row.want)
+			continue
+		}
+		d := bad.List[len(bad.List)-1]
+		last := strings.Count(text, "\n")
+		if len(bad.List) > 1 || d.Text != row.want || d.Pos.Line != last || d.Pos.Col != row.col {
+			t.Errorf("%s: %s\n got %d errors, %d:%d %s\nwant 1 error,  %d:%d %s", row.section, row.line, len(bad.List), d.Pos.Line, d.Pos.Col, d.Text, last, row.col, row.want)
+		}
+		if lines := strings.Split(text, "\n"); d.Line != lines[d.Pos.Line-1] {
+			t.Errorf("%s: the line shown is %q", row.line, d.Line)
+		}
+	}
+}
+
+func TestRemarks(t *testing.T) {
+	tests := []struct {
+		section, line string
+		want          string // severity line:col text
+	}{
+		{"global", "daemon", "NOTICE 2:2 'daemon' is ignored: waggle stays in the foreground, as containers and systemd want it"},
+		{"global", "tune.ssl.cachesize 3", "NOTICE 2:2 'tune.ssl.cachesize' is ignored: it belongs to a feature whose use is reported by itself"},
+		{"global", ".notice hello", "NOTICE 2:2 hello"},
+		{"global", ".warning hello", "WARNING 2:2 hello"},
+		{"global", "stats socket /s user root", "NOTICE 2:18 'user' of 'stats socket' is ignored: the socket belongs to the user waggle runs as; set 'mode'"},
+		{"backend", "use_backend x", "WARNING 7:2 'use_backend' ignored because backend 'b' has no frontend capability"},
+		{"frontend", "balance roundrobin", "WARNING 9:2 'balance' ignored because frontend 'f' has no backend capability"},
+		{"frontend", "bind :80 tfo", "NOTICE 9:11 'tfo' on a 'bind' line is ignored: it tunes HAProxy's sockets and threads"},
+		{"backend", "server s a:80 stick", "NOTICE 7:16 'stick' on a 'server' line is ignored: there are no stick tables yet"},
+		{"backend", "no option nolinger", ""},
+		{"backend", "option splice-auto", "NOTICE 7:2 'option splice-auto' is ignored: the engine decides by itself"},
+		{"backend", "no option splice-auto", ""},
+		{"frontend", "acl a path_beg", "WARNING 9:8 'path_beg' has no pattern to match against, so it never matches; '-m found' tests for existence"},
+		{"frontend", "use_backend b if TRUE\n http-request deny", "WARNING 10:2 a 'http-request' rule placed after a 'use_backend' rule will still be processed before"},
+		{"backend", `option httpchk GET / HTTP/1.1\r\nHost:x`, "WARNING 7:23 'option httpchk' : headers behind the version are deprecated; write 'http-check send hdr <name> <value>'"},
+		{"backend", "http-check send uri /x", "WARNING 6:1 backend 'b' has 'http-check' without 'option httpchk', so it checks by connecting only"},
+		{"backend", "server-template w 3 a:80", "WARNING 7:2 server-template 'w' has no 'resolvers': its slots keep the addresses of the start"},
+		{"backend", "mode tcp\n stats enable", "WARNING 8:2 'stats' ignored for backend 'b' as it requires HTTP mode"},
+		{"backend", "mode tcp\n http-request deny", "WARNING 8:2 'http-request' ignored for backend 'b' as it requires HTTP mode"},
+		{"backend", "mode tcp\n option forwardfor", "WARNING 6:1 'option forwardfor' ignored for backend 'b' as it requires HTTP mode"},
+		{"", "frontend f\n timeout client 1s", "WARNING 1:1 frontend 'f' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one"},
+		{"", "frontend f\n bind :1", "WARNING 1:1 missing timeouts for frontend 'f': without 'timeout client' silent peers hold their connections for ever"},
+		{"", "backend f\n server s 1.1.1.1:1", "WARNING 1:1 missing timeouts for backend 'f': without 'timeout connect', 'timeout server' silent peers hold their connections for ever"},
+		{"", "resolvers r", "WARNING 1:1 resolvers 'r' has no name server: nothing that uses it resolves"},
+		{"", "backend b\nlisten f\n bind :1\n timeout client 1s\n use_backend b if { path / }", "WARNING 5:16 a condition of listen 'f' never holds: it looks at an HTTP request, and the mode is tcp"},
+	}
+	for _, test := range tests {
+		_, remarks := mustParse(t, in(test.section, test.line))
+		var got []string
+		for _, d := range remarks {
+			got = append(got, fmt.Sprintf("%s %d:%d %s", d.Severity, d.Pos.Line, d.Pos.Col, d.Text))
+		}
+		if s := strings.Join(got, "\n"); s != test.want {
+			t.Errorf("%s: %s\n got %s\nwant %s", test.section, test.line, s, test.want)
+		}
+	}
+}
+
+func TestReadingStopsAfterFiftyErrors(t *testing.T) {
+	_, _, err := parse("global\n" + strings.Repeat(" nonsense\n", 80))
+	var bad *Errors
+	if !errors.As(err, &bad) || len(bad.List) != maxErrors || !bad.Truncated {
+		t.Fatalf("%v", err)
+	}
+	if !strings.HasSuffix(err.Error(), "too many errors, stopped there") {
+		t.Errorf("%s", err)
+	}
+}
+
+func TestZeroWarning(t *testing.T) {
+	_, _, err := parse("global\n zero-warning\nresolvers r\n")
+	if err == nil || !strings.Contains(err.Error(), "resolvers 'r' has no name server: nothing that uses it resolves ('zero-warning' is set)") {
+		t.Errorf("error %v", err)
+	}
+}
