@@ -113,7 +113,7 @@ var alertRows = []struct {
 	{"resolvers", "accepted_payload_size 100", 24, "'accepted_payload_size' expects an integer between 512 and 65535, not '100'"},
 
 	// Proxies.
-	{"defaults", "mode htp", 7, "unknown mode 'htp' in 'mode', expected one of 'tcp', 'http'; did you mean 'http' maybe ?\"},
+	{"defaults", "mode htp", 7, "unknown mode 'htp' in 'mode', expected one of 'tcp', 'http'; did you mean 'http' maybe ?"},
 	{"defaults", "mode", 2, "'mode' expects one of 'tcp', 'http'"},
 	{"defaults", "mode health", 7, "'mode health' is gone from HAProxy; use 'monitor-uri' or 'http-request return'"},
 	{"defaults", "mode spop", 7, "mode 'spop' is valid HAProxy but not supported by waggle yet"},
@@ -199,7 +199,7 @@ var alertRows = []struct {
 	{"backend", "http-check expect status 99", 27, "'http-check expect status' : '99' is not a status code or a range of them"},
 	{"backend", "http-check expect status", 20, "'http-check expect status' expects a list of codes such as 200,204 or 200-399"},
 	{"backend", "http-check expect string ok", 20, "'string' of 'http-check expect' is valid HAProxy but not supported by waggle yet"},
-	{"backend", "http-check expect statsu 200", 20, "unknown kind 'statsu' in 'http-check expect', expected one of 'status'; did you mean 'status' maybe ?\"},
+	{"backend", "http-check expect statsu 200", 20, "unknown kind 'statsu' in 'http-check expect', expected one of 'status'; did you mean 'status' maybe ?"},
 
 	// Rules.
 	{"frontend", "acl a", 2, "'acl' expects a name and an expression"},
@@ -218,7 +218,7 @@ var alertRows = []struct {
 	{"", "backend b\n mode tcp\nfrontend f\n mode http\n bind :1\n default_backend b", 18, "http frontend 'f' tries to use incompatible tcp backend 'b' (t.cfg:1) in a 'default_backend' rule (see 'mode')"},
 	{"", "backend b\n mode http\nfrontend f\n bind :1\n default_backend b", 18, "tcp frontend 'f' with http backend 'b' (t.cfg:1) in a 'default_backend' rule is valid HAProxy but not supported by waggle yet: give both the same 'mode'"},
 	{"frontend", "http-request", 2, "'http-request' expects one of 'allow', 'deny', 'use-service', 'redirect', 'set-header', 'add-header', 'del-header'"},
-	{"frontend", "http-request dny", 15, "unknown action 'dny' in 'http-request', expected one of 'allow', 'deny', 'use-service', 'redirect', 'set-header', 'add-header', 'del-header'; did you mean 'deny' maybe ?\"},
+	{"frontend", "http-request dny", 15, "unknown action 'dny' in 'http-request', expected one of 'allow', 'deny', 'use-service', 'redirect', 'set-header', 'add-header', 'del-header'; did you mean 'deny' maybe ?"},
 	{"frontend", "http-request set-var(txn.x) path", 15, "'http-request set-var' is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "http-request deny deny_status 99", 32, "'http-request deny' : 'deny_status' expects a status code between 200 and 599"},
 	{"frontend", "http-request deny content-type x", 20, "'content-type' of 'http-request deny' is valid HAProxy but not supported by waggle yet"},
