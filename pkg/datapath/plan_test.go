@@ -1,0 +1,153 @@
+package datapath
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func testPlanner() planner {
+	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100)}
+}
+
+func testView() view {
+	return view{
+		links: []link{{index: 3, name: "eth0", mtu: 1450}},
+		addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")},
+		route: func(to netip.Addr) (route, bool) {
+			if to == netip.MustParseAddr("203.0.113.9") { // beyond a gateway
+				return route{ifindex: 3, source: netip.MustParseAddr("198.51.100.1"), nexthop: netip.MustParseAddr("198.51.100.254")}, true
+			}
+			if to == netip.MustParseAddr("203.0.113.10") { // behind an interface without the program
+				return route{ifindex: 9, source: netip.MustParseAddr("10.0.0.1"), nexthop: to}, true
+			}
+			return route{ifindex: 3, source: netip.MustParseAddr("198.51.100.1"), nexthop: to}, to.String() != unroutable
+		},
+	}
+}
+
+func TestPlanOfAWildcard(t *testing.T) {
+	p := testPlanner()
+	explicit := Service{ID: 2, Name: "one", Bind: ap("192.0.2.1:80")}
+	wildcard := Service{ID: 1, Name: "all", Bind: ap("0.0.0.0:80"), Queued: true, Limit: 9}
+	for _, services := range [][]Service{{explicit, wildcard}, {wildcard, explicit}} {
+		got, err := p.plan(Desired{Services: services}, testView())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.services) != 2 {
+			t.Errorf("%d services, want one for each address", len(got.services))
+		}
+		one := got.services[lbWgServiceKey{Addr: [4]byte{192, 0, 2, 1}, Port: 80}]
+		if one.Id != 2 {
+			t.Errorf("192.0.2.1 belongs to service %d, want the explicit bind", one.Id)
+		}
+		rest := got.services[lbWgServiceKey{Addr: [4]byte{198, 51, 100, 1}, Port: 80}]
+		if rest.Id != 1 || rest.Limit != 9 || rest.Flags != lbWgServiceFlagWG_QUEUED {
+			t.Errorf("198.51.100.1 has %+v", rest)
+		}
+	}
+}
+
+func TestPlanOfServers(t *testing.T) {
+	for _, tt := range []struct {
+		addr    string
+		state   lbWgServerState
+		nexthop [4]byte
+	}{
+		{"198.51.100.11", lbWgServerStateWG_SERVER_READY, [4]byte{198, 51, 100, 11}},
+		{"203.0.113.9", lbWgServerStateWG_SERVER_READY, [4]byte{198, 51, 100, 254}},
+		{"203.0.113.10", lbWgServerStateWG_SERVER_NO_ROUTE, [4]byte{}},
+		{unroutable, lbWgServerStateWG_SERVER_NO_ROUTE, [4]byte{}},
+	} {
+		p := testPlanner()
+		d := Desired{Services: []Service{{ID: 1, Bind: ap("192.0.2.1:80"), Schedule: []uint32{5},
+			Servers: []Server{{ID: 5, Name: "task", Addr: ap(tt.addr + ":9000"), Limit: 3}}}}}
+		got, err := p.plan(d, testView())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := got.servers[5]
+		if v.State != tt.state || v.Nexthop != tt.nexthop || v.Port != 9000 || v.Limit != 3 {
+			t.Errorf("%s: %+v", tt.addr, v)
+		}
+		if ready := tt.state == lbWgServerStateWG_SERVER_READY; ready != (len(got.degraded) == 0) {
+			t.Errorf("%s: degraded %q", tt.addr, got.degraded)
+		}
+	}
+}
+
+func TestPlanKeepsIndices(t *testing.T) {
+	p := testPlanner()
+	d := oneService(3)
+	first, err := p.plan(d, testView())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Services[0].Servers = d.Services[0].Servers[1:]
+	d.Services[0].Schedule = []uint32{103, 102}
+	second, err := p.plan(d, testView())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.servers[102] != second.servers[102] {
+		t.Errorf("server 102 was %+v, is %+v", first.servers[102], second.servers[102])
+	}
+	if slots := second.schedules[7]; slots[0].Server != 2 || slots[1] != first.schedules[7][3] {
+		t.Errorf("schedule %v, was %v", slots, first.schedules[7])
+	}
+}
+
+func TestPlanWithoutRoom(t *testing.T) {
+	p := planner{gauges: newIndices[gaugeKey]("wg_gauges", 3), counters: newIndices[pair]("wg_counters", 100)}
+	if _, err := p.plan(oneService(2), testView()); err == nil || !strings.Contains(err.Error(), "wg_gauges is full") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestIndices(t *testing.T) {
+	x := newIndices[string]("x", 3)
+	a, _ := x.get("a")
+	b, _ := x.get("b")
+	if a == 0 || b == 0 || a == b {
+		t.Fatalf("a %d, b %d", a, b)
+	}
+	if again, _ := x.get("a"); again != a {
+		t.Errorf("a moved from %d to %d", a, again)
+	}
+	if _, err := x.get("c"); err == nil {
+		t.Error("there was room for a third")
+	}
+	x.put("a")
+	if c, err := x.get("c"); err != nil || c != a {
+		t.Errorf("c has %d, %v; want %d, which a gave back", c, err, a)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	good := oneService(1).Services[0]
+	change := func(f func(*Service)) Desired {
+		s := good
+		s.Servers = append([]Server(nil), good.Servers...)
+		f(&s)
+		return Desired{Services: []Service{s}}
+	}
+	for _, tt := range []struct {
+		want string // part of the error; empty for none
+		d    Desired
+	}{
+		{"", change(func(*Service) {})},
+		{"id is zero", change(func(s *Service) { s.ID = 0 })},
+		{"bind [::]:80: not an IPv4", change(func(s *Service) { s.Bind = ap("[::]:80") })},
+		{"at most 4096", change(func(s *Service) { s.Schedule = make([]uint32, MaxSchedule+1) })},
+		{"schedule names server 5, which", change(func(s *Service) { s.Schedule = []uint32{5} })},
+		{"server 101: invalid AddrPort: not an IPv4", change(func(s *Service) { s.Servers[0].Addr = netip.AddrPort{} })},
+		{`server "task0": id is zero`, change(func(s *Service) { s.Servers[0].ID = 0 })},
+		{"service 7 has it", Desired{Services: []Service{good, good}}},
+	} {
+		err := tt.d.validate()
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("error %v, want %q", err, tt.want)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package datapath
+
+import "testing"
+
+func TestSourcePorts(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want portRange
+		ok   bool
+	}{
+		{"32768\t60999\n", portRange{1024, 32767}, true},
+		{"61000 65535", portRange{1024, 60999}, true},
+		{"1024 30000", portRange{30001, 65535}, true},
+		{"2000 60000", portRange{60001, 65535}, true},
+		{"1024 65535", portRange{}, false},
+		{"1 65535", portRange{}, false},
+		{"32768", portRange{}, false},
+		{"a b", portRange{}, false},
+		{"1 65536", portRange{}, false},
+	} {
+		local, err := parsePortRange(tt.text)
+		var got portRange
+		if err == nil {
+			got, err = outside(local)
+		}
+		if (err == nil) != tt.ok || err == nil && got != tt.want {
+			t.Errorf("%q: %v, %v; want %v", tt.text, got, err, tt.want)
+		}
+	}
+}
+
+func TestSourcePortsOfOptions(t *testing.T) {
+	got, err := sourcePorts(Options{PortMin: 2000, PortMax: 2999})
+	if err != nil || got != (portRange{2000, 2999}) || got.size() != 1000 {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, o := range []Options{{PortMin: 3000, PortMax: 2000}, {PortMax: 2000}, {PortMin: 2000}} {
+		if got, err := sourcePorts(o); err == nil {
+			t.Errorf("%d-%d was taken for %v", o.PortMin, o.PortMax, got)
+		}
+	}
+}
