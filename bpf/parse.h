@@ -4,6 +4,7 @@
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
@@ -38,7 +39,7 @@ struct packet {
 
 enum parse_result {
 	PARSE_OK = 0,
-	PARSE_OTHER = -1, /* not IPv4 TCP: none of our business, and not counted */
+	PARSE_OTHER = -1, /* not IPv4 TCP to this host: none of our business, and not counted */
 };
 
 static __always_inline int packet_is_opening(const struct packet *p)
@@ -65,7 +66,8 @@ static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *p)
 	struct tcphdr *tcp;
 	__u32 len, headers;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP))
+	/* Not for our MAC: seen in promiscuous mode only. With a VLAN tag: comes again, on the VLAN's interface. */
+	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST || skb->vlan_present)
 		return PARSE_OTHER;
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;

@@ -3,6 +3,7 @@ package datapath
 import (
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +35,48 @@ func TestRoundRobinIsExact(t *testing.T) {
 	for id := uint32(101); id <= 103; id++ {
 		if n := k.snapshot(t).Servers[id].Connections; n < 3 {
 			t.Errorf("server %d: %d connections", id, n)
+		}
+	}
+}
+
+// The cursor and the claim of ports are exact on several CPUs at once, for the same SYNs too.
+func TestConcurrentSYNs(t *testing.T) {
+	k := newKernel(t, Options{HalfOpenRing: 5000})
+	k.sync(t, oneService(3))
+	const n = 3000
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if err := k.do(func() error {
+				for i := range n {
+					frame := synTo(i).frame(t)
+					if _, err := k.obj.WgIngress.Run(&ebpf.RunOptions{Data: frame, Context: skbContext{Ifindex: loIndex}}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	s := k.snapshot(t)
+	lost := k.reasons(t)["race"]
+	if s.Total.HalfOpen != n || s.Total.Connections != n || k.entries(t) != 2*n || lost != 0 {
+		t.Errorf("%+v, %d entries, %d dropped", s.Total, k.entries(t), lost)
+	}
+	backs := make(map[[2]netip.AddrPort]bool)
+	for _, f := range k.flows(t) {
+		backs[[2]netip.AddrPort{f.Back, f.Task}] = true
+	}
+	if len(backs) != n {
+		t.Errorf("%d different tuples towards the tasks, want %d", len(backs), n)
+	}
+	// Each of the two that meet for the same SYN moves the cursor, so the shares are exact but for those.
+	for id := uint32(101); id <= 103; id++ {
+		if got := s.Servers[id].Connections; got < n/3-n/100 || got > n/3+n/100 {
+			t.Errorf("server %d has %d connections, want about %d", id, got, n/3)
 		}
 	}
 }
@@ -99,7 +142,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestFullTable(t *testing.T) {
-	k := newKernel(t, Options{FlowMax: 4})
+	k := newKernel(t, Options{FlowMax: 4, HalfOpenRing: 100})
 	k.sync(t, oneService(1))
 	var refused int
 	for i := range 10 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,10 @@ func (dp *Datapath) open() (err error) {
 		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
 		counters: newIndices[pair](lbMapWgCounters, dp.obj.WgCounters.MaxEntries()),
 	}
+	dp.planner.gauges.fresh = func(index uint32) {
+		// Not from the first port on: a task may still remember those of the process before us.
+		dp.obj.gauges[index].Ports = rand.Uint64N(uint64(dp.ports.size()))
+	}
 	dp.tables = tables{obj: dp.obj, schedules: make(map[uint32][]lbWgSlot)}
 	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
 	dp.beat()
@@ -168,20 +173,23 @@ func (dp *Datapath) refresh() error {
 	if err != nil {
 		return err
 	}
-	errs := []error{dp.attach(links)}
+	failed, err := dp.attach(links)
+	if err != nil {
+		return err
+	}
 
 	p, err := dp.planner.plan(dp.desired, view{links: links, addrs: addrs, route: dp.network.route})
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return err
 	}
 	atomic.StoreUint32(&dp.obj.settings.Limit, dp.desired.GlobalLimit)
 	for _, s := range dp.desired.Services {
 		dp.timeouts[s.ID] = s.Timeouts
 	}
-	errs = append(errs, dp.tables.apply(p))
-	dp.degrade(p.degraded, len(links))
+	err = dp.tables.apply(p)
+	dp.degrade(append(failed, p.degraded...), len(links))
 	dp.retire()
-	return errors.Join(errs...)
+	return err
 }
 
 // degrade notes what does not work as it should and logs what is new.
@@ -197,19 +205,24 @@ func (dp *Datapath) degrade(words []string, links int) {
 	dp.degraded = words
 }
 
-// attach follows the interfaces: it attaches to new ones and lets go of those that left.
-func (dp *Datapath) attach(links []link) error {
+// attach follows the interfaces: it attaches to new ones and lets go of those that left. One that cannot be attached to
+// is reported in words; it is an error if there is no other.
+func (dp *Datapath) attach(links []link) (failed []string, err error) {
 	var errs []error
 	for index, a := range dp.attached {
 		if slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
 			continue
 		}
 		dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
-		errs = append(errs, a.detach(), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index))))
+		if err := errors.Join(a.detach(), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index)))); err != nil {
+			dp.opts.Logger.Warn("kernel path: leaving interface failed", "name", a.link.name, "err", err)
+		}
 		delete(dp.attached, index)
 	}
 	for _, l := range links {
-		errs = append(errs, dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu}))
+		if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu}); err != nil {
+			return nil, fmt.Errorf("note interface %s: %w", l.name, err)
+		}
 		if dp.attached[l.index] != nil {
 			continue
 		}
@@ -221,9 +234,15 @@ func (dp *Datapath) attach(links []link) error {
 			}
 			return err
 		})
-		errs = append(errs, err)
+		if err != nil {
+			errs = append(errs, err)
+			failed = append(failed, err.Error())
+		}
 	}
-	return errors.Join(errs...)
+	if len(dp.attached) == 0 {
+		return nil, errors.Join(errs...)
+	}
+	return failed, nil
 }
 
 // Counters reads all counters; cheap enough for every second.

@@ -96,17 +96,18 @@ func testEndToEnd(t *testing.T, clsact bool) {
 	t.Run("10 MB there and back", func(t *testing.T) { echo(t, top) })
 	t.Run("round robin", func(t *testing.T) { roundRobin(t, top, 30) })
 
+	t.Run("one leg only", func(t *testing.T) { oneLeg(t, top) })
 	var s Snapshot
 	waitFor(t, "all flows to end", func() bool { s = dp.Counters(); return s.Total.Current == 0 })
 	c := s.Services[7]
 	t.Logf("counts %+v, reasons %v", c, s.Reasons)
-	if c.Sessions != 31 || c.Connections != 31 {
-		t.Errorf("sessions %d, connections %d, want 31 of each", c.Sessions, c.Connections)
+	if c.Sessions != 32 || c.Connections != 32 {
+		t.Errorf("sessions %d, connections %d, want 32 of each", c.Sessions, c.Connections)
 	}
 	if want := uint64(10 << 20); c.BytesIn != want {
 		t.Errorf("bytes in: %d, want %d", c.BytesIn, want)
 	}
-	if want := uint64(10<<20 + 31*len("task0\n")); c.BytesOut != want {
+	if want := uint64(10<<20 + 32*len("task0\n")); c.BytesOut != want {
 		t.Errorf("bytes out: %d, want %d", c.BytesOut, want)
 	}
 	for name, n := range s.Reasons {
@@ -157,6 +158,20 @@ func echo(t *testing.T, top *topology) {
 	_, got, _ = bytes.Cut(got, []byte("\n"))
 	if sha256.Sum256(got) != sha256.Sum256(sent) {
 		t.Fatalf("%d bytes came back changed; %d were sent", len(got), len(sent))
+	}
+}
+
+// oneLeg lets a client on the tasks' own network come and go by the same interface.
+func oneLeg(t *testing.T, top *topology) {
+	conn, err := top.tasks[0].dial(fmt.Sprintf("%s:%d", backAddr, frontPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(dialTimeout))
+	line := make([]byte, len("task0\n"))
+	if _, err := io.ReadFull(conn, line); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -27,6 +27,8 @@ type indices[K comparable] struct {
 	free []uint32
 	next uint32
 	max  uint32
+	// fresh, if set, prepares an entry that is handed out.
+	fresh func(index uint32)
 }
 
 // newIndices leaves index 0 out.
@@ -49,6 +51,9 @@ func (x *indices[K]) get(key K) (uint32, error) {
 		x.next++
 	}
 	x.used[key] = i
+	if x.fresh != nil {
+		x.fresh(i)
+	}
 	return i, nil
 }
 

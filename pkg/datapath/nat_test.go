@@ -143,6 +143,9 @@ func TestWhatIsNotOurs(t *testing.T) {
 	udp := packet{src: from, dst: to, flags: syn}.frame(t)
 	udp[23] = 17
 	k.refuseFrame(t, udp, "")
+	elsewhere := packet{src: from, dst: to, flags: syn}.frame(t)
+	elsewhere[0], elsewhere[5] = 2, 9
+	k.refuseFrame(t, elsewhere, "") // for another MAC, seen because the interface is promiscuous
 	six := packet{src: from, dst: to, flags: syn}.frame(t)
 	six[12], six[13] = 0x86, 0xdd
 	k.refuseFrame(t, six, "")

@@ -2,6 +2,8 @@ package datapath
 
 import (
 	"log/slog"
+
+	"github.com/cilium/ebpf"
 )
 
 // Mode is how the program is hooked in.
@@ -19,7 +21,8 @@ type Options struct {
 	Ifaces []string
 	// FlowMax is the number of flows the table holds; default 262144. Memory is taken as flows come (about 400 bytes each).
 	FlowMax uint32
-	// HalfOpenRing is how many half-open flows each CPU keeps before it recycles the oldest; default 4096.
+	// HalfOpenRing is how many half-open flows each CPU keeps before it recycles the oldest; default 4096, or less
+	// where that could fill more than half of the table. Times the CPUs it should stay below FlowMax.
 	HalfOpenRing uint32
 	// PortMin and PortMax bound the source ports used towards servers, both inclusive. Zero (both) means the larger
 	// part of 1024-65535 that is outside of the namespace's net.ipv4.ip_local_port_range, so that they never
@@ -46,7 +49,7 @@ func (o Options) withDefaults() Options {
 		o.FlowMax = defaultFlowMax
 	}
 	if o.HalfOpenRing == 0 {
-		o.HalfOpenRing = defaultHalfOpenRing
+		o.HalfOpenRing = max(1, min(defaultHalfOpenRing, o.FlowMax/2/uint32(ebpf.MustPossibleCPU())))
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -41,7 +41,7 @@ func (p packet) frame(t testing.TB) []byte {
 		p.ttl = 64
 	}
 	eth := layers.Ethernet{
-		SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: []byte{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetTypeIPv4,
+		SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: make([]byte, 6) /* that of lo */, EthernetType: layers.EthernetTypeIPv4,
 	}
 	ip := layers.IPv4{
 		Version: 4, Id: 4711, TTL: p.ttl, Protocol: layers.IPProtocolTCP,

@@ -101,7 +101,7 @@ func explain(err error, m machine) *UnavailableError {
 		e.Remedy = "look for a seccomp profile, an LSM, or lockdown=confidentiality"
 	case errors.Is(err, unix.ENOMEM):
 		e.Problem = "not enough memory for the maps"
-		e.Remedy = "raise the container's memory limit; the maps need about 32 MiB before the first flow"
+		e.Remedy = "raise the container's memory limit; the maps need about 16 MiB before the first flow"
 	case errors.As(err, &verifier):
 		e.Problem = "the verifier of kernel " + m.kernel + " does not accept the program"
 		e.Remedy = "please report it with the log"
