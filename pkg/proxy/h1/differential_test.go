@@ -109,7 +109,7 @@ func compareRequest(in []byte) error {
 	var ours Request
 	n, why := ours.Parse(in)
 	// RFC 9112 section 2.2 has servers skip one empty line; net/http does not.
-	theirs, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(bytes.TrimPrefix(in, []byte("\r\n"))), 64<<10))
+	theirs, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.TrimPrefix(in, []byte("\r\n")))))
 	switch {
 	case why != OK && err != nil, n == 0 && why == OK:
 		return nil
@@ -191,7 +191,7 @@ func compareResponse(in []byte, head bool) error {
 	}
 	var ours Response
 	n, why := ours.Parse(in, asked)
-	theirs, err := http.ReadResponse(bufio.NewReaderSize(bytes.NewReader(in), 64<<10), req)
+	theirs, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(in)), req)
 	switch {
 	case why != OK && err != nil, n == 0 && why == OK:
 		return nil

@@ -146,7 +146,9 @@ func TestCutAnywhere(t *testing.T) {
 
 func FuzzRequest(f *testing.F) {
 	for _, c := range refusedRequests {
-		f.Add([]byte(c.in))
+		if len(c.in) < 1000 {
+			f.Add([]byte(c.in))
+		}
 	}
 	f.Add([]byte(head("\r\nGET http://x/a?b HTTP/1.1", "Host: x", "Connection: a, upgrade", "Upgrade: y", "A: b")))
 	f.Fuzz(func(t *testing.T, in []byte) {
