@@ -362,7 +362,10 @@ func TestRunningCheckOfAnOldAddressIsGivenUp(t *testing.T) {
 		f.breakServer("10.0.1.1:80", nil) // hangs
 		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{})})
 		resolve("10.0.1.1")
-		at(100 * ms)
+		at(600 * ms)
+		if f.running != 1 {
+			t.Fatalf("%d checks are running, want one that hangs", f.running)
+		}
 		resolve("10.0.1.2")
 		at(0)
 		if v := s.View(); v.Status != "UP" || v.Check.Status != pool.CheckL4OK {

@@ -161,6 +161,11 @@ func TestSubnetGuard(t *testing.T) {
 			s := newSwarm(t, guarded("tasks.web", tasks("10.0.1.1", "10.0.1.2")))
 			s.settle("10.0.1.1 10.0.1.2")
 			s.dns.set(0, tasks("203.0.113.7")) // scaled to 0, and the upstream has a wildcard
+			after(3 * time.Second)
+			s.wantStates("10.0.1.1 UP, 10.0.1.2 UP, " + none)
+			if st := s.res.Status()[0]; st.Answer != "nx" || len(st.Refused) != 1 {
+				t.Errorf("status: %+v", st)
+			}
 			s.within(13*time.Second, "as after NXDOMAIN", func() bool { return s.targets() == "" })
 			after(10 * time.Second)
 			s.wantTargets("")
