@@ -23,7 +23,7 @@ type Options struct {
 
 const (
 	defaultQueue = 1 << 20
-	// writePatience is how long one line may wait for a reader that does not read.
+	// writePatience is how long one write may wait for a reader that does not read.
 	writePatience = 100 * time.Millisecond
 	// flushPatience is how long Close waits for what is queued.
 	flushPatience = time.Second
@@ -179,39 +179,56 @@ func (l *Logger) commit(from int) {
 // write is the writer: it takes the whole queue at once and leaves an empty one of the same size behind.
 func (l *Logger) write() {
 	defer close(l.done)
-	var batch, line []byte
+	var batch []byte
 	for open := true; open; {
 		_, open = <-l.wake
 		l.mu.Lock()
 		batch, l.queue = l.queue, batch[:0]
 		l.mu.Unlock()
-		line = l.writeBatch(batch, line)
+		l.writeBatch(batch)
 	}
 }
 
-func (l *Logger) writeBatch(batch, line []byte) []byte {
+// writeBatch sends each record of batch to each target that wants it, in order.
+func (l *Logger) writeBatch(batch []byte) {
 	for len(batch) > 0 {
 		level := Level(batch[0])
 		now := time.Unix(0, int64(binary.NativeEndian.Uint64(batch[1:])))
 		end := recordHead + int(binary.NativeEndian.Uint32(batch[9:]))
-		text := batch[recordHead:end]
-		batch = batch[end:]
 		for _, t := range l.targets {
 			if level > t.level {
 				continue
 			}
-			line = t.appendLine(line[:0], level, now, text)
-			err := t.sink.write(line, l.patience(t))
-			if err != nil {
-				l.dropped.Add(1)
+			from := len(t.pending)
+			t.pending = t.appendLine(t.pending, level, now, batch[recordHead:end])
+			t.lines++
+			if len(t.pending) > t.room && from > 0 {
+				// The new line does not fit behind the others: send those, keep this.
+				last := t.pending[from:]
+				l.send(t, t.pending[:from], t.lines-1)
+				t.pending, t.lines = append(t.pending[:0], last...), 1
 			}
-			t.stuck = errors.Is(err, errStuck)
 		}
+		batch = batch[end:]
 	}
-	return line
+	for _, t := range l.targets {
+		if t.lines > 0 {
+			l.send(t, t.pending, t.lines)
+		}
+		t.pending, t.lines = t.pending[:0], 0
+	}
 }
 
-// patience is until when a line may wait for t. A reader that does not read is waited for once, so that it does not
+// send writes lines to t, or counts them as dropped.
+func (l *Logger) send(t *target, text []byte, lines int) {
+	err := t.sink.write(text, l.patience(t))
+	if err != nil {
+		l.dropped.Add(uint64(lines))
+	}
+	t.stuck = errors.Is(err, errStuck)
+}
+
+// patience is until when lines may wait for t. A reader that does not read is waited for once, so that it does not
 // hold up the other targets; once the logger closes, all lines together have until its deadline.
 func (l *Logger) patience(t *target) time.Time {
 	if t.stuck {

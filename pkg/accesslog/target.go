@@ -43,12 +43,17 @@ const (
 
 // target is a Target that was understood.
 type target struct {
-	format         string
-	length         int
-	facility       int
-	level, capped  Level
-	sink           sink
-	stuck          bool // the last line waited in vain; belongs to the writer
+	format        string
+	length        int
+	facility      int
+	level, capped Level
+	sink          sink
+
+	// What belongs to the writer: whether the last write waited in vain, and lines that go out together.
+	stuck          bool
+	pending        []byte
+	lines          int
+	room           int // bytes that pending may have; one line always fits
 	tag, host, pid string
 	loc            *time.Location
 }
@@ -82,6 +87,9 @@ func newTarget(t Target, o *Options) (*target, error) {
 		return nil, fmt.Errorf("log target '%s': %w", t.Address, err)
 	}
 	p.sink = s
+	if _, stream := s.(*fdSink); stream {
+		p.room = pipeRoom // a datagram is one line
+	}
 	return p, nil
 }
 

@@ -1,0 +1,286 @@
+package accesslog
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// utc are options with which lines are the same everywhere.
+func utc() Options {
+	return Options{PID: 7, Location: time.UTC, Now: func() time.Time { return accepted }}
+}
+
+// pipeTarget is an fd@N target; what is written to it can be read from the reader.
+func pipeTarget(t *testing.T, format string) (Target, *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
+	return Target{Address: fmt.Sprintf("fd@%d", w.Fd()), Format: format}, r
+}
+
+func newLogger(t *testing.T, o Options, targets ...Target) *Logger {
+	t.Helper()
+	l, err := New(targets, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// readLines reads n lines; the test's own deadline ends a wait for lines that do not come.
+func readLines(t *testing.T, r io.Reader, n int) []string {
+	t.Helper()
+	var lines []string
+	s := bufio.NewScanner(r)
+	for len(lines) < n && s.Scan() {
+		lines = append(lines, s.Text())
+	}
+	if len(lines) < n {
+		t.Fatalf("%d lines came, want %d (%v)", len(lines), n, s.Err())
+	}
+	return lines
+}
+
+func TestSeveralTargets(t *testing.T) {
+	all, allOut := pipeTarget(t, "raw")
+	some, someOut := pipeTarget(t, "short")
+	some.Level, some.MinLevel = "notice", "err"
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	l := newLogger(t, utc(), all, some, Target{Address: udp.LocalAddr().String(), Facility: "local0"})
+
+	l.Process(Emerg, "backend b has no server\navailable!")
+	e := served()
+	e.Style = Connect
+	l.Log(&e)
+	e.Err = true
+	l.Log(&e)
+	l.Process(Notice, "Server b/s is UP.")
+
+	connect := "Connect from 127.0.0.1:48676 to 127.0.0.1:19083 (fh/HTTP)"
+	same(t, readLines(t, allOut, 4), "backend b has no server#0Aavailable!", connect, connect, "Server b/s is UP.")
+	same(t, readLines(t, someOut, 3), "<3>backend b has no server#0Aavailable!", "<3>"+connect, "<5>Server b/s is UP.")
+	var datagrams []string
+	buf := make([]byte, 4096)
+	for range 4 {
+		n, _, err := udp.ReadFrom(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		datagrams = append(datagrams, string(buf[:n]))
+	}
+	head := "Nov 23 17:45:48 haproxy[7]: "
+	same(t, datagrams, "<128>"+head+"backend b has no server#0Aavailable!\n", "<134>"+head+connect+"\n",
+		"<131>"+head+connect+"\n", "<133>"+head+"Server b/s is UP.\n")
+	if l.Dropped() != 0 {
+		t.Errorf("%d lines dropped", l.Dropped())
+	}
+}
+
+func same(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Errorf("line %d: got  %q\nwant %q", i, got[i], want[i])
+		}
+	}
+}
+
+// A syslog daemon may start after us, and again.
+func TestUnixDatagram(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := newLogger(t, utc(), Target{Address: path, Format: "raw"})
+	for round := range 2 {
+		l.Process(Info, "nobody listens")
+		waitFor(t, func() bool { return l.Dropped() == uint64(round+1) })
+		daemon, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Process(Info, "hello")
+		buf := make([]byte, 100)
+		n, err := daemon.Read(buf)
+		if err != nil || string(buf[:n]) != "hello\n" {
+			t.Fatalf("round %d: %q, %v", round, buf[:n], err)
+		}
+		_ = daemon.Close()
+		_ = os.Remove(path)
+	}
+}
+
+// waitFor yields until cond holds; the go test deadline ends a wait in vain.
+func waitFor(t *testing.T, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !cond(); {
+		if time.Now().After(end) {
+			t.Fatal("it did not happen within 10 s")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A reader that does not read costs lines, not time, and other targets nothing.
+func TestStuckReader(t *testing.T) {
+	stuck, _ := pipeTarget(t, "raw")
+	fine, out := pipeTarget(t, "raw")
+	o := utc()
+	o.QueueBytes = 64 << 10
+	l := newLogger(t, o, stuck, fine)
+	read := make(chan int, 1)
+	go func() {
+		n := 0
+		for s := bufio.NewScanner(out); s.Scan(); n++ {
+		}
+		read <- n
+	}()
+	e := served()
+	const lines = 20000
+	began := time.Now()
+	for range lines {
+		l.Log(&e)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("%d lines took the caller %v", lines, took)
+	}
+	closing := time.Now()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(closing); took > 3*flushPatience {
+		t.Errorf("Close took %v", took)
+	}
+	if l.Dropped() == 0 || l.Dropped() >= 2*lines {
+		t.Errorf("%d dropped of %d lines to two targets, of which one is stuck", l.Dropped(), lines)
+	}
+	var fd int
+	if _, err := fmt.Sscanf(fine.Address, "fd@%d", &fd); err != nil {
+		t.Fatal(err)
+	}
+	l.Log(&e) // after Close: dropped, no panic
+	// The pipe's own write end is still open, since the logger only closed its duplicate: end the reader.
+	_ = out.SetReadDeadline(time.Now())
+	if n := <-read; n == 0 {
+		t.Error("the reader that reads got nothing")
+	}
+}
+
+func TestCloseFlushes(t *testing.T) {
+	target, out := pipeTarget(t, "raw")
+	l := newLogger(t, utc(), target)
+	const lines = 500 // fits the pipe
+	for i := range lines {
+		l.Process(Info, fmt.Sprint("line ", i))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("closing twice: %v", err)
+	}
+	got := readLines(t, out, lines)
+	if got[0] != "line 0" || got[lines-1] != "line 499" {
+		t.Errorf("first %q, last %q", got[0], got[lines-1])
+	}
+	l.Process(Info, "late")
+	if l.Dropped() != 1 {
+		t.Errorf("%d dropped, want the late line", l.Dropped())
+	}
+}
+
+// Lines of many writers come whole, none is lost while the queue has room.
+func TestManyWriters(t *testing.T) {
+	target, out := pipeTarget(t, "raw")
+	l := newLogger(t, utc(), target)
+	const writers, each = 4, 500
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			e := served()
+			e.Request = []byte(fmt.Sprint("GET /", strings.Repeat("x", w), " HTTP/1.1"))
+			for range each {
+				l.Log(&e)
+			}
+		})
+	}
+	count := map[string]int{}
+	for _, line := range readLines(t, out, writers*each) {
+		_, request, _ := strings.Cut(line, ` "`)
+		count[request]++
+	}
+	wg.Wait()
+	for w := range writers {
+		request := fmt.Sprint("GET /", strings.Repeat("x", w), ` HTTP/1.1"`)
+		if count[request] != each {
+			t.Errorf("%q: %d lines, want %d (all: %v)", request, count[request], each, count)
+		}
+	}
+}
+
+func TestNoTargets(t *testing.T) {
+	for _, l := range []*Logger{nil, newLogger(t, Options{})} {
+		e := served()
+		l.Log(&e)
+		l.Process(Alert, "x")
+		if l.Dropped() != 0 || l.Close() != nil {
+			t.Error("a logger without targets drops lines or fails")
+		}
+	}
+}
+
+func TestLogDoesNotAllocate(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	o := utc()
+	o.QueueBytes = 16 << 20
+	l := newLogger(t, o, Target{Address: fmt.Sprintf("fd@%d", null.Fd())})
+	e := served()
+	for range 20000 {
+		l.Log(&e) // let the queue's two buffers grow
+	}
+	if n := testing.AllocsPerRun(2000, func() { l.Log(&e) }); n >= 1 {
+		t.Errorf("%v allocations a line", n)
+	}
+}
+
+func BenchmarkLog(b *testing.B) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer null.Close()
+	l, err := New([]Target{{Address: fmt.Sprintf("fd@%d", null.Fd()), Format: "rfc3164"}}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	e := served()
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Log(&e)
+	}
+}
