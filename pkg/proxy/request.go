@@ -81,7 +81,11 @@ func (s *session) refuse(why h1.Reason) {
 	s.terminate('P', 'R')
 	s.feShard().ReqErrors.Add(1)
 	s.w.e.log.Debug("request refused", "frontend", s.fe.cfg.Name, "client", s.src, "reason", why)
-	s.answer(why.Status())
+	status := why.Status()
+	if status == 414 || status == 431 { // HAProxy has one answer for what is malformed and what is too large
+		status = 400
+	}
+	s.answer(status)
 }
 
 func (s *session) feShard() *pool.Shard { return s.fe.stats.Counters.Shard(s.w.shard) }

@@ -249,6 +249,8 @@ func (s *session) linger() step {
 // shutDown closes the client's connection after what is written to it.
 func (s *session) shutDown() {
 	s.phase = draining
+	s.client.consume(s.taken)
+	s.taken = 0
 	s.w.loop.Disarm(&s.serverTimer)
 }
 

@@ -61,7 +61,7 @@ func relay(str *stream, src, dst *conn) step {
 	if at > 0 {
 		src.consume(at)
 	}
-	if !str.open && !dst.shut && dst.push() {
+	if !str.open && !src.broken && !dst.shut && dst.push() {
 		dst.finish()
 	}
 	return st
