@@ -15,7 +15,7 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waggle
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 
 # Static, and the same bytes wherever it is built from the same sources.
-STATIC_BUILD := CGO_ENABLED=0 go build -trimpath
+STATIC_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto
 LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.

@@ -20,6 +20,9 @@ func TestSeed(t *testing.T) {
 	e := startEngine(t)
 	docker(t, e, "swarm", "init", "--advertise-addr", e.NodeAddr().String())
 	runMake(t, e, "image", "WEB_IMAGE=simple_web")
+	t.Run("the image takes the official one's commands", func(t *testing.T) { imageTakesOfficialCommands(t, e) })
+	t.Run("the image tells engines what they need", func(t *testing.T) { imageTellsEngines(t, e) })
+
 	docker(t, e, "stack", "deploy", "--resolve-image", "never", "-c", seedInHostMode(t), "seed")
 	showServiceOnFailure(t, e, "seed_haproxy")
 	began := time.Now()

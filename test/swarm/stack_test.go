@@ -36,7 +36,7 @@ func TestStack(t *testing.T) {
 
 	t.Run("http is shared equally", func(t *testing.T) { awaitShares(t, e, httpPort, hostnames(web)) })
 	t.Run("tcp is shared equally", func(t *testing.T) { awaitShares(t, e, tcpPort, hostnames(web)) })
-	t.Run("metrics", func(t *testing.T) { stackMetrics(t, e) })
+	t.Run("metrics tell the paths", func(t *testing.T) { stackMetrics(t, e) })
 	held, err := e.BPF(balancer[0].ContainerID)
 	if err != nil {
 		t.Fatal(err)
@@ -62,19 +62,41 @@ func swarmState(t *testing.T, e *engine.Engine) string {
 	return docker(t, e, "info", "--format", "{{.Swarm.LocalNodeState}}")
 }
 
+// stackMetrics demands that every connection of the TCP frontend so far went through the kernel, and of the HTTP
+// frontend none.
 func stackMetrics(t *testing.T, e *engine.Engine) {
 	a := ask(t.Context(), e, statsPort, "/metrics")
 	if a.status != http.StatusOK || a.err != nil {
 		t.Fatalf("answer %v", a)
 	}
-	for _, text := range []string{`haproxy_frontend_sessions_total{proxy="tcp_in"}`, "waggle_build_info"} {
-		if !strings.Contains(a.body, text) {
-			t.Errorf("no %s in:\n%s", text, a.body)
+	for series, want := range map[string]func(float64) bool{
+		`waggle_frontend_sessions_total{path="kernel",proxy="tcp_in"}`:             some,
+		`waggle_frontend_sessions_total{path="userspace",proxy="tcp_in"}`:          none,
+		`waggle_frontend_sessions_total{path="kernel",proxy="haproxyPractice"}`:    none,
+		`waggle_frontend_sessions_total{path="userspace",proxy="haproxyPractice"}`: some,
+		`haproxy_frontend_sessions_total{proxy="tcp_in"}`:                          some,
+	} {
+		if value, ok := sample(a.body, series); !ok || !want(value) {
+			t.Errorf("%s is %v (there: %v)", series, value, ok)
 		}
 	}
 	if a := ask(t.Context(), e, statsPort, "/stats"); a.status != http.StatusOK || !strings.Contains(a.body, "tcp_in") {
 		t.Errorf("statistics page: answer %v", a)
 	}
+}
+
+func some(value float64) bool { return value > 0 }
+func none(value float64) bool { return value == 0 }
+
+// sample finds the value of a series in Prometheus' text format.
+func sample(text, series string) (value float64, ok bool) {
+	for line := range strings.Lines(text) {
+		if rest, found := strings.CutPrefix(line, series+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			return value, err == nil
+		}
+	}
+	return 0, false
 }
 
 // bpftoolShowsServers looks at the kernel path of a container as an administrator of its node does.
