@@ -8,9 +8,30 @@ import (
 	"github.com/miekg/dns"
 )
 
-// ask gets one nameserver's word on the name, and counts it. It ends when ctx does.
-func (l *lookup) ask(ctx context.Context, ns *nameserver, qtype uint16) outcome {
-	reply, err := l.r.converse(ctx, ns, l.name, qtype)
+// askAll asks all nameservers at the same time for one record type of a name. It returns when one has
+// addresses or all are done, with none of its goroutines left. It reports whether all have answered,
+// with whatever.
+func (r *Resolver) askAll(ctx context.Context, name string, qtype uint16) (best outcome, all bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan outcome, len(r.nameservers))
+	for _, ns := range r.nameservers {
+		go func() { answers <- r.ask(ctx, ns, name, qtype) }()
+	}
+	all = true
+	for range r.nameservers {
+		o := <-answers
+		best, all = better(best, o), all && o.answered()
+		if best.found() {
+			cancel() // the others are not needed any more, and end at once
+		}
+	}
+	return best, all
+}
+
+// ask gets one nameserver's word on a name, and counts it. It ends when ctx does.
+func (r *Resolver) ask(ctx context.Context, ns *nameserver, name string, qtype uint16) outcome {
+	reply, err := r.converse(ctx, ns, name, qtype)
 	if err != nil {
 		return failure(ctx, ns, err)
 	}
@@ -18,7 +39,7 @@ func (l *lookup) ask(ctx context.Context, ns *nameserver, qtype uint16) outcome 
 		ns.count(s)
 		return outcome{status: s, by: ns}
 	}
-	got, err := read(reply, l.name, qtype, maxRecords)
+	got, err := read(reply, name, qtype, maxRecords)
 	if err != nil {
 		ns.cnameError.Add(1)
 		return outcome{status: statusOther, by: ns}
@@ -30,7 +51,7 @@ func (l *lookup) ask(ctx context.Context, ns *nameserver, qtype uint16) outcome 
 	if len(got.addrs) == 0 {
 		ns.anyErr.Add(1)
 	}
-	l.r.totals.capped.Add(uint64(got.over))
+	r.totals.capped.Add(uint64(got.over))
 	return outcome{status: statusValid, addrs: got.addrs, by: ns}
 }
 

@@ -27,14 +27,14 @@ func TestOneCycleForEachResolve(t *testing.T) {
 		first answer
 		want  int // queries in 60 s
 	}{
-		"answers":         {tasks("10.0.0.1"), 60},
+		"answers":         {tasks("10.0.0.1", "10.0.0.2"), 60},
 		"NODATA":          {nodata, 60},
 		"NXDOMAIN":        {nxdomain, 60},
 		"SERVFAIL":        {servfail, 60},
 		"REFUSED":         {refused, 60},
 		"silence":         {silent, 45},               // three tries a second apart, then a second's pause
 		"unreachable":     {answer{broken: true}, 60}, // 0, 1, 2, then a second's pause: 3 in 3 s
-		"slow nameserver": {answer{addrs: []string{"10.0.0.1"}, delay: 500 * time.Millisecond}, 40},
+		"slow nameserver": {answer{addrs: []string{"10.0.0.1", "10.0.0.2"}, delay: 500 * time.Millisecond}, 40},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -181,13 +181,13 @@ func TestPreferredNetworkTakesSlotsFirst(t *testing.T) {
 
 func TestUpdatesAreCountedAndFailuresLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSwarm(t, swarmOptions{first: tasks("10.0.0.1")})
+		s := newSwarm(t, swarmOptions{first: tasks("10.0.0.1", "10.0.0.2")})
 		after(5 * time.Second)
-		s.dns.set(0, tasks("10.0.0.1", "10.0.0.2"))
+		s.dns.set(0, tasks("10.0.0.1", "10.0.0.2", "10.0.0.3"))
 		after(5 * time.Second)
 		s.dns.set(0, servfail)
 		after(5 * time.Second)
-		s.dns.set(0, tasks("10.0.0.1", "10.0.0.2"))
+		s.dns.set(0, tasks("10.0.0.1", "10.0.0.2", "10.0.0.3"))
 		after(5500 * time.Millisecond)
 		c := s.res.Counters()[0]
 		if c.Update != 2 || c.Other != 5 || c.Sent != c.Valid+c.Other || c.Sent != 21 {

@@ -25,13 +25,15 @@ type lookup struct {
 	name    string // canonical: lower case, absolute
 	types   []uint16
 	members []member
-	guard   guard // used by the run loop only
+	guard   guard    // used by the run loop only
+	vip     vipProbe // used by the run loop only
 
 	mu      sync.Mutex // guards what follows; the run loop writes, Status reads
 	memory  memory
 	last    outcome   // of the last cycle
 	lastEnd time.Time // when it ended; zero before the first
 	refused []netip.Addr
+	isVIP   bool
 }
 
 // shown is the name without the root's dot, for people.
@@ -49,6 +51,7 @@ func (l *lookup) run(ctx context.Context, delay time.Duration) {
 			return
 		}
 		l.take(time.Now(), o)
+		l.lookForVIP(ctx, o)
 		delay = l.r.pause()
 	}
 }
@@ -91,30 +94,10 @@ func (l *lookup) try(ctx context.Context, until time.Time) (best outcome, all bo
 	all = len(l.r.nameservers) > 0
 	best.status = statusTimeout
 	for _, qtype := range l.types {
-		o, complete := l.askAll(ctx, qtype)
+		o, complete := l.r.askAll(ctx, l.name, qtype)
 		best, all = better(o, best), all && complete
 		if best.found() {
 			return best, true
-		}
-	}
-	return best, all
-}
-
-// askAll asks all nameservers at the same time for one record type. It returns when one has addresses
-// or all are done, with none of its goroutines left.
-func (l *lookup) askAll(ctx context.Context, qtype uint16) (best outcome, all bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answers := make(chan outcome, len(l.r.nameservers))
-	for _, ns := range l.r.nameservers {
-		go func() { answers <- l.ask(ctx, ns, qtype) }()
-	}
-	all = true
-	for range l.r.nameservers {
-		o := <-answers
-		best, all = better(best, o), all && o.answered()
-		if best.found() {
-			cancel() // the others are not needed any more, and end at once
 		}
 	}
 	return best, all

@@ -16,7 +16,10 @@ type NameStatus struct {
 	Valid   time.Time     // when the last valid answer came; zero if none ever came
 	Records []KnownRecord // sorted by address
 	Refused []netip.Addr  // addresses of the last answer that are in no attached subnet
-	Groups  []GroupStatus
+	// VIP says that the address is Swarm's virtual one for the service, although there are slots for
+	// several tasks: all traffic goes through IPVS, and all slots but one stay empty.
+	VIP    bool
+	Groups []GroupStatus
 }
 
 // KnownRecord is an address that is believed in.
@@ -45,7 +48,7 @@ func (r *Resolver) Status() []NameStatus {
 func (l *lookup) status() NameStatus {
 	s := NameStatus{Name: l.shown(), IPv6: len(l.types) > 1}
 	l.mu.Lock()
-	s.Answer, s.At, s.Refused = l.last.status.String(), l.lastEnd, slices.Clone(l.refused)
+	s.Answer, s.At, s.Refused, s.VIP = l.last.status.String(), l.lastEnd, slices.Clone(l.refused), l.isVIP
 	if l.last.by != nil {
 		s.By = l.last.by.path
 	}

@@ -42,6 +42,7 @@ var (
 type fakeDNS struct {
 	mu      sync.Mutex
 	answers map[uint16]answer // by the nameserver's port; 0 is any
+	names   map[string]answer // by the absolute name, before answers
 	aaaa    []string
 	queries []question
 }
@@ -62,6 +63,16 @@ func (f *fakeDNS) set(port uint16, a answer) {
 	f.answers[port] = a
 }
 
+// setName decides what any nameserver says of one name.
+func (f *fakeDNS) setName(name string, a answer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.names == nil {
+		f.names = make(map[string]answer)
+	}
+	f.names[name] = a
+}
+
 func (f *fakeDNS) asked() []question {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,6 +85,9 @@ func (f *fakeDNS) exchange(ctx context.Context, q resolver.Query) (*dns.Msg, err
 	a, ok := f.answers[q.Server.Port()]
 	if !ok {
 		a = f.answers[0]
+	}
+	if named, ok := f.names[q.Msg.Question[0].Name]; ok {
+		a = named
 	}
 	aaaa := f.aaaa
 	f.mu.Unlock()
