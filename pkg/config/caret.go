@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // caretWidth is how much of a source line is shown.
 const caretWidth = 120
@@ -17,11 +20,16 @@ func caret(line string, col int) string {
 		start = len(line)
 	}
 	end := min(len(line), start+caretWidth)
-	shown := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+	return printable(line[start:end]) + "\n  " + strings.Repeat(" ", utf8.RuneCountInString(line[start:min(len(line), max(start, col-1))])) + "^"
+}
+
+// printable replaces control characters by blanks, so that a configuration cannot steer the terminal
+// that shows a message about it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r
-	}, line[start:end])
-	return shown + "\n  " + strings.Repeat(" ", max(0, col-1-start)) + "^"
+	}, text)
 }

@@ -77,7 +77,7 @@ func (d Diagnostic) Format(pid int) string {
 	case d.Pos.File != "":
 		fmt.Fprintf(&b, "[%s] : ", d.Pos.File)
 	}
-	b.WriteString(d.Text)
+	b.WriteString(printable(d.Text))
 	if d.Line != "" && d.Pos.Col > 0 {
 		b.WriteString("\n  " + caret(d.Line, d.Pos.Col))
 	}

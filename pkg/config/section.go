@@ -11,23 +11,25 @@ import (
 type section struct{ name, doc string }
 
 // otherSections are the sections of HAProxy 3.2 that are errors here.
-var otherSections = []section{
-	{"acme", "an account at a certificate authority"},
-	{"cache", "a cache for responses"},
-	{"crt-store", "certificates by name"},
-	{"fcgi-app", "a FastCGI application"},
-	{"http-errors", "a set of error pages"},
-	{"log-forward", "a syslog relay"},
-	{"log-profile", "what is logged at which step"},
-	{"mailers", "where alerts are mailed"},
-	{"peers", "other processes to share stick tables with"},
-	{"program", "another program to run"},
-	{"ring", "a buffer for logs"},
-	{"spoe-agent", "an agent for stream processing"},
-	{"spoe-group", "messages to such an agent"},
-	{"spoe-message", "a message to such an agent"},
-	{"traces", "tracing of HAProxy's own code"},
-	{"userlist", "users and passwords"},
+func otherSections() []section {
+	return []section{
+		{"acme", "an account at a certificate authority"},
+		{"cache", "a cache for responses"},
+		{"crt-store", "certificates by name"},
+		{"fcgi-app", "a FastCGI application"},
+		{"http-errors", "a set of error pages"},
+		{"log-forward", "a syslog relay"},
+		{"log-profile", "what is logged at which step"},
+		{"mailers", "where alerts are mailed"},
+		{"peers", "other processes to share stick tables with"},
+		{"program", "another program to run"},
+		{"ring", "a buffer for logs"},
+		{"spoe-agent", "an agent for stream processing"},
+		{"spoe-group", "messages to such an agent"},
+		{"spoe-message", "a message to such an agent"},
+		{"traces", "tracing of HAProxy's own code"},
+		{"userlist", "users and passwords"},
+	}
 }
 
 // enterSection starts the section that a line names; false means that the line names none.
@@ -53,7 +55,7 @@ func (p *parser) enterSection(s *statement) bool {
 		p.start(keyword, inResolvers)
 		p.enterResolvers(s)
 	default:
-		for _, o := range otherSections {
+		for _, o := range otherSections() {
 			if o.name == keyword {
 				p.start(keyword, 0)
 				p.skip = true

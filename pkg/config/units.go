@@ -50,10 +50,9 @@ func parseTime(text, what string, unit time.Duration) (time.Duration, error) {
 // firstBad is the first character of a suffix that cannot begin or continue a unit.
 func firstBad(suffix string) rune {
 	for i, r := range suffix {
-		prefix := suffix[:i+len(string(r))]
 		possible := false
 		for u := range timeUnits {
-			possible = possible || strings.HasPrefix(u, prefix)
+			possible = possible || strings.HasPrefix(u, suffix[:i]+string(r))
 		}
 		if !possible {
 			return r

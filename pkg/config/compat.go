@@ -1,0 +1,75 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Keyword describes one keyword of HAProxy 3.2 for documentation.
+type Keyword struct {
+	Name, Args, Doc string
+	Where           string // sections, or ""
+	Status          Status
+	Why             string // of an ignored one: why nothing is lost
+}
+
+// KeywordGroup is a family of keywords, sorted by name.
+type KeywordGroup struct {
+	Title    string
+	Keywords []Keyword
+}
+
+// Keywords gives every keyword that the parser knows, made from the tables that it parses with.
+func Keywords() []KeywordGroup {
+	groups := []KeywordGroup{
+		{Title: "Sections"}, {Title: "Global section"}, {Title: "Resolvers sections"}, {Title: "Proxies: defaults, frontend, listen and backend sections"},
+		{Title: "Parameters of bind lines"}, {Title: "Parameters of server, server-template and default-server lines"}, {Title: "Actions of http-request"},
+	}
+	for _, n := range sectionNames {
+		groups[0].Keywords = append(groups[0].Keywords, Keyword{Name: n.name, Doc: "see below"})
+	}
+	for _, o := range otherSections() {
+		groups[0].Keywords = append(groups[0].Keywords, Keyword{Name: o.name, Doc: o.doc, Status: Unsupported})
+	}
+	for _, d := range directives().rows {
+		k := Keyword{Name: d.name, Args: d.args, Doc: d.doc, Status: d.status, Why: d.why}
+		i := 3
+		switch {
+		case d.in == inGlobal:
+			i = 1
+		case d.in == inResolvers:
+			i = 2
+		default:
+			k.Where = d.in.String()
+		}
+		groups[i].Keywords = append(groups[i].Keywords, k)
+	}
+	for _, p := range bindParams() {
+		groups[4].Keywords = append(groups[4].Keywords, Keyword{Name: p.name, Args: p.args, Doc: p.doc, Status: p.status, Why: p.why})
+	}
+	for _, p := range serverParams() {
+		groups[5].Keywords = append(groups[5].Keywords, Keyword{Name: p.name, Args: p.args, Doc: p.doc, Status: p.status, Why: p.why})
+	}
+	groups[6].Keywords = actionKeywords()
+	for _, g := range groups {
+		slices.SortStableFunc(g.Keywords, func(a, b Keyword) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return groups
+}
+
+func actionKeywords() []Keyword {
+	rows := []Keyword{
+		{Name: "allow", Doc: "ends the rules and lets the request pass"},
+		{Name: "deny", Args: "[deny_status|status <code>]", Doc: "answers with an error, 403 by default"},
+		{Name: "use-service", Args: "prometheus-exporter", Doc: "answers with metrics"},
+		{Name: "redirect", Args: "location|prefix|scheme <to> [code <n>]", Doc: "answers with a redirect; plain text only"},
+		{Name: "set-header", Args: "<name> <text>", Doc: "replaces a header; plain text only"},
+		{Name: "add-header", Args: "<name> <text>", Doc: "adds a header; plain text only"},
+		{Name: "del-header", Args: "<name>", Doc: "removes a header"},
+	}
+	for name := range strings.FieldsSeq(otherActions) {
+		rows = append(rows, Keyword{Name: name, Doc: "an action of http-request", Status: Unsupported})
+	}
+	return rows
+}
