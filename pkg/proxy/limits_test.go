@@ -29,23 +29,24 @@ func TestTimeouts(t *testing.T) {
 		server  func(*testing.T) netip.AddrPort
 		set     func(fe, be *config.Timeouts)
 		request string
-		status  string // "" = closed without an answer
+		status  string
+		state   string // in the log
 	}{
-		{"a head that does not come", silent, func(fe, _ *config.Timeouts) { fe.HTTPRequest = short }, "GET / HTTP/1.1\r\nHost:", "408"},
-		{"nothing comes", silent, func(fe, _ *config.Timeouts) { fe.HTTPRequest = short }, "", "408"},
-		{"client is the fallback of http-request", silent, func(fe, _ *config.Timeouts) { fe.Client = short }, "GET", "408"},
+		{"a head that does not come", silent, func(fe, _ *config.Timeouts) { fe.HTTPRequest = short }, "GET / HTTP/1.1\r\nHost:", "408", "fe/<NOSRV> -1/-1/-1/-1/"},
+		{"nothing comes", silent, func(fe, _ *config.Timeouts) { fe.HTTPRequest = short }, "", "408", " cR-- "},
+		{"client is the fallback of http-request", silent, func(fe, _ *config.Timeouts) { fe.Client = short }, "GET", "408", " cR-- "},
 		{"a body that does not come", silent, func(fe, _ *config.Timeouts) { fe.Client = short },
-			"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nabc", "408"},
-		{"a response that does not come", silent, func(_, be *config.Timeouts) { be.Server = short }, "GET / HTTP/1.1\r\nHost: t\r\n\r\n", "504"},
+			"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nabc", "408", " cD-- "},
+		{"a response that does not come", silent, func(_, be *config.Timeouts) { be.Server = short }, "GET / HTTP/1.1\r\nHost: t\r\n\r\n", "504", " sH-- "},
 		{"no next request", func(t *testing.T) netip.AddrPort { return named(t, "a") },
-			func(fe, _ *config.Timeouts) { fe.HTTPKeepAlive = short }, "GET / HTTP/1.1\r\nHost: t\r\n\r\n", "200"},
+			func(fe, _ *config.Timeouts) { fe.HTTPKeepAlive = short }, "GET / HTTP/1.1\r\nHost: t\r\n\r\n", "200", " ---- "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var entry accesslog.Entry
+			log := make(chan string, 1)
 			w := start(t, []netip.AddrPort{tt.server(t)}, func(s *Setup, fe, be *config.Proxy) {
 				tt.set(&fe.Timeouts, &be.Timeouts)
-				s.Access = func(_ *config.Proxy, e *accesslog.Entry) { entry = *e }
+				s.Access = func(_ *config.Proxy, e *accesslog.Entry) { log <- string(e.Append(nil, time.UTC)) }
 			})
 			begun := time.Now()
 			c := w.dial()
@@ -60,7 +61,9 @@ func TestTimeouts(t *testing.T) {
 			if d := time.Since(begun); d < short {
 				t.Errorf("ended after %v", d)
 			}
-			t.Logf("%s", entry.Append(nil, time.UTC))
+			if line := <-log; !strings.Contains(line, tt.state) {
+				t.Errorf("no %q in the log's line %s", tt.state, line)
+			}
 		})
 	}
 }
