@@ -126,7 +126,7 @@ func processFields() []Field {
 		{Name: "description", Metric: "description", Type: Str, Tags: settingText, Label: "desc", Help: "Description of the node.",
 			Value: func(p *Process, _ *processCounts) Value { return unless(p.Description == "", word(p.Description)) }},
 		{Name: "Stopping", Metric: "stopping", Type: U32, Tags: gauge, Help: "1 while the process stops, otherwise 0.",
-			Value: func(p *Process, _ *processCounts) Value { return integer(flag(p.Stopping)) }},
+			Value: func(p *Process, _ *processCounts) Value { return integer(oneIf(p.Stopping)) }},
 		{Name: "Jobs", Type: U32, Tags: gauge},
 		{Name: "Unstoppable Jobs", Type: U32, Tags: gauge},
 		{Name: "Listeners", Metric: "listeners", Type: U32, Tags: gauge, Help: "Listening sockets of frontends.",
@@ -162,7 +162,7 @@ func processFields() []Field {
 	}
 }
 
-func flag(b bool) int {
+func oneIf(b bool) int {
 	if b {
 		return 1
 	}

@@ -45,12 +45,12 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 	}
 	gauge(m.buildInfo, 1, s.Process.Version, s.Process.Revision, s.Process.GoVersion)
 	if !s.Process.Config.LoadedAt.IsZero() {
-		gauge(m.configLoaded, float64(flag(!s.Process.Config.Failed)))
+		gauge(m.configLoaded, float64(oneIf(!s.Process.Config.Failed)))
 		gauge(m.configLoadedAt, float64(s.Process.Config.LoadedAt.UnixMilli())/1000)
 	}
 
 	for _, mode := range datapathModes(s.Datapath.Mode) {
-		gauge(m.mode, float64(flag(mode == s.Datapath.Mode)), mode)
+		gauge(m.mode, float64(oneIf(mode == s.Datapath.Mode)), mode)
 	}
 	gauge(m.degraded, float64(len(s.Datapath.Degraded)))
 	for _, i := range s.Datapath.Interfaces {
@@ -67,8 +67,8 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 	for i := range s.Proxies {
 		if fe := s.Proxies[i].Frontend; fe != nil {
 			kernel := fe.Path().Kernel
-			gauge(m.path, float64(flag(kernel)), fe.Name, "kernel")
-			gauge(m.path, float64(flag(!kernel)), fe.Name, "userspace")
+			gauge(m.path, float64(oneIf(kernel)), fe.Name, "kernel")
+			gauge(m.path, float64(oneIf(!kernel)), fe.Name, "userspace")
 			gauge(m.sessions, float64(fe.Sessions.Kernel()), fe.Name, "kernel")
 			gauge(m.sessions, float64(fe.Sessions.User()), fe.Name, "userspace")
 			kernelTotal, userTotal := sessionsByPath(&fe.Counters)
