@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"runtime"
 	"sync/atomic"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"waggle/pkg/lab/require"
 )
@@ -30,7 +30,8 @@ type kernel struct {
 	obj     *object
 	planner planner
 	tables  tables
-	cpu     int // where the last packet ran, when pinned
+	// oneCPU keeps packets on CPU 0, for what the program keeps by CPU.
+	oneCPU bool
 }
 
 func newKernel(t testing.TB, o Options) *kernel {
@@ -100,6 +101,13 @@ func (k *kernel) sendFrame(t testing.TB, frame []byte) (verdict int, out []byte)
 	t.Helper()
 	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}}
 	k.must(t, "run", func() error {
+		if k.oneCPU { // the thread is this call's own
+			var set unix.CPUSet
+			set.Set(0)
+			if err := unix.SchedSetaffinity(0, &set); err != nil {
+				return err
+			}
+		}
 		ret, err := k.obj.WgIngress.Run(&run)
 		verdict = int(int32(ret))
 		return err
@@ -255,10 +263,3 @@ func (c *conn) state(t testing.TB) FlowState {
 }
 
 func client(i int) string { return fmt.Sprintf("192.0.2.%d:%d", 10+i/60000, 1024+i%60000) }
-
-// onOneCPU keeps the test's packets on one CPU, for what the program keeps by CPU.
-func onOneCPU(t testing.TB) {
-	t.Helper()
-	runtime.LockOSThread()
-	t.Cleanup(runtime.UnlockOSThread)
-}
