@@ -61,7 +61,7 @@ func bindParams() []bindParam {
 }
 
 // maxBindPorts is how many addresses the ranges of one line may make.
-const maxBindPorts = 4096
+const maxBindPorts = 65535
 
 // bind reads `<address>[,<address>…] [parameter…]`.
 func (s *statement) bind() {

@@ -11,7 +11,7 @@ type Keyword struct {
 	Name, Args, Doc string
 	Where           string // sections, or ""
 	Status          Status
-	Why             string // of an ignored one: why nothing is lost
+	Why             string // of an ignored one: why nothing is lost; of a removed one: what took its place
 }
 
 // KeywordGroup is a family of keywords, sorted by name.
@@ -26,8 +26,12 @@ func Keywords() []KeywordGroup {
 		{Title: "Sections"}, {Title: "Global section"}, {Title: "Resolvers sections"}, {Title: "Proxies: defaults, frontend, listen and backend sections"},
 		{Title: "Parameters of bind lines"}, {Title: "Parameters of server, server-template and default-server lines"}, {Title: "Actions of http-request"},
 	}
+	docs := map[sections]string{
+		inGlobal: "settings of the process", inDefaults: "what the proxies behind it begin with", inFrontend: "accepts connections",
+		inListen: "a frontend and a backend in one", inBackend: "servers to choose from", inResolvers: "how names are resolved",
+	}
 	for _, n := range sectionNames {
-		groups[0].Keywords = append(groups[0].Keywords, Keyword{Name: n.name, Doc: "see below"})
+		groups[0].Keywords = append(groups[0].Keywords, Keyword{Name: n.name, Doc: docs[n.set]})
 	}
 	for _, o := range otherSections() {
 		groups[0].Keywords = append(groups[0].Keywords, Keyword{Name: o.name, Doc: o.doc, Status: Unsupported})

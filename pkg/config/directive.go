@@ -13,6 +13,7 @@ const (
 	Supported   Status = iota
 	Ignored            // accepted with a notice: ignoring it changes nothing that can be seen
 	Unsupported        // valid HAProxy; an error, so that nothing behaves other than it says
+	Removed            // gone from HAProxy, which refuses it too
 )
 
 // String is the word used in the documentation.
@@ -22,8 +23,10 @@ func (s Status) String() string {
 		return "supported"
 	case Ignored:
 		return "ignored"
-	default:
+	case Unsupported:
 		return "not yet"
+	default:
+		return "removed"
 	}
 }
 

@@ -51,6 +51,7 @@ var alertRows = []struct {
 	{"frontend", "capture request", 10, "'capture request' in 'frontend' section expects one of 'capture cookie', 'capture request header', 'capture response header'"},
 	{"resolvers", "hold", 2, "'hold' in 'resolvers' section expects one of 'nx', 'obsolete', 'other', 'refused', 'timeout', 'valid'"},
 	{"frontend", "compression algo gzip", 2, "'compression' is valid HAProxy but not supported by waggle yet"},
+	{"defaults", "contimeout 5000", 2, "'contimeout' is gone from HAProxy; use 'timeout connect'"},
 	{"defaults", "http-request deny", 2, "'http-request' is valid HAProxy but not supported by waggle yet"},
 	{"", "userlist u", 1, "section 'userlist' (users and passwords) is valid HAProxy but not supported by waggle yet"},
 
@@ -142,7 +143,7 @@ var alertRows = []struct {
 	{"frontend", "bind *:", 7, "'bind' : missing port specification in '*:'"},
 	{"frontend", "bind *:99999", 7, "'bind' : invalid port '99999'"},
 	{"frontend", "bind *:20-10", 7, "'bind' : invalid port range '20-10'"},
-	{"frontend", "bind *:1-5000", 7, "'bind' : more than 4096 ports on one line"},
+	{"frontend", "bind *:1-65535,*:1", 7, "'bind' : more than 65535 ports on one line"},
 	{"frontend", "bind 1.2.3:80", 7, "'bind' : invalid address '1.2.3' in '1.2.3:80'"},
 	{"frontend", "bind [::1:80", 7, "'bind' : missing closing ']' in address '[::1:80'"},
 	{"frontend", "bind [::1]x:80", 7, "'bind' : unexpected 'x:80' behind ']' in address '[::1]x:80'"},

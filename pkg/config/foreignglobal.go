@@ -10,7 +10,7 @@ func foreignGlobals() []directive {
 	const supervised = "the container engine or systemd supervises the process"
 	rows := [][]directive{
 		group(inGlobal, Ignored, "the process's user and rights", privileges, "user group uid gid chroot setcap set-dumpable insecure-setuid-wanted"),
-		group(inGlobal, Ignored, "supervision of the process", supervised, "master-worker mworker-max-reloads pidfile nbproc quiet"),
+		group(inGlobal, Ignored, "supervision of the process", supervised, "master-worker mworker-max-reloads pidfile nbproc quiet quick-exit stress-level"),
 		group(inGlobal, Ignored, "limits of the process", "waggle raises its own limits to what the configuration needs", "ulimit-n fd-hard-limit strict-limits maxpipes prealloc-fd"),
 		group(inGlobal, Ignored, "placement of threads", "the Go runtime and the container's CPU limit decide", "cpu-map cpu-policy cpu-set numa-cpu-mapping thread-groups thread-group thread-hard-limit"),
 		group(inGlobal, Ignored, "choice of system calls", own, "busy-polling noepoll noevports nogetaddrinfo nokqueue nopoll noreuseport nosplice no-memory-trimming no-quic limited-quic"),
@@ -30,11 +30,12 @@ func foreignGlobals() []directive {
 			tune.quic.frontend.max-data-size tune.quic.frontend.max-idle-timeout tune.quic.frontend.max-streams-bidi tune.quic.frontend.max-tx-mem tune.quic.frontend.stream-data-ratio
 			tune.quic.frontend.default-max-window-size tune.quic.frontend.conn-tx-buffers.limit tune.quic.frontend.max-window-size tune.quic.max-frame-loss tune.quic.reorder-ratio
 			tune.quic.retry-threshold tune.quic.socket-owner tune.quic.zero-copy-fwd-send tune.quic.backend.max-idle-timeout harden.reject-privileged-ports.quic`),
-		group(inGlobal, Ignored, "tuning of Lua, variables, stick tables and compression", feature, `tune.lua.bool-sample-conversion tune.lua.burst-timeout tune.lua.forced-yield tune.lua.log.loggers
+		group(inGlobal, Ignored, "tuning of Lua, variables, stick tables and compression", feature, `tune.vars.check-max-size tune.lua.bool-sample-conversion tune.lua.burst-timeout tune.lua.forced-yield tune.lua.log.loggers
 			tune.lua.log.stderr tune.lua.maxmem tune.lua.service-timeout tune.lua.session-timeout tune.lua.task-timeout tune.vars.global-max-size tune.vars.proc-max-size
 			tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size tune.stick-counters tune.peers.max-updates-at-once tune.zlib.memlevel tune.zlib.windowsize
 			tune.comp.maxlevel maxcompcpuusage maxcomprate maxzlibmem`),
-		group(inGlobal, Ignored, "tuning of memory and scheduling", own, `tune.applet.zero-copy-forwarding tune.buffers.limit tune.buffers.reserve tune.bufsize.small tune.disable-fast-forward
+		group(inGlobal, Ignored, "tuning of memory and scheduling", own, `tune.applet.zero-copy-forwarding tune.buffers.limit tune.buffers.reserve tune.bufsize.small tune.chksize tune.glitches.kill.cpu-usage tune.notsent-lowat.client
+			tune.notsent-lowat.server tune.disable-fast-forward
 			tune.disable-zero-copy-forwarding tune.epoll.mask-events tune.events.max-events-at-once tune.fail-alloc tune.fd.edge-triggered tune.h1.zero-copy-fwd-recv
 			tune.h1.zero-copy-fwd-send tune.idle-pool.shared tune.idletimer tune.listener.default-shards tune.listener.multi-queue tune.max-checks-per-thread tune.max-rules-at-once
 			tune.maxaccept tune.maxpollevents tune.memory.hot-size tune.pattern.cache-size tune.pipesize tune.pool-high-fd-ratio tune.pool-low-fd-ratio tune.pt.zero-copy-forwarding
@@ -43,6 +44,8 @@ func foreignGlobals() []directive {
 		group(inGlobal, Ignored, "requests that HAProxy itself makes", feature, `httpclient.resolvers.disabled httpclient.resolvers.id httpclient.resolvers.prefer httpclient.retries
 			httpclient.ssl.ca-file httpclient.ssl.verify httpclient.timeout.connect insecure-fork-wanted`),
 
+		group(inGlobal, Unsupported, "which status codes count as errors", "", "http-err-codes http-fail-codes"),
+		group(inGlobal, Unsupported, "certificates", "", "ssl-f-use"),
 		group(inGlobal, Unsupported, "rate limits of the process", "", "maxconnrate maxsessrate harden.reject-privileged-ports.tcp"),
 		group(inGlobal, Unsupported, "form of HTTP/1 messages", "", `h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file h1-do-not-close-on-insecure-transfer-encoding
 			tune.http.cookielen tune.http.logurilen`),

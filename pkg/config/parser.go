@@ -157,6 +157,8 @@ func (p *parser) statement(s *statement, words []word) {
 		if !s.off && !s.reset { // off is what it is here anyway
 			s.unsupported(-1, "'"+s.name()+"'")
 		}
+	case Removed:
+		s.errorf(-1, "'%s' is gone from HAProxy; use %s", s.name(), d.why)
 	}
 }
 

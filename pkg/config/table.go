@@ -4,7 +4,7 @@ package config
 func directives() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), serverDirectives(),
-		optionDirectives(), httpCheckDirectives(), statsDirectives(), foreignProxyDirectives(),
+		optionDirectives(), httpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 }
 
@@ -35,7 +35,7 @@ func foreignProxyDirectives() []directive {
 		group(anyProxy, Unsupported, "server states kept in files", "", "load-server-state-from-file server-state-file-name"),
 		group(frontOrDef, Unsupported, "limits", "", "rate-limit+sessions max-session-srv-conns"),
 		group(backOrDef, Unsupported, "limits of queued connections", "", "max-keep-alive-queue"),
-		group(frontSide, Unsupported, "certificates", "", "crt"),
+		group(frontSide, Unsupported, "certificates", "", "crt ssl-f-use"),
 		group(frontOrDef, Unsupported, "a health page that can fail", "", "monitor+fail monitor-net"),
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
 		group(backOrDef, Unsupported, "what is retried", "", "retry-on"),
@@ -52,6 +52,28 @@ func foreignProxyDirectives() []directive {
 	var all []directive
 	for _, r := range rows {
 		all = append(all, r...)
+	}
+	return all
+}
+
+// removedDirectives are keywords of old configurations that HAProxy 3.2 refuses.
+func removedDirectives() []directive {
+	const doc = "an old spelling"
+	var all []directive
+	for use, names := range map[string]string{
+		"'timeout connect'":                 "contimeout",
+		"'timeout client'":                  "clitimeout cliexp",
+		"'timeout server'":                  "srvtimeout srvexp",
+		"'option redispatch'":               "redispatch redisp",
+		"'option httpclose'":                "option+forceclose option+http-tunnel",
+		"'http-request deny'":               "block reqdeny reqideny reqpass reqipass reqallow reqiallow",
+		"'http-request tarpit'":             "reqtarpit reqitarpit",
+		"'http-request' with a header rule": "reqadd reqdel reqidel reqrep reqirep reqset reqiset",
+		"'http-response'":                   "rspadd rspdel rspidel rspdeny rspideny rsprep rspirep",
+		"'cookie' or 'stick-table'":         "appsession",
+		"nothing: there is one process":     "bind-process",
+	} {
+		all = append(all, group(anyProxy, Removed, doc, use, names)...)
 	}
 	return all
 }

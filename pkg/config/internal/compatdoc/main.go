@@ -71,6 +71,7 @@ func writeGroup(b *strings.Builder, g config.KeywordGroup) {
 	}
 	writeFamilies(b, g, config.Ignored, "Ignored")
 	writeFamilies(b, g, config.Unsupported, "Not yet")
+	writeFamilies(b, g, config.Removed, "Gone from HAProxy too")
 }
 
 // writeFamilies lists the keywords of a status by what they are about.
