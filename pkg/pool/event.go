@@ -25,6 +25,7 @@ const (
 	EventDrain                        // a server is draining
 	EventLeaving                      // a server's address left DNS
 	EventAddress                      // a server's address changed
+	EventCheck                        // a check's outcome, for option log-health-checks
 	EventSurplus                      // DNS knows more tasks than there are slots
 	EventBackendDown                  // no server left
 	EventBackendUp                    // a first server is back

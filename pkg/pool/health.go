@@ -101,6 +101,53 @@ func (r CheckResult) reason() string {
 	return s + fmt.Sprintf(", check duration: %dms", r.Duration.Milliseconds())
 }
 
+// count adds an outcome to the health and reports whether that changed it. Failures of a server whose
+// health is 0 already are not counted.
+func (c *change) count(s *Server, passed bool) bool {
+	st := &s.state
+	switch {
+	case passed && st.health < s.maxHealth():
+		if st.health++; st.health >= s.Rise {
+			st.health = s.maxHealth()
+		}
+	case !passed && st.health > 0:
+		st.failures++
+		if st.health--; st.health < s.Rise {
+			st.health = 0
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// logCheck reports a check's outcome for `option log-health-checks`.
+func (c *change) logCheck(s *Server) {
+	if !s.LogChecks {
+		return
+	}
+	st := &s.state
+	outcome := "failed"
+	switch {
+	case st.check.Status == CheckL7OKC:
+		outcome = "conditionally succeeded"
+	case st.check.Status.Passed():
+		outcome = "succeeded"
+	}
+	word, n, of := "DOWN", st.health, s.Rise
+	if st.health >= s.Rise {
+		word, n, of = "UP", st.health-s.Rise+1, s.Fall
+		if st.weight == 0 {
+			word = "DRAIN"
+		}
+	}
+	backup := ""
+	if s.Backup {
+		backup = "backup "
+	}
+	c.event(EventCheck, Notice, s, "Health check for %sserver %s %s, %s, status: %d/%d %s.", backup, s.path(), outcome, st.check.reason(), n, of, word)
+}
+
 // ReportCheck records a finished health check. Health is one integer, 0 to rise+fall-1: a success adds
 // one and jumps to the top when it reaches rise; a failure takes one and drops to 0 when it falls
 // below rise (HAProxy, check.c). Results for a server in maintenance, or for an address that it had
@@ -111,18 +158,10 @@ func (s *Server) ReportCheck(r CheckResult) {
 		if st.admin.Maint() || !s.Check || r.For.IsValid() && r.For != st.addr {
 			return
 		}
+		news := r.Status != st.check.Status
 		st.check, st.checked = r, true
-		if r.Status.Passed() {
-			if st.health++; st.health >= s.Rise {
-				st.health = s.maxHealth()
-			}
-		} else {
-			if st.health >= s.Rise {
-				st.failures++
-			}
-			if st.health--; st.health < s.Rise {
-				st.health = 0
-			}
+		if c.count(s, r.Status.Passed()) || news {
+			c.logCheck(s)
 		}
 		c.operational(s, CauseHealth)
 	})

@@ -62,6 +62,27 @@ func TestCheckLogLines(t *testing.T) {
 	b.wantLines(`Backup Server be/s2 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`)
 }
 
+func TestLogHealthChecks(t *testing.T) {
+	b := newBench(t, BackendOptions{})
+	s := b.server(func(o *ServerOptions) { o.LogChecks = true })
+	silentTwin := b.server(nil)
+	silentTwin.pass(3)
+	s.pass(2) // the second changes nothing and is not worth a line
+	b.wantLines("Health check for server be/s1 succeeded, reason: Layer4 check passed, check duration: 0ms, status: 3/3 UP.")
+	s.failCheck(1)
+	b.wantLines(`Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 2/3 UP.`)
+	s.failCheck(2)
+	if got := b.lines(); len(got) != 3 || got[1] != `Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.` {
+		t.Errorf("log: %q", got)
+	}
+	s.failCheck(2)
+	b.wantLines()
+	s.ReportCheck(CheckResult{Status: CheckL4Tout}) // failed as before, but for another reason
+	b.wantLines("Health check for server be/s1 failed, reason: Layer4 timeout, check duration: 0ms, status: 0/2 DOWN.")
+	s.ReportCheck(CheckResult{Status: CheckL7OKC, Code: 404})
+	b.wantLines("Health check for server be/s1 conditionally succeeded, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms, status: 1/2 DOWN.")
+}
+
 func TestChecksThatDoNotCount(t *testing.T) {
 	b := newBench(t, BackendOptions{})
 	maint := b.server(nil)

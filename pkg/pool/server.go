@@ -16,6 +16,7 @@ type ServerOptions struct {
 	Backup bool
 
 	Check            bool
+	LogChecks        bool // option log-health-checks
 	Rise, Fall       int
 	MaxConn          int // concurrent sessions, 0 = unlimited
 	MaxQueue         int // waiting requests, 0 = unlimited
