@@ -49,6 +49,9 @@ func New(setup Setup) (*Engine, error) {
 	if e.plan, err = newPlan(setup.Config, setup.Pool); err != nil {
 		return nil, err
 	}
+	for _, fe := range e.plan.frontends {
+		fe.logs = setup.Access != nil && len(fe.cfg.Logs) > 0
+	}
 	for i := range setup.Loops {
 		w, err := newWorker(e, i)
 		if err != nil {

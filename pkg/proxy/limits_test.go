@@ -46,6 +46,7 @@ func TestTimeouts(t *testing.T) {
 			log := make(chan string, 1)
 			w := start(t, []netip.AddrPort{tt.server(t)}, func(s *Setup, fe, be *config.Proxy) {
 				tt.set(&fe.Timeouts, &be.Timeouts)
+				fe.Logs = []config.LogTarget{{Address: "stdout"}}
 				s.Access = func(_ *config.Proxy, e *accesslog.Entry) { log <- string(e.Append(nil, time.UTC)) }
 			})
 			begun := time.Now()

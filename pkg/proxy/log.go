@@ -12,17 +12,19 @@ import (
 func (s *session) record() {
 	now := s.w.loop.Clock()
 	s.recordTimes(now)
-	access := s.w.e.setup.Access
-	if access == nil {
+	if !s.fe.logs {
 		return
 	}
 	e := &s.w.entry
 	*e = accesslog.Entry{
-		Client: s.src, Dest: s.Dst(), HTTPMode: s.fe.cfg.HTTP,
+		Client: s.src, HTTPMode: s.fe.cfg.HTTP,
 		Frontend: s.fe.cfg.Name, Backend: s.fe.cfg.Name,
 		Bytes: s.client.taking() - s.startOut, State: [4]byte{s.why[0], s.why[1], '-', '-'},
 		Retries: s.retries, Redispatched: s.redispatch,
 		ActConn: int(s.w.e.setup.Pool.Process.Conns.Load()), FeConn: int(s.fe.stats.Sessions.Load()),
+	}
+	if o := &s.fe.cfg.Options; !o.HTTPLog && !o.TCPLog || s.fe.cfg.LogFormat != "" { // costs a system call
+		e.Dest = s.Dst()
 	}
 	if s.be != nil {
 		e.Backend, e.BeConn = s.be.cfg.Name, int(s.be.stats.Sessions.Load())
@@ -31,7 +33,7 @@ func (s *session) record() {
 		e.Server, e.SrvConn = t.Name, int(t.Sessions.Load())
 	}
 	s.entryTimes(e, now)
-	access(s.fe.cfg, e)
+	s.w.e.setup.Access(s.fe.cfg, e)
 }
 
 func (s *session) entryTimes(e *accesslog.Entry, now time.Duration) {
@@ -94,7 +96,7 @@ func (s *session) recordTimes(now time.Duration) {
 
 // keepLine keeps the request line for the log, since the buffer will not.
 func (s *session) keepLine() {
-	if s.w.e.setup.Access == nil {
+	if !s.fe.logs {
 		return
 	}
 	s.line = append(s.line[:0], s.req.MethodBytes()...)

@@ -21,6 +21,7 @@ type frontend struct {
 	fallback *backend // nil: requests that no route takes get 503
 	monitor  string
 	errors   errorPages
+	logs     bool // the access log wants to know
 	maxConn  int64
 	paused   atomic.Int32 // listeners that wait for a session of this frontend to end
 }

@@ -26,8 +26,8 @@ type Setup struct {
 	// Exporter answers for `use-service prometheus-exporter`; nil answers 503.
 	Exporter func(ServiceRequest) ServiceResponse
 
-	// Access is told of each request, or of each TCP session, when it has ended, on the loop that served it;
-	// it must not block or keep the entry. p is the frontend. nil is off.
+	// Access is told of each request, or of each TCP session, of a frontend that has `log` lines when it has
+	// ended, on the loop that served it; it must not block or keep the entry. p is the frontend. nil is off.
 	Access func(p *config.Proxy, e *accesslog.Entry)
 }
 
