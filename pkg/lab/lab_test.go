@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -15,10 +16,17 @@ import (
 // ownerEnv makes the test binary the owner of a lab that a test kills: see TestKilledOwnerLeavesNothing.
 const ownerEnv = "WAGGLE_LAB_TEST_OWNER"
 
+// programEnv makes the test binary the program of a task: see TestATaskRunsAProgram.
+const programEnv = "WAGGLE_LAB_TEST_PROGRAM"
+
 func TestMain(m *testing.M) {
 	lab.Main()
 	if os.Getenv(ownerEnv) != "" {
 		os.Exit(ownLab())
+	}
+	if file := os.Getenv(programEnv); file != "" {
+		fmt.Fprintln(os.Stderr, sayWords(file))
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

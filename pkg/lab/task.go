@@ -43,6 +43,8 @@ var simpleWebSource []byte
 type TaskOptions struct {
 	Service string
 	Kind    Kind
+	// Command, if set, is a program that the task runs instead of what Kind says. It must listen on Port.
+	Command *Command
 	// Port is where the task listens. Default TaskPort.
 	Port int
 	// Addr is the task's address on the overlay, in 10.0.1.3 to 10.0.1.254. Default: the next one in turn that
@@ -60,6 +62,7 @@ type Task struct {
 	slot    int
 	ip      netip.Addr
 	kind    Kind
+	command *Command // instead of what kind says, or nil
 	port    int
 	server  *Process
 	started bool // guarded by lab.mu; the task is not listed before
@@ -68,7 +71,7 @@ type Task struct {
 // Service is the name of the task's service.
 func (t *Task) Service() string { return t.service }
 
-// Kind is what the task runs.
+// Kind is what the task runs, unless its TaskOptions had a Command.
 func (t *Task) Kind() Kind { return t.kind }
 
 // Endpoint is where the task listens, on the overlay.
@@ -103,7 +106,7 @@ func (l *Lab) AddTask(ctx context.Context, o TaskOptions) (*Task, error) {
 
 // reserve enters a task with its slot and address into the lab's list.
 func (l *Lab) reserve(o TaskOptions) (*Task, error) {
-	t := &Task{lab: l, service: o.Service, kind: o.Kind, port: o.Port}
+	t := &Task{lab: l, service: o.Service, kind: o.Kind, command: o.Command, port: o.Port}
 	if t.service == "" {
 		t.service = l.opts.Service
 	}
@@ -185,6 +188,9 @@ func (t *Task) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if t.command != nil {
+		return t.startCommand(ctx, *t.command)
+	}
 	if t.kind == SimpleWeb {
 		return t.startSimpleWeb(ctx)
 	}
@@ -205,11 +211,15 @@ func (t *Task) startSimpleWeb(ctx context.Context) error {
 		return err
 	}
 	const script = "simple_web.py"
-	t.server, err = t.Start(ctx, Command{
+	return t.startCommand(ctx, Command{
 		Argv:  []string{python, "-u", FilesDir + "/" + script},
 		Files: map[string][]byte{script: simpleWebSource},
 	})
-	if err != nil {
+}
+
+// startCommand runs the task's server as a program of its own.
+func (t *Task) startCommand(ctx context.Context, c Command) (err error) {
+	if t.server, err = t.Start(ctx, c); err != nil {
 		return err
 	}
 	return t.awaitListening(ctx)
@@ -226,7 +236,7 @@ func (t *Task) awaitListening(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for %s: %w (last: %w)", t.name, ctx.Err(), err)
 		case <-t.server.Done():
-			return fmt.Errorf("%s ended: %w%s", t.kind, errors.Join(t.server.Err()), t.server.output.suffix())
+			return fmt.Errorf("server of %s ended: %w%s", t.name, errors.Join(t.server.Err()), t.server.output.suffix())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +56,53 @@ func TestWebTasksAnswerWithTheirHostname(t *testing.T) {
 				t.Errorf("got %s %q, want %s %q", resp.Proto, body, c.proto, want)
 			}
 		})
+	}
+}
+
+// TestATaskRunsAProgram: any server can be a task. The program is this test binary; see TestMain.
+func TestATaskRunsAProgram(t *testing.T) {
+	l := labtest.New(t, lab.Options{})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := &lab.Command{Argv: []string{self}, Env: []string{programEnv + "=" + lab.FilesDir + "/words"},
+		Files: map[string][]byte{"words": []byte("waggle, waggle\n")}}
+	task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Command: serve, Port: 8765})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := io.ReadAll(dial(t, l.Balancer.Host, task))
+	if err != nil || string(words) != "waggle, waggle\n" {
+		t.Errorf("got %q, %v", words, err)
+	}
+
+	_, err = l.AddTask(labtest.Context(t), lab.TaskOptions{Command: &lab.Command{Argv: []string{"false"}}})
+	if err == nil || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("a task whose program ends at once: error %v, want its exit status", err)
+	}
+	if tasks := l.Tasks(""); len(tasks) != 1 {
+		t.Errorf("%d tasks after that, want the first", len(tasks))
+	}
+}
+
+// sayWords is a server that greets each connection with what a file holds.
+func sayWords(file string) error {
+	words, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp4", ":8765")
+	if err != nil {
+		return err
+	}
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		_, _ = conn.Write(words) // the one who waits for it will notice
+		_ = conn.Close()
 	}
 }
 
