@@ -12,15 +12,13 @@ const caretWidth = 120
 // characters are shown as spaces so that the columns of both lines agree, and a long line is cut
 // around the column.
 func caret(line string, col int) string {
+	col = min(col, len(line)+1)
 	start := 0
 	if col > caretWidth*3/4 {
 		start = col - caretWidth*3/4
 	}
-	if start > len(line) {
-		start = len(line)
-	}
 	end := min(len(line), start+caretWidth)
-	return printable(line[start:end]) + "\n  " + strings.Repeat(" ", utf8.RuneCountInString(line[start:min(len(line), max(start, col-1))])) + "^"
+	return printable(line[start:end]) + "\n  " + strings.Repeat(" ", utf8.RuneCountInString(line[start:col-1])) + "^"
 }
 
 // printable replaces control characters by blanks, so that a configuration cannot steer the terminal
