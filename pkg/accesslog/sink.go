@@ -64,7 +64,11 @@ func (s *fdSink) write(line []byte, deadline time.Time) error {
 		}
 		n, err := unix.Write(s.fd, line[:min(len(line), pipeRoom)])
 		switch {
-		case err == unix.EAGAIN || err == unix.EINTR:
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			if !time.Now().Before(deadline) {
+				return errStuck
+			}
 		case err != nil:
 			return err
 		default:
@@ -126,9 +130,11 @@ func (s *datagramSink) write(line []byte, deadline time.Time) error {
 		switch err {
 		case unix.EINTR:
 		case unix.EAGAIN:
-			if err := waitWritable(s.fd, deadline); err != nil {
-				return err
+			// poll(2) says "writable" of a socket that is not connected, however full its peer is.
+			if !time.Now().Before(deadline) {
+				return errStuck
 			}
+			time.Sleep(time.Millisecond)
 		default:
 			return err
 		}

@@ -10,7 +10,7 @@ type Hop struct {
 	// field is written where the version's default says otherwise.
 	KeepAlive bool
 	// Upgrade passes Upgrade on, with `connection: upgrade`, if the head's own Upgrade is set.
-	// Otherwise the field is dropped.
+	// Otherwise the field is dropped, but for 426, which has to say what it demands.
 	Upgrade bool
 	// Body says in which framing the body is sent. Zero: as it came.
 	Body BodyAs
@@ -72,20 +72,22 @@ func (r *Request) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
 // the wire is always HTTP/1.1, our own (RFC 9110 section 6.2); the reason phrase stays as it came.
 func (r *Response) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
-	dst = append(dst, r.buf[r.scan.begin+len("HTTP/1.1 "):r.scan.first]...)
-	upgrade := hop.Upgrade && r.Upgrade
+	dst = append(dst, r.buf[len("HTTP/1.1 "):len("HTTP/1.1 200")]...)
+	dst = append(dst, ' ')
+	dst = append(dst, r.ReasonPhrase()...)
+	dst = append(dst, "\r\n"...)
+	upgrade := r.Upgrade && (hop.Upgrade || r.Status == 426)
 	bare := hop.Body == Dechunked || hop.Minor == 0
 	dst = r.appendFields(dst, e, upgrade, bare)
 	dst = e.appendTo(dst)
 	if hop.Body == Enchunked && r.Framing == BodyUntilClose {
 		dst = append(dst, "transfer-encoding: chunked\r\n"...)
 	}
-	switch {
-	case r.Interim():
-		// The connection's fate is the final response's to tell.
-	case upgrade:
+	if upgrade {
 		dst = append(dst, "connection: upgrade\r\n"...)
-	default:
+	}
+	// An interim response says nothing: the connection's fate is the final one's to tell.
+	if !r.Interim() && r.Status != 101 {
 		dst = appendConnection(dst, hop.Minor, hop.KeepAlive && r.delimited(hop))
 	}
 	return append(dst, "\r\n"...)

@@ -97,6 +97,8 @@ func TestForwardResponse(t *testing.T) {
 			"101", head("HTTP/1.1 101 Switching Protocols", "connection: Upgrade", "Upgrade: websocket"), Asked{Upgrade: true},
 			Hop{Minor: 1, Upgrade: true}, head("HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "connection: upgrade"),
 		},
+		{"426", head("HTTP/1.1 426 Upgrade Required", length, "Connection: upgrade", "Upgrade: TLS/1.2"), Asked{}, Hop{Minor: 1}, head("HTTP/1.1 426 Upgrade Required", length, "Upgrade: TLS/1.2", "connection: upgrade", "connection: close")},
+		{"no space behind the status", head("HTTP/1.1 404", length), Asked{}, Hop{Minor: 1, KeepAlive: true}, head("HTTP/1.1 404 ", length)},
 		{"Upgrade on a 200 goes no further", head(ok, length, "Connection: Upgrade", "Upgrade: h2"), Asked{}, Hop{Minor: 1, KeepAlive: true, Upgrade: true}, head(ok, length)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -345,6 +345,31 @@ func TestRequestIsReusedAndPipelined(t *testing.T) {
 	}
 }
 
+// A head that trickles in is read in linear time: what was searched for a line end is not searched again.
+func TestTrickleIsLinear(t *testing.T) {
+	in := []byte(head("GET /"+strings.Repeat("a", 5000)+" HTTP/1.1", host, "A: "+strings.Repeat("b", 5000)))
+	var r Request
+	for size := 1; size < len(in); size++ {
+		if n, why := r.Parse(in[:size]); n != 0 || why != OK {
+			t.Fatalf("%d bytes: %d, %v", size, n, why)
+		}
+		if unseen := size - r.scan.seen; unseen > 1 { // one CR may still be undecided
+			t.Fatalf("%d of %d bytes will be searched again", unseen, size)
+		}
+	}
+}
+
+func TestIdempotent(t *testing.T) {
+	for m, want := range map[Method]bool{
+		MethodGet: true, MethodHead: true, MethodPut: true, MethodDelete: true, MethodOptions: true, MethodTrace: true,
+		MethodPost: false, MethodPatch: false, MethodConnect: false, MethodOther: false,
+	} {
+		if m.Idempotent() != want {
+			t.Errorf("method %d: idempotent is %v", m, !want)
+		}
+	}
+}
+
 func TestReasons(t *testing.T) {
 	seen := map[string]Reason{}
 	for r := OK; r < numReasons; r++ {
