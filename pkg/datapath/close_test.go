@@ -87,6 +87,10 @@ func TestRefusedConnection(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.sync(t, oneService(1))
 	c := k.open(t, client(0))
+	forged := packet{src: c.task, dst: c.back, flags: rst | ack, ack: c.clientSeq + 1}
+	if k.send(t, forged); c.state(t) != FlowHalfOpen {
+		t.Errorf("a RST that acknowledges what was not sent left the flow %s", c.state(t))
+	}
 	c.taskSeq = 0
 	c.fromTask(t, rst|ack, "")
 	if n := k.snapshot(t).Total; n.Sessions != 0 || n.HalfOpen != 0 || n.Entries != 1 {

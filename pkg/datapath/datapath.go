@@ -26,6 +26,8 @@ type Datapath struct {
 	obj     *object
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	// inUse is held for reading by who uses obj without mu, and for writing by who frees it.
+	inUse sync.RWMutex
 
 	mu       sync.Mutex // guards all below
 	closed   bool
@@ -260,10 +262,21 @@ func (dp *Datapath) Counters() Snapshot {
 	return s
 }
 
-// Flows calls yield for each flow in the table, in no order, until it returns false. It must not be called
-// together with Close.
+// Flows calls yield for each flow in the table, in no order, until it returns false. Flows that come or go meanwhile
+// may be missed. yield must not call Close.
 func (dp *Datapath) Flows(yield func(Flow) bool) error {
+	dp.inUse.RLock()
+	defer dp.inUse.RUnlock()
+	if dp.isClosed() {
+		return errClosed
+	}
 	return dp.obj.flows(yield)
+}
+
+func (dp *Datapath) isClosed() bool {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	return dp.closed
 }
 
 // Status says how the kernel path stands.
@@ -291,6 +304,8 @@ func (dp *Datapath) Close() error {
 	dp.stop()
 	dp.running.Wait()
 
+	dp.inUse.Lock()
+	defer dp.inUse.Unlock()
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	var errs []error

@@ -64,6 +64,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err := dp.Sync(oneService(1)); !errors.Is(err, errClosed) {
 		t.Errorf("Sync after Close: %v", err)
 	}
+	if err := dp.Flows(func(Flow) bool { return true }); !errors.Is(err, errClosed) {
+		t.Errorf("Flows after Close: %v", err)
+	}
 	if s := dp.Counters(); s.Services != nil {
 		t.Errorf("Counters after Close: %+v", s)
 	}
