@@ -32,7 +32,8 @@ func NewExporter(src Source) *Exporter {
 // empty one resets; and `no-maint`, which leaves servers in maintenance out. What is waggle's own, and
 // of the Go runtime, belongs to the scope global.
 //
-// A statistic without a value has no series; HAProxy's exporter shows NaN, which spoils sums.
+// A statistic without a value has no series; HAProxy's exporter shows NaN, which spoils sums. The form
+// is always the text format 0.0.4, as HAProxy's: OpenMetrics would rename counters.
 func (e *Exporter) Serve(req Request) Response {
 	if !readable(req.Method) {
 		return methodNotAllowed()
@@ -46,7 +47,7 @@ func (e *Exporter) Serve(req Request) Response {
 	if err != nil {
 		return reply(http.StatusInternalServerError, plainText, []byte("gather metrics: "+err.Error()+"\n"))
 	}
-	format := expfmt.Negotiate(http.Header{"Accept": {req.header("accept")}})
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
 	var b bytes.Buffer
 	enc := expfmt.NewEncoder(&b, format)
 	for _, f := range families {
@@ -54,16 +55,13 @@ func (e *Exporter) Serve(req Request) Response {
 			return reply(http.StatusInternalServerError, plainText, []byte("encode metrics: "+err.Error()+"\n"))
 		}
 	}
-	if closer, ok := enc.(expfmt.Closer); ok {
-		closer.Close() // writes the end mark of OpenMetrics; a buffer takes it always
-	}
 	return reply(http.StatusOK, string(format), b.Bytes())
 }
 
 // gather collects a snapshot's series. They live as long as this answer: the series of a server that is
 // no more are not there the next time.
 func (e *Exporter) gather(q metricQuery) ([]*dto.MetricFamily, error) {
-	reg := prometheus.NewPedanticRegistry()
+	reg := prometheus.NewRegistry()
 	if err := reg.Register(&collector{table: e.table, snapshot: e.src.Snapshot(), query: q}); err != nil {
 		return nil, err
 	}
