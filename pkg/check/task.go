@@ -79,7 +79,7 @@ func (s Spec) probe(ctx context.Context, dial Dial, target netip.AddrPort, start
 // reset closes a connection with a RST, as HAProxy does for checks: it leaves no TIME_WAIT behind.
 func reset(conn net.Conn) {
 	if c, ok := conn.(interface{ SetLinger(int) error }); ok {
-		c.SetLinger(0)
+		_ = c.SetLinger(0) // at worst the close is an ordinary one
 	}
 	conn.Close()
 }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -67,23 +66,22 @@ func (g *Group) Resolve(r Resolution) {
 }
 
 func (g *Group) fill(c *change, r Resolution) {
-	fresh := sortedRecords(r.Records)
+	records := newRecordSet(r.Records)
 	var free, leaving []*Server
 	for _, s := range g.servers {
-		i := slices.IndexFunc(fresh, func(rec Record) bool { return s.holds(rec) })
-		switch {
-		case i < 0:
+		rec, ok := records.take(s)
+		if !ok {
 			free = append(free, s)
 			continue
-		case fresh[i].Leaving:
+		}
+		if rec.Leaving {
 			leaving = append(leaving, s)
 		}
-		c.setLeaving(s, fresh[i].Leaving)
+		c.setLeaving(s, rec.Leaving)
 		c.leaveMaint(s, ResolutionMaint, CauseResolved)
-		fresh = slices.Delete(fresh, i, i+1)
 	}
 	var surplus []netip.AddrPort
-	for _, rec := range fresh {
+	for rec := range records.rest() {
 		if rec.Leaving { // an address on its way out takes no slot anew
 			continue
 		}
@@ -104,43 +102,11 @@ func (g *Group) fill(c *change, r Resolution) {
 	g.reportSurplus(c, surplus)
 }
 
-// holds says whether the server's current address is the record's.
-func (s *Server) holds(rec Record) bool {
-	return s.state.addr.Addr() == rec.Addr && s.state.addr.Port() == s.port(rec)
-}
-
 func (s *Server) port(rec Record) uint16 {
 	if rec.Port != 0 {
 		return rec.Port
 	}
 	return s.Addr.Port()
-}
-
-// sortedRecords makes a set of records: preferred ones first, then by address and port, without
-// duplicates; of a duplicate, the one that is not leaving stays.
-func sortedRecords(records []Record) []Record {
-	out := slices.Clone(records)
-	slices.SortFunc(out, func(a, b Record) int {
-		leaving := func(r Record) int {
-			if r.Leaving {
-				return 1
-			}
-			return 0
-		}
-		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port), leaving(a)-leaving(b))
-	})
-	out = slices.CompactFunc(out, func(a, b Record) bool { return a.Addr == b.Addr && a.Port == b.Port })
-	slices.SortStableFunc(out, func(a, b Record) int {
-		switch {
-		case a.Preferred == b.Preferred:
-			return 0
-		case a.Preferred:
-			return -1
-		default:
-			return 1
-		}
-	})
-	return out
 }
 
 // assign gives a slot a new address. A slot that served another address before starts anew: what its

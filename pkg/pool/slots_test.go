@@ -215,6 +215,22 @@ func TestRecordPortAndPreference(t *testing.T) {
 	}
 }
 
+func TestDuplicateRecordsTakeOneSlot(t *testing.T) {
+	a := netip.MustParseAddr("10.0.1.1")
+	for _, records := range [][]Record{
+		{{Addr: a, Preferred: true, Leaving: true}, {Addr: a}},
+		{{Addr: a}, {Addr: a, Preferred: true, Leaving: true}},
+		{{Addr: a, Leaving: true}, {Addr: a}, {Addr: a, Leaving: true}},
+	} {
+		b := newBench(t, BackendOptions{})
+		g := b.template(2, nil)
+		for range 2 {
+			g.Resolve(Resolution{Records: records})
+			b.wantStates("10.0.1.1 UP 1/3, " + free)
+		}
+	}
+}
+
 func TestSlotUnderMaintenanceFollowsItsAddress(t *testing.T) {
 	b := newBench(t, BackendOptions{})
 	g := b.template(1, nil)
