@@ -56,7 +56,8 @@ func thisMachine() machine {
 
 func (m machine) has(capability int) bool { return m.caps>>capability&1 != 0 }
 
-// missing names the capabilities that are lacking. SYS_ADMIN stands for BPF, which Docker before 23.0 does not know.
+// missing names the capabilities that are lacking. SYS_ADMIN stands for BPF and PERFMON, which Docker before 23.0 does
+// not know. Without PERFMON the verifier applies its rules for unprivileged programs, which ours does not pass.
 func (m machine) missing() []string {
 	var names []string
 	if !m.has(unix.CAP_BPF) && !m.has(unix.CAP_SYS_ADMIN) {
@@ -64,6 +65,9 @@ func (m machine) missing() []string {
 	}
 	if !m.has(unix.CAP_NET_ADMIN) {
 		names = append(names, "NET_ADMIN")
+	}
+	if !m.has(unix.CAP_PERFMON) && !m.has(unix.CAP_SYS_ADMIN) {
+		names = append(names, "PERFMON")
 	}
 	return names
 }

@@ -12,10 +12,11 @@ import (
 
 func TestExplain(t *testing.T) {
 	const (
-		bpf = uint64(1) << unix.CAP_BPF
-		net = uint64(1) << unix.CAP_NET_ADMIN
-		sys = uint64(1) << unix.CAP_SYS_ADMIN
-		all = bpf | net | sys
+		bpf  = uint64(1) << unix.CAP_BPF
+		net  = uint64(1) << unix.CAP_NET_ADMIN
+		sys  = uint64(1) << unix.CAP_SYS_ADMIN
+		perf = uint64(1) << unix.CAP_PERFMON
+		all  = bpf | net | sys
 	)
 	for _, tt := range []struct {
 		name            string
@@ -23,9 +24,10 @@ func TestExplain(t *testing.T) {
 		m               machine
 		problem, remedy string
 	}{
-		{"no privileges", unix.EPERM, machine{kernel: "6.1.0"}, "missing capability BPF (SYS_ADMIN on Docker before 23.0), NET_ADMIN", "cap_add"},
-		{"no NET_ADMIN", unix.EPERM, machine{kernel: "6.1.0", caps: bpf}, "missing capability NET_ADMIN", "cap_add"},
-		{"old Docker", unix.EPERM, machine{kernel: "6.1.0", caps: bpf | net}, "although CAP_BPF", "SYS_ADMIN"},
+		{"no privileges", unix.EPERM, machine{kernel: "6.1.0"}, "missing capability BPF (SYS_ADMIN on Docker before 23.0), NET_ADMIN, PERFMON", "cap_add"},
+		{"no PERFMON", &ebpf.VerifierError{Cause: unix.EACCES}, machine{kernel: "6.1.0", caps: bpf | net}, "missing capability PERFMON", "cap_add"},
+		{"no NET_ADMIN", unix.EPERM, machine{kernel: "6.1.0", caps: bpf | perf}, "missing capability NET_ADMIN", "cap_add"},
+		{"old Docker", unix.EPERM, machine{kernel: "6.1.0", caps: bpf | net | perf}, "although CAP_BPF", "SYS_ADMIN"},
 		{"lockdown", unix.EPERM, machine{kernel: "6.1.0", caps: all}, "although the capabilities", "lockdown"},
 		{"old kernel", unix.EINVAL, machine{kernel: "5.10.0-30-amd64", caps: all}, "5.10.0-30-amd64 is too old", "5.15"},
 		{"no bpf", unix.ENOSYS, machine{kernel: "6.1.0", caps: all}, "no bpf system call", "CONFIG_BPF_SYSCALL"},
