@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -109,39 +108,6 @@ func same(t *testing.T, got []string, want ...string) {
 		if got[i] != want[i] {
 			t.Errorf("line %d: got  %q\nwant %q", i, got[i], want[i])
 		}
-	}
-}
-
-// A syslog daemon may start after us, and again.
-func TestUnixDatagram(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	l := newLogger(t, utc(), Target{Address: path, Format: "raw"})
-	for round := range 2 {
-		l.Process(Info, "nobody listens")
-		waitFor(t, func() bool { return l.Dropped() == uint64(round+1) })
-		daemon, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Process(Info, "hello")
-		buf := make([]byte, 100)
-		n, err := daemon.Read(buf)
-		if err != nil || string(buf[:n]) != "hello\n" {
-			t.Fatalf("round %d: %q, %v", round, buf[:n], err)
-		}
-		_ = daemon.Close()
-		_ = os.Remove(path)
-	}
-}
-
-// waitFor yields until cond holds; the go test deadline ends a wait in vain.
-func waitFor(t *testing.T, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); {
-		if time.Now().After(end) {
-			t.Fatal("it did not happen within 10 s")
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,7 +87,38 @@ func TestReaderGone(t *testing.T) {
 	l := newLogger(t, utc(), target)
 	_ = p.r.Close()
 	l.Process(Info, "to nobody")
-	waitFor(t, func() bool { return l.Dropped() == 1 })
+	if err := l.Close(); err != nil || l.Dropped() != 1 {
+		t.Errorf("%d lines dropped, want 1; %v", l.Dropped(), err)
+	}
+}
+
+// A syslog daemon may start after us, and again.
+func TestDaemonComesAndGoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	s, err := openSink(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for round := range 2 {
+		if err := s.write([]byte("nobody listens\n"), time.Now()); err == nil {
+			t.Errorf("round %d: a line to nobody is no error", round)
+		}
+		daemon, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.write([]byte("hello\n"), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		n, err := daemon.Read(buf)
+		if err != nil || string(buf[:n]) != "hello\n" {
+			t.Fatalf("round %d: %q, %v", round, buf[:n], err)
+		}
+		_ = daemon.Close()
+		_ = os.Remove(path)
+	}
 }
 
 // A datagram to a daemon that does not read is given up.
