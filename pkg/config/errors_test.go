@@ -37,6 +37,7 @@ var alertRows = []struct {
 	// Lines and keywords.
 	{"", "maxconn 3", 1, "unknown keyword 'maxconn' out of section"},
 	{"global", "daemn", 2, "unknown keyword 'daemn' in 'global' section; did you mean 'daemon' maybe ?"},
+	{"", "globl", 1, "unknown keyword 'globl' out of section; did you mean 'global' maybe ?"},
 	{"global", "xyzzy 1", 2, "unknown keyword 'xyzzy' in 'global' section"},
 	{"global", `node "x`, 7, "unmatched quote at position 7"},
 	{"global", ".if TRUE", 2, "'.if' is valid HAProxy but not supported by waggle yet"},
@@ -164,6 +165,7 @@ var alertRows = []struct {
 	{"backend", "server s a_b!:80", 11, "'server s' : character '!' is not permitted in host name 'a_b!'"},
 	{"backend", "server s a..b:80", 11, "'server s' : invalid host name 'a..b'"},
 	{"backend", "server s :80", 11, "'server s' : address ':80' has no host"},
+	{"backend", "server s 2001:db8::1", 11, "'server s' : invalid address '2001:db8:' in '2001:db8::1'"},
 	{"backend", "server s 1.2.3.4:0", 11, "'server s' : invalid port '0'"},
 	{"backend", "server s 1.2.3.4:+x", 11, "'server s' : invalid port offset '+x'"},
 	{"backend", "server s _http._tcp.x", 11, "'server s' : service records ('_http._tcp.x') are valid HAProxy but not supported by waggle yet"},
@@ -313,6 +315,14 @@ func TestReadingStopsAfterFiftyErrors(t *testing.T) {
 	}
 	if !strings.HasSuffix(err.Error(), "too many errors, stopped there") {
 		t.Errorf("%s", err)
+	}
+}
+
+// A misspelled section is one error: its lines are not blamed on the section before.
+func TestMisspelledSection(t *testing.T) {
+	_, _, err := parse("global\n maxconn 3\nfrontent f\n bind :1\n mode http\nbackend b\n nonsense\n")
+	if err == nil || err.Error() != "t.cfg:3: unknown keyword 'frontent' in 'global' section; did you mean 'frontend' maybe ?\nt.cfg:7: unknown keyword 'nonsense' in 'backend' section" {
+		t.Errorf("error %v", err)
 	}
 }
 

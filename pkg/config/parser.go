@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -122,7 +123,7 @@ func (p *parser) preprocessor(s *statement) {
 func (p *parser) statement(s *statement, words []word) {
 	if p.section == "" {
 		s.keyword = words[:1]
-		s.errorf(-1, "unknown keyword '%s' out of section", words[0].text)
+		s.errorf(-1, "unknown keyword '%s' out of section%s", words[0].text, p.suggest(words[0].text, 0))
 		return
 	}
 	if first := words[0].text; len(words) > 1 && (first == "no" || first == "default") {
@@ -170,7 +171,25 @@ func (p *parser) unknownKeyword(s *statement, words []word) {
 		p.unknownSecondWord(s, words, longer)
 		return
 	}
-	s.errorf(-1, "unknown keyword '%s' in '%s' section%s", first, p.section, didYouMean(first, p.table.firstWords(p.in)))
+	s.errorf(-1, "unknown keyword '%s' in '%s' section%s", first, p.section, p.suggest(first, p.in))
+}
+
+// suggest says what the first word of a line was probably meant to be. If that is a section, its lines
+// are passed by: they would only be reported as wrong in the section before.
+func (p *parser) suggest(first string, in sections) string {
+	var begins []string
+	for _, n := range sectionNames {
+		begins = append(begins, n.name)
+	}
+	for _, o := range otherSections() {
+		begins = append(begins, o.name)
+	}
+	best := Nearest(first, append(p.table.firstWords(in), begins...))
+	if best == "" {
+		return ""
+	}
+	p.skip = slices.Contains(begins, best)
+	return "; did you mean '" + best + "' maybe ?"
 }
 
 // unknownSecondWord reports `option foo`, `timeout foo` and their like.

@@ -135,11 +135,6 @@ func (srv *Server) address(text string) error {
 	if err != nil {
 		return err
 	}
-	if strings.Count(text, ":") > 1 && !strings.ContainsAny(text, "[") { // a bare IPv6 address
-		if bare, e := netip.ParseAddr(strings.TrimPrefix(text, a.prefix)); e == nil {
-			a.host, a.port, a.has = bare.String(), "", false
-		}
-	}
 	ip, literal, err := a.ip()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -255,4 +256,25 @@ func BenchmarkSeedCondition(b *testing.B) {
 	for b.Loop() {
 		c.Eval(s)
 	}
+}
+
+// A condition is shared by all event loops.
+func TestConcurrentEvaluation(t *testing.T) {
+	c, err := ParseCond(strings.Fields("if { hdr(x-forwarded-for),upper 2001:DB8::1 } { path,lower -m beg /shop }"), Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := sampleRequest()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				if !c.Eval(&r) {
+					t.Error("the condition does not hold")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
