@@ -57,12 +57,6 @@ func New(src stats.Source, opts Options) *Server {
 func (s *Server) Serve(ctx context.Context, listeners []Listener) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() {
-		for _, l := range listeners {
-			l.Close()
-		}
-	})
-	defer stop()
 
 	var all sync.WaitGroup
 	for _, l := range listeners {
@@ -73,6 +67,9 @@ func (s *Server) Serve(ctx context.Context, listeners []Listener) error {
 		})
 	}
 	<-ctx.Done()
+	for _, l := range listeners {
+		l.Close()
+	}
 	all.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
