@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waggle/pkg/config"
@@ -53,6 +54,8 @@ const (
 	// freshPace and freshWindow are the pace of checks of a new address, and for how long at most.
 	freshPace   = 500 * time.Millisecond
 	freshWindow = 10 * time.Second
+	// lateAfter is how long after its time a check may begin without being counted as late.
+	lateAfter = 100 * time.Millisecond
 )
 
 // Checker checks servers until it is stopped. Add everything, then call Run once.
@@ -64,6 +67,8 @@ type Checker struct {
 	queue   queue      // what waits for its time; owned by Run
 	running int        // owned by Run
 	done    chan *task // checks that ended
+
+	started, late atomic.Uint64
 
 	mu     sync.Mutex
 	woken  map[*pool.Server]bool // servers to look at now; true: the address is new
@@ -100,6 +105,15 @@ func (c *Checker) Add(s Spec) {
 	c.tasks = append(c.tasks, t)
 	c.of[s.Server] = t
 }
+
+// Totals count a checker's work. They only grow.
+type Totals struct {
+	Started uint64 // checks that were started
+	Late    uint64 // of these, those that began 100 ms or more after their time; MaxRunning is too low then
+}
+
+// Totals returns what was done so far. It may be called at any time from any goroutine.
+func (c *Checker) Totals() Totals { return Totals{Started: c.started.Load(), Late: c.late.Load()} }
 
 // observe notes servers that have something new to check. It runs on whichever goroutine changed the
 // pool and does not block.
@@ -176,6 +190,10 @@ func (c *Checker) startDue(ctx context.Context, now time.Time) {
 		checking, cancel := context.WithCancel(ctx)
 		t.cancel = cancel
 		c.running++
+		c.started.Add(1)
+		if now.Sub(t.due) >= lateAfter {
+			c.late.Add(1)
+		}
 		go func() {
 			t.run(checking, c.opts.Dial, v.Addr)
 			c.done <- t

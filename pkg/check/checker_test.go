@@ -134,8 +134,11 @@ func TestFirstChecksAreSpread(t *testing.T) {
 				Options: enabled(config.CheckOptions{Inter: []time.Duration{200 * ms, 2000 * ms, 4000 * ms, 200 * ms}[i]}),
 			})
 		}
-		f.run(Options{}, specs...)
+		c := f.run(Options{}, specs...)
 		at(3500 * ms)
+		if n := c.Totals(); n.Late != 0 || n.Started != uint64(len(f.dials)) {
+			t.Errorf("%+v after %d checks in time", n, len(f.dials))
+		}
 		for addr, want := range map[string]time.Duration{
 			"10.0.0.1:80": 0,
 			"10.0.0.2:80": 500 * ms,  // the smallest interval of at least a second is 2 s
@@ -277,8 +280,11 @@ func TestConcurrencyIsBounded(t *testing.T) {
 			f.breakServer(addr, nil) // all hang
 			specs = append(specs, Spec{Server: f.server(addr), Options: enabled(config.CheckOptions{Inter: 1000 * ms})})
 		}
-		f.run(Options{MaxRunning: 20}, specs...)
+		c := f.run(Options{MaxRunning: 20}, specs...)
 		at(40 * time.Second)
+		if n := c.Totals(); n.Late < 100 || n.Started < 300 {
+			t.Errorf("%+v: a shortage of places must show", n)
+		}
 		if f.most != 20 {
 			t.Errorf("%d checks ran at once, want 20", f.most)
 		}

@@ -109,7 +109,7 @@ func (f *fleet) times(addr string) []time.Duration {
 	return out
 }
 
-func (f *fleet) run(o Options, specs ...Spec) {
+func (f *fleet) run(o Options, specs ...Spec) *Checker {
 	o.Pool, o.Dial = f.pool, f.dial
 	c := New(o)
 	for _, s := range specs {
@@ -119,4 +119,5 @@ func (f *fleet) run(o Options, specs ...Spec) {
 	done := make(chan struct{})
 	go func() { c.Run(ctx); close(done) }()
 	f.t.Cleanup(func() { cancel(); <-done })
+	return c
 }

@@ -55,7 +55,7 @@ func closedPort(t *testing.T) netip.AddrPort {
 // asker is a lookup of "web" at real nameservers, without a run loop.
 func asker(t *testing.T, servers ...config.Nameserver) *lookup {
 	t.Helper()
-	r := New(&config.Resolvers{Name: "docker", Nameservers: servers, Retries: 2, TimeoutRetry: 300 * time.Millisecond}, Options{})
+	r := New(&config.Resolvers{Name: "docker", Nameservers: servers, Retries: 2, TimeoutRetry: 10 * time.Second}, Options{})
 	b := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"})
 	r.Add(b.AddGroup("web", nil), Want{})
 	return r.lookups[0]
@@ -208,6 +208,7 @@ func TestSeveralNameservers(t *testing.T) {
 func TestSilenceAndClosedPortTimeOut(t *testing.T) {
 	quiet := nameserverOn(t, func(dns.ResponseWriter, *dns.Msg) {})
 	l := asker(t, at(quiet), at(closedPort(t)))
+	l.r.section.TimeoutRetry = 300 * time.Millisecond
 	if o := l.cycle(t.Context()); o.status != statusTimeout || o.by != nil {
 		t.Errorf("got %+v, want timeout", o)
 	}
