@@ -2,23 +2,35 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+
+	"waggle/pkg/runtimeapi"
 )
 
 // sockets are the listeners beside those of the frontends.
 type sockets struct {
-	health net.Listener // nil if the name was taken
+	health  net.Listener // nil if the name was taken
+	runtime []runtimeapi.Listener
 }
 
-// openSockets opens the health check's socket. That somebody else has the name is no reason not to
-// balance: another waggle may run in the same network namespace.
+// openSockets opens the Runtime API's sockets and the health check's. That somebody else has the name
+// of the latter is no reason not to balance: another waggle may run in the same network namespace.
 func (a *Agent) openSockets() (*sockets, error) {
 	s := &sockets{}
+	for _, line := range a.opts.Config.Global.StatsSockets {
+		l, err := runtimeapi.Listen(line)
+		if err != nil {
+			s.close()
+			return nil, fmt.Errorf("config : [%s] : stats socket: %w", line.Pos, err)
+		}
+		s.runtime = append(s.runtime, l)
+	}
 	if name := a.opts.HealthSocket; name != "" {
 		l, err := net.Listen("unix", name)
 		if err != nil {
-			a.log.Warn("waggle healthcheck will not find this process; give it a name of its own by --health-socket", "err", fmt.Errorf("listen on %s: %w", name, err))
+			a.log.Warn("waggle healthcheck will not find this process; --health-socket gives it a name of its own", "err", err)
 		} else {
 			s.health = l
 		}
@@ -26,8 +38,24 @@ func (a *Agent) openSockets() (*sockets, error) {
 	return s, nil
 }
 
+func (s *sockets) close() {
+	for _, l := range s.runtime {
+		l.Close()
+	}
+}
+
+// serve starts whatever is open; it ends with the tasks' context.
 func (s *sockets) serve(a *Agent, t *tasks) {
 	if s.health != nil {
 		t.run(func(ctx context.Context) { a.serveHealth(ctx, s.health) })
 	}
+	if len(s.runtime) == 0 {
+		return
+	}
+	api := runtimeapi.New(a, runtimeapi.Options{})
+	t.run(func(ctx context.Context) {
+		if err := api.Serve(ctx, s.runtime); err != nil && !errors.Is(err, context.Canceled) {
+			a.log.Error("the stats socket has failed", "err", err)
+		}
+	})
 }

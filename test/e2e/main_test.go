@@ -41,6 +41,9 @@ const (
 // tcpConfig is what the tests add to the seed's configuration: raw TCP to the tasks of a second
 // service, and the statistics. Checks are quick, so that a test need not wait for them.
 const tcpConfig = `
+global
+    stats socket ipv4@127.0.0.1:9999 level admin
+
 frontend tcp_in
     mode tcp
     bind *:8001
@@ -90,22 +93,26 @@ const swarmStopDelay = 2 * time.Second
 // run starts waggle in the balancer's namespace.
 func (b *balancer) run(flags ...string) {
 	b.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	seed, err := os.ReadFile("../../deploy/haproxy.cfg")
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	argv := []string{self, "run", "-f", lab.FilesDir + "/haproxy.cfg", "-f", lab.FilesDir + "/tcp.cfg"}
-	b.process, err = b.Balancer.Start(labtest.Context(b.t), lab.Command{
-		Argv: append(argv, flags...), Env: []string{envMain + "=1"},
-		Files: map[string][]byte{"haproxy.cfg": seed, "tcp.cfg": []byte(tcpConfig)},
-	})
+	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "-f", lab.FilesDir+"/tcp.cfg")
+	c.Argv = append(c.Argv, flags...)
+	c.Files = map[string][]byte{"haproxy.cfg": seed, "tcp.cfg": []byte(tcpConfig)}
+	if b.process, err = b.Balancer.Start(labtest.Context(b.t), c); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// command is waggle with these arguments.
+func (b *balancer) command(args ...string) lab.Command {
+	b.t.Helper()
+	self, err := os.Executable()
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return lab.Command{Argv: append([]string{self}, args...), Env: []string{envMain + "=1"}}
 }
 
 // eventually tries until it works or the time is over; waiting for a real network has no other way.
