@@ -51,11 +51,11 @@ func New(src stats.Source, opts Options) *Server {
 	return &Server{src: src, opts: opts, commands: commands(), slots: make(chan struct{}, opts.MaxClients)}
 }
 
-// Serve accepts clients on all listeners until ctx ends, then closes the listeners and all clients and
+// Serve accepts clients on all listeners until parent ends, then closes the listeners and all clients and
 // returns nil once they are gone. It returns sooner, with an error, when a listener fails. Serve owns
 // the listeners.
-func (s *Server) Serve(ctx context.Context, listeners []Listener) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (s *Server) Serve(parent context.Context, listeners []Listener) error {
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 
 	var all sync.WaitGroup
@@ -71,10 +71,10 @@ func (s *Server) Serve(ctx context.Context, listeners []Listener) error {
 		l.Close()
 	}
 	all.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if parent.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(ctx) // of a listener
 }
 
 // accept serves the clients of one listener until it is closed.
