@@ -7,8 +7,9 @@ import "time"
 func (s *session) arm() {
 	switch s.phase {
 	case exchanging:
-		s.armClient(s.up.open || s.clientBlocked(), s.fe.timeouts.client)
-		s.armServer(!s.up.open || s.link.out.len() > 0, s.be.timeouts.server)
+		blocked, jammed := s.clientBlocked(), s.serverBlocked()
+		s.armClient(s.up.open && !jammed || blocked, s.fe.timeouts.client)
+		s.armServer(!s.up.open && !blocked || jammed, s.be.timeouts.server)
 	case tunneling:
 		s.armTunnel()
 	case replying, draining, gathering:
@@ -22,10 +23,12 @@ func (s *session) arm() {
 	}
 }
 
-// clientBlocked says whether bytes wait for the client to read.
-func (s *session) clientBlocked() bool {
-	return s.client.out.len() > 0 || s.down.pipe != nil && s.down.pipe.Len() > 0
-}
+// clientBlocked says whether bytes wait for the client to read them. Then nothing is read from the server,
+// which therefore cannot be late.
+func (s *session) clientBlocked() bool { return s.client.out.len() > 0 || s.down.waiting() }
+
+// serverBlocked is the same for the server.
+func (s *session) serverBlocked() bool { return s.link.out.len() > 0 || s.up.waiting() }
 
 func (s *session) armClient(want bool, d time.Duration) {
 	switch {
@@ -62,8 +65,9 @@ func (s *session) armTunnel() {
 	if s.link.shut || s.link.eof {
 		server = s.be.timeouts.serverFin
 	}
-	s.armClient(true, client)
-	s.armServer(true, server)
+	blocked, jammed := s.clientBlocked(), s.serverBlocked()
+	s.armClient(blocked || !jammed, client)
+	s.armServer(jammed || !blocked, server)
 }
 
 // clientTimeout is called when the client has been waited for too long.

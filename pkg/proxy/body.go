@@ -254,6 +254,9 @@ func (s *stream) endPiped(src *conn) {
 	}
 }
 
+// waiting says whether bytes are under way inside a pipe.
+func (s *stream) waiting() bool { return s.pipe != nil && s.pipe.Len() > 0 }
+
 // drop gives the pipe back, or closes it when something is left inside.
 func (s *stream) drop(w *worker) {
 	if s.pipe == nil {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"waggle/pkg/pool"
 	"waggle/pkg/proxy/sock"
 )
 
@@ -163,7 +164,7 @@ func (e *Engine) Start() {
 	}()
 }
 
-// watch closes idle connections to servers whose address has changed or that left.
+// watch has the loops follow the servers: their addresses, and that they went down.
 func (e *Engine) watch() {
 	for {
 		changed := e.setup.Pool.Changed()
@@ -173,7 +174,7 @@ func (e *Engine) watch() {
 		case <-changed:
 		}
 		for _, w := range e.workers {
-			w.loop.Post(w.purgeIdle)
+			w.loop.Post(w.purge)
 		}
 	}
 }
@@ -183,6 +184,13 @@ func (e *Engine) watch() {
 func (e *Engine) SoftStop() {
 	for _, w := range e.workers {
 		w.loop.Post(w.softStop)
+	}
+}
+
+// ShutdownSessions ends all sessions on a server, as the Runtime API's `shutdown sessions server` does.
+func (e *Engine) ShutdownSessions(server *pool.Server) {
+	for _, w := range e.workers {
+		w.loop.Post(func() { w.endSessions(func(s *pool.Server) bool { return s == server }) })
 	}
 }
 

@@ -47,12 +47,13 @@ func (i *idleLinks) list(s *pool.Server) *idleList {
 }
 
 // take returns an idle connection to t that passes ok, nil if there is none. Those that lead to another
-// address than the server has now are closed on the way.
+// address than the server has now are closed on the way, and so are those on which the server has sent
+// something that nobody asked for: it would be taken for the next response.
 func (i *idleLinks) take(t pool.Target, ok func(*link) bool) *link {
 	list := i.list(t.Server)
 	for n := len(list.links) - 1; n >= 0; n-- {
 		l := list.links[n]
-		if l.target.Addr != t.Addr {
+		if l.target.Addr != t.Addr || l.fill() {
 			i.remove(l)
 			l.discard()
 			continue
@@ -134,8 +135,10 @@ func (w *worker) sweepIdle() {
 	}
 }
 
-// purgeIdle closes the connections to addresses that no usable server has any more.
-func (w *worker) purgeIdle() {
+// purge closes the idle connections to addresses that no usable server has any more, and ends the sessions
+// on servers that went down with `on-marked-down shutdown-sessions`.
+func (w *worker) purge() {
+	w.endSessions(func(s *pool.Server) bool { return s.ShutdownSessions && s.View().Op == pool.Stopped })
 	for _, list := range w.idle.byServer {
 		for n := len(list.links) - 1; n >= 0; n-- {
 			if l := list.links[n]; !current(l.target) {

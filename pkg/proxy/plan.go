@@ -86,13 +86,14 @@ type plan struct {
 	backends  map[string]*backend
 	limits    h1.Limits
 	bufSize   int
+	rewrite   int // bytes of a buffer that a head leaves free
 	maxConn   int64
 }
 
 // HAProxy's defaults.
 const (
 	defaultBufSize = 16384
-	maxRewrite     = 1024 // tune.maxrewrite: kept free for what is added to a head
+	defaultRewrite = 1024 // tune.maxrewrite: kept free for what is added to a head
 	minBufSize     = 4096
 )
 
@@ -102,7 +103,12 @@ func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
 		pl.bufSize = defaultBufSize
 	}
 	pl.bufSize = max(pl.bufSize, minBufSize)
-	pl.limits = h1.Limits{MaxHead: pl.bufSize - maxRewrite, MaxFields: cfg.Global.MaxHdr}
+	pl.rewrite = cfg.Global.MaxRewrite
+	if pl.rewrite == 0 {
+		pl.rewrite = defaultRewrite
+	}
+	pl.rewrite = min(pl.rewrite, pl.bufSize/2)
+	pl.limits = h1.Limits{MaxHead: pl.bufSize - pl.rewrite, MaxFields: cfg.Global.MaxHdr}
 	for _, proxy := range cfg.Proxies {
 		if proxy.Disabled || !proxy.Kind.HasBackend() {
 			continue

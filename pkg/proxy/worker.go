@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waggle/pkg/accesslog"
+	"waggle/pkg/pool"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
 )
@@ -107,6 +108,18 @@ func (w *worker) softStop() {
 		s = next
 	}
 	w.maybeStop()
+}
+
+// endSessions ends the sessions on servers that which picks.
+func (w *worker) endSessions(which func(*pool.Server) bool) {
+	for s := w.sessions; s != nil; {
+		next := s.next
+		if t := s.target.Server; t != nil && which(t) {
+			s.terminate('D', 'D')
+			s.kill()
+		}
+		s = next
+	}
 }
 
 // hardStop ends every session at once. It runs on the loop.
