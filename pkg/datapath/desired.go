@@ -45,7 +45,8 @@ type Service struct {
 
 // Server is one address that a service may send connections to.
 type Server struct {
-	// ID is chosen by the caller and is not 0. The same ID in two services means the same server, with one Limit.
+	// ID is chosen by the caller and is not 0. The same ID in two services means the same server, with one Limit and
+	// one Addr: those named last count.
 	// When its Addr changes, new flows go to the new address and flows of the old one go on.
 	ID uint32
 	// Name is shown by `bpftool map dump name wg_servers`, cut to 31 bytes.

@@ -89,7 +89,7 @@ func testEndToEnd(t *testing.T, clsact bool) {
 		defer ln.Close()
 		serve(ln, func(c net.Conn) {
 			fmt.Fprintf(c, "task%d\n", i)
-			io.Copy(c, c)
+			_, _ = io.Copy(c, c) // ends when the client or the test does
 		})
 	}
 
@@ -146,10 +146,14 @@ func echo(t *testing.T, top *topology) {
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	sent := make([]byte, 10<<20)
 	src := rand.NewChaCha8([32]byte{1})
-	src.Read(sent)
+	_, _ = src.Read(sent) // never fails
 	go func() {
-		conn.Write(sent)
-		conn.(*net.TCPConn).CloseWrite()
+		if _, err := conn.Write(sent); err != nil {
+			t.Error(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Error(err)
+		}
 	}()
 	got, err := io.ReadAll(conn)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 var entry = regexp.MustCompile(`(PASS|DROP)\((\w+), "(\w+)", "([^"]+)"\)`)
 
-// Generate returns the Go source for the reasons found in header, in their order.
+// generate returns the Go source for the reasons found in header, in their order.
 func generate(header []byte) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteString("// Code generated from bpf/reasons.h by reasongen; DO NOT EDIT.\n\npackage datapath\n\n")
