@@ -71,7 +71,7 @@ func (h *timers) fire(now time.Duration) {
 		switch {
 		case t.deadline == 0:
 			h.remove(0)
-		case t.deadline > now:
+		case t.deadline > t.at:
 			t.at = t.deadline
 			h.down(0)
 		default:

@@ -1,0 +1,228 @@
+package loop
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+const patience = 10 * time.Second
+
+// running starts a loop that ends with the test.
+func running(t *testing.T) *Loop {
+	t.Helper()
+	ignore := goleak.IgnoreCurrent()
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { l.Run(); close(done) }()
+	t.Cleanup(func() {
+		l.Stop()
+		<-done
+		goleak.VerifyNone(t, ignore)
+	})
+	return l
+}
+
+// on runs fn on the loop and waits for it.
+func on(t *testing.T, l *Loop, fn func()) {
+	t.Helper()
+	done := make(chan struct{})
+	if !l.Post(func() { fn(); close(done) }) {
+		t.Fatal("the loop has stopped")
+	}
+	wait(t, done)
+}
+
+func wait(t *testing.T, ch <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(patience):
+		t.Fatal("waited in vain")
+	}
+}
+
+func pair(t *testing.T) (a, b int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+type handler func(Events)
+
+func (h handler) Ready(e Events) { h(e) }
+
+type runner func()
+
+func (r runner) Run()   { r() }
+func (r runner) Flush() { r() }
+
+func TestPostedInOrderFromManyGoroutines(t *testing.T) {
+	l := running(t)
+	const each = 1000
+	var got [4][]int
+	var all sync.WaitGroup
+	for g := range got {
+		all.Go(func() {
+			for i := range each {
+				l.Post(func() { got[g] = append(got[g], i) })
+			}
+		})
+	}
+	all.Wait()
+	on(t, l, func() {})
+	for g := range got {
+		if len(got[g]) != each || !slices.IsSorted(got[g]) {
+			t.Errorf("goroutine %d: %d ran, sorted %v", g, len(got[g]), slices.IsSorted(got[g]))
+		}
+	}
+}
+
+func TestPostAfterStopIsRefused(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := false
+	l.Post(func() { ran = true })
+	l.Stop()
+	l.Run()
+	if !ran {
+		t.Error("what was posted before did not run")
+	}
+	if l.Post(func() {}) {
+		t.Error("a post to a stopped loop was taken")
+	}
+}
+
+func TestEvents(t *testing.T) {
+	l := running(t)
+	a, b := pair(t)
+	events := make(chan Events, 10)
+	on(t, l, func() {
+		if err := l.Add(a, handler(func(e Events) { events <- e })); err != nil {
+			t.Error(err)
+		}
+	})
+	if e := <-events; !e.Writable() || e.Readable() {
+		t.Errorf("a fresh socket is %b", e)
+	}
+	_, _ = unix.Write(b, []byte("x"))
+	if e := <-events; !e.Readable() || e.Broken() {
+		t.Errorf("with data it is %b", e)
+	}
+	_ = unix.Shutdown(b, unix.SHUT_RDWR)
+	if e := <-events; !e.Readable() || !e.Broken() {
+		t.Errorf("shut it is %b", e)
+	}
+	on(t, l, func() { l.Forget(a); _ = unix.Close(a) })
+}
+
+// TestDescriptorReusedWithinBatch: an event that was fetched for a closed descriptor must not reach the one
+// that has got its number.
+func TestDescriptorReusedWithinBatch(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a, _ := pair(t)
+	c, _ := pair(t)
+	var heirs []int
+	strayed := false
+	// Whichever of the two comes first closes the other and opens a new socket in its place.
+	replace := func(victim int) handler {
+		return func(Events) {
+			if len(heirs) > 0 {
+				return
+			}
+			l.Forget(victim)
+			_ = unix.Close(victim)
+			heir, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+			if err != nil || heir != victim {
+				t.Errorf("got descriptor %d, %v; want %d", heir, err, victim)
+			}
+			heirs = append(heirs, heir)
+			if err := l.Add(heir, handler(func(Events) { strayed = true })); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := l.Add(a, replace(c)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Add(c, replace(a)); err != nil {
+		t.Fatal(err)
+	}
+	l.round()
+	if strayed {
+		t.Error("the event of a closed descriptor reached its successor")
+	}
+	for _, fd := range []int{a, c} {
+		_ = unix.Close(fd)
+	}
+}
+
+// TestFlushOrder: all of the servers' rank come before the clients', and what a flush queues is flushed in the
+// same round.
+func TestFlushOrder(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var order []string
+	note := func(s string, more func()) runner {
+		return func() {
+			order = append(order, s)
+			if more != nil {
+				more()
+			}
+		}
+	}
+	l.Defer(Clients, note("c1", func() { l.Defer(Servers, note("s3", nil)) }))
+	l.Defer(Servers, note("s1", nil))
+	l.Defer(Clients, note("c2", nil))
+	l.Defer(Servers, note("s2", func() { l.Defer(Clients, note("c3", nil)) }))
+	l.Again(note("again", nil))
+	l.round()
+	want := []string{"again", "s1", "s2", "c1", "c2", "c3", "s3"}
+	if !slices.Equal(order, want) {
+		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+// TestAgainDoesNotSleep: put-off work runs in the next round although nothing happens, and may put itself off.
+func TestAgainDoesNotSleep(t *testing.T) {
+	l := running(t)
+	done := make(chan struct{})
+	n := 0
+	var r runner
+	r = func() {
+		if n++; n == 100 {
+			close(done)
+			return
+		}
+		l.Again(r)
+	}
+	l.Post(func() { l.Again(r) })
+	wait(t, done)
+}
+
+func TestTimerWakesTheLoop(t *testing.T) {
+	l := running(t)
+	fired := make(chan struct{})
+	on(t, l, func() { l.Arm(&Timer{Expired: func() { close(fired) }}, 5*time.Millisecond) })
+	wait(t, fired)
+}
