@@ -17,6 +17,8 @@ enum socket_kind {
 	SOCKET_OWNS, /* a connection or a half-open one */
 };
 
+/* One connection is not seen: a SYN that fell through and was answered with a SYN cookie leaves no socket before its ACK,
+ * so its retransmission may be claimed here. The client then has two SYN-ACKs and resets one of them. */
 static __always_inline enum socket_kind socket_for(struct __sk_buff *skb, const struct wg_key *key)
 {
 	struct bpf_sock_tuple tuple = {
