@@ -13,7 +13,34 @@ import (
 type known struct {
 	addr    netip.Addr
 	seen    time.Time // the last valid answer that held it
-	leaving bool      // the last valid answer did not hold it
+	missing bool      // the last valid answer did not hold it
+	leaving bool      // missing, and taken for gone
+}
+
+// A name whose addresses go missing and come back all the time is not one of tasks that stop: its
+// nameserver answers with a changing part of a larger set (Consul, some clouds), or two nameservers
+// disagree. Then missing addresses are used for `hold obsolete` as in HAProxy. This many returns within
+// the window make it so; fewer end it.
+const (
+	rotateReturns = 10
+	rotateWindow  = time.Minute
+)
+
+// rotation notices such names. In Swarm an address hardly ever comes back within its hold time.
+type rotation struct {
+	began   time.Time // of the current window
+	returns int       // in it
+	on      bool
+}
+
+// count takes in how many addresses came back with one answer.
+func (r *rotation) count(now time.Time, returns int) {
+	if now.Sub(r.began) >= rotateWindow {
+		r.on = r.returns >= rotateReturns
+		r.began, r.returns = now, 0
+	}
+	r.returns += returns
+	r.on = r.on || r.returns >= rotateReturns
 }
 
 // memory is what is believed of a name: the hold timers, without I/O. It has one owner.
@@ -36,6 +63,7 @@ type memory struct {
 	asked     bool // a valid answer has come
 	lost      bool // a hold time is over, and only health checks keep servers until a valid answer
 	by        string
+	rotation  rotation
 	records   []known // sorted by address
 }
 
@@ -77,23 +105,37 @@ func (m *memory) valid(now time.Time, o outcome) verdict {
 		m.by = o.by.path
 	}
 	v := verdict{cause: pool.CauseNoIP, by: m.by}
+	m.rotation.count(now, m.mark(now, o.addrs))
 	for i := range m.records {
 		r := &m.records[i]
-		_, listed := slices.BinarySearchFunc(o.addrs, r.addr, netip.Addr.Compare)
-		switch {
-		case listed:
-			v.changed = v.changed || r.leaving
-			r.seen, r.leaving = now, false
-		case !m.haproxy && !r.leaving:
-			r.leaving, v.changed = true, true
+		leaving := r.missing && !m.haproxy && !m.rotation.on
+		if leaving && !r.leaving {
 			v.left++
 		}
+		v.changed = v.changed || leaving != r.leaving
+		r.leaving = leaving
 	}
 	v.changed = m.add(now, o.addrs) || v.changed
 	v.changed = m.expire(now) || v.changed
 	m.bound()
 	v.records = m.records
 	return v
+}
+
+// mark notes which records a valid answer holds, and returns how many were missing before it.
+func (m *memory) mark(now time.Time, addrs []netip.Addr) (returns int) {
+	for i := range m.records {
+		r := &m.records[i]
+		if _, listed := slices.BinarySearchFunc(addrs, r.addr, netip.Addr.Compare); !listed {
+			r.missing = true
+			continue
+		}
+		if r.missing {
+			returns++
+		}
+		r.seen, r.missing = now, false
+	}
+	return returns
 }
 
 // add remembers new addresses and reports whether there were any.
@@ -111,11 +153,11 @@ func (m *memory) add(now time.Time, addrs []netip.Addr) bool {
 func compareKnown(k known, a netip.Addr) int { return k.addr.Compare(a) }
 
 // expire forgets addresses that no answer has held for `hold obsolete`. In HAProxy's mode only valid
-// answers make it happen; in ours only leaving addresses expire, so that an error alone takes none away.
+// answers make it happen; in ours only missing addresses expire, so that an error alone takes none away.
 func (m *memory) expire(now time.Time) bool {
 	had := len(m.records)
 	m.records = slices.DeleteFunc(slices.Clone(m.records), func(r known) bool {
-		return (m.haproxy || r.leaving) && !r.seen.Equal(now) && !now.Before(r.seen.Add(m.hold.Obsolete))
+		return r.missing && !now.Before(r.seen.Add(m.hold.Obsolete))
 	})
 	return len(m.records) < had
 }

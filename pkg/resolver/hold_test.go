@@ -55,6 +55,9 @@ func TestHold(t *testing.T) {
 		{"a record that comes back stays", false, nil, []step{
 			{0, v, []int{1}, "1"}, {1, v, []int{2}, "1~ 2"}, {2, v, []int{1, 2}, "1 2"}, {6, v, []int{1, 2}, "1 2"},
 		}},
+		{"hold obsolete counts from the last answer that held it", false, nil, []step{
+			{0, v, []int{1, 2}, "1 2"}, {3, v, []int{1, 2}, "1 2"}, {4, v, []int{2}, "1~ 2"}, {7, v, []int{2}, "1~ 2"}, {8, v, []int{2}, "2"},
+		}},
 		{"leaving records expire while errors come", false, nil, []step{
 			{0, v, []int{1, 2}, "1 2"}, {1, v, []int{2}, "1~ 2"}, {4, other, nil, "1~ 2"}, {6, other, nil, "2"},
 		}},
@@ -196,6 +199,39 @@ func TestHoldInvariants(t *testing.T) {
 				t.Fatalf("%+v", v)
 			}
 		}
+	}
+}
+
+// TestRotatingAnswers: a nameserver that shows three of nine addresses at a time.
+func TestRotatingAnswers(t *testing.T) {
+	start := time.Unix(1000, 0)
+	m := memory{hold: testHold(), lastValid: start}
+	part := func(i int) []int { return [][]int{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}[i%3] }
+	second := 0
+	learn := func(last []int) verdict {
+		second++
+		return m.learn(start.Add(time.Duration(second)*time.Second), outcome{status: statusValid, addrs: addrs(last...)})
+	}
+	for i := range 10 {
+		learn(part(i))
+	}
+	left := 0
+	for i := 10; i < 200; i++ {
+		v := learn(part(i))
+		left += v.left
+		if got := describe(v); got != "1 2 3 4 5 6 7 8 9" {
+			t.Fatalf("answer %d: %s, want the whole set in use", i, got)
+		}
+	}
+	if left > 0 || !m.rotation.on {
+		t.Errorf("%d addresses were taken for leaving, rotation %v", left, m.rotation.on)
+	}
+	// The nameserver shows everything from now on, and soon a missing address is leaving again.
+	for range 121 {
+		learn([]int{1, 2, 3})
+	}
+	if got := describe(learn([]int{1, 2})); got != "1 2 3~" {
+		t.Errorf("got %s after two quiet minutes", got)
 	}
 }
 

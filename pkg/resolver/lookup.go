@@ -114,8 +114,9 @@ func (l *lookup) take(now time.Time, o outcome) {
 	o.addrs = admitted
 
 	l.mu.Lock()
-	was, wasRefused := l.last.status, l.refused
+	was, wasRefused, wasRotating := l.last.status, l.refused, l.memory.rotation.on
 	v := l.memory.learn(now, o)
+	rotating := l.memory.rotation.on
 	l.last, l.lastEnd, l.refused = o, now, refused
 	records := slices.Clone(v.records)
 	l.mu.Unlock()
@@ -123,6 +124,9 @@ func (l *lookup) take(now time.Time, o outcome) {
 	l.count(o, v, refused)
 	l.report(was, o, v)
 	l.reportRefused(wasRefused, refused)
+	if rotating && !wasRotating && !l.memory.haproxy {
+		l.log.Warn("answers hold changing parts of a larger set of addresses; one that is missing is used for hold obsolete")
+	}
 	if v.silent {
 		return
 	}

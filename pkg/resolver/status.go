@@ -18,8 +18,11 @@ type NameStatus struct {
 	Refused []netip.Addr  // addresses of the last answer that are in no attached subnet
 	// VIP says that the address is Swarm's virtual one for the service, although there are slots for
 	// several tasks: all traffic goes through IPVS, and all slots but one stay empty.
-	VIP    bool
-	Groups []GroupStatus
+	VIP bool
+	// Rotating says that answers hold changing parts of a larger set, so that an address that is
+	// missing from one does not count as leaving.
+	Rotating bool
+	Groups   []GroupStatus
 }
 
 // KnownRecord is an address that is believed in.
@@ -52,6 +55,7 @@ func (l *lookup) status() NameStatus {
 	if l.last.by != nil {
 		s.By = l.last.by.path
 	}
+	s.Rotating = l.memory.rotation.on && !l.memory.haproxy
 	if l.memory.asked {
 		s.Valid = l.memory.lastValid
 	}

@@ -151,6 +151,24 @@ func TestAddressFromInitAddrHasItsHoldTime(t *testing.T) {
 	})
 }
 
+func TestRotatingNameIsReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSwarm(t, swarmOptions{name: "web.service.consul", slots: 6})
+		parts := []answer{tasks("10.2.0.1", "10.2.0.2", "10.2.0.3"), tasks("10.2.0.4", "10.2.0.5", "10.2.0.6")}
+		for i := range 60 {
+			s.dns.set(0, parts[i%2])
+			after(1001 * time.Millisecond)
+		}
+		s.wantTargets("10.2.0.1 10.2.0.2 10.2.0.3 10.2.0.4 10.2.0.5 10.2.0.6")
+		if !s.res.Status()[0].Rotating {
+			t.Error("not shown as rotating")
+		}
+		if n := strings.Count(strings.Join(s.texts, ""), "changing parts"); n != 1 {
+			t.Errorf("logged %d times, want once: %v", n, s.texts)
+		}
+	})
+}
+
 func TestSubnetGuard(t *testing.T) {
 	overlay := func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24")} }
 	guarded := func(name string, first answer) swarmOptions {
