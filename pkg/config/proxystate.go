@@ -18,6 +18,7 @@ type proxyState struct {
 	defaultBackendAt Pos
 	useBackendAt     Pos            // of the last use_backend, to warn of rules behind it
 	resolversAt      map[string]Pos // where each resolvers section was first asked for
+	referenced       bool           // of a defaults section: named by a `from`
 	bindWritten      bool           // also if the line was wrong
 	httpChecked      bool           // option httpchk was written
 	httpConditions   []Pos          // conditions that look at a request
@@ -57,7 +58,7 @@ func (s *proxyState) derive() *proxyState {
 		stats.Scope = slices.Clone(stats.Scope)
 		d.Stats = &stats
 	}
-	d.serverAt, d.idAt = nil, nil
+	d.serverAt, d.idAt, d.referenced = nil, nil, false
 	d.resolversAt = maps.Clone(s.resolversAt)
 	d.useBackendAt, d.httpConditions = Pos{}, nil
 	return &d

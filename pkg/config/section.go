@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"waggle/pkg/sample"
@@ -88,9 +89,9 @@ func (p *parser) enterDefaults(s *statement) {
 	}
 	d.Name, d.Pos = name, s.at(-1)
 	if name != "" {
-		for _, other := range p.defaults {
-			if other.Name == name {
-				s.errorf(0, "defaults section '%s' has the same name as the one declared at %s", name, other.Pos)
+		for _, other := range p.defaults { // one that is not in use yet is replaced
+			if other.Name == name && other.referenced {
+				s.errorf(0, "defaults section '%s' has the same name as the one declared at %s, which is in use", name, other.Pos)
 			}
 		}
 	}
@@ -125,6 +126,9 @@ func (p *parser) enterProxy(s *statement, kind Kind) {
 		if other.Name == name && sides {
 			s.errorf(0, "%s '%s' has the same name as %s '%s' declared at %s", p.section, name, other.Kind, name, other.Pos)
 			return
+		}
+		if other.Name == name {
+			s.warnf(0, "%s '%s' has the same name as %s '%s' declared at %s; later versions of HAProxy refuse that", p.section, name, other.Kind, name, other.Pos)
 		}
 	}
 }
@@ -173,8 +177,9 @@ func badNameChar(name string) rune {
 
 func (p *parser) findDefaults(s *statement, name string) *proxyState {
 	var names []string
-	for _, d := range p.defaults {
+	for _, d := range slices.Backward(p.defaults) {
 		if d.Name == name {
+			d.referenced = true
 			return d
 		}
 		if d.Name != "" {

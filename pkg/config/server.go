@@ -139,8 +139,8 @@ func (srv *Server) address(text string) error {
 	if err != nil {
 		return err
 	}
-	if a.host == "" || a.host == "*" {
-		return fmt.Errorf("address '%s' has no host", text)
+	if literal && ip.IsUnspecified() {
+		return fmt.Errorf("address '%s', which means the address that the client connected to, is valid HAProxy but not supported by waggle yet", text)
 	}
 	if !literal {
 		if err := checkHostName(a.host); err != nil {
@@ -150,7 +150,7 @@ func (srv *Server) address(text string) error {
 	srv.Host = a.host
 	port := uint16(0)
 	switch {
-	case !a.has || a.port == "":
+	case a.port == "" || a.port == "0": // the port that the client connected to
 	case a.port[0] == '+' || a.port[0] == '-':
 		n, err := strconv.Atoi(a.port)
 		if err != nil || n < -65535 || n > 65535 {

@@ -16,8 +16,9 @@ var timeUnits = map[string]time.Duration{
 	"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
 }
 
-// parseTime reads a whole number with an optional unit (configuration manual 2.5). A time below one
-// millisecond and a time above maxTime are refused; 0 is 0. what names the setting in errors.
+// parseTime reads a whole number with an optional unit (configuration manual 2.5). As in HAProxy the
+// result is rounded up to a millisecond, and a time above maxTime is refused. what names the setting
+// in errors.
 func parseTime(text, what string, unit time.Duration) (time.Duration, error) {
 	digits := strings.TrimRightFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 	for i := 0; i < len(digits); i++ {
@@ -41,10 +42,7 @@ func parseTime(text, what string, unit time.Duration) (time.Duration, error) {
 		return 0, fmt.Errorf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", text, what)
 	}
 	d := time.Duration(n) * unit
-	if d > 0 && d < time.Millisecond {
-		return 0, fmt.Errorf("timer underflow in argument '%s' to '%s' (minimum non-null value is 1 ms)", text, what)
-	}
-	return d, nil
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond), nil
 }
 
 // firstBad is the first character of a suffix that cannot begin or continue a unit.

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/lab/require"
+)
+
+// stricter are lines that HAProxy 2.6 accepts and we refuse: it reads a number until the first other
+// character, passes some surplus words by, asks the resolver for what looks like a broken address, and
+// trusts names and values.
+var stricter = []string{
+	"stats socket 127.0.0.1:1-2", "bind *:1-65535,*:1", "bind 1.2.3:80", "bind :80 maxconn x", "bind :80 interface abcdefghijklmnop",
+	"http-request set-header X: y", `http-request set-header X a\r\nb`, "maxconn abc", "retries -1", "balance source 1", "option redispatch x",
+	"server s 1.2.3.4:+x", "option httpchk GET / x", "http-check expect status 99", "stats auth admin", "backend a from",
+	// HAProxy 2.6 prints an alert for these and goes on; 3.2 refuses them.
+	"listen a :80", "default-server id 3", "backend a\nlisten a", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
+}
+
+// What we call a mistake HAProxy refuses too, apart from the lines above.
+func TestHAProxyRefusesTheSameMistakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts HAProxy for each of its rows")
+	}
+	haproxy := require.Tool(t, "haproxy")
+	for _, row := range alertRows {
+		if strings.Contains(row.want, "not supported by waggle") || slices.Contains(stricter, row.line) {
+			continue
+		}
+		if out, ok := haproxyAccepts(t, haproxy, in(row.section, row.line)); ok {
+			t.Errorf("%s: %s\nHAProxy accepts it, and we say: %s\n%s", row.section, row.line, row.want, out)
+		}
+	}
+}
+
+// What we accept HAProxy accepts too.
+func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts HAProxy for each of its rows")
+	}
+	haproxy := require.Tool(t, "haproxy")
+	seed, err := os.ReadFile("testdata/seed.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs := []string{string(seed)}
+	for _, line := range []string{
+		"balance leastconn", "balance random(3)", "http-reuse always", "option forwardfor except 127.0.0.0/8 header X-C if-none",
+		"server s 1.2.3.4:80 check inter 1s fastinter 500 downinter 2s rise 1 fall 2 weight 0 backup maxconn 3 maxqueue 4 slowstart 1s",
+		"server s 1.2.3.4", "server s 1.2.3.4:+1", "server s ::1:80", "server s [::1]:80", "server s 1.2.3.4:80 init-addr last,libc,none,1.2.3.4",
+		"server-template w 3 127.0.0.1:80", "server-template w 4-6 127.0.0.1:80 check port 81 addr 127.0.0.2 on-marked-down shutdown-sessions",
+		"option httpchk\n http-check send meth GET uri /r ver HTTP/1.1 hdr Host x\n http-check expect status 200,300-399",
+		"stats enable\n stats uri /s\n stats refresh 5\n stats show-node\n stats show-legends\n stats realm a\\ b\n stats auth a:b\n stats scope .",
+		"acl a path_beg -i /A /b\n acl a hdr_dom(host) -m end x\n http-request deny deny_status 404 if a !{ src 10.0.0.0/8 ::1 } or { hdr_cnt(x) gt 3 }",
+		"redirect scheme https code 301 if !{ ssl_fc } METH_GET", "http-request redirect prefix https://x unless TRUE", "no option httpclose\n no option allbackups",
+		"option redispatch 3\n retries 5\n timeout queue 24d\n timeout check 2000",
+	} {
+		configs = append(configs, in("backend", line))
+	}
+	for _, line := range []string{
+		"bind *:80,:81,127.0.0.1:8000-8010 name x maxconn 3", "bind :::80 v4v6", "bind ipv6@:80 v6only", "bind ipv4@*:80", "monitor-uri /x\n backlog 10\n maxconn 10",
+		"use_backend b if { path_reg ^/(a|b)\\.html$ } || { url_beg /x } { method GET POST }", "log stdout len 2000 format raw local0 info err",
+		`acl a hdr(host),lower -i "x y" 'z'` + "\n use_backend b unless a",
+	} {
+		configs = append(configs, in("frontend", line))
+	}
+	for _, text := range configs {
+		if _, _, err := parse(text); err != nil {
+			t.Errorf("we refuse\n%s\n%v", text, err)
+		}
+		if out, ok := haproxyAccepts(t, haproxy, text); !ok {
+			t.Errorf("HAProxy refuses\n%s\n%s", text, out)
+		}
+	}
+}
+
+func haproxyAccepts(t *testing.T, haproxy, text string) (string, bool) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "t.cfg")
+	text += "\nfrontend listener\n bind :65000\n timeout client 1s\n" // without one it refuses for that reason
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, haproxy, "-c", "-f", file)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
+}
