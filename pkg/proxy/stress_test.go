@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"waggle/pkg/config"
+)
+
+// fickle is an HTTP server that echoes bodies in a framing of its choice, and closes whenever it likes.
+func fickle(t *testing.T, seed uint64) netip.AddrPort {
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(seed, 0))
+	roll := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return rng.IntN(n)
+	}
+	return listen(t, func(c net.Conn, r *bufio.Reader) {
+		_ = c.SetDeadline(time.Now().Add(3 * patience))
+		for {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			body, err := io.ReadAll(req.Body)
+			if err != nil {
+				return
+			}
+			switch roll(4) {
+			case 0:
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+				writeChunks(c, body)
+			case 1:
+				_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n")
+				_, _ = c.Write(body)
+				return
+			default:
+				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
+				_, _ = c.Write(body)
+			}
+			if roll(10) == 0 {
+				return // without a word, as servers do
+			}
+		}
+	})
+}
+
+// TestManyClients has many clients of different temper at once over two loops and a short server queue:
+// every answer must be the right one, and at the end everything must have been given back.
+func TestManyClients(t *testing.T) {
+	const clients, requests = 24, 60
+	w := start(t, []netip.AddrPort{fickle(t, 1), fickle(t, 2), fickle(t, 3)}, func(s *Setup, fe, be *config.Proxy) {
+		s.Loops = 2
+		fe.Timeouts.Client, be.Timeouts.Server, be.Timeouts.Connect = 3*patience, 3*patience, 3*patience
+		for i := range be.Servers {
+			be.Servers[i].MaxConn = 4
+		}
+	})
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 7))
+			tr := &http.Transport{DisableKeepAlives: i%3 == 0, MaxIdleConnsPerHost: 1}
+			defer tr.CloseIdleConnections()
+			hc := &http.Client{Transport: tr, Timeout: 3 * patience}
+			for range requests {
+				if rng.IntN(20) == 0 {
+					w.rude(rng)
+				}
+				exchangeOnce(t, hc, w.addr, rng)
+			}
+		})
+	}
+	all.Wait()
+	eventually(t, "all sessions end", func() bool { return w.engine.Sessions() == 0 })
+	w.settled()
+}
+
+// exchangeOnce sends a PUT, which may be repeated, and compares the echo.
+func exchangeOnce(t *testing.T, hc *http.Client, addr string, rng *rand.Rand) {
+	size := []int{0, 1, 500, 5000, 40000, 300000}[rng.IntN(6)]
+	body := pattern(size)
+	var reader io.Reader = bytes.NewReader(body)
+	if rng.IntN(3) == 0 {
+		reader = struct{ io.Reader }{reader} // of unknown length: chunked
+	}
+	req, err := http.NewRequest(http.MethodPut, "http://"+addr+"/", reader)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	resp, err := hc.Do(req)
+	if err != nil {
+		if size > 0 { // a server may die on a kept connection under a request too large to be repeated
+			return
+		}
+		t.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusBadGateway {
+		return // the same, seen by the proxy
+	}
+	if err != nil || !bytes.Equal(got, body) {
+		t.Errorf("status %d: %d bytes of %d, %v", resp.StatusCode, len(got), len(body), err)
+	}
+}
+
+// rude opens a connection, says half of something, and leaves.
+func (w *world) rude(rng *rand.Rand) {
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	if rng.IntN(2) == 0 {
+		_ = c.(*net.TCPConn).SetLinger(0)
+	}
+	words := []string{"", "GET / HT", "PUT / HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc", "GET / HTTP/1.1\r\nHost: t\r\n\r\n", "\x00\x01"}
+	_, _ = io.WriteString(c, words[rng.IntN(len(words))])
+}
