@@ -79,6 +79,9 @@ func TestHold(t *testing.T) {
 		{"a longer hold gives nothing back", false, nil, []step{
 			{0, v, []int{1}, "1"}, {20, other, nil, "keep [unspecified DNS error]"}, {21, ref, nil, "keep [DNS refused status]"},
 		}},
+		{"NX takes all only after its own hold", false, func(h *config.Hold) { h.Other = 3 * time.Second }, []step{
+			{0, v, []int{1}, "1"}, {3, other, nil, "keep [unspecified DNS error]"}, {5, nx, nil, "keep [DNS NX status]"}, {10, nx, nil, "[DNS NX status]"},
+		}},
 		{"nothing to say before the first answer", false, nil, []step{
 			{1, tmo, nil, "-"}, {9, nx, nil, "-"}, {10, nx, nil, "[DNS NX status]"},
 		}},
