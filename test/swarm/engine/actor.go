@@ -14,15 +14,23 @@ import (
 // envActor tells a re-executed program that it is to become the engine whose directory it names.
 const envActor = "WAGGLE_SWARM_ENGINE"
 
-// Main becomes the engine, if this process was started for that; else it returns at once.
+// Main becomes the engine or its keeper, if this process was started for that; else it returns at once.
 func Main() {
-	dir := os.Getenv(envActor)
-	if dir == "" {
-		return
+	if dir := os.Getenv(envKeeper); dir != "" {
+		exit("keep engine", keep(dir))
 	}
-	_ = os.Unsetenv(envActor)
-	fmt.Fprintln(os.Stderr, "become dockerd:", become(dir))
-	os.Exit(1)
+	if dir := os.Getenv(envActor); dir != "" {
+		_ = os.Unsetenv(envActor)
+		exit("become dockerd", become(dir))
+	}
+}
+
+func exit(what string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", what, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // become returns only if it failed.
@@ -46,7 +54,7 @@ func become(dir string) error {
 		"--pidfile", "/run/docker.pid",
 		"--host", "unix://" + filepath.Join(dir, "engine.sock"),
 		"--exec-opt", "native.cgroupdriver=cgroupfs", // systemd's knows nothing of these namespaces
-		"--cgroup-parent", "/" + filepath.Base(dir),
+		"--cgroup-parent", cgroupName(dir),
 	}, os.Environ())
 }
 

@@ -6,7 +6,8 @@
 //
 // The engine is the first process of its PID namespace: when it is killed, all that it ever started dies with
 // it. Its rules, bridges, sysctls and mounts are those of its own namespaces and vanish with them. What
-// remains of it then is a directory and some control groups, which [Engine.Close] removes.
+// remains of it then is a directory and some control groups. A second process removes them, even if the test
+// was killed.
 //
 // A task that needs a local image waits until the engine has failed to find it in a registry. So that this
 // takes no time, the engine's resolver is one that knows no name. It is also what Docker's DNS server asks

@@ -19,7 +19,7 @@ const startTimeout = 60 * time.Second
 // Engine is a running Docker Engine. Its methods may be called from several goroutines.
 type Engine struct {
 	dir    string // socket, log, data root, the client's configuration
-	cgroup string // parent of all control groups of containers, such as "/wg-swarm-123"
+	keeper *keeper
 	net    *network
 
 	cmd    *exec.Cmd
@@ -32,7 +32,10 @@ func Start(ctx context.Context) (_ *Engine, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make directory of engine: %w", err)
 	}
-	e := &Engine{dir: dir, cgroup: "/" + filepath.Base(dir), exited: make(chan struct{})}
+	e := &Engine{dir: dir, exited: make(chan struct{})}
+	if e.keeper, err = startKeeper(dir); err != nil {
+		return nil, fmt.Errorf("start keeper of engine: %w", errors.Join(err, os.Remove(dir)))
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -117,7 +120,10 @@ func (e *Engine) Close() error {
 		errs = append(errs, e.net.close())
 		e.net = nil
 	}
-	errs = append(errs, removeCgroups(e.cgroup), os.RemoveAll(e.dir))
+	if e.keeper != nil {
+		errs = append(errs, e.keeper.release())
+		e.keeper = nil
+	}
 	return errors.Join(errs...)
 }
 

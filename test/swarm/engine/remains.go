@@ -27,7 +27,7 @@ func cgroups(name string) ([]string, error) {
 	return nested, nil
 }
 
-// removeCgroups removes name and all below it. No process is left in them; the kernel may take a moment to see it.
+// removeCgroups removes name and all below it, waiting for processes in them that are about to end.
 func removeCgroups(name string) error {
 	roots, err := cgroups(name)
 	if err != nil {
@@ -51,14 +51,16 @@ func removeCgroups(name string) error {
 }
 
 func removeDir(dir string) error {
-	var err error
-	for range 50 {
-		if err = os.Remove(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+	const patience = 10 * time.Second
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := os.Remove(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
+		if time.Now().After(end) {
+			return fmt.Errorf("remove control group: %w", err)
+		}
 	}
-	return fmt.Errorf("remove control group: %w", err)
 }
 
 // BPF are the identifiers of kernel objects that processes hold.
@@ -68,7 +70,7 @@ type BPF struct {
 
 // BPF lists what the processes of a container hold, with the identifiers that bpftool shows.
 func (e *Engine) BPF(containerID string) (BPF, error) {
-	dirs, err := cgroups(e.cgroup + "/" + containerID)
+	dirs, err := cgroups(cgroupName(e.dir) + "/" + containerID)
 	if err != nil {
 		return BPF{}, err
 	}
