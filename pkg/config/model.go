@@ -121,7 +121,7 @@ type Proxy struct {
 	Timeouts    Timeouts
 	Options     Options
 	Logs        []LogTarget
-	LogFormat   string // custom format, "" for the option's
+	LogFormat   string // custom format, which wins over the options; "" = theirs
 	LogTag      string // "" = the global one
 
 	// Frontend side.

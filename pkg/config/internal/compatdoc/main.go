@@ -41,6 +41,9 @@ const differences = `
 - An unknown ` + "`default_backend`" + ` is reported with its line.
 - A TCP frontend cannot use an HTTP backend (HAProxy upgrades the connection).
 - Host names are allowed on server lines only: ` + "`bind`" + `, name servers and ACL patterns need addresses.
+- Numbers are read strictly: ` + "`maxconn 10x`" + ` is an error, where HAProxy takes the digits and drops the rest.
+- The header names and values of rules are checked, so that a configuration cannot send a broken message.
+- A misspelled section is one error; its lines are not read.
 - Regular expressions are RE2's: linear time, without look-around and back-references.
 - Conditional blocks (` + "`.if`" + `) are not supported yet; ` + "`.notice`, `.warning`, `.alert` and `.diag`" + ` are.
 `
