@@ -1,0 +1,59 @@
+// Command bench measures waggle beside other ways to do the same, in network namespaces of this machine.
+//
+//	go run ./test/bench l4        TCP: plain forwarding, waggle's two paths, nftables, HAProxy, nginx
+//	go run ./test/bench http      HTTP: waggle, HAProxy in four settings, nginx
+//	go run ./test/bench packets   what the eBPF program takes for a packet
+//
+// docs/performance.md says how it measures and what it found.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab"
+)
+
+func main() {
+	lab.Main() // plays the part of an actor of the lab, if this process is one
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+const usageText = `Usage: go run ./test/bench l4|http|packets [flags]; -h after the word lists its flags.
+`
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usageText)
+		return errors.New("say what to measure")
+	}
+	switch args[0] {
+	case "l4":
+		return runSuite(ctx, l4(), args, stdout, stderr)
+	case "http":
+		return runSuite(ctx, web(), args, stdout, stderr)
+	case "packets":
+		return runPackets(ctx, args, stdout, stderr)
+	case "-h", "-help", "--help", "help":
+		fmt.Fprint(stdout, usageText)
+		return nil
+	}
+	fmt.Fprint(stderr, usageText)
+	return fmt.Errorf("unknown word %q", args[0])
+}

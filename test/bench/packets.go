@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"waggle/test/bench/report"
+)
+
+const packetsSuite = "packets"
+
+// runPackets runs the benchmarks of the kernel path, which repeat single packets by BPF_PROG_RUN, and shows medians.
+func runPackets(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o output
+	f := flag.NewFlagSet("bench packets", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	count := f.Int("count", 7, "how often each benchmark runs")
+	pattern := f.String("bench", ".", "only benchmarks that match this `regexp`")
+	length := f.String("benchtime", "0.2s", "how long each run lasts, or how many packets it takes: 100000x")
+	o.flags(f)
+	if err := f.Parse(args[1:]); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("unexpected %q", f.Arg(0))
+	}
+	var results report.Results
+	var err error
+	if o.from != "" {
+		results, err = readResults(o.from, packetsSuite)
+	} else {
+		results, err = measurePackets(ctx, &o, *count, *pattern, *length, strings.Join(args, " "), stderr)
+	}
+	if err != nil {
+		return err
+	}
+	report.PacketText(stdout, results)
+	if o.docs == "" {
+		return nil
+	}
+	var text strings.Builder
+	report.PacketMarkdown(&text, results)
+	return o.document(packetsSuite, text.String(), results)
+}
+
+func measurePackets(ctx context.Context, o *output, count int, pattern, length, command string, progress io.Writer) (results report.Results, err error) {
+	if os.Geteuid() != 0 {
+		return results, fmt.Errorf("needs root, since it loads an eBPF program")
+	}
+	var out strings.Builder
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", length,
+		"-count", fmt.Sprint(count), "-timeout", "30m", "waggle/pkg/datapath")
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, progress), progress
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go test passes it on
+	if err := cmd.Run(); err != nil {
+		return results, fmt.Errorf("go test: %w", err)
+	}
+	raw, err := o.openRaw()
+	if err != nil {
+		return results, err
+	}
+	results.Add(report.Line{Run: newRun(ctx, packetsSuite, command, count)})
+	for _, p := range report.ParseBenchmarks(out.String()) {
+		results.Add(report.Line{Packets: &p})
+	}
+	for _, l := range results.Lines() {
+		if err := l.Write(raw); err != nil {
+			return results, err
+		}
+	}
+	if len(results.Packets) == 0 {
+		err = fmt.Errorf("no benchmark matched %q", pattern)
+	}
+	if e := raw.Close(); err == nil {
+		err = e
+	}
+	return results, err
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"waggle/pkg/lab"
+	"waggle/pkg/lab/pattern"
+)
+
+// Bodies that the servers have, as files.
+const (
+	bigPath    = "/big"
+	bigSize    = 10_000_000
+	mediumPath = "/medium"
+	mediumSize = 64 << 10
+)
+
+// demand says which tools are missing, and where Debian has them.
+func demand(s suite) error {
+	if os.Geteuid() != 0 {
+		return errors.New("needs root, since it builds network namespaces")
+	}
+	wanted := []tool{wrk, nginx}
+	for _, c := range s.contenders {
+		wanted = append(wanted, c.needs...)
+	}
+	var missing, packages []string
+	for _, t := range wanted {
+		if _, err := exec.LookPath(t.name); err == nil || exists(t.name) || slices.Contains(missing, t.name) {
+			continue
+		}
+		missing, packages = append(missing, t.name), append(packages, t.pkg)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("missing %s; on Debian: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return filepath.IsAbs(path) && err == nil
+}
+
+// writeBodies makes the files that the servers serve.
+func writeBodies(dir string) error {
+	for _, f := range []struct {
+		path string
+		size int64
+	}{{bigPath, bigSize}, {mediumPath, mediumSize}} {
+		content, err := io.ReadAll(io.LimitReader(pattern.Reader(f.size), f.size))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.path), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildWaggle builds the program as users get it. It needs a working directory in the module.
+func buildWaggle(ctx context.Context, dir string) (lab.Command, error) {
+	path := filepath.Join(dir, "waggle")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "waggle/cmd/waggle")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return lab.Command{}, fmt.Errorf("build waggle: %w: %s", err, out)
+	}
+	return lab.Command{Argv: []string{path}}, nil
+}
+
+// machine describes where this runs.
+func machine() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		release = []byte("unknown")
+	}
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	model, cpus := "unknown processor", 0
+	for line := range bytes.Lines(info) {
+		name, value, _ := strings.Cut(string(line), ":")
+		switch strings.TrimSpace(name) {
+		case "processor":
+			cpus++
+		case "model name":
+			model = strings.TrimSpace(value)
+		}
+	}
+	return fmt.Sprintf("Linux %s, %d CPUs: %s", strings.TrimSpace(string(release)), cpus, model)
+}
+
+// versions asks the programs that take part who they are. One that does not say is left out.
+func versions(ctx context.Context) []string {
+	var list []string
+	for _, argv := range [][]string{
+		{"git", "log", "-1", "--format=waggle at commit %h of %cs"},
+		{"haproxy", "-v"}, {"nginx", "-v"}, {"nft", "--version"}, {"wrk", "-v"}, {"go", "version"},
+	} {
+		// wrk ends with an error after its version.
+		out, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
+		if line, _, _ := strings.Cut(string(out), "\n"); line != "" {
+			list = append(list, strings.TrimSpace(line))
+		}
+	}
+	return list
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+
+	"waggle/test/bench/report"
+)
+
+// web compares what reads HTTP.
+func web() suite {
+	return assemble(report.Suite{
+		Name:     "http",
+		Title:    "HTTP: waggle's userspace path beside others",
+		Baseline: "haproxy-1",
+		Targets:  webTargets(),
+	}, []contender{
+		{report.Contender{Name: "haproxy-1", Title: "HAProxy, 1 thread"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 1})},
+		{report.Contender{Name: "haproxy-2", Title: "HAProxy, 2 threads"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 2})},
+		{report.Contender{Name: "haproxy-reuse", Title: "HAProxy, http-reuse always"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 1, reuse: true})},
+		{report.Contender{Name: "haproxy-tuned", Title: "HAProxy, reuse, splice, 64 kB"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 1, reuse: true, splice: true})},
+		{report.Contender{Name: "nginx", Title: "nginx, 1 worker"}, nil, nginxProxy},
+		{report.Contender{Name: "waggle", Title: "waggle"}, nil, waggleHTTP},
+	}, []scenario{
+		{Scenario: report.Scenario{Name: "keepalive", Title: "Requests over 64 kept connections"}, path: "/", connections: 64},
+		{Scenario: report.Scenario{Name: "many", Title: "Requests over 512 kept connections"}, path: "/", connections: 512},
+		{Scenario: report.Scenario{Name: "idle", Title: "64 kept connections, 1,000 idle ones beside"}, path: "/", connections: 64, idle: 1000},
+		{Scenario: report.Scenario{Name: "medium", Title: "64 kB bodies, 64 connections", Unit: report.Megabytes}, path: mediumPath, connections: 64},
+		{Scenario: report.Scenario{Name: "big", Title: "10 MB bodies, 8 connections", Unit: report.Megabytes}, path: bigPath, connections: 8},
+		// The last, since it leaves sockets in TIME_WAIT.
+		{Scenario: report.Scenario{Name: "close", Title: "A connection per request, 64 at once"}, path: "/", connections: 64, close: true},
+	})
+}
+
+// webTargets are the project's goals.
+func webTargets() []report.Target {
+	const us = "waggle"
+	return []report.Target{
+		{Scenario: "keepalive", Metric: report.Rate, Subject: us, Reference: "haproxy-1", Value: 1.15},
+		{Scenario: "keepalive", Metric: report.OwnCPU, Subject: us, Reference: "haproxy-1", AtMost: true, Value: 0.8},
+		{Scenario: "close", Metric: report.Rate, Subject: us, Reference: "haproxy-1", Value: 1.7},
+		{Scenario: "close", Metric: report.Rate, Subject: us, Reference: "haproxy-reuse", Value: 1},
+		{Scenario: "big", Metric: report.Rate, Subject: us, Reference: "haproxy-1", Value: 3},
+		{Scenario: "big", Metric: report.Rate, Subject: us, Reference: "haproxy-tuned", Value: 1.3},
+		{Scenario: "keepalive", Metric: report.P99, Subject: us, Reference: "haproxy-1", AtMost: true, Value: 1.1},
+		{Scenario: "many", Metric: report.P99, Subject: us, Reference: "haproxy-1", AtMost: true, Value: 1.1},
+		{Scenario: "idle", Metric: report.Memory, Subject: us, Reference: "haproxy-1", AtMost: true, Value: 1},
+	}
+}
+
+func haproxyHTTP(s haproxySettings) func(context.Context, *stage) error {
+	s.mode = "http"
+	return func(ctx context.Context, st *stage) error { return st.haproxy(ctx, haproxyConfig(st, s)) }
+}
+
+func nginxProxy(ctx context.Context, st *stage) error {
+	return st.nginx(ctx, nginxProxyConfig(st))
+}
+
+// waggleHTTP reads the file that HAProxy reads, and runs as users run it.
+func waggleHTTP(ctx context.Context, st *stage) error {
+	return st.waggle(ctx, haproxyConfig(st, haproxySettings{mode: "http"}))
+}
