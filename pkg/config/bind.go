@@ -60,6 +60,10 @@ func bindParams() []bindParam {
 	return params
 }
 
+// maxAddresses is how many addresses a configuration may listen on: more than the ports of two
+// addresses is a mistake, and would exhaust the file descriptors.
+const maxAddresses = 2 * maxBindPorts
+
 // maxBindPorts is how many addresses the ranges of one line may make.
 const maxBindPorts = 65535
 
@@ -73,6 +77,10 @@ func (s *statement) bind() {
 	binds, err := parseBindAddresses(s.text(0))
 	if err != nil {
 		s.errorf(0, "'bind' : %s", err)
+		return
+	}
+	if s.p.addresses += len(binds); s.p.addresses > maxAddresses {
+		s.errorf(0, "'bind' : more than %d addresses in all", maxAddresses)
 		return
 	}
 	var shared Bind

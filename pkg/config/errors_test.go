@@ -327,6 +327,28 @@ func TestMisspelledSection(t *testing.T) {
 	}
 }
 
+// Ranges cannot make a small file use memory without bound.
+func TestRangesAreBounded(t *testing.T) {
+	for text, want := range map[string]string{
+		"frontend f\n" + strings.Repeat(" bind :1-65535\n", 3):                         "t.cfg:4: 'bind' : more than 131070 addresses in all",
+		"backend b\n" + strings.Repeat(" server-template s 65535 a:1\nbackend c\n", 1): "",
+		manyTemplates(5): "t.cfg:10: more than 262140 servers and slots in all",
+	} {
+		_, _, err := parse(text)
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
+			t.Errorf("%.40q: %s, want %q", text, got, want)
+		}
+	}
+}
+
+func manyTemplates(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "backend b%d\n server-template s 65535 a:1\n", i)
+	}
+	return b.String()
+}
+
 func TestZeroWarning(t *testing.T) {
 	_, _, err := parse("global\n zero-warning\nresolvers r\n")
 	if err == nil || !strings.Contains(err.Error(), "resolvers 'r' has no name server: nothing that uses it resolves ('zero-warning' is set)") {

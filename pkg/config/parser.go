@@ -31,6 +31,8 @@ type parser struct {
 	defaults    []*proxyState // in file order
 	proxies     []*proxyState
 	zeroWarning bool
+	addresses   int // of all bind lines
+	slots       int // of all server lines
 }
 
 func newParser(opts LoadOptions) *parser {

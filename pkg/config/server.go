@@ -22,6 +22,9 @@ func serverDirectives() []directive {
 // maxTemplate is how many slots a server-template may have.
 const maxTemplate = 65535
 
+// maxSlots is how many servers and slots a configuration may have.
+const maxSlots = 4 * maxTemplate
+
 func (s *statement) server() {
 	if len(s.args) < 2 {
 		s.errorf(-1, "'server' expects <name> and <addr>[:<port>] as arguments")
@@ -82,6 +85,10 @@ func (s *statement) newServer() *Server {
 
 // nameServer takes a server's name in its backend.
 func (p *proxyState) nameServer(s *statement, name string) bool {
+	if s.p.slots++; s.p.slots > maxSlots {
+		s.errorf(0, "more than %d servers and slots in all", maxSlots)
+		return false
+	}
 	if p.serverAt == nil {
 		p.serverAt = make(map[string]Pos)
 	}
