@@ -253,7 +253,7 @@ func (k *kernel) backends(now datapath.Snapshot) {
 	current := map[*pool.Backend]int64{}
 	for key, s := range k.servers {
 		n, d := now.Servers[key], grown(now.Servers[key], k.last.Servers[key])
-		s.Sessions.SetKernel(int64(n.Current))
+		s.SetKernelSessions(int64(n.Current))
 		current[s.Backend] += int64(n.Current)
 		for _, shard := range []*pool.Shard{s.Counters.Shard(pool.KernelShard), s.Backend.Counters.Shard(pool.KernelShard)} {
 			shard.Sessions.Add(d.Sessions)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"os"
 	"time"
 
@@ -26,6 +27,7 @@ func (a *Agent) Snapshot() *stats.Snapshot {
 	}
 	for _, r := range a.resolvers {
 		s.Resolvers = append(s.Resolvers, resolverStats(r))
+		s.Warnings = append(s.Warnings, discoveryWarnings(r)...)
 	}
 	return s
 }
@@ -41,7 +43,29 @@ func resolverStats(r *resolver.Resolver) stats.Resolvers {
 			Truncated: n.Truncated, Outdated: n.Outdated,
 		})
 	}
+	t := r.Totals()
+	section.Events = []stats.NamedCount{
+		{Name: "cycle", Value: t.Cycles}, {Name: "leaving", Value: t.Leaving}, {Name: "refused", Value: t.Refused},
+		{Name: "kept_healthy", Value: t.KeptHealthy}, {Name: "tcp", Value: t.TCP}, {Name: "plain_dns", Value: t.PlainDNS},
+		{Name: "capped", Value: t.Capped},
+	}
 	return section
+}
+
+// discoveryWarnings says what about a section's names an operator should look into.
+func discoveryWarnings(r *resolver.Resolver) []string {
+	var warnings []string
+	for _, n := range r.Status() {
+		switch {
+		case n.VIP:
+			warnings = append(warnings, fmt.Sprintf("'%s' is the virtual address of its service, so all traffic goes through IPVS and only one slot is used: "+
+				"set endpoint_mode: dnsrr, or use the name tasks.%s.", n.Name, n.Name))
+		case len(n.Refused) > 0:
+			warnings = append(warnings, fmt.Sprintf("'%s' has %d addresses in no attached subnet; they get no traffic (--subnet-guard=off accepts them).",
+				n.Name, len(n.Refused)))
+		}
+	}
+	return warnings
 }
 
 func (a *Agent) section(p *config.Proxy) stats.Proxy {

@@ -12,6 +12,7 @@ import (
 type ownMetrics struct {
 	buildInfo, mode, interfaces, degraded, fallthroughs, mapEntries, mapMax     *prometheus.Desc
 	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt *prometheus.Desc
+	resolverEvents                                                              *prometheus.Desc
 }
 
 func newOwnMetrics() *ownMetrics {
@@ -31,6 +32,7 @@ func newOwnMetrics() *ownMetrics {
 		sessionsTotal:  desc("frontend_sessions_total", "Sessions since the start, by the path that carried them.", "proxy", "path"),
 		surplus:        desc("resolver_surplus_tasks", "Addresses in DNS that found no slot and get no traffic.", "proxy", "name"),
 		slots:          desc("resolver_slots", "Slots for the addresses of a name.", "proxy", "name"),
+		resolverEvents: desc("resolver_events_total", "What discovery did beyond HAProxy: query cycles, leaving and refused addresses, servers kept by their checks.", "resolver", "event"),
 		configLoaded:   desc("config_last_reload_successful", "1 if the last attempt to load a configuration succeeded, otherwise 0."),
 		configLoadedAt: desc("config_last_reload_timestamp_seconds", "Time of the last attempt to load a configuration."),
 	}
@@ -74,6 +76,11 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 			kernelTotal, userTotal := sessionsByPath(&fe.Counters)
 			counter(m.sessionsTotal, kernelTotal, fe.Name, "kernel")
 			counter(m.sessionsTotal, userTotal, fe.Name, "userspace")
+		}
+	}
+	for _, r := range s.Resolvers {
+		for _, e := range r.Events {
+			counter(m.resolverEvents, e.Value, r.Name, e.Name)
 		}
 	}
 	for _, sp := range mergeSurpluses(s.surpluses()) {

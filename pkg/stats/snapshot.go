@@ -98,6 +98,7 @@ type MapUse struct {
 type Resolvers struct {
 	Name        string
 	Nameservers []Nameserver
+	Events      []NamedCount // what was done beyond HAProxy, each a metric label
 }
 
 // Nameserver counts what one nameserver was asked and how it answered.
