@@ -21,6 +21,7 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
 NEED_TEST := bpftool:bpftool python3:python3 dockerd:docker.io docker:docker-cli,docker.io iptables:iptables
+NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables
 
 .PHONY: help
 help: ## Print this.
@@ -76,8 +77,9 @@ stack-down: ## Undo what `make stack` did.
 	deploy/stack.sh down
 
 .PHONY: bench
-bench: ## Run the benchmarks. BENCH=REGEXP chooses.
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
+bench: ## Measure beside HAProxy, nginx and nftables (root). BENCH=l4, http or packets chooses, ARGS=-h tells more.
+	@test/install.sh $(NEED_BENCH)
+	for suite in $(or $(BENCH),l4 http packets); do go run ./test/bench $$suite $(ARGS); done
 
 .PHONY: clean
 clean: ## Remove what was built here.
