@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Why a packet was not taken. This is the one list: pkg/datapath/reasons_gen.go is made from it.
- * PASS: the packet goes on to the stack, and a SYN reaches the listening socket. DROP: it does not. */
+ * PASS: the packet goes on to the stack, and a SYN reaches the listening socket. DROP: it does not.
+ * NORMAL: a count above zero belongs to daily life. ODD: it is worth a look. */
 #pragma once
 
 #define WG_REASONS(PASS, DROP)                                                                                             \
-	PASS(NO_FLOW, "no_flow", "A packet to a service that is no SYN and belongs to no kernel flow; normal for connections that userspace serves.") \
-	PASS(SOCKET, "socket", "A SYN whose connection a local socket already owns, such as the retransmission of one that fell through.") \
-	PASS(STALE, "stale", "A SYN while the agent has given no sign of life for 3 s; should be zero.")                  \
-	PASS(QUEUED, "queued", "A SYN for a service that has connections waiting in userspace; first come is first served.") \
-	PASS(GLOBAL_LIMIT, "global_limit", "A SYN beyond the process-wide maxconn.")                                     \
-	PASS(SERVICE_LIMIT, "service_limit", "A SYN beyond the maxconn of its frontend.")                                \
-	PASS(NO_SERVER, "no_server", "A SYN for a service none of whose servers is usable.")                             \
-	PASS(SERVERS_FULL, "servers_full", "A SYN while every server is at its maxconn.")                                \
-	PASS(NO_ROUTE, "no_route", "A SYN whose turn was a server that packets cannot be redirected to; userspace connects to it.") \
-	PASS(NO_PORT, "no_port", "A SYN for which no source port towards its server was free.")                          \
-	PASS(TABLE_FULL, "table_full", "A SYN while the flow table was full or out of memory.")                          \
-	PASS(FRAGMENT, "fragment", "An IP fragment of a TCP packet; the stack reassembles it.")                          \
-	PASS(OPTIONS, "ip_options", "A TCP packet with IP options.")                                                     \
-	PASS(LENGTH, "bad_length", "A TCP packet whose lengths contradict each other.")                                  \
-	PASS(TTL_SYN, "ttl_syn", "A SYN that arrived with a TTL of 1 and so cannot be sent on.")                         \
-	DROP(TTL, "ttl", "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.")            \
-	DROP(RACE, "race", "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.") \
-	DROP(REWRITE, "rewrite", "A packet whose headers the kernel refused to change; should be zero.")
+	PASS(NO_FLOW, "no_flow", NORMAL, "A packet to a service that is no SYN and belongs to no kernel flow; normal for connections that userspace serves.") \
+	PASS(SOCKET, "socket", NORMAL, "A SYN whose connection a local socket already owns, such as the retransmission of one that fell through.") \
+	PASS(STALE, "stale", ODD, "A SYN while the agent has given no sign of life for 3 s.") \
+	PASS(QUEUED, "queued", NORMAL, "A SYN for a service that has connections waiting in userspace; first come is first served.") \
+	PASS(GLOBAL_LIMIT, "global_limit", NORMAL, "A SYN beyond the process-wide maxconn.") \
+	PASS(SERVICE_LIMIT, "service_limit", NORMAL, "A SYN beyond the maxconn of its frontend.") \
+	PASS(NO_SERVER, "no_server", NORMAL, "A SYN for a service none of whose servers is usable.") \
+	PASS(SERVERS_FULL, "servers_full", NORMAL, "A SYN while every server is at its maxconn.") \
+	PASS(NO_ROUTE, "no_route", ODD, "A SYN whose turn was a server that packets cannot be redirected to; userspace connects to it.") \
+	PASS(NO_PORT, "no_port", ODD, "A SYN for which no source port towards its server was free.") \
+	PASS(TABLE_FULL, "table_full", ODD, "A SYN while the flow table was full or out of memory.") \
+	PASS(FRAGMENT, "fragment", NORMAL, "An IP fragment of a TCP packet; the stack reassembles it.") \
+	PASS(OPTIONS, "ip_options", NORMAL, "A TCP packet with IP options.") \
+	PASS(LENGTH, "bad_length", ODD, "A TCP packet whose lengths contradict each other.") \
+	PASS(TTL_SYN, "ttl_syn", NORMAL, "A SYN that arrived with a TTL of 1 and so cannot be sent on.") \
+	DROP(TTL, "ttl", ODD, "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.") \
+	DROP(RACE, "race", NORMAL, "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.") \
+	DROP(REWRITE, "rewrite", ODD, "A packet whose headers the kernel refused to change.")
 
-#define WG_REASON_ENUM(name, label, help) WG_R_##name,
+#define WG_REASON_ENUM(name, label, normal, help) WG_R_##name,
 enum wg_reason {
 	WG_R_NONE = 0,
 	WG_REASONS(WG_REASON_ENUM, WG_REASON_ENUM)

@@ -108,7 +108,7 @@ func (a *Agent) datapath() stats.Datapath {
 	}
 	last := k.lastCounters()
 	for _, r := range datapath.Reasons() {
-		d.Reasons = append(d.Reasons, stats.Reason{Name: r.Name, Text: r.Help, Count: last.Reasons[r.Name]})
+		d.Reasons = append(d.Reasons, stats.Reason{Name: r.Name, Text: r.Help, Count: last.Reasons[r.Name], Expected: r.Expected})
 	}
 	for _, name := range sortedKeys(last.Maps) {
 		m := last.Maps[name]

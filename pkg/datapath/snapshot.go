@@ -70,6 +70,8 @@ type Reason struct {
 	Help string
 	// Drop tells that the packet was dropped; otherwise it went on to the stack.
 	Drop bool
+	// Expected tells that a count above zero belongs to daily life; otherwise it is worth a look.
+	Expected bool
 }
 
 // Status is how the kernel path stands, for the stats page and a metric.

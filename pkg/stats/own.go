@@ -10,9 +10,9 @@ import (
 
 // ownMetrics are the metrics that HAProxy has no names for.
 type ownMetrics struct {
-	buildInfo, mode, interfaces, degraded, fallthroughs, mapEntries, mapMax     *prometheus.Desc
-	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt *prometheus.Desc
-	resolverEvents                                                              *prometheus.Desc
+	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax *prometheus.Desc
+	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt  *prometheus.Desc
+	resolverEvents                                                               *prometheus.Desc
 }
 
 func newOwnMetrics() *ownMetrics {
@@ -24,7 +24,8 @@ func newOwnMetrics() *ownMetrics {
 		mode:           desc("datapath_mode", "1 for the mode that the kernel path is in, 0 for the others.", "mode"),
 		interfaces:     desc("datapath_interface_info", "An interface that the kernel path is attached to, and how; always 1.", "interface", "attach"),
 		degraded:       desc("datapath_degradations", "Things about the kernel path that do not work as they should; the log and the statistics page name them."),
-		fallthroughs:   desc("datapath_fallthrough_total", "Packets that the kernel path left to the network stack, or dropped, by reason.", "reason"),
+		verdicts:       desc("datapath_verdicts_total", "Packets that the kernel path left to the network stack, or dropped, by reason; the statistics page says what each reason means.", "reason"),
+		reasons:        desc("datapath_reason_info", "Whether packets counted under a reason are normal (yes) or worth a look (no); always 1.", "reason", "normal"),
 		mapEntries:     desc("datapath_map_entries", "Entries in a map of the kernel path.", "map"),
 		mapMax:         desc("datapath_map_max_entries", "Entries that a map of the kernel path has room for.", "map"),
 		path:           desc("frontend_path", "1 for the path that takes a frontend's connections, 0 for the other.", "proxy", "path"),
@@ -59,7 +60,8 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 		gauge(m.interfaces, 1, i.Name, i.Attach)
 	}
 	for _, r := range s.Datapath.Reasons {
-		counter(m.fallthroughs, r.Count, r.Name)
+		counter(m.verdicts, r.Count, r.Name)
+		gauge(m.reasons, 1, r.Name, yesNo(r.Expected))
 	}
 	for _, u := range s.Datapath.Maps {
 		gauge(m.mapEntries, float64(u.Entries), u.Name)
@@ -87,6 +89,13 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 		gauge(m.surplus, float64(len(sp.Tasks)), sp.Proxy, sp.Name)
 		gauge(m.slots, float64(sp.Slots), sp.Proxy, sp.Name)
 	}
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }
 
 // datapathModes lists the modes of the kernel path, and the present one if it is none of them.

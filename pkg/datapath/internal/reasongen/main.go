@@ -11,7 +11,7 @@ import (
 	"regexp"
 )
 
-var entry = regexp.MustCompile(`(PASS|DROP)\((\w+), "(\w+)", "([^"]+)"\)`)
+var entry = regexp.MustCompile(`(PASS|DROP)\((\w+), "(\w+)", (NORMAL|ODD), "([^"]+)"\)`)
 
 // generate returns the Go source for the reasons found in header, in their order.
 func generate(header []byte) ([]byte, error) {
@@ -27,7 +27,8 @@ func generate(header []byte) ([]byte, error) {
 	}
 	out.WriteString("\treasonCount\n)\n\n// reasonTable is indexed by enum wg_reason.\nvar reasonTable = [reasonCount]Reason{\n")
 	for _, m := range found {
-		fmt.Fprintf(&out, "\treason%s: {Name: %q, Help: %q, Drop: %v},\n", camel(string(m[3])), m[3], m[4], string(m[1]) == "DROP")
+		fmt.Fprintf(&out, "\treason%s: {Name: %q, Help: %q, Drop: %v, Expected: %v},\n",
+			camel(string(m[3])), m[3], m[5], string(m[1]) == "DROP", string(m[4]) == "NORMAL")
 	}
 	out.WriteString("}\n")
 	return format.Source(out.Bytes())
