@@ -65,8 +65,7 @@ func New(targets []Target, o Options) (*Logger, error) {
 	for _, t := range targets {
 		p, err := newTarget(t, &o)
 		if err != nil {
-			l.closeSinks()
-			return nil, err
+			return nil, errors.Join(err, l.closeSinks())
 		}
 		l.targets = append(l.targets, p)
 	}

@@ -23,7 +23,6 @@ var (
 	errNotAnAnswer = errors.New("not an answer to the query")
 	errChain       = errors.New("CNAME chain without an address at its end")
 	errTruncated   = errors.New("answer is truncated over TCP too")
-	errTooBig      = errors.New("answer is larger than announced")
 )
 
 // answers says whether reply is an answer to query: the id, the question and the class must be ours

@@ -54,7 +54,7 @@ func (m message) fields(first string) string {
 
 func (m message) field() string {
 	name := m.pick("Content-Length", "content-length", "Transfer-Encoding", "Connection", "X-A", "x-a", "Expect", "Upgrade", "Keep-Alive", m.rarely(4, "X", m.pick("", "X Y", "X ", " X", "X\x00", "\xc3", "X/")))
-	value := m.pick("")
+	var value string
 	switch strings.ToLower(name) {
 	case "content-length":
 		value = m.pick("0", "3", "3", "10", m.rarely(2, "3", m.pick("", "+3", "-3", "3,3", "3 3", "0x3", "99999999999999999999", "3\t")))

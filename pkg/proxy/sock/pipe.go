@@ -1,6 +1,10 @@
 package sock
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // PipeSize is what a pipe is asked to hold; the kernel may grant less (fs.pipe-user-pages-soft).
 const PipeSize = 1 << 20
@@ -62,8 +66,8 @@ func splice(from, to, limit, flags int) (int, unix.Errno) {
 		case unix.EINTR:
 			continue
 		}
-		errno, ok := err.(unix.Errno)
-		if !ok {
+		var errno unix.Errno
+		if !errors.As(err, &errno) {
 			errno = unix.EIO
 		}
 		return 0, errno
