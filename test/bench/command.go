@@ -23,6 +23,8 @@ type options struct {
 	contenders string
 	scenarios  string
 	waggle     string
+	congestion string
+	idle       int
 	output
 }
 
@@ -48,6 +50,8 @@ func parseOptions(s suite, args []string, stderr io.Writer) (o options, err erro
 	f.StringVar(&o.contenders, "contenders", "", "only these, separated by commas: "+strings.Join(names(s.Contenders), ","))
 	f.StringVar(&o.scenarios, "scenarios", "", "only these, separated by commas: "+strings.Join(names(s.Scenarios), ","))
 	f.StringVar(&o.waggle, "waggle", "", "measure this `program`; by default waggle is built from the sources here")
+	f.StringVar(&o.congestion, "congestion", "", "TCP's congestion control on both sides, as in cubic; by default the machine's")
+	f.IntVar(&o.idle, "idle", defaultIdle, "how many connections are idle in the scenario of that name")
 	f.StringVar(&o.svg, "svg", "", "draw a chart to this `file`")
 	o.flags(f)
 	if err := f.Parse(args); err != nil {
@@ -56,8 +60,8 @@ func parseOptions(s suite, args []string, stderr io.Writer) (o options, err erro
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected %q", f.Arg(0))
 	}
-	if o.rounds < 1 || o.seconds < 1 {
-		return o, errors.New("rounds and seconds are at least 1")
+	if o.rounds < 1 || o.seconds < 1 || o.idle < 0 || o.idle > mostIdle {
+		return o, fmt.Errorf("rounds and seconds are at least 1, idle connections at most %d", mostIdle)
 	}
 	return o, nil
 }
@@ -105,13 +109,15 @@ func (s suite) restrict(o options) (suite, error) {
 	return s, nil
 }
 
-// runSuite is the command line of a suite; args begin with its name.
-func runSuite(ctx context.Context, s suite, args []string, stdout, stderr io.Writer) error {
-	o, err := parseOptions(s, args[1:], stderr)
+// runSuite is the command line of a suite, which has a scenario with the given number of idle connections, or
+// none; args begin with its name.
+func runSuite(ctx context.Context, suiteOf func(idle int) suite, args []string, stdout, stderr io.Writer) error {
+	o, err := parseOptions(suiteOf(defaultIdle), args[1:], stderr)
 	if err != nil {
 		return err
 	}
-	if s, err = s.restrict(o); err != nil {
+	s, err := suiteOf(o.idle).restrict(o)
+	if err != nil {
 		return err
 	}
 	var results report.Results
@@ -169,8 +175,12 @@ func measureSuite(ctx context.Context, s suite, o options, command string, progr
 		return results, err
 	}
 	defer func() { err = errors.Join(err, raw.Close()) }()
-	r := runner{suite: s, rounds: o.rounds, duration: time.Duration(o.seconds) * time.Second, program: program, files: dir,
-		progress: progress, emit: func(l report.Line) error {
+	if err := raiseFileLimit(); err != nil {
+		return results, err
+	}
+	r := runner{suite: s, rounds: o.rounds, duration: time.Duration(o.seconds) * time.Second, progress: progress,
+		setting: setting{program: program, files: dir, congestion: o.congestion, maxconn: max(4000, o.idle+1000)},
+		emit: func(l report.Line) error {
 			results.Add(l)
 			return l.Write(raw)
 		}}

@@ -9,6 +9,7 @@ import (
 type haproxySettings struct {
 	mode    string
 	threads int // 0: as many as the program likes
+	haproxy bool
 	reuse   bool
 	splice  bool
 }
@@ -17,7 +18,10 @@ type haproxySettings struct {
 // compared is the work that a request makes.
 func haproxyConfig(st *stage, s haproxySettings) string {
 	var b strings.Builder
-	b.WriteString("global\n    maxconn 4000\n")
+	fmt.Fprintf(&b, "global\n    maxconn %d\n", st.setting.maxconn)
+	if s.haproxy { // which otherwise does not start if each connection might need two sockets and a pipe too many
+		b.WriteString("    no strict-limits\n")
+	}
 	if s.threads > 0 {
 		fmt.Fprintf(&b, "    nbthread %d\n", s.threads)
 	}
@@ -62,7 +66,7 @@ const manyRequests = 1_000_000_000
 
 func nginxWebConfig(workers, content string) string {
 	return nginxPlaces + fmt.Sprintf(`worker_processes %s;
-events { worker_connections 8192; }
+events { worker_connections 32768; }
 http {
 	access_log off;
 	default_type text/plain;
@@ -113,7 +117,7 @@ func nginxProxyConfig(st *stage) string {
 
 func nginxStreamConfig(st *stage) string {
 	return "load_module " + streamModule + ";\n" + nginxPlaces + fmt.Sprintf(`worker_processes 2;
-events { worker_connections 8192; }
+events { worker_connections 32768; }
 stream {
 %s
 	server {

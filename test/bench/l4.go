@@ -74,7 +74,7 @@ func nftables(ctx context.Context, st *stage) error {
 
 func haproxyTCP(threads int) func(context.Context, *stage) error {
 	return func(ctx context.Context, st *stage) error {
-		return st.haproxy(ctx, haproxyConfig(st, haproxySettings{mode: "tcp", threads: threads}))
+		return st.haproxy(ctx, haproxyConfig(st, haproxySettings{mode: "tcp", threads: threads, haproxy: true}))
 	}
 }
 

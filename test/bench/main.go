@@ -45,9 +45,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch args[0] {
 	case "l4":
-		return runSuite(ctx, l4(), args, stdout, stderr)
+		return runSuite(ctx, func(int) suite { return l4() }, args, stdout, stderr)
 	case "http":
-		return runSuite(ctx, web(), args, stdout, stderr)
+		return runSuite(ctx, web, args, stdout, stderr)
 	case "packets":
 		return runPackets(ctx, args, stdout, stderr)
 	case "-h", "-help", "--help", "help":

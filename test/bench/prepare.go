@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/pattern"
@@ -51,6 +52,28 @@ func exists(path string) bool {
 	return filepath.IsAbs(path) && err == nil
 }
 
+// mostIdle is bound by the ports and the file descriptors that a client and a proxy have.
+const mostIdle = 20_000
+
+// raiseFileLimit makes room for mostIdle connections, each with two sockets and a pipe, here and in the processes
+// that are started; as much of it as this machine allows.
+func raiseFileLimit() error {
+	const files = 128 << 10
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("read the limit of open files: %w", err)
+	}
+	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: max(files, limit.Max)})
+	if errors.Is(err, syscall.EPERM) {
+		limit.Cur = limit.Max
+		err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+	if err != nil {
+		return fmt.Errorf("raise the limit of open files: %w", err)
+	}
+	return nil
+}
+
 // writeBodies makes the files that the servers serve.
 func writeBodies(dir string) error {
 	for _, f := range []struct {
@@ -74,7 +97,7 @@ func buildWaggle(ctx context.Context, dir string) (lab.Command, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "waggle/cmd/waggle")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return lab.Command{}, fmt.Errorf("build waggle: %w: %s", err, out)
+		return lab.Command{}, fmt.Errorf("build waggle: %w: %s(run this in the repository, or give -waggle a program)", err, out)
 	}
 	return lab.Command{Argv: []string{path}}, nil
 }
@@ -96,7 +119,12 @@ func machine() string {
 			model = strings.TrimSpace(value)
 		}
 	}
-	return fmt.Sprintf("Linux %s, %d CPUs: %s", strings.TrimSpace(string(release)), cpus, model)
+	congestion, err := os.ReadFile(congestionFile)
+	if err != nil {
+		congestion = []byte("unknown")
+	}
+	return fmt.Sprintf("Linux %s, %d CPUs: %s; TCP congestion control %s by default",
+		strings.TrimSpace(string(release)), cpus, model, strings.TrimSpace(string(congestion)))
 }
 
 // versions asks the programs that take part who they are. One that does not say is left out.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"waggle/pkg/lab"
 	"waggle/test/bench/report"
 )
 
@@ -17,8 +16,7 @@ type runner struct {
 	suite    suite
 	rounds   int
 	duration time.Duration // of each load
-	program  lab.Command   // waggle
-	files    string        // directory of the bodies
+	setting  setting
 	progress io.Writer
 	emit     func(report.Line) error
 }
@@ -52,7 +50,7 @@ func order(contenders []contender, round int) []contender {
 
 // measure runs all scenarios for one contender on a fresh stage.
 func (r *runner) measure(ctx context.Context, c contender) ([]report.Sample, error) {
-	st, err := newStage(ctx, r.program, r.files)
+	st, err := newStage(ctx, r.setting)
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,16 @@ type stage struct {
 	tasks   []*lab.Task
 	process *lab.Process // the contender's; nil if the kernel is all of it
 	targets []netip.AddrPort
-	program lab.Command // waggle
+	setting setting
 	kernel  *kernelPath // nil if the contender has none
+}
+
+// setting is what all stages of a run have in common.
+type setting struct {
+	program    lab.Command // waggle
+	files      string      // directory of the bodies
+	congestion string      // TCP's congestion control; empty for the machine's default
+	maxconn    int         // connections at once that a contender must bear
 }
 
 const (
@@ -29,8 +37,8 @@ const (
 )
 
 // newStage builds the topology and starts nginx in every task. The caller closes the stage.
-func newStage(ctx context.Context, program lab.Command, files string) (st *stage, err error) {
-	st = &stage{program: program}
+func newStage(ctx context.Context, s setting) (st *stage, err error) {
+	st = &stage{setting: s}
 	if st.lab, err = lab.New(ctx, lab.Options{}); err != nil {
 		return nil, err
 	}
@@ -44,7 +52,7 @@ func newStage(ctx context.Context, program lab.Command, files string) (st *stage
 	}
 	web := &lab.Command{
 		Argv:  []string{nginx.name, "-e", "stderr", "-c", lab.FilesDir + "/nginx.conf"},
-		Files: map[string][]byte{"nginx.conf": []byte(nginxServerConfig(files))},
+		Files: map[string][]byte{"nginx.conf": []byte(nginxServerConfig(s.files))},
 	}
 	for range servers {
 		task, err := st.lab.AddTask(ctx, lab.TaskOptions{Command: web, Port: port})
@@ -54,7 +62,7 @@ func newStage(ctx context.Context, program lab.Command, files string) (st *stage
 		st.tasks = append(st.tasks, task)
 	}
 	st.targets = []netip.AddrPort{netip.AddrPortFrom(st.lab.Balancer.Addr(), port)}
-	return st, nil
+	return st, st.setCongestion()
 }
 
 func (st *stage) close() { st.lab.Close() }
@@ -66,6 +74,26 @@ func clientPorts() error {
 		os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("1024 65535"), 0),
 		os.WriteFile("/proc/sys/net/ipv4/tcp_tw_reuse", []byte("1"), 0))
 }
+
+// setCongestion chooses TCP's congestion control on both sides of every connection.
+func (st *stage) setCongestion() error {
+	if st.setting.congestion == "" {
+		return nil
+	}
+	hosts := []*lab.Host{st.lab.Client, st.lab.Balancer.Host}
+	for _, task := range st.tasks {
+		hosts = append(hosts, task.Host)
+	}
+	for _, h := range hosts {
+		err := h.Do(func() error { return os.WriteFile(congestionFile, []byte(st.setting.congestion), 0) })
+		if err != nil {
+			return fmt.Errorf("choose congestion control: %w", err)
+		}
+	}
+	return nil
+}
+
+const congestionFile = "/proc/sys/net/ipv4/tcp_congestion_control"
 
 // endpoints are the servers' addresses.
 func (st *stage) endpoints() []netip.AddrPort {
@@ -148,8 +176,8 @@ func (st *stage) nginx(ctx context.Context, config string) error {
 }
 
 func (st *stage) waggle(ctx context.Context, config string, flags ...string) error {
-	c := lab.Command{Env: st.program.Env}
-	c.Argv = append(c.Argv, st.program.Argv...)
+	c := lab.Command{Env: st.setting.program.Env}
+	c.Argv = append(c.Argv, st.setting.program.Argv...)
 	c.Argv = append(c.Argv, "run", "-f", lab.FilesDir+"/haproxy.cfg", "-f", lab.FilesDir+"/observer.cfg")
 	c.Argv = append(c.Argv, flags...)
 	c.Files = map[string][]byte{"haproxy.cfg": []byte(config), "observer.cfg": []byte(observer)}

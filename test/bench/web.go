@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"waggle/test/bench/report"
 )
 
+// defaultIdle is how many idle connections the scenario of that name has.
+const defaultIdle = 1000
+
 // web compares what reads HTTP.
-func web() suite {
+func web(idle int) suite {
 	return assemble(report.Suite{
 		Name:     "http",
 		Title:    "HTTP: waggle's userspace path beside others",
@@ -23,7 +27,7 @@ func web() suite {
 	}, []scenario{
 		{Scenario: report.Scenario{Name: "keepalive", Title: "Requests over 64 kept connections"}, path: "/", connections: 64},
 		{Scenario: report.Scenario{Name: "many", Title: "Requests over 512 kept connections"}, path: "/", connections: 512},
-		{Scenario: report.Scenario{Name: "idle", Title: "64 kept connections, 1,000 idle ones beside"}, path: "/", connections: 64, idle: 1000},
+		{Scenario: report.Scenario{Name: "idle", Title: fmt.Sprintf("64 kept connections, %d idle ones beside", idle)}, path: "/", connections: 64, idle: idle},
 		{Scenario: report.Scenario{Name: "medium", Title: "64 kB bodies, 64 connections", Unit: report.Megabytes}, path: mediumPath, connections: 64},
 		{Scenario: report.Scenario{Name: "big", Title: "10 MB bodies, 8 connections", Unit: report.Megabytes}, path: bigPath, connections: 8},
 		// The last, since it leaves sockets in TIME_WAIT.
@@ -48,7 +52,7 @@ func webTargets() []report.Target {
 }
 
 func haproxyHTTP(s haproxySettings) func(context.Context, *stage) error {
-	s.mode = "http"
+	s.mode, s.haproxy = "http", true
 	return func(ctx context.Context, st *stage) error { return st.haproxy(ctx, haproxyConfig(st, s)) }
 }
 

@@ -9,7 +9,7 @@ const loud = 0.05
 func (s Suite) caveats(r Results) []string {
 	d := r.Samples
 	lines := []string{
-		fmt.Sprintf("Medians over %d rounds [first–third quartile]. Ratios are to %q and are taken within each round.", d.rounds(), s.title(s.Baseline)),
+		fmt.Sprintf("Medians over rounds, %d in all, with the range between the first and third quartile. Ratios are to %q and are taken within each round.", d.rounds(), s.title(s.Baseline)),
 		"A target is missed when the whole range between the quartiles is on the wrong side of it.",
 	}
 	lines = append(lines, d.background())

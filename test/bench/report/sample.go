@@ -60,6 +60,14 @@ func (u Unit) String() string {
 	return "request"
 }
 
+// perSecond is the unit of a rate.
+func (u Unit) perSecond() string {
+	if u == Megabytes {
+		return "MB/s"
+	}
+	return "requests/s"
+}
+
 // work is how much of the unit a sample did.
 func (u Unit) work(s Sample) float64 {
 	if u == Megabytes {

@@ -49,6 +49,17 @@ const (
 	Missed Verdict = "MISSED"
 )
 
+// enough is how many rounds a verdict needs.
+const enough = 7
+
+// text is the verdict as shown.
+func (v Verdict) text(rounds int) string {
+	if rounds > 0 && rounds < enough {
+		return string(v) + ", but too few rounds"
+	}
+	return string(v)
+}
+
 // judge compares the ratios of the rounds with the target.
 func (t Target) judge(ratio Spread) Verdict {
 	median, best := ratio.Median, ratio.Q3
@@ -87,7 +98,7 @@ func (s Suite) title(contender string) string {
 }
 
 // Restrict leaves only the named scenarios and contenders, all where the list is empty, and the targets between
-// what is left.
+// those. Without the baseline the first contender takes its place.
 func (s Suite) Restrict(scenarios, contenders []string) Suite {
 	s.Scenarios = keep(s.Scenarios, scenarios, func(v Scenario) string { return v.Name })
 	s.Contenders = keep(s.Contenders, contenders, func(v Contender) string { return v.Name })
@@ -105,6 +116,9 @@ func (s Suite) Restrict(scenarios, contenders []string) Suite {
 		}
 	}
 	s.Targets = targets
+	if len(s.Contenders) > 0 && !contender[s.Baseline] {
+		s.Baseline = s.Contenders[0].Name
+	}
 	return s
 }
 

@@ -10,11 +10,11 @@ import (
 
 // Sizes of a chart, in CSS pixels.
 const (
-	chartWidth  = 860
+	chartWidth  = 880
 	labelWidth  = 230
-	panelWidth  = 300
+	panelWidth  = 310
 	panelGap    = 15
-	valueWidth  = 90 // of the number to the right of the longest bar
+	valueWidth  = 60 // of the number to the right of the longest bar
 	barHeight   = 16
 	barStep     = 24
 	titleHeight = 58
@@ -28,8 +28,10 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}.h{font-size:17px;font-weight:6
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.m{fill:#9198a1}.b{fill:#656c76}.w{fill:#e3b341}.e{stroke:#e6edf3}}
 </style>`
 
-// Chart draws a suite's rates and CPU times as bars, one row of panels for each scenario. Bars whose contender's
-// name begins with "waggle" stand out. The line across the end of a bar is the range between the quartiles.
+// Chart draws a suite's rates and CPU times in proportion to the baseline's as bars, one row of panels for each
+// scenario: medians of the rounds' ratios, which are all that a machine with neighbours is good for. Bars whose
+// contender's name begins with "waggle" stand out. The line across the end of a bar is the range between the
+// quartiles, the one across all bars is the baseline.
 func Chart(w io.Writer, s Suite, d Data) error {
 	out := &svg{}
 	y := float64(chartTop)
@@ -74,10 +76,6 @@ func (o *svg) scenario(s Suite, sc Scenario, d Data, y float64) float64 {
 	if len(shown) == 0 {
 		return y
 	}
-	perSecond := "requests/s"
-	if sc.Unit == Megabytes {
-		perSecond = "MB/s"
-	}
 	o.text(10, y+20, ` class="s"`, sc.Title)
 	for i, c := range shown {
 		o.text(labelWidth-8, y+titleHeight+float64(i*barStep)+13, ` text-anchor="end"`, c.Title)
@@ -85,30 +83,29 @@ func (o *svg) scenario(s Suite, sc Scenario, d Data, y float64) float64 {
 	for i, p := range []struct {
 		metric Metric
 		title  string
-	}{{Rate, perSecond + ", more is better"}, {SystemCPU, "µs of CPU per " + sc.Unit.String() + ", whole machine, less is better"}} {
+	}{{Rate, "rate, more is better; 1 is %s " + sc.Unit.perSecond()}, {SystemCPU, "system CPU, less is better; 1 is %s µs/" + sc.Unit.String()}} {
 		x := float64(labelWidth + i*(panelWidth+panelGap))
-		o.text(x, y+44, ` class="m"`, p.title)
-		o.panel(x, y+titleHeight, sc, shown, d, p.metric)
+		o.text(x, y+44, ` class="m"`, fmt.Sprintf(p.title, number(d.spread(sc, s.Baseline, p.metric).Median)))
+		ratios := make([]Spread, len(shown))
+		for i, c := range shown {
+			ratios[i] = d.ratio(sc, p.metric, c.Name, s.Baseline)
+		}
+		o.panel(x, y+titleHeight, shown, ratios)
 	}
 	return y + titleHeight + float64(len(shown)*barStep) + 14
 }
 
-func (o *svg) panel(x, y float64, sc Scenario, shown []Contender, d Data, m Metric) {
-	most := 0.0
-	spreads := make([]Spread, len(shown))
-	for i, c := range shown {
-		spreads[i] = d.spread(sc, c.Name, m)
-		if spreads[i].N > 0 {
-			most = math.Max(most, spreads[i].Q3)
+func (o *svg) panel(x, y float64, shown []Contender, ratios []Spread) {
+	most := 1.0
+	for _, r := range ratios {
+		if r.N > 0 {
+			most = math.Max(most, r.Q3)
 		}
-	}
-	if most <= 0 {
-		return
 	}
 	scale := (panelWidth - valueWidth) / most
 	for i, c := range shown {
-		s, top := spreads[i], y+float64(i*barStep)
-		if s.N == 0 {
+		r, top := ratios[i], y+float64(i*barStep)
+		if r.N == 0 {
 			o.text(x+4, top+13, ` class="m"`, none)
 			continue
 		}
@@ -116,11 +113,12 @@ func (o *svg) panel(x, y float64, sc Scenario, shown []Contender, d Data, m Metr
 		if strings.HasPrefix(c.Name, "waggle") {
 			class = "w"
 		}
-		o.bar(x, top, s.Median*scale, class)
-		middle := top + barHeight/2
-		o.line(x+s.Q1*scale, middle, x+s.Q3*scale, middle)
-		o.text(x+math.Max(s.Median, s.Q3)*scale+6, top+13, "", number(s.Median))
+		o.bar(x, top, r.Median*scale, class)
+		const middle = barHeight / 2
+		o.line(x+r.Q1*scale, top+middle, x+r.Q3*scale, top+middle)
+		o.text(x+math.Max(r.Q3, 1)*scale+6, top+13, "", fmt.Sprintf("×%.2f", r.Median))
 	}
+	o.line(x+scale, y-4, x+scale, y+float64((len(shown)-1)*barStep)+barHeight+4)
 }
 
 func escape(text string) string {

@@ -60,11 +60,7 @@ func (st style) write(w io.Writer, s Suite, r Results) {
 // compare is the table of a scenario.
 func (s Suite) compare(sc Scenario, d Data) *Table {
 	unit := sc.Unit.String()
-	perSecond := "requests/s"
-	if sc.Unit == Megabytes {
-		perSecond = "MB/s"
-	}
-	t := &Table{Header: []string{"", perSecond, "ratio", "system µs/" + unit, "ratio", "own µs/" + unit, "p50 ms", "p99 ms", "peak MiB", "errors"}}
+	t := &Table{Header: []string{"", sc.Unit.perSecond(), "ratio", "system µs/" + unit, "ratio", "own µs/" + unit, "p50 ms", "p99 ms", "peak MiB", "errors"}}
 	for _, c := range s.Contenders {
 		if len(d.of(sc.Name, c.Name)) == 0 {
 			continue
@@ -101,7 +97,7 @@ func (s Suite) targets(d Data) *Table {
 			bound = "≤"
 		}
 		t.Add(fmt.Sprintf("%s, %s: %s to %s", sc.Title, target.Metric, s.title(target.Subject), s.title(target.Reference)),
-			ratio.times(), fmt.Sprint(ratio.N), fmt.Sprintf("%s %.2f", bound, target.Value), string(target.judge(ratio)))
+			ratio.times(), fmt.Sprint(ratio.N), fmt.Sprintf("%s %.2f", bound, target.Value), target.judge(ratio).text(ratio.N))
 	}
 	return t
 }
