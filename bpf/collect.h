@@ -8,22 +8,52 @@
 #include "flow.h"
 #include "maps.h"
 
-static __always_inline int collect_pair(const struct wg_doomed *d)
+/* Whether a flow is still as it was seen; one that is to go by force may have moved on, if only it is the same flow. */
+static __always_inline int still_doomed(const struct wg_doomed *d, const struct wg_flow *f, const struct wg_flow *twin)
+{
+	if (f->dir != WG_FORWARD || f->generation != d->generation)
+		return 0;
+	if (d->how == WG_DOOM_FORCED)
+		return f->state == WG_HALF || f->state == WG_ESTABLISHED;
+	return f->state == d->state && f->seen == d->seen && (!twin || twin->seen == d->twin_seen);
+}
+
+/* Whether a session ends here for which a line is due: one whose handshake was completed, or whose server has not
+ * answered. A client that does not complete the handshake never had a session. */
+static __always_inline int end_is_logged(enum wg_state state, const struct wg_flow *rev)
+{
+	return state == WG_ESTABLISHED || (state == WG_HALF && !(rev->tcp_flags & WG_SYN));
+}
+
+static __always_inline int collect_pair(struct wg_doomed *d)
 {
 	struct wg_key key = d->key;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, &key);
 	struct wg_flow *twin;
+	enum wg_state state;
 
-	if (!f || f->dir != WG_FORWARD || f->generation != d->generation || f->seen != d->seen)
+	if (!f)
 		return 0;
 	twin = flow_twin(f);
-	if (twin && twin->seen != d->twin_seen)
+	state = f->state;
+	if (!still_doomed(d, f, twin) || !flow_shift(f, state, WG_DEAD))
 		return 0;
-	return flow_forget(&key, f, d->state);
+	d->state = state;
+	d->client_next = f->seq_next;
+	d->client_ack = f->ack;
+	if (twin) {
+		d->server_next = twin->seq_next;
+		d->server_ack = twin->ack;
+		d->answered = !!(twin->tcp_flags & WG_SYN);
+		if (end_is_logged(state, twin))
+			event_close(f, twin, d->end);
+	}
+	flow_delete(&key, f, state);
+	return 1;
 }
 
 /* A reverse entry whose forward entry is gone or is another flow's by now. */
-static __always_inline int collect_orphan(const struct wg_doomed *d)
+static __always_inline int collect_orphan(struct wg_doomed *d)
 {
 	struct wg_key key = d->key;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, &key);
@@ -33,11 +63,17 @@ static __always_inline int collect_orphan(const struct wg_doomed *d)
 	return bpf_map_delete_elem(&wg_flows, &key) == 0;
 }
 
-WG_GLOBAL int collect_one(const struct wg_doomed *d)
+/* Deletes one flow. Its state says afterwards whether that was done. */
+WG_GLOBAL int collect_one(struct wg_doomed *d)
 {
+	int deleted;
+
 	if (!d)
 		return 0;
-	return d->orphan ? collect_orphan(d) : collect_pair(d);
+	deleted = d->how == WG_DOOM_ORPHAN ? collect_orphan(d) : collect_pair(d);
+	if (!deleted)
+		d->state = 0;
+	return deleted;
 }
 
 /* Goes through the first count entries of wg_doomed and returns how many were deleted. */

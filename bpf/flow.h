@@ -5,6 +5,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "count.h"
+#include "events.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -31,17 +32,23 @@ static __always_inline struct wg_flow *flow_twin(const struct wg_flow *f)
 	return twin && twin->generation == f->generation ? twin : 0;
 }
 
-/* Deletes both entries of a flow if it is still in the state from; f is the forward entry. */
-static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow *f, enum wg_state from)
+/* Deletes both entries of a flow that the caller has made WG_DEAD; from is what it was before, f the forward entry. */
+static __always_inline void flow_delete(const struct wg_key *key, const struct wg_flow *f, enum wg_state from)
 {
 	struct wg_key twin;
 
-	if (!flow_shift(f, from, WG_DEAD))
-		return 0;
 	gauges_add(f, -1, from == WG_CLOSED ? 0 : -1, from == WG_ESTABLISHED ? -1 : 0);
 	flow_twin_key(f, &twin);
 	bpf_map_delete_elem(&wg_flows, &twin);
 	bpf_map_delete_elem(&wg_flows, key);
+}
+
+/* Deletes both entries of a flow if it is still in the state from; f is the forward entry. */
+static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow *f, enum wg_state from)
+{
+	if (!flow_shift(f, from, WG_DEAD))
+		return 0;
+	flow_delete(key, f, from);
 	return 1;
 }
 
@@ -73,16 +80,19 @@ static __always_inline int rst_is_credible(const struct wg_flow *f, const struct
 static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
 {
 	struct wg_flow *twin = flow_twin(f);
-	struct wg_flow *fwd;
+	struct wg_flow *fwd, *rev;
+	enum wg_end end = WG_END_FIN;
 	int closed = 0;
 
 	if (!twin)
 		return;
 	fwd = f->dir == WG_FORWARD ? f : twin;
+	rev = f->dir == WG_FORWARD ? twin : f;
 	if (p->tcp_flags & WG_RST) {
 		if (!rst_is_credible(f, twin, p))
 			return;
 		__sync_fetch_and_or(&f->tcp_flags, WG_RST);
+		end = f->dir == WG_FORWARD ? WG_END_CLIENT_RST : WG_END_SERVER_RST;
 		closed = 1;
 	} else {
 		__sync_fetch_and_or(&f->tcp_flags, WG_FIN);
@@ -92,10 +102,14 @@ static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
 	}
 	if (!closed)
 		return;
-	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED))
+	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED)) {
+		event_close(fwd, rev, end);
 		gauges_add(fwd, 0, -1, -1);
-	else if (flow_shift(fwd, WG_HALF, WG_CLOSED))
+	} else if (flow_shift(fwd, WG_HALF, WG_CLOSED)) {
+		if (end == WG_END_SERVER_RST && !(rev->tcp_flags & WG_SYN))
+			event_close(fwd, rev, WG_END_REFUSED);
 		gauges_add(fwd, 0, -1, 0);
+	}
 }
 
 /* Whether a SYN sets where the sequence numbers of its direction begin: not in an established flow, where a client's SYN
@@ -132,6 +146,9 @@ static __always_inline void flow_note(struct wg_flow *f, const struct packet *p)
 {
 	__u32 bytes = flow_advance(f, p);
 
+	if ((p->tcp_flags & WG_SYN) && f->dir == WG_REVERSE && !(f->tcp_flags & WG_SYN))
+		f->connect = (bpf_ktime_get_coarse_ns() - f->created) / 1000;
+	count_packet(f, bytes);
 	if (p->tcp_flags & (WG_FIN | WG_RST))
 		flow_end(f, p);
 	if (p->payload || (p->tcp_flags & (WG_SYN | WG_FIN | WG_RST)))
@@ -140,5 +157,4 @@ static __always_inline void flow_note(struct wg_flow *f, const struct packet *p)
 		__sync_fetch_and_or(&f->tcp_flags, WG_SYN);
 	if (p->tcp_flags & WG_ACK)
 		f->ack = p->ack;
-	count_packet(f, bytes);
 }

@@ -25,6 +25,9 @@
 /* Flows that one run of the collector's program can delete. */
 #define WG_DOOMED_MAX 128
 
+/* Ends of sessions that wait for the agent: about 8000 of them. A power of two and a multiple of the page size. */
+#define WG_EVENTS_BYTES (1 << 20)
+
 /* Room for names in map values, for people who read a dump. */
 #define WG_NAME_LEN 32
 

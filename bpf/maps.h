@@ -124,6 +124,23 @@ struct {
 	__type(value, struct wg_iface);
 } wg_ifaces SEC(".maps");
 
+/* Ends of sessions whose frontend logs. Full when the agent does not read; see wg_lost. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, WG_EVENTS_BYTES);
+} wg_events SEC(".maps");
+
+/* A ring has no type of its own in BTF. */
+const struct wg_event *wg_event_in_btf __attribute__((unused));
+
+/* Events that found no room in wg_events. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} wg_lost SEC(".maps");
+
 /* The collector's list for one run of wg_collect. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

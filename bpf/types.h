@@ -29,6 +29,25 @@ enum wg_state {
 	WG_DEAD = 4, /* being deleted by whoever set this */
 };
 
+enum wg_flow_flag {
+	WG_FLOW_PLAIN = 0,
+	WG_FLOW_LOGGED = 1 << 0, /* its end is told to the agent; set in both entries */
+};
+
+/* How a flow ended, as far as the kernel can tell; the agent gives the reasons of what it ended itself. */
+enum wg_end {
+	WG_END_NONE = 0,
+	WG_END_FIN = 1, /* both sides have closed */
+	WG_END_CLIENT_RST = 2,
+	WG_END_SERVER_RST = 3,
+	WG_END_REFUSED = 4, /* the server answered the SYN with a RST */
+	WG_END_CONNECT_TIMEOUT = 5, /* from here on: by the collector, as the agent told it */
+	WG_END_CLIENT_TIMEOUT = 6,
+	WG_END_SERVER_TIMEOUT = 7,
+	WG_END_SERVER_DOWN = 8, /* on-marked-down shutdown-sessions */
+	WG_END_KILLED = 9, /* by an operator */
+};
+
 /* One direction of a flow, with all that its packets need. The entry of the other direction is found by swapping
  * the written tuple. Counters and sequence numbers are plain stores: packets of one direction come on one CPU
  * but for reordering, and the worst outcome is a lost count.
@@ -54,6 +73,8 @@ struct wg_flow {
 	__u32 syn_next; /* sequence number of the SYN, plus one; in the reverse entry */
 	__u32 seq_next; /* highest sequence number sent in this direction, plus one */
 	__u32 ack; /* last acknowledgement number of this direction */
+	enum wg_flow_flag flags;
+	__u32 connect; /* time from the SYN to the server's answer, us; in the reverse entry */
 	__u64 generation; /* the same in both entries, and in no other flow */
 	__u64 created; /* CLOCK_MONOTONIC, ns */
 	__u64 seen; /* last payload, SYN, FIN or RST */
@@ -61,7 +82,7 @@ struct wg_flow {
 	__u64 bytes; /* TCP payload */
 };
 _Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
-_Static_assert(sizeof(struct wg_flow) == 92 + 3 * WG_ADDR_LEN, "a flow has no padding");
+_Static_assert(sizeof(struct wg_flow) == 100 + 3 * WG_ADDR_LEN, "a flow has no padding");
 
 /* Address and port of a frontend. The port is in host order, for readers of dumps. */
 struct wg_service_key {
@@ -73,6 +94,7 @@ struct wg_service_key {
 enum wg_service_flag {
 	WG_NO_FLAG = 0,
 	WG_QUEUED = 1 << 0, /* connections wait in userspace: first come, first served */
+	WG_LOGGED = 1 << 1, /* the end of its flows is told to the agent */
 };
 
 struct wg_service {
@@ -144,13 +166,53 @@ struct wg_ring_slot {
 	__u64 generation;
 };
 
-/* A flow that the collector wants deleted if nothing has happened to it since it looked. */
+enum wg_doom {
+	WG_DOOM_IDLE = 0, /* if nothing has happened since the collector looked */
+	WG_DOOM_ORPHAN = 1, /* a reverse entry without its forward entry */
+	WG_DOOM_FORCED = 2, /* whatever has happened since */
+};
+
+/* A flow that the agent wants deleted, and what it was when that was done. */
 struct wg_doomed {
 	struct wg_key key; /* of the forward entry, or of an orphan */
-	enum wg_state state; /* as it was seen */
-	__u32 orphan; /* not 0: a reverse entry without its forward entry */
-	__u32 pad;
+	enum wg_state state; /* as it was seen; as it was when deleted, 0 if it was not */
+	enum wg_doom how;
+	enum wg_end end; /* why, for the log */
 	__u64 generation;
 	__u64 seen;
 	__u64 twin_seen;
+	/* What the program answers: all that resetting both ends takes. */
+	__u32 client_next; /* what comes next from the client */
+	__u32 client_ack; /* what the client was last known to expect */
+	__u32 server_next;
+	__u32 server_ack;
+	__u32 answered; /* the server has sent its SYN */
+	__u32 pad;
 };
+
+#define WG_NO_TIME 0xffffffff
+
+/* The end of a session, for the log. Ports are in network order, as everywhere but in wg_servers and wg_services. */
+struct wg_event {
+	__u8 client[WG_ADDR_LEN];
+	__u8 front[WG_ADDR_LEN];
+	__u8 back[WG_ADDR_LEN];
+	__u8 task[WG_ADDR_LEN];
+	__be16 client_port;
+	__be16 front_port;
+	__be16 back_port;
+	__be16 task_port;
+	__u32 service;
+	__u32 server;
+	enum wg_end end;
+	__u32 connect; /* us; WG_NO_TIME: the server never answered */
+	__u32 total_open; /* established flows, this one among them: over all, */
+	__u32 service_open; /* of its service */
+	__u32 server_open; /* and of its server */
+	__u32 pad;
+	__u64 created; /* CLOCK_MONOTONIC, ns */
+	__u64 ended;
+	__u64 bytes_in; /* TCP payload from the client */
+	__u64 bytes_out;
+};
+_Static_assert(sizeof(struct wg_event) == 72 + 4 * WG_ADDR_LEN, "an event has no padding");

@@ -3,6 +3,9 @@ package datapath
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,10 +37,27 @@ type collector struct {
 	ports uint32 // size of the range of source ports
 	// timeouts of a service, also of one that is gone but has flows.
 	timeouts func(service uint32) Timeouts
-	passes   int
-	// pending is the number of entries of obj.doomed that are filled.
-	pending uint32
-	deleted int
+	// reset tells an end that its flow is over; nil: it finds out by itself.
+	reset  func(ended)
+	passes int
+
+	mu sync.Mutex // guards obj.doomed
+}
+
+// sentence is a flow that is to be deleted, with what its ends are told.
+type sentence struct {
+	lbWgDoomed
+	front, client, back, task netip.AddrPort
+	clientIface, taskIface    uint32
+}
+
+func sentenceOf(key lbWgKey, fwd, rev lbWgFlow) sentence {
+	return sentence{
+		lbWgDoomed: lbWgDoomed{Key: key, State: fwd.State, Generation: fwd.Generation, Seen: fwd.Seen, TwinSeen: rev.Seen},
+		client:     addrPort(key.Saddr, key.Sport), front: addrPort(key.Daddr, key.Dport),
+		back: addrPort(fwd.Saddr, fwd.Sport), task: addrPort(fwd.Daddr, fwd.Dport),
+		clientIface: rev.Ifindex, taskIface: fwd.Ifindex,
+	}
 }
 
 // run makes passes until ctx ends; after is called behind each.
@@ -62,52 +82,54 @@ func (c *collector) run(ctx context.Context, failed func(error), after func()) {
 // pass looks at every flow once and returns how many it deleted. now is monotonicNow's clock.
 func (c *collector) pass(now uint64) (deleted int, err error) {
 	c.passes++
-	c.deleted = 0
 	orphans := c.passes%orphanPasses == 0
+	pending := make([]sentence, 0, len(c.obj.doomed))
 	var flushErr error
+	flush := func() {
+		var n int
+		n, flushErr = c.execute(pending)
+		deleted += n
+		pending = pending[:0]
+	}
 	err = eachEntry(c.obj.WgFlows, func(key lbWgKey, f lbWgFlow) bool {
-		doomed, ok := c.judge(key, f, now, orphans)
-		if !ok {
-			return true
+		if s, ok := c.judge(key, f, now, orphans); ok {
+			pending = append(pending, s)
 		}
-		c.obj.doomed[c.pending] = doomed
-		c.pending++
-		if int(c.pending) == len(c.obj.doomed) {
-			flushErr = c.flush()
+		if len(pending) == cap(pending) {
+			flush()
 		}
 		return flushErr == nil
 	})
+	if err == nil && flushErr == nil {
+		flush()
+	}
 	if err == nil {
 		err = flushErr
 	}
-	if err == nil {
-		err = c.flush()
-	}
-	c.pending = 0
-	return c.deleted, err
+	return deleted, err
 }
 
 // judge says whether the entry is to be deleted, with its twin, given that nothing happens to it meanwhile.
-func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (lbWgDoomed, bool) {
-	doomed := lbWgDoomed{Key: key, State: f.State, Generation: f.Generation, Seen: f.Seen}
+func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s sentence, ok bool) {
 	if f.Dir == dirReverse {
 		if !orphans || idle(now, f.Created) < orphanAge {
-			return doomed, false
+			return s, false
 		}
 		_, paired := twin(c.obj.WgFlows, f)
-		doomed.Orphan = 1
-		return doomed, !paired
+		s.Key, s.How, s.State, s.Generation = key, lbWgDoomWG_DOOM_ORPHAN, f.State, f.Generation
+		return s, !paired
 	}
 	t := c.timeouts(f.Service)
 	if idle(now, f.Seen) < shortestLife(f, t) {
-		return doomed, false
+		return s, false
 	}
 	rev, ok := twin(c.obj.WgFlows, f)
 	if !ok {
 		rev = lbWgFlow{Seen: f.Seen}
 	}
-	doomed.TwinSeen = rev.Seen
-	return doomed, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t, c.busy(f))
+	s = sentenceOf(key, f, rev)
+	s.End = lbWgEnd(timeoutEnd(f, rev, t))
+	return s, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t, c.busy(f))
 }
 
 // busy is the share of the source ports towards the flow's server that is taken.
@@ -122,19 +144,45 @@ func idle(now, since uint64) time.Duration {
 	return time.Duration(now - since)
 }
 
-// flush has the kernel delete what is pending.
-func (c *collector) flush() error {
-	if c.pending == 0 {
-		return nil
+// execute has the kernel delete flows, tells their ends, and returns how many there were.
+func (c *collector) execute(doomed []sentence) (deleted int, err error) {
+	for batch := range slices.Chunk(doomed, len(c.obj.doomed)) {
+		n, err := c.executeBatch(batch)
+		deleted += n
+		if err != nil {
+			return deleted, err
+		}
+	}
+	return deleted, nil
+}
+
+func (c *collector) executeBatch(batch []sentence) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range batch {
+		c.obj.doomed[i] = batch[i].lbWgDoomed
 	}
 	deleted, err := c.obj.WgCollect.Run(&ebpf.RunOptions{
 		Data:    make([]byte, 64), // the kernel wants a frame; the program does not look at it
-		Context: skbContext{Cb: [5]uint32{c.pending}},
+		Context: skbContext{Cb: [5]uint32{uint32(len(batch))}},
 	})
-	c.pending = 0
 	if err != nil {
-		return fmt.Errorf("delete flows: %w", err)
+		return 0, fmt.Errorf("delete flows: %w", err)
 	}
-	c.deleted += int(deleted)
-	return nil
+	for i := range batch {
+		batch[i].lbWgDoomed = c.obj.doomed[i] // with the program's answer
+		c.tell(&batch[i])
+	}
+	return int(deleted), nil
+}
+
+// tell resets both ends of a deleted flow that they believe to be alive. A handshake that was never finished needs none:
+// who sends SYNs from made-up addresses would have us answer them.
+func (c *collector) tell(s *sentence) {
+	alive := s.State == lbWgStateWG_ESTABLISHED || s.State == lbWgStateWG_HALF && s.How == lbWgDoomWG_DOOM_FORCED
+	if c.reset == nil || !alive || s.Answered == 0 {
+		return
+	}
+	c.reset(ended{from: s.front, to: s.client, ifindex: s.clientIface, expects: s.ClientAck, sent: s.ServerNext, spoke: s.ClientNext})
+	c.reset(ended{from: s.back, to: s.task, ifindex: s.taskIface, expects: s.ServerAck, sent: s.ClientNext, spoke: s.ServerNext})
 }

@@ -99,10 +99,8 @@ func TestCollectorSparesWhatHasMoved(t *testing.T) {
 			}
 			tick() // activity is stamped by a clock of a few milliseconds
 			move(f)
-			k.obj.doomed[0] = doomed
-			c.pending = 1
-			if err := c.flush(); err != nil {
-				t.Fatal(err)
+			if n, err := c.execute([]sentence{doomed}); n != 0 || err != nil {
+				t.Fatalf("%d deleted, %v", n, err)
 			}
 			if s := f.state(t); s != FlowEstablished {
 				t.Errorf("the flow is %s", s)

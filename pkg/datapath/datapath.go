@@ -24,8 +24,12 @@ type Datapath struct {
 	handle  *netlink.Handle
 	network network
 	obj     *object
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	// resetter and events are nil where they are not to be had or not wanted.
+	resetter  *resetter
+	events    *events
+	collector *collector
+	stop      context.CancelFunc
+	running   sync.WaitGroup
 	// inUse is held for reading by who uses obj without mu, and for writing by who frees it.
 	inUse sync.RWMutex
 
@@ -39,6 +43,8 @@ type Datapath struct {
 	retired  map[gaugeKey]time.Time
 	attached map[int]*attachment // by interface index
 	degraded []string
+	// handicaps are what was found missing at the start; they are part of degraded from then on.
+	handicaps []string
 }
 
 // Open loads the program and attaches it. ctx bounds the opening only; the Datapath lives until Close.
@@ -86,6 +92,9 @@ func (dp *Datapath) open() (err error) {
 	if dp.obj, err = load(dp.opts); err != nil {
 		return err
 	}
+	if err = dp.openReports(); err != nil {
+		return err
+	}
 	dp.planner = planner{
 		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
 		counters: newIndices[pair](lbMapWgCounters, dp.obj.WgCounters.MaxEntries()),
@@ -112,11 +121,34 @@ func (dp *Datapath) open() (err error) {
 	return nil
 }
 
+// openReports opens what tells others how flows end: their ends, by RSTs, and the log.
+func (dp *Datapath) openReports() error {
+	err := dp.ns.do(func() (err error) { dp.resetter, err = openResetter(); return err })
+	if err != nil {
+		dp.handicaps = append(dp.handicaps, "flows that time out or are shut down end without a reset: "+err.Error()+" (it takes the capability NET_RAW)")
+	}
+	if dp.opts.OnClose == nil {
+		return nil
+	}
+	dp.events, err = openEvents(dp.obj, dp.opts.OnClose)
+	return err
+}
+
 // start runs what keeps the kernel path alive until life ends.
 func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
-	c := &collector{obj: dp.obj, ports: dp.ports.size(), timeouts: dp.timeoutsOf}
+	dp.collector = &collector{obj: dp.obj, ports: dp.ports.size(), timeouts: dp.timeoutsOf}
+	if dp.resetter != nil {
+		dp.collector.reset = dp.resetter.reset
+	}
+	if dp.events != nil {
+		dp.running.Go(func() {
+			if err := dp.events.run(); err != nil {
+				dp.opts.Logger.Error("kernel path: its sessions are not logged any more", "err", err)
+			}
+		})
+	}
 	failed := func(err error) { dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err) }
-	dp.running.Go(func() { c.run(life, failed, dp.sweep) })
+	dp.running.Go(func() { dp.collector.run(life, failed, dp.sweep) })
 	dp.running.Go(func() { follow(life, changed, dp.networkChanged) })
 	dp.running.Go(func() {
 		ticker := time.NewTicker(heartbeatEvery)
@@ -196,6 +228,7 @@ func (dp *Datapath) refresh() error {
 
 // degrade notes what does not work as it should and logs what is new.
 func (dp *Datapath) degrade(words []string, links int) {
+	words = append(slices.Clone(dp.handicaps), words...)
 	if links == 0 {
 		words = append(words, "no interface to attach to")
 	}
@@ -259,6 +292,12 @@ func (dp *Datapath) Counters() Snapshot {
 		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
 	}
 	s.Ports = dp.ports.size()
+	if s.LostEvents, err = dp.obj.lostEvents(); err != nil {
+		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
+	}
+	if dp.resetter != nil {
+		s.Resets, s.ResetsFailed = dp.resetter.sent.Load(), dp.resetter.failed.Load()
+	}
 	return s
 }
 
@@ -301,14 +340,20 @@ func (dp *Datapath) Close() error {
 	}
 	dp.closed = true
 	dp.mu.Unlock()
+	var errs []error
 	dp.stop()
+	if dp.events != nil {
+		errs = append(errs, dp.events.close())
+	}
 	dp.running.Wait()
 
 	dp.inUse.Lock()
 	defer dp.inUse.Unlock()
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
-	var errs []error
+	if dp.resetter != nil {
+		errs = append(errs, dp.resetter.close())
+	}
 	for index, a := range dp.attached {
 		errs = append(errs, a.detach())
 		delete(dp.attached, index)

@@ -39,6 +39,8 @@ type Service struct {
 	// Queued makes every SYN fall through: connections already wait for this service in userspace, and first
 	// come is first served.
 	Queued bool
+	// Logged has Options.OnClose called for each session that ends. It holds for flows that begin from then on.
+	Logged bool
 	// Timeouts after which the collector forgets a flow of this service.
 	Timeouts Timeouts
 }

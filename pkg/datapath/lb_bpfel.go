@@ -23,15 +23,68 @@ type lbWgCounter struct {
 	BytesOut    uint64
 }
 
+type lbWgDoom uint32
+
+const (
+	lbWgDoomWG_DOOM_IDLE   lbWgDoom = 0
+	lbWgDoomWG_DOOM_ORPHAN lbWgDoom = 1
+	lbWgDoomWG_DOOM_FORCED lbWgDoom = 2
+)
+
 type lbWgDoomed struct {
 	_          structs.HostLayout
 	Key        lbWgKey
 	State      lbWgState
-	Orphan     uint32
-	Pad        uint32
+	How        lbWgDoom
+	End        lbWgEnd
 	Generation uint64
 	Seen       uint64
 	TwinSeen   uint64
+	ClientNext uint32
+	ClientAck  uint32
+	ServerNext uint32
+	ServerAck  uint32
+	Answered   uint32
+	Pad        uint32
+}
+
+type lbWgEnd uint32
+
+const (
+	lbWgEndWG_END_NONE            lbWgEnd = 0
+	lbWgEndWG_END_FIN             lbWgEnd = 1
+	lbWgEndWG_END_CLIENT_RST      lbWgEnd = 2
+	lbWgEndWG_END_SERVER_RST      lbWgEnd = 3
+	lbWgEndWG_END_REFUSED         lbWgEnd = 4
+	lbWgEndWG_END_CONNECT_TIMEOUT lbWgEnd = 5
+	lbWgEndWG_END_CLIENT_TIMEOUT  lbWgEnd = 6
+	lbWgEndWG_END_SERVER_TIMEOUT  lbWgEnd = 7
+	lbWgEndWG_END_SERVER_DOWN     lbWgEnd = 8
+	lbWgEndWG_END_KILLED          lbWgEnd = 9
+)
+
+type lbWgEvent struct {
+	_           structs.HostLayout
+	Client      [4]uint8
+	Front       [4]uint8
+	Back        [4]uint8
+	Task        [4]uint8
+	ClientPort  uint16
+	FrontPort   uint16
+	BackPort    uint16
+	TaskPort    uint16
+	Service     uint32
+	Server      uint32
+	End         lbWgEnd
+	Connect     uint32
+	TotalOpen   uint32
+	ServiceOpen uint32
+	ServerOpen  uint32
+	Pad         uint32
+	Created     uint64
+	Ended       uint64
+	BytesIn     uint64
+	BytesOut    uint64
 }
 
 type lbWgFlow struct {
@@ -55,12 +108,21 @@ type lbWgFlow struct {
 	SynNext      uint32
 	SeqNext      uint32
 	Ack          uint32
+	Flags        lbWgFlowFlag
+	Connect      uint32
 	Generation   uint64
 	Created      uint64
 	Seen         uint64
 	Packets      uint64
 	Bytes        uint64
 }
+
+type lbWgFlowFlag uint32
+
+const (
+	lbWgFlowFlagWG_FLOW_PLAIN  lbWgFlowFlag = 0
+	lbWgFlowFlagWG_FLOW_LOGGED lbWgFlowFlag = 1
+)
 
 type lbWgGauge struct {
 	_           structs.HostLayout
@@ -125,6 +187,7 @@ type lbWgServiceFlag uint32
 const (
 	lbWgServiceFlagWG_NO_FLAG lbWgServiceFlag = 0
 	lbWgServiceFlagWG_QUEUED  lbWgServiceFlag = 1
+	lbWgServiceFlagWG_LOGGED  lbWgServiceFlag = 2
 )
 
 type lbWgServiceKey struct {
@@ -161,23 +224,26 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	lbMapWgBegun     = "wg_begun"
-	lbMapWgCounters  = "wg_counters"
-	lbMapWgCursors   = "wg_cursors"
-	lbMapWgDoomed    = "wg_doomed"
-	lbMapWgFlows     = "wg_flows"
-	lbMapWgGauges    = "wg_gauges"
-	lbMapWgIfaces    = "wg_ifaces"
-	lbMapWgReasons   = "wg_reasons"
-	lbMapWgRing      = "wg_ring"
-	lbMapWgSched     = "wg_sched"
-	lbMapWgServers   = "wg_servers"
-	lbMapWgServices  = "wg_services"
-	lbMapWgSettings  = "wg_settings"
-	lbProgWgCollect  = "wg_collect"
-	lbProgWgIngress  = "wg_ingress"
-	lbVarWgRingSize  = "wg_ring_size"
-	lbVarWgSlotInBtf = "wg_slot_in_btf"
+	lbMapWgBegun      = "wg_begun"
+	lbMapWgCounters   = "wg_counters"
+	lbMapWgCursors    = "wg_cursors"
+	lbMapWgDoomed     = "wg_doomed"
+	lbMapWgEvents     = "wg_events"
+	lbMapWgFlows      = "wg_flows"
+	lbMapWgGauges     = "wg_gauges"
+	lbMapWgIfaces     = "wg_ifaces"
+	lbMapWgLost       = "wg_lost"
+	lbMapWgReasons    = "wg_reasons"
+	lbMapWgRing       = "wg_ring"
+	lbMapWgSched      = "wg_sched"
+	lbMapWgServers    = "wg_servers"
+	lbMapWgServices   = "wg_services"
+	lbMapWgSettings   = "wg_settings"
+	lbProgWgCollect   = "wg_collect"
+	lbProgWgIngress   = "wg_ingress"
+	lbVarWgEventInBtf = "wg_event_in_btf"
+	lbVarWgRingSize   = "wg_ring_size"
+	lbVarWgSlotInBtf  = "wg_slot_in_btf"
 )
 
 // loadLb returns the embedded CollectionSpec for lb.
@@ -234,9 +300,11 @@ type lbMapSpecs struct {
 	WgCounters *ebpf.MapSpec `ebpf:"wg_counters"`
 	WgCursors  *ebpf.MapSpec `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.MapSpec `ebpf:"wg_doomed"`
+	WgEvents   *ebpf.MapSpec `ebpf:"wg_events"`
 	WgFlows    *ebpf.MapSpec `ebpf:"wg_flows"`
 	WgGauges   *ebpf.MapSpec `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.MapSpec `ebpf:"wg_ifaces"`
+	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgReasons  *ebpf.MapSpec `ebpf:"wg_reasons"`
 	WgRing     *ebpf.MapSpec `ebpf:"wg_ring"`
 	WgSched    *ebpf.MapSpec `ebpf:"wg_sched"`
@@ -249,8 +317,9 @@ type lbMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lbVariableSpecs struct {
-	WgRingSize  *ebpf.VariableSpec `ebpf:"wg_ring_size"`
-	WgSlotInBtf *ebpf.VariableSpec `ebpf:"wg_slot_in_btf"`
+	WgEventInBtf *ebpf.VariableSpec `ebpf:"wg_event_in_btf"`
+	WgRingSize   *ebpf.VariableSpec `ebpf:"wg_ring_size"`
+	WgSlotInBtf  *ebpf.VariableSpec `ebpf:"wg_slot_in_btf"`
 }
 
 // lbObjects contains all objects after they have been loaded into the kernel.
@@ -277,9 +346,11 @@ type lbMaps struct {
 	WgCounters *ebpf.Map `ebpf:"wg_counters"`
 	WgCursors  *ebpf.Map `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.Map `ebpf:"wg_doomed"`
+	WgEvents   *ebpf.Map `ebpf:"wg_events"`
 	WgFlows    *ebpf.Map `ebpf:"wg_flows"`
 	WgGauges   *ebpf.Map `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.Map `ebpf:"wg_ifaces"`
+	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgReasons  *ebpf.Map `ebpf:"wg_reasons"`
 	WgRing     *ebpf.Map `ebpf:"wg_ring"`
 	WgSched    *ebpf.Map `ebpf:"wg_sched"`
@@ -294,9 +365,11 @@ func (m *lbMaps) Close() error {
 		m.WgCounters,
 		m.WgCursors,
 		m.WgDoomed,
+		m.WgEvents,
 		m.WgFlows,
 		m.WgGauges,
 		m.WgIfaces,
+		m.WgLost,
 		m.WgReasons,
 		m.WgRing,
 		m.WgSched,
@@ -310,8 +383,9 @@ func (m *lbMaps) Close() error {
 //
 // It can be passed to loadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lbVariables struct {
-	WgRingSize  *ebpf.Variable `ebpf:"wg_ring_size"`
-	WgSlotInBtf *ebpf.Variable `ebpf:"wg_slot_in_btf"`
+	WgEventInBtf *ebpf.Variable `ebpf:"wg_event_in_btf"`
+	WgRingSize   *ebpf.Variable `ebpf:"wg_ring_size"`
+	WgSlotInBtf  *ebpf.Variable `ebpf:"wg_slot_in_btf"`
 }
 
 // lbPrograms contains all programs after they have been loaded into the kernel.

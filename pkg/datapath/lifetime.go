@@ -16,6 +16,7 @@ const (
 const (
 	tcpFin = 0x01
 	tcpRst = 0x04
+	tcpAck = 0x10
 )
 
 // Values of enum wg_dir.

@@ -33,6 +33,9 @@ func load(o Options) (*object, error) {
 	}
 	spec.Maps[lbMapWgFlows].MaxEntries = 2 * o.FlowMax
 	spec.Maps[lbMapWgRing].MaxEntries = o.HalfOpenRing
+	if o.OnClose == nil { // nobody reads it
+		spec.Maps[lbMapWgEvents].MaxEntries = uint32(unix.Getpagesize())
+	}
 	if err := spec.Variables[lbVarWgRingSize].Set(o.HalfOpenRing); err != nil {
 		return nil, fmt.Errorf("set the size of the half-open ring: %w", err)
 	}

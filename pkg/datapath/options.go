@@ -32,6 +32,9 @@ type Options struct {
 	ForceClsact bool
 	// NetNS is the path of the network namespace to work in, such as /run/netns/lb; empty means that of the process.
 	NetNS string
+	// OnClose is told the end of each session of a service that is Logged, from one goroutine of the Datapath. It must not
+	// block for long, or call Close: the kernel does not wait for it, and what finds its ring full is lost. nil: nobody is told.
+	OnClose func(Closed)
 	// Logger receives what changes on the way (an interface that came, a route that is missing); default slog.Default().
 	Logger *slog.Logger
 }

@@ -80,6 +80,9 @@ func (p *planner) addService(out *plan, s Service, v view) error {
 	if s.Queued {
 		value.Flags |= lbWgServiceFlagWG_QUEUED
 	}
+	if s.Logged {
+		value.Flags |= lbWgServiceFlagWG_LOGGED
+	}
 	binds := []netip.Addr{s.Bind.Addr()}
 	if s.Bind.Addr().IsUnspecified() {
 		binds = v.addrs

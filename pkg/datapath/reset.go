@@ -1,0 +1,107 @@
+package datapath
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// resetter tells both ends of a flow that it is over: RSTs with the sequence numbers that the ends expect, out of the
+// balancer's namespace, from the addresses that they know. A receiver acts at once only on the very number that it expects;
+// for another one in its window it asks back first (RFC 5961, section 3.2).
+type resetter struct {
+	fd int // raw IPv4 socket
+	// sent and failed count packets.
+	sent, failed atomic.Uint64
+}
+
+// openResetter must run inside the namespace. It takes CAP_NET_RAW.
+func openResetter() (*resetter, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
+	if err != nil {
+		return nil, fmt.Errorf("open raw socket: %w", err)
+	}
+	return &resetter{fd: fd}, nil
+}
+
+func (r *resetter) close() error { return unix.Close(r.fd) }
+
+// ended is one side of a flow that was deleted, seen from the balancer.
+type ended struct {
+	from, to netip.AddrPort // of the RST: ours, and the end's
+	ifindex  uint32         // where its packets left
+	// expects is the last number that the end asked for, and sent the one behind all that was sent to it: between them
+	// is what was on its way when the flow was deleted. spoke is the number of its own next byte.
+	expects, sent, spoke uint32
+}
+
+// reset sends a RST for the last number that was acknowledged, and one for what was on its way if there was anything:
+// whichever of the two the end has come to, it ends there. If it has stopped in between, for a loss, its next packet finds no flow,
+// reaches the namespace's stack, and is answered with the right number.
+func (r *resetter) reset(e ended) {
+	r.send(e, e.sent)
+	if e.expects != e.sent && e.expects != 0 {
+		r.send(e, e.expects)
+	}
+}
+
+func (r *resetter) send(e ended, seq uint32) {
+	packet := rstPacket(e.from, e.to, seq, e.spoke)
+	// The interface is that of the flow, so that the RST takes the way of all packets before it.
+	info := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(e.ifindex), Spec_dst: e.from.Addr().As4()})
+	to := &unix.SockaddrInet4{Addr: e.to.Addr().As4()}
+	_, err := unix.SendmsgN(r.fd, packet, info, to, unix.MSG_DONTWAIT)
+	if err != nil && errors.Is(err, unix.ENETUNREACH) { // the interface is gone or has no route any more
+		_, err = unix.SendmsgN(r.fd, packet, nil, to, unix.MSG_DONTWAIT)
+	}
+	if err != nil {
+		r.failed.Add(1)
+		return
+	}
+	r.sent.Add(1)
+}
+
+const (
+	ipHeader  = 20
+	tcpHeader = 20
+)
+
+// rstPacket builds an IPv4 packet; the kernel fills in length, identification and checksum of its IP header. ACK is
+// set, so that an end that still waits for a SYN-ACK believes it too (RFC 9293, section 3.10.7.3).
+func rstPacket(from, to netip.AddrPort, seq, ack uint32) []byte {
+	p := make([]byte, ipHeader+tcpHeader)
+	src, dst := from.Addr().As4(), to.Addr().As4()
+	p[0] = 4<<4 | ipHeader/4
+	p[6] = 0x40 // do not fragment
+	p[8] = 64
+	p[9] = unix.IPPROTO_TCP
+	copy(p[12:], src[:])
+	copy(p[16:], dst[:])
+	tcp := p[ipHeader:]
+	binary.BigEndian.PutUint16(tcp[0:], from.Port())
+	binary.BigEndian.PutUint16(tcp[2:], to.Port())
+	binary.BigEndian.PutUint32(tcp[4:], seq)
+	binary.BigEndian.PutUint32(tcp[8:], ack)
+	tcp[12] = tcpHeader / 4 << 4
+	tcp[13] = tcpRst | tcpAck
+	binary.BigEndian.PutUint16(tcp[16:], tcpChecksum(src[:], dst[:], tcp))
+	return p
+}
+
+// tcpChecksum is that of RFC 9293, section 3.1, over the pseudo header and a header whose own checksum is zero.
+func tcpChecksum(src, dst, tcp []byte) uint16 {
+	sum := uint32(unix.IPPROTO_TCP) + uint32(len(tcp))
+	for _, part := range [][]byte{src, dst, tcp} {
+		for i := 0; i+1 < len(part); i += 2 {
+			sum += uint32(part[i])<<8 | uint32(part[i+1])
+		}
+	}
+	for sum > 0xffff {
+		sum = sum&0xffff + sum>>16
+	}
+	return ^uint16(sum)
+}

@@ -1,0 +1,275 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/require"
+)
+
+// A RST built here is what gopacket builds, but for the fields that the kernel fills in.
+func TestRSTPacket(t *testing.T) {
+	from, to := ap("192.0.2.1:8080"), ap("203.0.113.9:40001")
+	p := rstPacket(from, to, 0xfffffffe, 77)
+	decoded := gopacket.NewPacket(p, layers.LayerTypeIPv4, gopacket.Default)
+	ip, _ := decoded.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+	tcp, _ := decoded.Layer(layers.LayerTypeTCP).(*layers.TCP)
+	if ip == nil || tcp == nil {
+		t.Fatalf("not TCP: %x", p)
+	}
+	if ip.SrcIP.String() != "192.0.2.1" || ip.DstIP.String() != "203.0.113.9" || ip.TTL != 64 || ip.Flags != layers.IPv4DontFragment {
+		t.Errorf("%+v", ip)
+	}
+	if tcp.SrcPort != 8080 || tcp.DstPort != 40001 || tcp.Seq != 0xfffffffe || tcp.Ack != 77 || !tcp.RST || !tcp.ACK || tcp.SYN || tcp.FIN {
+		t.Errorf("%+v", tcp)
+	}
+	sent := tcp.Checksum
+	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
+		t.Fatal(err)
+	}
+	buf := gopacket.NewSerializeBuffer()
+	if err := tcp.SerializeTo(buf, gopacket.SerializeOptions{ComputeChecksums: true}); err != nil {
+		t.Fatal(err)
+	}
+	if tcp.Checksum != sent {
+		t.Errorf("checksum %04x, want %04x", sent, tcp.Checksum)
+	}
+}
+
+// What the collector's program answers is what both ends expect at that moment, whatever is on its way.
+func TestShutdownKnowsWhatBothEndsExpect(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(1))
+	c := k.establish(t, client(0))
+	c.fromClient(t, ack, "request")
+	c.fromTask(t, ack, "answer, part 1")
+	acked := c.taskSeq
+	c.fromClient(t, ack, "")
+	c.fromTask(t, ack, "part 2, not acknowledged yet")
+	var told []ended
+	col := k.collector(Timeouts{})
+	col.reset = func(e ended) { told = append(told, e) }
+	n, err := col.shutdown(EndKilled, func(f Flow) bool { return f.Client == c.client })
+	if n != 1 || err != nil {
+		t.Fatalf("%d flows, %v", n, err)
+	}
+	want := []ended{
+		{from: c.front, to: c.client, ifindex: loIndex, expects: acked, sent: c.taskSeq, spoke: c.clientSeq},
+		{from: c.back, to: c.task, ifindex: loIndex, expects: c.clientSeq, sent: c.clientSeq, spoke: c.taskSeq},
+	}
+	if len(told) != 2 || told[0] != want[0] || told[1] != want[1] {
+		t.Errorf("told %+v, want %+v", told, want)
+	}
+	if n := k.entries(t); n != 0 {
+		t.Errorf("%d entries are left", n)
+	}
+	if g := k.gauge(0); g.Entries != 0 || g.Open != 0 || g.Established != 0 {
+		t.Errorf("gauge %+v", g)
+	}
+}
+
+// Nobody is told of the end of what nobody believes to be alive: a SYN without answer, or a flow that has closed.
+func TestOnlyLiveFlowsAreReset(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(1))
+	k.open(t, client(0))
+	answered := k.open(t, client(1))
+	answered.fromTask(t, syn|ack, "")
+	closed := k.establish(t, client(2))
+	closed.fromClient(t, fin|ack, "")
+	closed.fromTask(t, fin|ack, "")
+	told := 0
+	col := k.collector(Timeouts{})
+	col.reset = func(ended) { told++ }
+	k.pass(t, col, time.Hour, 3)
+	if told != 0 {
+		t.Errorf("%d RSTs", told)
+	}
+	k.open(t, client(3))
+	answered = k.open(t, client(4))
+	answered.fromTask(t, syn|ack, "") // the client may have got it: it is told
+	if n, err := col.shutdown(EndServerDown, func(Flow) bool { return true }); n != 2 || err != nil || told != 2 {
+		t.Errorf("%d flows, %d RSTs, %v", n, told, err)
+	}
+}
+
+// pairThrough connects client and task through the kernel path and returns both ends.
+func pairThrough(t *testing.T, top *topology, ln net.Listener) (near, far net.Conn) {
+	t.Helper()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err == nil {
+			accepted <- conn
+		}
+		close(accepted)
+	}()
+	near, err := top.client.dial(front())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close() })
+	if far = <-accepted; far == nil {
+		t.Fatal("the task accepts nothing")
+	}
+	t.Cleanup(func() { far.Close() })
+	return near, far
+}
+
+// resetWithin demands that a read of each connection ends by ECONNRESET.
+func resetWithin(t *testing.T, d time.Duration, conns ...net.Conn) {
+	t.Helper()
+	for i, conn := range conns {
+		conn.SetReadDeadline(time.Now().Add(d))
+		if _, err := io.Copy(io.Discard, conn); !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("end %d: %v, want a reset", i, err)
+		}
+	}
+}
+
+// counter reads one number of /proc/net/snmp or netstat in the room, such as Tcp OutRsts.
+func (r *room) counter(t testing.TB, file, group, name string) (n int) {
+	t.Helper()
+	r.must(t, "read "+file, func() error {
+		text, err := os.ReadFile("/proc/thread-self/net/" + file)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			if fields[0] != group+":" {
+				continue
+			}
+			if names == nil {
+				names = fields
+				continue
+			}
+			for i, f := range names {
+				if f == name {
+					_, err := fmt.Sscan(fields[i], &n)
+					return err
+				}
+			}
+		}
+		return fmt.Errorf("no %s %s", group, name)
+	})
+	return n
+}
+
+// noDance demands that the RSTs were right at once: nobody had to ask back, and no stack answered a stray packet.
+func noDance(t *testing.T, top *topology) {
+	t.Helper()
+	if n := top.lb.counter(t, "snmp", "Tcp", "OutRsts"); n != 0 {
+		t.Errorf("the balancer's stack sent %d RSTs", n)
+	}
+	for i, r := range []*room{top.client, top.tasks[0]} {
+		if n := r.counter(t, "netstat", "TcpExt", "TCPChallengeACK"); n != 0 {
+			t.Errorf("end %d sent %d challenge ACKs", i, n)
+		}
+	}
+}
+
+func exchange(t *testing.T, a, b net.Conn) {
+	t.Helper()
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		if _, err := io.WriteString(way[0], "hello"); err != nil {
+			t.Fatal(err)
+		}
+		way[1].SetReadDeadline(time.Now().Add(dialTimeout))
+		if _, err := io.ReadFull(way[1], make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestShutdownResetsBothEndsAtOnce(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	var log closedLog
+	dp := openIn(t, top.lb, Options{OnClose: log.add})
+	d := oneService(1)
+	d.Services[0].Logged = true
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	near, far := pairThrough(t, top, top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)))
+	exchange(t, near, far)
+	n, err := dp.Shutdown(EndServerDown, func(f Flow) bool { return f.Server == 101 })
+	if n != 1 || err != nil {
+		t.Fatalf("%d flows, %v", n, err)
+	}
+	resetWithin(t, time.Second, near, far)
+	noDance(t, top)
+	if s := dp.Counters(); s.Total.Current != 0 || s.Resets != 2 || s.ResetsFailed != 0 {
+		t.Errorf("%+v", s)
+	}
+	waitFor(t, "its event", func() bool { return len(log.all()) == 1 })
+	c := log.all()[0]
+	if c.End != EndServerDown || c.BytesIn != 5 || c.BytesOut != 5 || c.Client.String() != near.LocalAddr().String() || c.Task != netip.MustParseAddrPort(far.LocalAddr().String()) {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestExpiryResetsBothEnds(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	d := oneService(1)
+	d.Services[0].Timeouts = Timeouts{Client: time.Second, Server: time.Second}
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	near, far := pairThrough(t, top, top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)))
+	exchange(t, near, far)
+	resetWithin(t, 5*time.Second, near, far)
+	noDance(t, top)
+}
+
+// While data streams the right number moves with every segment: the RSTs for what was acknowledged and for what was
+// sent enclose it, and where both miss, the stack's answer to the next segment hits.
+func TestShutdownOfAStream(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	near, far := pairThrough(t, top, top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)))
+	wrote := make(chan error, 1)
+	go func() {
+		block := make([]byte, 1<<16)
+		for {
+			if _, err := far.Write(block); err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}()
+	if _, err := io.CopyN(io.Discard, near, 4<<20); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := dp.Shutdown(EndKilled, func(Flow) bool { return true }); n != 1 || err != nil {
+		t.Fatalf("%d flows, %v", n, err)
+	}
+	resetWithin(t, 2*time.Second, near)
+	select {
+	case err := <-wrote:
+		if !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
+			t.Errorf("the task: %v", err)
+		}
+	case <-time.After(2 * time.Second):
+		t.Error("the task writes on")
+	}
+}
