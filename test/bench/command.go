@@ -160,7 +160,7 @@ func measureSuite(ctx context.Context, s suite, o options, command string, progr
 	if err != nil {
 		return results, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := writeBodies(dir); err != nil {
 		return results, err
 	}

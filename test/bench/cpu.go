@@ -64,29 +64,35 @@ func (a machineCPU) share() float64 {
 	return 0
 }
 
+// busyShare is the share of busy CPUs, 0 to 1, while it waits.
+func busyShare(ctx context.Context, wait time.Duration) (float64, error) {
+	before, err := readMachineCPU()
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(wait):
+	}
+	after, err := readMachineCPU()
+	return after.since(before).share(), err
+}
+
 // settle waits for what the start and the end of topologies leave behind, such as namespaces that the kernel
-// still takes apart: until the machine is nearly idle, at most two seconds. It returns the last share of busy CPUs.
-func settle(ctx context.Context) (busy float64, err error) {
+// still takes apart: until the machine is nearly idle, at most two seconds.
+func settle(ctx context.Context) error {
 	const window, quiet, windows = 250 * time.Millisecond, 0.03, 8
 	for range windows {
-		before, err := readMachineCPU()
+		busy, err := busyShare(ctx, window)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(window):
-		}
-		after, err := readMachineCPU()
-		if err != nil {
-			return 0, err
-		}
-		if busy = after.since(before).share(); busy <= quiet {
+		if busy <= quiet {
 			break
 		}
 	}
-	return busy, nil
+	return nil
 }
 
 // usage is what some processes have taken.

@@ -48,6 +48,9 @@ func order(contenders []contender, round int) []contender {
 	return backwards
 }
 
+// listening is how long the machine is listened to before a load: is anyone else at work?
+const listening = 100 * time.Millisecond
+
 // measure runs all scenarios for one contender on a fresh stage.
 func (r *runner) measure(ctx context.Context, c contender) ([]report.Sample, error) {
 	st, err := newStage(ctx, r.setting)
@@ -61,12 +64,15 @@ func (r *runner) measure(ctx context.Context, c contender) ([]report.Sample, err
 	if err := st.ready(ctx); err != nil {
 		return nil, err
 	}
-	busy, err := settle(ctx)
-	if err != nil {
+	if err := settle(ctx); err != nil {
 		return nil, err
 	}
 	var samples []report.Sample
 	for _, sc := range r.suite.scenarios {
+		busy, err := busyShare(ctx, listening)
+		if err != nil {
+			return samples, err
+		}
 		s, err := st.load(ctx, sc, r.duration)
 		if err != nil {
 			return samples, fmt.Errorf("%s: %w", sc.Name, err)

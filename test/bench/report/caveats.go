@@ -2,7 +2,7 @@ package report
 
 import "fmt"
 
-// loud is the share of the CPUs that other programs may use before the numbers are called doubtful.
+// loud is the share of the CPUs above which others were at work, and the numbers are doubtful.
 const loud = 0.05
 
 // caveats are what a reader must know before quoting a number.
@@ -32,17 +32,18 @@ func (d Data) rounds() int {
 	return len(seen)
 }
 
-// background says whether the machine was quiet.
+// background says whether the machine was quiet. The mean, since each share is from a few ticks of the clock.
 func (d Data) background() string {
-	var shares, stolen []float64
+	var busy, stolen, seconds float64
 	for _, s := range d {
-		shares = append(shares, s.Background)
-		stolen = append(stolen, divide(s.Stolen, s.Seconds))
+		busy += s.Background
+		stolen += s.Stolen
+		seconds += s.Seconds
 	}
-	busy := SpreadOf(shares)
-	text := fmt.Sprintf("Just before the loads %.1f %% of the CPUs were busy (median; third quartile %.1f %%); during them the hypervisor took %.2f CPUs.",
-		100*busy.Median, 100*busy.Q3, SpreadOf(stolen).Median)
-	if busy.Q3 > loud {
+	busy = divide(busy, float64(len(d)))
+	text := fmt.Sprintf("Before the loads %.1f %% of the CPUs were busy on average; during them the hypervisor took %.2f CPUs.",
+		100*busy, divide(stolen, seconds))
+	if busy > loud {
 		text += " **The machine was not quiet: do not quote these numbers.**"
 	}
 	return text

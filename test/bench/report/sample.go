@@ -27,7 +27,7 @@ type Sample struct {
 	OwnMemory int64   `json:"own_memory"`   // bytes resident at most, of the contender's processes
 	Stolen    float64 `json:"stolen_s"`     // CPU time that the hypervisor gave to others
 
-	// Background is the share of all CPUs, 0 to 1, that was busy before the load began, with everything started.
+	// Background is the share of all CPUs, 0 to 1, that was busy just before the load, with everything started.
 	Background float64 `json:"background"`
 	// KernelShare is the part, 0 to 1, of the connections of the contender's round that its kernel path carried;
 	// nil for contenders that have none.

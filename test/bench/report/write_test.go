@@ -91,7 +91,7 @@ func TestText(t *testing.T) {
 func TestCaveats(t *testing.T) {
 	r := measured()
 	for i := range r.Samples {
-		r.Samples[i].Background = 0.2
+		r.Samples[i].Background = 0.4 * float64(i%2)
 	}
 	r.Failures = []Failure{{Contender: "b", Round: 3, Error: "fell over"}}
 	var b strings.Builder
