@@ -184,15 +184,15 @@ func measureSuite(ctx context.Context, s suite, o options, command string, progr
 			results.Add(l)
 			return l.Write(raw)
 		}}
-	if err := r.emit(report.Line{Run: newRun(ctx, s.Name, command, o.rounds)}); err != nil {
+	if err := r.emit(report.Line{Run: newRun(ctx, s.Name, command, o.waggle, o.rounds)}); err != nil {
 		return results, err
 	}
 	return results, r.run(ctx)
 }
 
-func newRun(ctx context.Context, suite, command string, rounds int) *report.Run {
+func newRun(ctx context.Context, suite, command, waggle string, rounds int) *report.Run {
 	return &report.Run{Suite: suite, Command: "go run ./test/bench " + command, Started: time.Now().UTC(),
-		Rounds: rounds, Machine: machine(), Versions: versions(ctx)}
+		Rounds: rounds, Machine: machine(), Versions: versions(ctx, waggle)}
 }
 
 // openRaw opens the file for raw values, which grows as they come in.

@@ -64,7 +64,7 @@ func measurePackets(ctx context.Context, o *output, count int, pattern, length, 
 	if err != nil {
 		return results, err
 	}
-	results.Add(report.Line{Run: newRun(ctx, packetsSuite, command, count)})
+	results.Add(report.Line{Run: newRun(ctx, packetsSuite, command, "", count)})
 	for _, p := range report.ParseBenchmarks(out.String()) {
 		results.Add(report.Line{Packets: &p})
 	}

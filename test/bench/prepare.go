@@ -127,16 +127,24 @@ func machine() string {
 		strings.TrimSpace(string(release)), cpus, model, strings.TrimSpace(string(congestion)))
 }
 
-// versions asks the programs that take part who they are. One that does not say is left out.
-func versions(ctx context.Context) []string {
+// versions asks the programs that take part who they are. One that does not say is left out. waggle is the program
+// that was given, or empty for the sources here.
+func versions(ctx context.Context, waggle string) []string {
+	subject := []string{"git", "describe", "--always", "--dirty=, with changes", "--exclude=*"}
+	if waggle != "" {
+		subject = []string{waggle, "version"}
+	}
 	var list []string
 	for _, argv := range [][]string{
-		{"git", "log", "-1", "--format=waggle at commit %h of %cs"},
-		{"haproxy", "-v"}, {"nginx", "-v"}, {"nft", "--version"}, {"wrk", "-v"}, {"go", "version"},
+		subject, {"haproxy", "-v"}, {"nginx", "-v"}, {"nft", "--version"}, {"wrk", "-v"}, {"go", "version"},
 	} {
 		// wrk ends with an error after its version.
 		out, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
-		if line, _, _ := strings.Cut(string(out), "\n"); line != "" {
+		line, _, _ := strings.Cut(string(out), "\n")
+		if line != "" && argv[0] == "git" {
+			line = "waggle at commit " + line
+		}
+		if line != "" {
 			list = append(list, strings.TrimSpace(line))
 		}
 	}
