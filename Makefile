@@ -20,13 +20,13 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
-NEED_TEST := $(NEED_CLANG) bpftool:bpftool python3:python3 haproxy:haproxy setsid:util-linux \
+NEED_TEST := $(NEED_CLANG) wrk:wrk nginx:nginx-light bpftool:bpftool python3:python3 haproxy:haproxy setsid:util-linux \
 	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables
 NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables
 
 .PHONY: help
 help: ## Print this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/waggle, one static binary.
@@ -77,10 +77,15 @@ stack: image ## Deploy docker-stack.yml on this machine's Docker Engine, making 
 stack-down: ## Undo what `make stack` did.
 	deploy/stack.sh down
 
-.PHONY: bench
-bench: ## Measure beside HAProxy, nginx and nftables (root). BENCH=l4, http or packets chooses, ARGS=-h tells more.
+.PHONY: bench bench-l4 bench-http bench-packets
+bench: bench-l4 bench-http bench-packets ## Run all benchmarks (root). ARGS='-docs docs' writes docs/performance.md.
+
+bench-l4: ## Compare the TCP paths with plain forwarding, nftables, HAProxy and nginx.
+bench-http: ## Compare the HTTP path with HAProxy and nginx.
+bench-packets: ## Time the eBPF program packet by packet.
+bench-l4 bench-http bench-packets: bench-%:
 	@test/install.sh $(NEED_BENCH)
-	for suite in $(or $(BENCH),l4 http packets); do go run ./test/bench $$suite $(ARGS); done
+	go run ./test/bench $* $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built here.

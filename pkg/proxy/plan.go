@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"waggle/pkg/balance"
@@ -23,7 +22,6 @@ type frontend struct {
 	errors   errorPages
 	logs     bool // the access log wants to know
 	maxConn  int64
-	paused   atomic.Int32 // listeners that wait for a session of this frontend to end
 }
 
 // route is one use_backend line.
