@@ -11,7 +11,7 @@ import (
 // settings are what the command line and the environment say.
 type settings struct {
 	files                                      []string
-	check, verbose, quiet                      bool
+	check, quiet                               bool
 	version, longVersion                       bool
 	json                                       bool
 	datapath, dnsHold, logFormat, healthSocket string
@@ -48,7 +48,7 @@ func haproxyFlags() []oneFlag {
 			return nil
 		}},
 		{"c", "", "check the configuration and exit: 0 valid, 1 not", func(s *settings, _ string) error { s.check = true; return nil }},
-		{"V", "", "verbose", func(s *settings, _ string) error { s.verbose = true; return nil }},
+		{"V", "", "verbose: takes a -q back", func(s *settings, _ string) error { s.quiet = false; return nil }},
 		{"q", "", "quiet: no notices and no warnings", func(s *settings, _ string) error { s.quiet = true; return nil }},
 		{"d", "", "debug: --log-level=debug", func(s *settings, _ string) error { s.logLevel = slog.LevelDebug; return nil }},
 		{"db", "", "stay in the foreground (always so)", func(*settings, string) error { return nil }},
