@@ -90,7 +90,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.pool.Observe(a.logs.event)
 	a.discover(built)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
-	a.kernel = newKernel(a.pool, offload.Explain(opts.Config), a.maxConn, a.log)
+	a.kernel = newKernel(a.pool, offload.Explain(opts.Config), a.maxConn, a.logs, a.log)
 	if err := a.listen(ctx); err != nil {
 		return nil, errors.Join(err, a.logs.close())
 	}

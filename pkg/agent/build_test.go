@@ -160,7 +160,7 @@ func TestWhatTheKernelIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), 256, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil)
 	tasks := b.pool.Backend("tasks")
 	tasks.Groups()[0].Resolve(pool.Resolution{Records: []pool.Record{
 		{Addr: netip.MustParseAddr("10.0.1.3")}, {Addr: netip.MustParseAddr("10.0.1.4")},
@@ -203,7 +203,7 @@ func TestWaitingClientsGoFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), 256, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil)
 	b.pool.Backend("tasks").Enqueue(&pool.Waiter{Grant: func(pool.Target) bool { return true }})
 	b.pool.Frontend("both").Sessions.Add(256) // full by userspace alone
 	for _, s := range k.desired().Services {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waggle/pkg/balance"
@@ -35,6 +36,7 @@ type kernel struct {
 	verdicts []offload.Verdict
 	services []service
 	servers  map[uint32]*pool.Server // by key
+	logs     *logs
 
 	dp      *datapath.Datapath // nil when the kernel path is not in use
 	warning string             // why it is not, when it was wanted
@@ -55,8 +57,8 @@ type service struct {
 }
 
 // newKernel lists what the kernel path would serve. Nothing is loaded yet.
-func newKernel(p *pool.Pool, verdicts []offload.Verdict, maxConn int, log *slog.Logger) *kernel {
-	k := &kernel{log: log, pool: p, maxConn: maxConn, verdicts: verdicts, servers: map[uint32]*pool.Server{}}
+func newKernel(p *pool.Pool, verdicts []offload.Verdict, maxConn int, logs *logs, log *slog.Logger) *kernel {
+	k := &kernel{log: log, pool: p, maxConn: maxConn, verdicts: verdicts, servers: map[uint32]*pool.Server{}, logs: logs}
 	for _, v := range verdicts {
 		f := p.Frontend(v.Proxy.Name)
 		f.SetPath(pool.Path{Reason: v.Summary()})
@@ -86,6 +88,13 @@ func (k *kernel) open(ctx context.Context, mode DatapathMode, opts datapath.Opti
 	case len(k.services) == 0:
 		return nil
 	}
+	// Sessions end only after the first Sync, and established is there by then: Open publishes it to the goroutine that asks.
+	var opened atomic.Pointer[datapath.Datapath]
+	if k.logs.any(k.services) {
+		l := &kernelLog{services: k.services, servers: k.servers, process: &k.pool.Process.Conns, access: k.logs.access}
+		l.established = func(service uint32) int { return opened.Load().Established(service) }
+		opts.OnClose = l.closed
+	}
 	dp, err := datapath.Open(ctx, opts)
 	if err != nil {
 		if mode == DatapathTC {
@@ -97,6 +106,7 @@ func (k *kernel) open(ctx context.Context, mode DatapathMode, opts datapath.Opti
 		return nil
 	}
 	k.dp = dp
+	opened.Store(dp)
 	k.sync()
 	for _, s := range k.services {
 		s.frontend.SetPath(pool.Path{Kernel: true, Reason: s.verdict.Summary()})
@@ -122,6 +132,7 @@ func (k *kernel) run(ctx context.Context, interval time.Duration) {
 	for {
 		changed := k.pool.Changed()
 		k.sync()
+		k.shutdownDown()
 		select {
 		case <-ctx.Done():
 			return
@@ -163,6 +174,7 @@ func (k *kernel) desired() datapath.Desired {
 			Limit:    room(f.MaxConn, f.Sessions.User(), max(0, others)),
 			Queued:   s.backend.Queue.Load() > 0,
 			Timeouts: s.timeouts(),
+			Logged:   k.logs.of(s.verdict.Proxy),
 		}
 		if svc.Limit == 0 {
 			svc.Queued = true // userspace alone has filled the frontend: its accept queue comes first

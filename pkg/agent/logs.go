@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"waggle/pkg/accesslog"
@@ -57,6 +58,14 @@ func targetsOf(lines, global []config.LogTarget) []accesslog.Target {
 		})
 	}
 	return targets
+}
+
+// of says whether a proxy logs its sessions.
+func (l *logs) of(p *config.Proxy) bool { return l.byProxy[p.Name] != nil }
+
+// any says whether one of the services' frontends does.
+func (l *logs) any(services []service) bool {
+	return slices.ContainsFunc(services, func(s service) bool { return l.of(s.verdict.Proxy) })
 }
 
 // access logs one finished session or request, in the form that the frontend's options ask for.

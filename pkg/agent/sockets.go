@@ -52,7 +52,7 @@ func (s *sockets) serve(a *Agent, t *tasks) {
 	if len(s.runtime) == 0 {
 		return
 	}
-	api := runtimeapi.New(a, runtimeapi.Options{})
+	api := runtimeapi.New(a, runtimeapi.Options{Sessions: a})
 	t.run(func(ctx context.Context) {
 		if err := api.Serve(ctx, s.runtime); err != nil && !errors.Is(err, context.Canceled) {
 			a.log.Error("the stats socket has failed", "err", err)

@@ -86,7 +86,7 @@ func (a *Agent) process() stats.Process {
 		Node: a.nodeName(), Description: a.opts.Config.Global.Description,
 		Started: a.startedAt, Stopping: a.stopping.Load(),
 		Loops: a.loops, MaxConn: a.maxConn, MaxFiles: openFiles(), Listeners: len(a.engine.Addrs()),
-		DroppedLogs: a.logs.dropped(), WarningCount: a.logs.warnings.Load(),
+		DroppedLogs: a.logs.dropped() + a.kernel.lastCounters().LostEvents, WarningCount: a.logs.warnings.Load(),
 		Config: stats.Config{Files: a.opts.Files, LoadedAt: a.startedAt},
 	}
 }

@@ -19,6 +19,7 @@ func addrPort(addr [4]byte, port uint16) netip.AddrPort {
 // makeFlow describes the flow of two entries.
 func makeFlow(key lbWgKey, fwd, rev lbWgFlow, now uint64) Flow {
 	f := Flow{
+		ID:       fwd.Generation,
 		Service:  fwd.Service,
 		Server:   fwd.Server,
 		Client:   addrPort(key.Saddr, key.Sport),

@@ -57,6 +57,8 @@ const (
 
 // Flow is one connection through the kernel path.
 type Flow struct {
+	// ID is that of no other flow of this Datapath, of the past neither.
+	ID              uint64
 	Service, Server uint32
 	// Client connects to Front; Back, an address and claimed port of ours, connects to Task.
 	Client, Front, Back, Task netip.AddrPort

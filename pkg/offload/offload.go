@@ -118,10 +118,16 @@ func (j *judge) rules() {
 	}
 }
 
-// logging keeps frontends that log in userspace: HAProxy logs every TCP session.
+// logging judges the log lines: the kernel path tells when and how a session has ended, which is what the line of every
+// session (HAProxy's default, or tcplog) is made of.
 func (j *judge) logging() {
-	if len(j.frontend.Logs) > 0 {
-		j.no(j.frontend.Logs[0].Pos, "log: the kernel path does not log sessions yet")
+	f := j.frontend
+	switch {
+	case len(f.Logs) == 0:
+	case f.LogFormat != "":
+		j.no(f.Logs[0].Pos, "log-format may ask for what only userspace sees")
+	case f.Options.LogASAP:
+		j.no(f.Logs[0].Pos, "option logasap: the kernel path logs sessions when they have ended")
 	}
 }
 
@@ -175,7 +181,5 @@ func (j *judge) server(s *config.Server) {
 		j.no(s.Pos, "server %s: resolve-prefer ipv6, and the kernel path carries IPv4 only so far", s.Name)
 	case s.Slowstart > 0:
 		j.no(s.Pos, "server %s: slowstart changes its weight all the time", s.Name)
-	case s.ShutdownSessions:
-		j.no(s.Pos, "server %s: on-marked-down shutdown-sessions must end live sessions", s.Name)
 	}
 }

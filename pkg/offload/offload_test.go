@@ -31,6 +31,16 @@ func TestPlainTCPIsTheKernels(t *testing.T) {
 	}
 }
 
+func TestLogsAndShutdownSessionsAreTheKernelsToo(t *testing.T) {
+	cfg, fe, be := plain()
+	fe.Logs = []config.LogTarget{{Address: "stdout"}}
+	fe.Options.TCPLog = true
+	be.Servers[0].ShutdownSessions = true
+	if v := Decide(cfg, fe); !v.Kernel {
+		t.Errorf("Decide = %+v", v)
+	}
+}
+
 func TestAListenSectionIsItsOwnBackend(t *testing.T) {
 	cfg, fe, be := plain()
 	fe.Kind, fe.DefaultBackend, fe.Servers = config.Listen, "", be.Servers
@@ -54,7 +64,10 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(fe, _ *config.Proxy) { fe.HTTPRequest = []config.HTTPRule{{}} }, "rules"},
 		{func(fe, _ *config.Proxy) { fe.MonitorURI = "/up" }, "monitor-uri"},
 		{func(fe, _ *config.Proxy) { fe.Stats = &config.Stats{} }, "stats"},
-		{func(fe, _ *config.Proxy) { fe.Logs = []config.LogTarget{{Address: "stdout"}} }, "log"},
+		{func(fe, _ *config.Proxy) { fe.Logs, fe.LogFormat = []config.LogTarget{{Address: "stdout"}}, "%ci" }, "log-format"},
+		{func(fe, _ *config.Proxy) {
+			fe.Logs, fe.Options.LogASAP = []config.LogTarget{{Address: "stdout"}}, true
+		}, "logasap"},
 		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "" }, "no default_backend"},
 		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "nobody" }, "nobody does not exist"},
 		{func(_, be *config.Proxy) { be.Balance.Algorithm = "leastconn" }, "balance leastconn"},
@@ -65,7 +78,6 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }, "IPv4 only"},
 		{func(_, be *config.Proxy) { be.Servers[0].ResolvePrefer = "ipv6" }, "resolve-prefer"},
 		{func(_, be *config.Proxy) { be.Servers[0].Slowstart = time.Second }, "slowstart"},
-		{func(_, be *config.Proxy) { be.Servers[0].ShutdownSessions = true }, "shutdown-sessions"},
 	} {
 		cfg, fe, be := plain()
 		tc.change(fe, be)

@@ -190,7 +190,7 @@ func (e *Engine) SoftStop() {
 // ShutdownSessions ends all sessions on a server, as the Runtime API's `shutdown sessions server` does.
 func (e *Engine) ShutdownSessions(server *pool.Server) {
 	for _, w := range e.workers {
-		w.loop.Post(func() { w.endSessions(func(s *pool.Server) bool { return s == server }) })
+		w.loop.Post(func() { w.endSessions('K', func(s *pool.Server) bool { return s == server }) })
 	}
 }
 

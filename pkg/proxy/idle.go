@@ -138,7 +138,7 @@ func (w *worker) sweepIdle() {
 // purge closes the idle connections to addresses that no usable server has any more, and ends the sessions
 // on servers that went down with `on-marked-down shutdown-sessions`.
 func (w *worker) purge() {
-	w.endSessions(func(s *pool.Server) bool { return s.ShutdownSessions && s.View().Op == pool.Stopped })
+	w.endSessions('D', func(s *pool.Server) bool { return s.ShutdownSessions && s.View().Op == pool.Stopped })
 	for _, list := range w.idle.byServer {
 		for n := len(list.links) - 1; n >= 0; n-- {
 			if l := list.links[n]; !current(l.target) {

@@ -110,12 +110,13 @@ func (w *worker) softStop() {
 	w.maybeStop()
 }
 
-// endSessions ends the sessions on servers that which picks.
-func (w *worker) endSessions(which func(*pool.Server) bool) {
+// endSessions ends the sessions on servers that which picks; by is the first letter of their termination state: D
+// when the server is down, K when an operator wants it.
+func (w *worker) endSessions(by byte, which func(*pool.Server) bool) {
 	for s := w.sessions; s != nil; {
 		next := s.next
 		if t := s.target.Server; t != nil && which(t) {
-			s.terminate('D', 'D')
+			s.terminate(by, 'D')
 			s.kill()
 		}
 		s = next

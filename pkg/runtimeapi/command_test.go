@@ -33,7 +33,7 @@ func TestAnswers(t *testing.T) {
 		{"chain", User, "show version;show backend", "3.2-waggle-0.1.0\n\n# name\nweb\nstill\n\n"},
 		{"semicolon at the end", User, "show version;\n", "3.2-waggle-0.1.0\n\n"},
 		{"escaped semicolon", User, `show\;version`, "Unknown command: 'show;version', but maybe one of the following ones is a better match:\n…"},
-		{"unknown", User, "shutdown", "Unknown command: 'shutdown', but maybe one of the following ones is a better match:\n  clear counters  …"},
+		{"unknown", User, "reboot", "Unknown command: 'reboot', but maybe one of the following ones is a better match:\n  clear counters  …"},
 		{"unknown, known beginning", User, "show servers", "Unknown command: 'show', but maybe one of the following ones is a better match:\n  show servers conn [<backend>]           : connections of servers\n  show servers state [<backend>]          : what changes about servers\n\n"},
 		{"control characters", User, "\x1b[2J", "Unknown command: '?[2J', but…"},
 		{"empty", User, "\n", "Unknown command: ''. Please enter one of the following commands only:\n…"},

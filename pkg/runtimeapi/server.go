@@ -21,6 +21,8 @@ type Options struct {
 	Idle time.Duration
 	// MaxLine is the length of a line of commands, in bytes. Default 16384 (`tune.bufsize`).
 	MaxLine int
+	// Sessions lists single connections and ends them; nil: the commands for that say that they cannot.
+	Sessions Sessions
 }
 
 const (

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"errors"
+	"time"
+
+	"waggle/pkg/accesslog"
+	"waggle/pkg/config"
+	"waggle/pkg/datapath"
+	"waggle/pkg/pool"
+	"waggle/pkg/runtimeapi"
+)
+
+// kernelLog makes access log entries of sessions that the kernel path carried.
+type kernelLog struct {
+	services []service // by id - 1
+	servers  map[uint32]*pool.Server
+	process  *pool.Gauge
+	// established is the number of established flows of a service now.
+	established func(service uint32) int
+	access      func(*config.Proxy, *accesslog.Entry)
+}
+
+// states are the termination states of HAProxy's manual, section 8.5, by how a flow ended.
+var states = map[datapath.End][4]byte{
+	datapath.EndFIN:            {'-', '-'},
+	datapath.EndClientReset:    {'C', 'D'},
+	datapath.EndServerReset:    {'S', 'D'},
+	datapath.EndRefused:        {'S', 'C'},
+	datapath.EndConnectTimeout: {'s', 'C'},
+	datapath.EndClientTimeout:  {'c', 'D'},
+	datapath.EndServerTimeout:  {'s', 'D'},
+	datapath.EndServerDown:     {'D', 'D'},
+	datapath.EndKilled:         {'K', 'D'},
+}
+
+// closed logs the end of a session. It does not wait for anything but the kernel path's own lock.
+func (l *kernelLog) closed(c datapath.Closed) {
+	if c.Service == 0 || int(c.Service) > len(l.services) {
+		return
+	}
+	s := &l.services[c.Service-1]
+	e := accesslog.Entry{
+		Style: accesslog.TCP, Client: c.Client, Dest: c.Front, Time: c.Started,
+		Frontend: s.frontend.Name, Backend: s.backend.Name,
+		Bytes: int64(c.BytesOut), State: states[c.End],
+	}
+	e.NoTimers()
+	e.Tw = 0 // the kernel path has no queue
+	if c.Connect >= 0 {
+		e.Tc = milliseconds(c.Connect)
+	}
+	e.Tt = milliseconds(c.Duration)
+	if server := l.servers[c.Server]; server != nil {
+		e.Server = server.Name
+		e.SrvConn = c.InServer + int(server.Sessions.User())
+	}
+	e.ActConn = c.Total + int(l.process.User())
+	e.FeConn = c.InService + int(s.frontend.Sessions.User()) + l.others(c.Service, func(o *service) bool { return o.frontend == s.frontend })
+	e.BeConn = c.InService + int(s.backend.Sessions.User()) + l.others(c.Service, func(o *service) bool { return o.backend == s.backend })
+	if c.Connect < 0 { // it was never established, and the kernel counts only those: HAProxy counts it too
+		e.ActConn++
+		e.FeConn++
+		e.BeConn++
+		e.SrvConn++
+	}
+	l.access(s.verdict.Proxy, &e)
+}
+
+// others counts the flows of other services that share something with this one.
+func (l *kernelLog) others(id uint32, alike func(*service) bool) (n int) {
+	for i := range l.services {
+		if o := &l.services[i]; o.id != id && alike(o) {
+			n += l.established(o.id)
+		}
+	}
+	return n
+}
+
+func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
+
+// shutdownDown ends the flows of servers that are down with `on-marked-down shutdown-sessions`. Like all that follows the
+// pool it goes by what is, not by what happened: a flow that slipped in is found the next time.
+func (k *kernel) shutdownDown() {
+	down := map[uint32]bool{}
+	for key, s := range k.servers {
+		if s.ShutdownSessions && s.View().Op == pool.Stopped && k.dp.Live(key) > 0 {
+			down[key] = true
+		}
+	}
+	if len(down) == 0 {
+		return
+	}
+	n, err := k.dp.Shutdown(datapath.EndServerDown, func(f datapath.Flow) bool { return down[f.Server] })
+	if err != nil {
+		k.log.Warn("sessions of servers that went down could not be ended", "err", err)
+		return
+	}
+	if n > 0 {
+		k.log.Info("sessions of servers that went down were ended", "sessions", n)
+	}
+}
+
+// Flows implements [runtimeapi.Sessions].
+func (a *Agent) Flows(yield func(runtimeapi.Flow) bool) error {
+	if a.kernel.dp == nil {
+		return errKernelOff
+	}
+	return a.kernel.dp.Flows(func(f datapath.Flow) bool { return yield(a.kernel.describe(f)) })
+}
+
+var errKernelOff = errors.New("the kernel path is off")
+
+// describe puts names to a flow; what the configuration does not know (any more) has a dash.
+func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
+	out := runtimeapi.Flow{
+		ID: f.ID, Frontend: "-", Backend: "-", Server: "-",
+		Client: f.Client, Front: f.Front, Back: f.Back, Task: f.Task,
+		State: string(f.State), Age: f.Age, Idle: f.Idle, BytesIn: f.BytesIn, BytesOut: f.BytesOut,
+	}
+	if f.Service > 0 && int(f.Service) <= len(k.services) {
+		s := &k.services[f.Service-1]
+		out.Frontend, out.Backend = s.frontend.Name, s.backend.Name
+	}
+	if s := k.servers[f.Server]; s != nil {
+		out.Server = s.Name
+	}
+	return out
+}
+
+// ShutdownServer implements [runtimeapi.Sessions].
+func (a *Agent) ShutdownServer(s *pool.Server) error {
+	a.engine.ShutdownSessions(s)
+	if a.kernel.dp == nil || a.kernel.servers[s.Key] != s {
+		return nil
+	}
+	_, err := a.kernel.dp.Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.Server == s.Key })
+	return err
+}
+
+// ShutdownFlow implements [runtimeapi.Sessions].
+func (a *Agent) ShutdownFlow(id uint64) (bool, error) {
+	if a.kernel.dp == nil {
+		return false, nil
+	}
+	n, err := a.kernel.dp.Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.ID == id })
+	return n > 0, err
+}
