@@ -43,7 +43,7 @@ func TestHandshakeAndData(t *testing.T) {
 		}
 	}
 	flow := k.flows(t)[0]
-	flow.Age, flow.Idle = 0, 0
+	flow.ID, flow.Age, flow.Idle = 0, 0, 0
 	if flow != (Flow{Service: 7, Server: 101, Client: c.client, Front: c.front, Back: c.back, Task: c.task,
 		State: FlowEstablished, BytesIn: 18, BytesOut: 11}) {
 		t.Errorf("flow %+v", flow)
