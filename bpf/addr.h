@@ -1,18 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* An address of the family that this object is built for. All that depends on its length is here, in parse.h
- * and in nat.h. Addresses are byte arrays so that a dump of a map reads as an address does. */
+/* Addresses of both families in one form: 16 bytes, IPv4 as ::ffff:a.b.c.d. So there is one table of flows and one code
+ * for both. Byte arrays, so that a dump of a map reads as an address does.
+ * One table for each family with keys of 12 and 36 bytes was the alternative: see docs/operations.md for what the longer
+ * key costs an IPv4 packet. */
 #pragma once
 
 #include <linux/types.h>
+#include <bpf/bpf_endian.h>
 
-#define WG_ADDR_LEN 4
+#define WG_ADDR_LEN 16
 
 static __always_inline void addr_copy(__u8 *to, const __u8 *from)
 {
-	*(__be32 *)to = *(const __be32 *)from;
+	__builtin_memcpy(to, from, WG_ADDR_LEN);
 }
 
-static __always_inline int addr_is_zero(const __u8 *addr)
+/* The 32-bit words of an address; the last one is all of an IPv4 address. Addresses are aligned to 4 bytes everywhere. */
+static __always_inline __be32 addr_word(const __u8 *addr, int i)
 {
-	return *(const __be32 *)addr == 0;
+	return ((const __be32 *)addr)[i];
+}
+
+static __always_inline __be32 addr_v4(const __u8 *addr)
+{
+	return addr_word(addr, 3);
+}
+
+static __always_inline void addr_set_v4(__u8 *addr, __be32 v4)
+{
+	__be32 *words = (__be32 *)addr;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0xffff);
+	words[3] = v4;
+}
+
+static __always_inline int addr_is_v4(const __u8 *addr)
+{
+	return addr_word(addr, 0) == 0 && addr_word(addr, 1) == 0 && addr_word(addr, 2) == bpf_htonl(0xffff);
 }

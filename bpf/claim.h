@@ -11,6 +11,7 @@
 #include "port.h"
 #include "ring.h"
 #include "socket.h"
+#include "way.h"
 
 static __always_inline struct wg_service *service_for(const struct wg_key *key)
 {
@@ -21,9 +22,9 @@ static __always_inline struct wg_service *service_for(const struct wg_key *key)
 }
 
 /* The largest MSS that fits the MTU of both legs, or 0 when they are alike and nothing needs to be done. */
-static __always_inline __u16 mss_for(__u32 ifindex, const struct wg_server *server)
+static __always_inline __u16 mss_for(__u32 ifindex, const struct packet *p, const struct wg_server *server)
 {
-	const __u32 headers = sizeof(struct iphdr) + sizeof(struct tcphdr);
+	const __u32 headers = p->tcp - ETH_HLEN + sizeof(struct tcphdr);
 	struct wg_iface *in = bpf_map_lookup_elem(&wg_ifaces, &ifindex);
 	__u32 mtu;
 
@@ -42,7 +43,8 @@ static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *sk
 	f->sport = p->key.dport;
 	f->dport = p->key.sport;
 	f->ifindex = skb->ifindex;
-	f->mss = mss_for(skb->ifindex, server);
+	f->way = way_find(f);
+	f->mss = mss_for(skb->ifindex, p, server);
 	f->dir = WG_REVERSE;
 	f->service = svc->id;
 	f->service_gauge = svc->gauge;
@@ -60,7 +62,7 @@ static __always_inline void forward_init(struct wg_flow *f, const struct wg_key 
 	addr_copy(f->daddr, back->saddr);
 	f->sport = back->dport;
 	f->dport = back->sport;
-	addr_copy(f->nexthop, server->nexthop);
+	f->way = server->way;
 	f->ifindex = server->ifindex;
 	f->dir = WG_FORWARD;
 	f->state = WG_HALF;
@@ -70,27 +72,33 @@ static __always_inline void forward_init(struct wg_flow *f, const struct wg_key 
 static __always_inline int flow_insert(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
 				       const struct choice *choice, const struct wg_server *server)
 {
-	struct wg_flow f = { .server = choice->server, .counter = choice->counter };
+	__u32 zero = 0;
+	struct wg_flow *f = bpf_map_lookup_elem(&wg_draft, &zero);
 	struct wg_key back = {};
 	long err;
 	int reason;
 
-	reverse_init(&f, skb, p, svc, server);
+	if (!f)
+		return WG_R_TABLE_FULL;
+	__builtin_memset(f, 0, sizeof(*f));
+	f->server = choice->server;
+	f->counter = choice->counter;
+	reverse_init(f, skb, p, svc, server);
 	addr_copy(back.saddr, server->addr);
 	addr_copy(back.daddr, server->source);
 	back.sport = bpf_htons(server->port);
-	reason = port_claim(skb, f.server_gauge, &back, &f);
+	reason = port_claim(skb, f->server_gauge, &back, f);
 	if (reason)
 		return reason;
-	forward_init(&f, &back, server);
-	err = bpf_map_update_elem(&wg_flows, &p->key, &f, BPF_NOEXIST);
+	forward_init(f, &back, server);
+	err = bpf_map_update_elem(&wg_flows, &p->key, f, BPF_NOEXIST);
 	if (err) {
 		bpf_map_delete_elem(&wg_flows, &back);
 		return err == -EEXIST ? WG_R_RACE : WG_R_TABLE_FULL;
 	}
-	gauges_add(&f, 1, 0, 0);
-	count_connection(&f);
-	ring_enter(&p->key, f.generation);
+	gauges_add(f, 1, 0, 0);
+	count_connection(f);
+	ring_enter(&p->key, f->generation);
 	return 0;
 }
 

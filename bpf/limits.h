@@ -33,3 +33,14 @@
 
 /* TCP options of a SYN looked at for its MSS, which every known stack sends first. */
 #define WG_TCP_OPTIONS_MAX 8
+
+/* Extension headers of an IPv6 packet looked through for TCP. */
+#define WG_EXTENSIONS_MAX 4
+
+/* Neighbours whose MACs are known: the index is in the lower bits of a way's identity, above it a number that makes an
+ * index that is used again another way. */
+#define WG_WAY_BITS 13
+#define WG_WAY_MAX (1 << WG_WAY_BITS)
+
+/* A flow without a way asks for one again after this many packets. */
+#define WG_WAY_AGAIN 32

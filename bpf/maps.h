@@ -68,6 +68,14 @@ struct {
 	__type(value, struct wg_flow);
 } wg_flows SEC(".maps");
 
+/* Where an entry is put together: it is too large for the stack, and nothing interrupts the program on its CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wg_flow);
+} wg_draft SEC(".maps");
+
 /* Half-open flows of each CPU in order of arrival: the oldest makes room for the newest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -140,6 +148,43 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } wg_lost SEC(".maps");
+
+/* Neighbours with their MACs, by index. 0 is nobody. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WG_WAY_MAX);
+	__type(key, __u32);
+	__type(value, struct wg_way);
+} wg_ways SEC(".maps");
+
+/* The identity of the way to an on-link address. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, WG_WAY_MAX);
+	__type(key, struct wg_neigh_key);
+	__type(value, __u32);
+} wg_neighs SEC(".maps");
+
+/* The main routing table, empty where rules or its size make it unfit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct wg_route_key);
+	__type(value, struct wg_route);
+} wg_routes SEC(".maps");
+
+/* One bit for each port that a packet to us may have: of services, past ones included, and source ports. All other
+ * packets are done with before any other map is asked. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536 / 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} wg_ports SEC(".maps");
 
 /* The collector's list for one run of wg_collect. */
 struct {

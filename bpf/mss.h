@@ -15,13 +15,13 @@ enum tcp_option {
 	TCP_OPTION_MSS = 2,
 };
 
-/* Lowers the MSS option of a SYN or SYN-ACK to max. Without the option the peer assumes 536, which fits.
- * tcp_len is the length of the TCP header. */
-WG_GLOBAL int mss_clamp(struct __sk_buff *skb, __u32 tcp_len, __u32 max)
+/* Lowers the MSS option of a SYN or SYN-ACK to max. Without the option the peer assumes 536 (IPv6: 1220), which
+ * fits. tcp is the offset of the TCP header, tcp_len its length. */
+WG_GLOBAL int mss_clamp(struct __sk_buff *skb, __u32 tcp, __u32 tcp_len, __u32 max)
 {
-	const __u32 check = WG_TCP_OFF + __builtin_offsetof(struct tcphdr, check);
-	const __u32 end = WG_TCP_OFF + tcp_len;
-	__u32 off = WG_TCP_OFF + sizeof(struct tcphdr);
+	const __u32 check = tcp + __builtin_offsetof(struct tcphdr, check);
+	const __u32 end = tcp + tcp_len;
+	__u32 off = tcp + sizeof(struct tcphdr);
 	__be16 old, new = bpf_htons(max);
 	__u8 head[2];
 	int i;

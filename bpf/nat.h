@@ -4,62 +4,75 @@
 
 #include <linux/bpf.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "checksum.h"
 #include "parse.h"
 #include "types.h"
-
-/* The part of an IPv4 header that changes: one load, one store. */
-struct ip_tail {
-	__u8 ttl;
-	__u8 protocol;
-	__be16 check;
-	__be32 saddr;
-	__be32 daddr;
-};
-_Static_assert(sizeof(struct ip_tail) == 12, "the last 12 bytes of the header");
 
 struct tcp_ports {
 	__be16 source;
 	__be16 dest;
 };
 
-static __always_inline __u16 csum_fold(__u32 sum)
+static __always_inline long nat_write_v4(struct __sk_buff *skb, const struct packet *p, const struct wg_flow *f, __u32 diff)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+	void *data = (void *)(long)skb->data;
+	struct iphdr *ip = data + WG_IP_OFF;
+	struct tcp_ports *ports = data + WG_TCP4_OFF;
+
+	if ((void *)(ports + 1) > (void *)(long)skb->data_end)
+		return -1;
+	ip->ttl = p->ttl - 1;
+	ip->check = csum_apply(p->ip_check, csum_plus(diff, csum_minus(bpf_htons(0x0100))));
+	ip->saddr = addr_v4(f->saddr);
+	ip->daddr = addr_v4(f->daddr);
+	ports->source = f->sport;
+	ports->dest = f->dport;
+	return 0;
+}
+
+static __always_inline long nat_write_v6(struct __sk_buff *skb, const struct packet *p, const struct wg_flow *f)
+{
+	void *data = (void *)(long)skb->data;
+	struct ipv6hdr *ip = data + WG_IP_OFF;
+	struct tcp_ports *ports = data + WG_TCP6_OFF;
+
+	if ((void *)(ports + 1) > (void *)(long)skb->data_end)
+		return -1;
+	ip->hop_limit = p->ttl - 1;
+	addr_copy((__u8 *)&ip->saddr, f->saddr);
+	addr_copy((__u8 *)&ip->daddr, f->daddr);
+	ports->source = f->sport;
+	ports->dest = f->dport;
+	return 0;
 }
 
 /* The TCP checksum is only ever changed through bpf_l4_csum_replace: whether it is a full sum, a partial one that the
- * NIC completes, or covered by skb->csum is not visible from here. The IP header sums to zero before and after, so
- * its own sum may be computed here. */
+ * NIC completes, or covered by skb->csum is not visible from here. An IPv4 header sums to zero before and after, so
+ * its own sum may be computed here; an IPv6 header has none, and its hop limit is in skb->csum. */
 static __always_inline long nat_rewrite(struct __sk_buff *skb, const struct packet *p, const struct wg_flow *f)
 {
-	const __u32 check = WG_TCP_OFF + __builtin_offsetof(struct tcphdr, check);
-	struct ip_tail old = {
-		.ttl = p->ttl,
-		.protocol = IPPROTO_TCP,
-		.saddr = *(const __be32 *)p->key.saddr,
-		.daddr = *(const __be32 *)p->key.daddr,
-	};
-	struct ip_tail new = {
-		.ttl = p->ttl - 1,
-		.protocol = IPPROTO_TCP,
-		.saddr = *(const __be32 *)f->saddr,
-		.daddr = *(const __be32 *)f->daddr,
-	};
-	struct tcp_ports old_ports = { p->key.sport, p->key.dport };
-	struct tcp_ports new_ports = { f->sport, f->dport };
-	__s64 diff = bpf_csum_diff(&old.saddr, 8, &new.saddr, 8, 0);
+	const __u32 check = p->tcp + __builtin_offsetof(struct tcphdr, check);
+	const struct tcp_ports old_ports = { p->key.sport, p->key.dport };
+	const struct tcp_ports new_ports = { f->sport, f->dport };
+	__u32 diff;
 	long err;
 
-	new.check = csum_fold(bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&new, sizeof(new), (__u16)~p->ip_check));
-	err = bpf_l4_csum_replace(skb, check, 0, diff, BPF_F_PSEUDO_HDR);
-	err |= bpf_l4_csum_replace(skb, check, *(__u32 *)&old_ports, *(__u32 *)&new_ports, sizeof(__u32));
-	err |= bpf_skb_store_bytes(skb, WG_IP_OFF + __builtin_offsetof(struct iphdr, ttl), &new, sizeof(new), 0);
-	err |= bpf_skb_store_bytes(skb, WG_TCP_OFF, &new_ports, sizeof(new_ports), 0);
-	return err;
+	if (p->v6) {
+		diff = csum_plus(csum_diff_v6(p->key.saddr, f->saddr), csum_diff_v6(p->key.daddr, f->daddr));
+		err = csum_replace_pseudo_v6(skb, check, diff);
+		bpf_csum_update(skb, csum_minus(bpf_htons(1)));
+	} else {
+		diff = csum_plus(csum_diff(addr_v4(p->key.saddr), addr_v4(f->saddr)),
+				 csum_diff(addr_v4(p->key.daddr), addr_v4(f->daddr)));
+		err = bpf_l4_csum_replace(skb, check, 0, diff, BPF_F_PSEUDO_HDR);
+	}
+	err |= bpf_l4_csum_replace(skb, check, *(const __u32 *)&old_ports, *(const __u32 *)&new_ports, sizeof(__u32));
+	if (err)
+		return err;
+	return p->v6 ? nat_write_v6(skb, p, f) : nat_write_v4(skb, p, f, diff);
 }

@@ -7,15 +7,18 @@
 #include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "maps.h"
 #include "reasons.h"
 #include "types.h"
 
 #define WG_IP_OFF ETH_HLEN
-#define WG_TCP_OFF (ETH_HLEN + sizeof(struct iphdr))
+#define WG_TCP4_OFF (WG_IP_OFF + sizeof(struct iphdr))
+#define WG_TCP6_OFF (WG_IP_OFF + sizeof(struct ipv6hdr))
 #define WG_FRAGMENT 0x3fff /* more fragments, or an offset */
 
 enum wg_tcp_flag {
@@ -31,15 +34,17 @@ struct packet {
 	__u32 seq;
 	__u32 ack;
 	__u32 payload; /* bytes of TCP payload; of all segments when GSO has joined them */
-	__u16 ip_check;
-	__u8 ttl;
+	__u32 tcp; /* offset of the TCP header in the frame */
+	__u16 ip_check; /* IPv4 */
+	__u8 ttl; /* or hop limit */
 	__u8 tcp_flags;
 	__u8 tcp_len; /* header with options, bytes */
+	__u8 v6;
 };
 
 enum parse_result {
 	PARSE_OK = 0,
-	PARSE_OTHER = -1, /* not IPv4 TCP to this host: none of our business, and not counted */
+	PARSE_OTHER = -1, /* not TCP to this host: none of our business, and not counted */
 };
 
 static __always_inline int packet_is_opening(const struct packet *p)
@@ -47,39 +52,63 @@ static __always_inline int packet_is_opening(const struct packet *p)
 	return (p->tcp_flags & (WG_SYN | WG_ACK | WG_RST | WG_FIN)) == WG_SYN;
 }
 
-/* The length that the IP header claims; the aggregated length of a BIG TCP packet, whose field is 0. */
-static __always_inline __u32 ip_length(const struct __sk_buff *skb, const struct iphdr *ip)
+/* Makes the first need bytes of the frame readable, unless the frame is shorter. */
+static __always_inline int packet_pull(struct __sk_buff *skb, __u32 need)
 {
-	__u32 len = bpf_ntohs(ip->tot_len);
-
-	if (len == 0 && skb->gso_size)
-		len = skb->len - ETH_HLEN;
-	return len;
+	if ((void *)(long)skb->data + need <= (void *)(long)skb->data_end)
+		return 0;
+	return bpf_skb_pull_data(skb, need);
 }
 
-/* Returns PARSE_OK, PARSE_OTHER, or the reason why the packet cannot be ours (enum wg_reason). */
-static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *p)
+/* The length that the IP header claims; the aggregated length of a BIG TCP packet, whose field is 0. */
+static __always_inline __u32 ip_length(const struct __sk_buff *skb, __be16 field, __u32 fixed)
 {
-	const __u32 need = WG_TCP_OFF + sizeof(struct tcphdr);
-	void *data, *end;
-	struct iphdr *ip;
-	struct tcphdr *tcp;
-	__u32 len, headers;
+	if (field == 0 && skb->gso_size)
+		return skb->len - ETH_HLEN;
+	return bpf_ntohs(field) + fixed;
+}
 
-	/* Not for our MAC: seen in promiscuous mode only. With a VLAN tag: comes again, on the VLAN's interface. */
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST || skb->vlan_present)
+/* Whether any packet of ours can have this destination port. */
+static __always_inline int port_is_ours(__be16 dport)
+{
+	__u16 port = bpf_ntohs(dport);
+	__u32 word = port / 64;
+	__u64 *bits = bpf_map_lookup_elem(&wg_ports, &word);
+
+	return bits && *bits >> port % 64 & 1;
+}
+
+/* Takes over the TCP header; len is that of the IP packet, headers before TCP included. */
+static __always_inline int parse_tcp(const struct __sk_buff *skb, const struct tcphdr *tcp, __u32 len, struct packet *p)
+{
+	__u32 headers = p->tcp - ETH_HLEN + tcp->doff * 4;
+
+	if (!port_is_ours(tcp->dest))
+		return PARSE_OTHER;
+	if (tcp->doff < 5 || len < headers || len + ETH_HLEN > skb->len)
+		return WG_R_LENGTH;
+	p->key.sport = tcp->source;
+	p->key.dport = tcp->dest;
+	p->seq = bpf_ntohl(tcp->seq);
+	p->ack = bpf_ntohl(tcp->ack_seq);
+	p->payload = len - headers;
+	p->tcp_flags = ((const __u8 *)tcp)[13];
+	p->tcp_len = tcp->doff * 4;
+	return PARSE_OK;
+}
+
+static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *p)
+{
+	const __u32 need = WG_TCP4_OFF + sizeof(struct tcphdr);
+	const struct iphdr *ip;
+	void *data, *end;
+
+	if (packet_pull(skb, need))
 		return PARSE_OTHER;
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
-	if (data + need > end) {
-		/* Headers outside of the linear part; or a short packet, for which this fails. */
-		if (bpf_skb_pull_data(skb, need))
-			return PARSE_OTHER;
-		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
-		if (data + need > end)
-			return PARSE_OTHER;
-	}
+	if (data + need > end)
+		return PARSE_OTHER;
 	ip = data + WG_IP_OFF;
 	if (ip->version != 4 || ip->protocol != IPPROTO_TCP)
 		return PARSE_OTHER;
@@ -87,22 +116,78 @@ static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *p)
 		return WG_R_FRAGMENT;
 	if (ip->ihl != 5)
 		return WG_R_OPTIONS;
-	tcp = data + WG_TCP_OFF;
-	len = ip_length(skb, ip);
-	headers = sizeof(*ip) + tcp->doff * 4;
-	if (tcp->doff < 5 || len < headers || len + ETH_HLEN > skb->len)
-		return WG_R_LENGTH;
-
-	*(__be32 *)p->key.saddr = ip->saddr;
-	*(__be32 *)p->key.daddr = ip->daddr;
-	p->key.sport = tcp->source;
-	p->key.dport = tcp->dest;
-	p->seq = bpf_ntohl(tcp->seq);
-	p->ack = bpf_ntohl(tcp->ack_seq);
-	p->payload = len - headers;
+	addr_set_v4(p->key.saddr, ip->saddr);
+	addr_set_v4(p->key.daddr, ip->daddr);
 	p->ip_check = ip->check;
 	p->ttl = ip->ttl;
-	p->tcp_flags = ((__u8 *)tcp)[13];
-	p->tcp_len = tcp->doff * 4;
-	return PARSE_OK;
+	p->tcp = WG_TCP4_OFF;
+	return parse_tcp(skb, data + WG_TCP4_OFF, ip_length(skb, ip->tot_len, 0), p);
+}
+
+/* Why a packet whose IPv6 header is followed by an extension header is not taken: counted if there is TCP in it. */
+WG_GLOBAL int parse_extensions(struct __sk_buff *skb, __u32 next)
+{
+	__u32 off = WG_TCP6_OFF;
+	__u8 head[2];
+	int i;
+
+	for (i = 0; i < WG_EXTENSIONS_MAX; i++) {
+		switch (next) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_FRAGMENT:
+			break;
+		default:
+			return PARSE_OTHER;
+		}
+		if (bpf_skb_load_bytes(skb, off, head, sizeof(head)))
+			return PARSE_OTHER;
+		if (head[0] == IPPROTO_TCP)
+			return next == IPPROTO_FRAGMENT ? WG_R_FRAGMENT : WG_R_OPTIONS;
+		off += next == IPPROTO_FRAGMENT ? 8 : (head[1] + 1) * 8;
+		next = head[0];
+	}
+	return PARSE_OTHER;
+}
+
+static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *p)
+{
+	const __u32 need = WG_TCP6_OFF + sizeof(struct tcphdr);
+	const struct ipv6hdr *ip;
+	void *data, *end;
+
+	if (packet_pull(skb, need))
+		return PARSE_OTHER;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (data + need > end)
+		return PARSE_OTHER;
+	ip = data + WG_IP_OFF;
+	if (ip->version != 6)
+		return PARSE_OTHER;
+	if (ip->nexthdr != IPPROTO_TCP)
+		return parse_extensions(skb, ip->nexthdr);
+	addr_copy(p->key.saddr, (const __u8 *)&ip->saddr);
+	addr_copy(p->key.daddr, (const __u8 *)&ip->daddr);
+	/* A mapped address has no business on the wire (RFC 4291 section 2.5.5.2), and here it would be an IPv4 one. */
+	if (addr_is_v4(p->key.saddr) || addr_is_v4(p->key.daddr))
+		return PARSE_OTHER;
+	p->ttl = ip->hop_limit;
+	p->tcp = WG_TCP6_OFF;
+	p->v6 = 1;
+	return parse_tcp(skb, data + WG_TCP6_OFF, ip_length(skb, ip->payload_len, sizeof(*ip)), p);
+}
+
+/* Returns PARSE_OK, PARSE_OTHER, or the reason why the packet cannot be ours (enum wg_reason). */
+static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *p)
+{
+	/* Not for our MAC: seen in promiscuous mode only. With a VLAN tag: comes again, on the VLAN's interface. */
+	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
+		return PARSE_OTHER;
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return parse_v4(skb, p);
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return parse_v6(skb, p);
+	return PARSE_OTHER;
 }

@@ -21,17 +21,23 @@ enum socket_kind {
  * so its retransmission may be claimed here. The client then has two SYN-ACKs and resets one of them. */
 static __always_inline enum socket_kind socket_for(struct __sk_buff *skb, const struct wg_key *key)
 {
-	struct bpf_sock_tuple tuple = {
-		.ipv4 = {
-			.saddr = *(const __be32 *)key->saddr,
-			.daddr = *(const __be32 *)key->daddr,
-			.sport = key->sport,
-			.dport = key->dport,
-		},
-	};
-	struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
 	__u32 state;
 
+	if (addr_is_v4(key->saddr)) {
+		tuple.ipv4.saddr = addr_v4(key->saddr);
+		tuple.ipv4.daddr = addr_v4(key->daddr);
+		tuple.ipv4.sport = key->sport;
+		tuple.ipv4.dport = key->dport;
+		sk = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		addr_copy((__u8 *)tuple.ipv6.saddr, key->saddr);
+		addr_copy((__u8 *)tuple.ipv6.daddr, key->daddr);
+		tuple.ipv6.sport = key->sport;
+		tuple.ipv6.dport = key->dport;
+		sk = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
 	if (!sk)
 		return SOCKET_NONE;
 	state = sk->state;

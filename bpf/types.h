@@ -58,8 +58,8 @@ struct wg_flow {
 	__u8 daddr[WG_ADDR_LEN];
 	__be16 sport;
 	__be16 dport;
-	__u8 nexthop[WG_ADDR_LEN]; /* zero: ask the routing table */
-	__u32 ifindex; /* interface to leave by */
+	__u32 way; /* identity of the way to daddr; 0: none is known */
+	__u32 ifindex; /* interface to leave by where the routing table is asked */
 	__u16 mss; /* largest MSS that fits both legs; 0: leave it alone */
 	__u8 dir; /* enum wg_dir */
 	__u8 closer; /* 1 + direction of the first FIN; in the forward entry */
@@ -82,14 +82,14 @@ struct wg_flow {
 	__u64 bytes; /* TCP payload */
 };
 _Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
-_Static_assert(sizeof(struct wg_flow) == 100 + 3 * WG_ADDR_LEN, "a flow has no padding");
+_Static_assert(sizeof(struct wg_flow) == 104 + 2 * WG_ADDR_LEN, "a flow has no padding");
 
 /* Address and port of a frontend. The port is in host order, for readers of dumps. */
 struct wg_service_key {
 	__u8 addr[WG_ADDR_LEN];
 	__u16 port;
 	__u16 pad;
-};
+} __attribute__((aligned(4)));
 
 enum wg_service_flag {
 	WG_NO_FLAG = 0,
@@ -115,13 +115,47 @@ struct wg_server {
 	__u16 port; /* host order */
 	__u16 mtu; /* of the interface towards it */
 	__u8 source[WG_ADDR_LEN]; /* our address towards it */
-	__u8 nexthop[WG_ADDR_LEN];
+	__u32 way; /* identity of the way to it; 0: none is known */
 	__u32 ifindex;
 	enum wg_server_state state;
 	__u32 limit; /* concurrent flows; 0: none */
 	__u32 gauge;
 	char name[WG_NAME_LEN];
 };
+
+/* The MAC of a neighbour. Read and written at once, so that no half of another one is ever used. */
+struct wg_mac {
+	__u8 addr[6];
+	__u16 known; /* 0: the kernel's neighbour code is asked, and finds out */
+} __attribute__((aligned(8)));
+
+/* A neighbour that packets are sent to. It keeps its identity as long as the routes stay as they are and it stays in the
+ * agent's list; what refers to an identity that is gone asks anew. */
+struct wg_way {
+	struct wg_mac to;
+	__u8 from[6]; /* of the interface */
+	__u16 used; /* set by packets, taken back by the agent, which then has the kernel look after the neighbour */
+	__u8 nexthop[WG_ADDR_LEN];
+	__u32 ifindex;
+	__u32 id; /* the index in the lower WG_WAY_BITS; 0: free */
+};
+
+/* A route of the main table, for the way back to clients. */
+struct wg_route_key {
+	__u32 bits; /* IPv4 prefixes are 96 longer */
+	__u8 addr[WG_ADDR_LEN];
+} __attribute__((aligned(4)));
+
+struct wg_route {
+	__u32 ifindex; /* 0: ask the routing table */
+	__u32 way; /* to the gateway; 0: the address is on-link */
+};
+
+/* An on-link address. The value is the identity of the way to it. */
+struct wg_neigh_key {
+	__u8 addr[WG_ADDR_LEN];
+	__u32 ifindex;
+} __attribute__((aligned(4)));
 
 /* Slot of a schedule. Slot 0 is its length (in server), the schedule follows. */
 struct wg_slot {

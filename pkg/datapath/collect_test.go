@@ -121,7 +121,7 @@ func TestCollectorTakesOrphans(t *testing.T) {
 	k.sync(t, oneService(1))
 	k.establish(t, client(0))
 	f := k.establish(t, client(1))
-	forward := lbWgKey{Saddr: f.client.Addr().As4(), Daddr: f.front.Addr().As4(), Sport: netOrder(f.client.Port()), Dport: netOrder(f.front.Port())}
+	forward := lbWgKey{Saddr: f.client.Addr().As16(), Daddr: f.front.Addr().As16(), Sport: netOrder(f.client.Port()), Dport: netOrder(f.front.Port())}
 	if err := k.obj.WgFlows.Delete(forward); err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,9 @@ func (dp *Datapath) open() (err error) {
 	dp.planner = planner{
 		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
 		counters: newIndices[pair](lbMapWgCounters, dp.obj.WgCounters.MaxEntries()),
+		ways:     newWays(dp.obj.ways),
 	}
+	dp.obj.ports.add(dp.ports.min, dp.ports.max)
 	dp.planner.gauges.fresh = func(index uint32) {
 		// Not from the first port on: a task may still remember those of the process before us.
 		dp.obj.gauges[index].Ports = rand.Uint64N(uint64(dp.ports.size()))
@@ -150,6 +152,7 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 	failed := func(err error) { dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err) }
 	dp.running.Go(func() { dp.collector.run(life, failed, dp.sweep) })
 	dp.running.Go(func() { follow(life, changed, dp.networkChanged) })
+	dp.running.Go(func() { followNeighbours(life, dp.ns.ns, dp.neighbourChanged, dp.networkChanged) })
 	dp.running.Go(func() {
 		ticker := time.NewTicker(heartbeatEvery)
 		defer ticker.Stop()
@@ -159,6 +162,7 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 				return
 			case <-ticker.C:
 				dp.beat()
+				dp.lookAfterNeighbours()
 			}
 		}
 	})
@@ -212,7 +216,15 @@ func (dp *Datapath) refresh() error {
 		return err
 	}
 
-	p, err := dp.planner.plan(dp.desired, view{links: links, addrs: addrs, route: dp.network.route})
+	routes, err := dp.network.routes()
+	if err != nil {
+		return err
+	}
+	known, err := dp.network.neighbours()
+	if err != nil {
+		return err
+	}
+	p, err := dp.planner.plan(dp.desired, view{links: links, addrs: addrs, route: dp.network.route, routes: routes, known: known})
 	if err != nil {
 		return err
 	}

@@ -23,10 +23,14 @@ type Service struct {
 	ID uint32
 	// Name appears in log lines and in map dumps; the kernel does not use it.
 	Name string
-	// Bind is the address and port that clients connect to. An unspecified address (0.0.0.0) stands for every
-	// address of the namespace but loopback ones; it is kept current as addresses come and go. A service that
-	// binds an address explicitly is preferred on that address.
+	// Bind is the address and port that clients connect to. An unspecified address stands for every address of the
+	// namespace but loopback and link-local ones (0.0.0.0 for IPv4 ones); it is kept current as addresses come and
+	// go. A service that binds an address explicitly is preferred on that address, and 0.0.0.0 to [::].
+	// Addresses of another family than that of the servers are left to userspace, all of them if servers of
+	// both families are named.
 	Bind netip.AddrPort
+	// V6Only makes [::] stand for IPv6 addresses only.
+	V6Only bool
 	// Schedule lists server IDs in the order in which connections get them; a cursor walks over it forever.
 	// Weights are already in it (a server of twice the weight appears twice as often). Empty: no server is
 	// usable, and every SYN falls through. At most MaxSchedule slots; each ID must be among Servers.
@@ -53,7 +57,7 @@ type Server struct {
 	ID uint32
 	// Name is shown by `bpftool map dump name wg_servers`, cut to 31 bytes.
 	Name string
-	// Addr is where the server listens. IPv4 only.
+	// Addr is where the server listens.
 	Addr netip.AddrPort
 	// Limit is the number of concurrent flows from which on the server is skipped (the server's maxconn).
 	// 0 means no limit.

@@ -12,8 +12,8 @@ func hostOrder(port uint16) uint16 {
 	return binary.BigEndian.Uint16(b[:])
 }
 
-func addrPort(addr [4]byte, port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4(addr), hostOrder(port))
+func addrPort(addr [16]byte, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(addr).Unmap(), hostOrder(port))
 }
 
 // makeFlow describes the flow of two entries.

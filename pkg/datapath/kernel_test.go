@@ -30,6 +30,9 @@ type kernel struct {
 	obj     *object
 	planner planner
 	tables  tables
+	// routes and known are what sync says of the network.
+	routes []tableRoute
+	known  []neighbour
 	// oneCPU keeps packets on CPU 0, for what the program keeps by CPU.
 	oneCPU bool
 }
@@ -53,10 +56,12 @@ func newKernel(t testing.TB, o Options) *kernel {
 		planner: planner{
 			gauges:   newIndices[gaugeKey](lbMapWgGauges, obj.WgGauges.MaxEntries()),
 			counters: newIndices[pair](lbMapWgCounters, obj.WgCounters.MaxEntries()),
+			ways:     newWays(obj.ways),
 		},
 		tables: tables{obj: obj, schedules: make(map[uint32][]lbWgSlot)},
 	}
 	obj.settings.PortMin, obj.settings.PortMax = 1024, 32767
+	obj.ports.add(1024, 32767)
 	k.beat()
 	if err := obj.WgIfaces.Put(uint32(loIndex), lbWgIface{Mtu: clientMTU}); err != nil {
 		t.Fatal(err)
@@ -73,10 +78,16 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 		t.Fatal(err)
 	}
 	p, err := k.planner.plan(d, view{
-		links: []link{{index: loIndex, name: "lo", mtu: taskMTU}},
-		addrs: []netip.Addr{netip.MustParseAddr(frontAddr), netip.MustParseAddr(backAddr)},
+		links:  []link{{index: loIndex, name: "lo", mtu: taskMTU, mac: ourMAC}},
+		addrs:  []netip.Addr{netip.MustParseAddr(frontAddr), netip.MustParseAddr(backAddr), netip.MustParseAddr(frontAddr6), netip.MustParseAddr(backAddr6)},
+		routes: k.routes,
+		known:  k.known,
 		route: func(to netip.Addr) (route, bool) {
-			return route{ifindex: loIndex, source: netip.MustParseAddr(backAddr), nexthop: to}, to.String() != unroutable
+			source := netip.MustParseAddr(backAddr)
+			if to.Is6() {
+				source = netip.MustParseAddr(backAddr6)
+			}
+			return route{ifindex: loIndex, source: source, nexthop: to}, to.String() != unroutable
 		},
 	})
 	if err != nil {
@@ -87,6 +98,9 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 		t.Fatal(err)
 	}
 }
+
+// ourMAC is that of the interface that packets leave by.
+var ourMAC = [6]byte{2, 0, 0, 0, 0, 0xee}
 
 // unroutable is a server without a way to it.
 const unroutable = "203.0.113.99"
@@ -261,5 +275,7 @@ func (c *conn) state(t testing.TB) FlowState {
 	}
 	return "none"
 }
+
+func addr16(s string) [16]byte { return netip.MustParseAddr(s).As16() }
 
 func client(i int) string { return fmt.Sprintf("192.0.2.%d:%d", 10+i/60000, 1024+i%60000) }

@@ -65,10 +65,10 @@ const (
 
 type lbWgEvent struct {
 	_           structs.HostLayout
-	Client      [4]uint8
-	Front       [4]uint8
-	Back        [4]uint8
-	Task        [4]uint8
+	Client      [16]uint8
+	Front       [16]uint8
+	Back        [16]uint8
+	Task        [16]uint8
 	ClientPort  uint16
 	FrontPort   uint16
 	BackPort    uint16
@@ -89,11 +89,11 @@ type lbWgEvent struct {
 
 type lbWgFlow struct {
 	_            structs.HostLayout
-	Saddr        [4]uint8
-	Daddr        [4]uint8
+	Saddr        [16]uint8
+	Daddr        [16]uint8
 	Sport        uint16
 	Dport        uint16
-	Nexthop      [4]uint8
+	Way          uint32
 	Ifindex      uint32
 	Mss          uint16
 	Dir          uint8
@@ -139,10 +139,16 @@ type lbWgIface struct {
 
 type lbWgKey struct {
 	_     structs.HostLayout
-	Saddr [4]uint8
-	Daddr [4]uint8
+	Saddr [16]uint8
+	Daddr [16]uint8
 	Sport uint16
 	Dport uint16
+}
+
+type lbWgNeighKey struct {
+	_       structs.HostLayout
+	Addr    [16]uint8
+	Ifindex uint32
 }
 
 type lbWgRingSlot struct {
@@ -152,13 +158,25 @@ type lbWgRingSlot struct {
 	Generation uint64
 }
 
+type lbWgRoute struct {
+	_       structs.HostLayout
+	Ifindex uint32
+	Way     uint32
+}
+
+type lbWgRouteKey struct {
+	_    structs.HostLayout
+	Bits uint32
+	Addr [16]uint8
+}
+
 type lbWgServer struct {
 	_       structs.HostLayout
-	Addr    [4]uint8
+	Addr    [16]uint8
 	Port    uint16
 	Mtu     uint16
-	Source  [4]uint8
-	Nexthop [4]uint8
+	Source  [16]uint8
+	Way     uint32
 	Ifindex uint32
 	State   lbWgServerState
 	Limit   uint32
@@ -192,7 +210,7 @@ const (
 
 type lbWgServiceKey struct {
 	_    structs.HostLayout
-	Addr [4]uint8
+	Addr [16]uint8
 	Port uint16
 	Pad  uint16
 }
@@ -220,6 +238,20 @@ const (
 	lbWgStateWG_DEAD        lbWgState = 4
 )
 
+type lbWgWay struct {
+	_  structs.HostLayout
+	To struct {
+		_     structs.HostLayout
+		Addr  [6]uint8
+		Known uint16
+	}
+	From    [6]uint8
+	Used    uint16
+	Nexthop [16]uint8
+	Ifindex uint32
+	Id      uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -228,17 +260,22 @@ const (
 	lbMapWgCounters   = "wg_counters"
 	lbMapWgCursors    = "wg_cursors"
 	lbMapWgDoomed     = "wg_doomed"
+	lbMapWgDraft      = "wg_draft"
 	lbMapWgEvents     = "wg_events"
 	lbMapWgFlows      = "wg_flows"
 	lbMapWgGauges     = "wg_gauges"
 	lbMapWgIfaces     = "wg_ifaces"
 	lbMapWgLost       = "wg_lost"
+	lbMapWgNeighs     = "wg_neighs"
+	lbMapWgPorts      = "wg_ports"
 	lbMapWgReasons    = "wg_reasons"
 	lbMapWgRing       = "wg_ring"
+	lbMapWgRoutes     = "wg_routes"
 	lbMapWgSched      = "wg_sched"
 	lbMapWgServers    = "wg_servers"
 	lbMapWgServices   = "wg_services"
 	lbMapWgSettings   = "wg_settings"
+	lbMapWgWays       = "wg_ways"
 	lbProgWgCollect   = "wg_collect"
 	lbProgWgIngress   = "wg_ingress"
 	lbVarWgEventInBtf = "wg_event_in_btf"
@@ -300,17 +337,22 @@ type lbMapSpecs struct {
 	WgCounters *ebpf.MapSpec `ebpf:"wg_counters"`
 	WgCursors  *ebpf.MapSpec `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.MapSpec `ebpf:"wg_doomed"`
+	WgDraft    *ebpf.MapSpec `ebpf:"wg_draft"`
 	WgEvents   *ebpf.MapSpec `ebpf:"wg_events"`
 	WgFlows    *ebpf.MapSpec `ebpf:"wg_flows"`
 	WgGauges   *ebpf.MapSpec `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.MapSpec `ebpf:"wg_ifaces"`
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
+	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
+	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
 	WgReasons  *ebpf.MapSpec `ebpf:"wg_reasons"`
 	WgRing     *ebpf.MapSpec `ebpf:"wg_ring"`
+	WgRoutes   *ebpf.MapSpec `ebpf:"wg_routes"`
 	WgSched    *ebpf.MapSpec `ebpf:"wg_sched"`
 	WgServers  *ebpf.MapSpec `ebpf:"wg_servers"`
 	WgServices *ebpf.MapSpec `ebpf:"wg_services"`
 	WgSettings *ebpf.MapSpec `ebpf:"wg_settings"`
+	WgWays     *ebpf.MapSpec `ebpf:"wg_ways"`
 }
 
 // lbVariableSpecs contains global variables before they are loaded into the kernel.
@@ -346,17 +388,22 @@ type lbMaps struct {
 	WgCounters *ebpf.Map `ebpf:"wg_counters"`
 	WgCursors  *ebpf.Map `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.Map `ebpf:"wg_doomed"`
+	WgDraft    *ebpf.Map `ebpf:"wg_draft"`
 	WgEvents   *ebpf.Map `ebpf:"wg_events"`
 	WgFlows    *ebpf.Map `ebpf:"wg_flows"`
 	WgGauges   *ebpf.Map `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.Map `ebpf:"wg_ifaces"`
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
+	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
+	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
 	WgReasons  *ebpf.Map `ebpf:"wg_reasons"`
 	WgRing     *ebpf.Map `ebpf:"wg_ring"`
+	WgRoutes   *ebpf.Map `ebpf:"wg_routes"`
 	WgSched    *ebpf.Map `ebpf:"wg_sched"`
 	WgServers  *ebpf.Map `ebpf:"wg_servers"`
 	WgServices *ebpf.Map `ebpf:"wg_services"`
 	WgSettings *ebpf.Map `ebpf:"wg_settings"`
+	WgWays     *ebpf.Map `ebpf:"wg_ways"`
 }
 
 func (m *lbMaps) Close() error {
@@ -365,17 +412,22 @@ func (m *lbMaps) Close() error {
 		m.WgCounters,
 		m.WgCursors,
 		m.WgDoomed,
+		m.WgDraft,
 		m.WgEvents,
 		m.WgFlows,
 		m.WgGauges,
 		m.WgIfaces,
 		m.WgLost,
+		m.WgNeighs,
+		m.WgPorts,
 		m.WgReasons,
 		m.WgRing,
+		m.WgRoutes,
 		m.WgSched,
 		m.WgServers,
 		m.WgServices,
 		m.WgSettings,
+		m.WgWays,
 	)
 }
 

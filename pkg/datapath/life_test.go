@@ -143,7 +143,7 @@ func TestNetworkIsFollowed(t *testing.T) {
 	waitFor(t, "eth2 to be attached", func() bool { return slices.Contains(attached(), "eth2") })
 	waitFor(t, "the service on its address", func() bool {
 		var s lbWgService
-		return dp.obj.WgServices.Lookup(lbWgServiceKey{Addr: [4]byte{192, 0, 2, 201}, Port: frontPort}, &s) == nil
+		return dp.obj.WgServices.Lookup(lbWgServiceKey{Addr: addr16("192.0.2.201"), Port: frontPort}, &s) == nil
 	})
 	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "hello") })
 	conn, err := top.client.dial(fmt.Sprintf("192.0.2.201:%d", frontPort))
@@ -169,7 +169,7 @@ func TestNetworkIsFollowed(t *testing.T) {
 	waitFor(t, "eth2 to be left", func() bool { return !slices.Contains(attached(), "eth2") })
 	waitFor(t, "its service to go", func() bool {
 		var s lbWgService
-		return dp.obj.WgServices.Lookup(lbWgServiceKey{Addr: [4]byte{192, 0, 2, 201}, Port: frontPort}, &s) != nil
+		return dp.obj.WgServices.Lookup(lbWgServiceKey{Addr: addr16("192.0.2.201"), Port: frontPort}, &s) != nil
 	})
 }
 
@@ -275,7 +275,7 @@ func TestBpftoolPrintsFields(t *testing.T) {
 	var dump []struct {
 		Formatted struct {
 			Value struct {
-				Addr [4]int `json:"addr"`
+				Addr [16]int `json:"addr"`
 				Port int    `json:"port"`
 				Name any    `json:"name"`
 			} `json:"value"`
@@ -287,10 +287,10 @@ func TestBpftoolPrintsFields(t *testing.T) {
 	var got []string
 	for _, e := range dump {
 		v := e.Formatted.Value
-		got = append(got, fmt.Sprintf("%v %d %v", v.Addr, v.Port, v.Name))
+		got = append(got, fmt.Sprintf("%v %d %v", v.Addr[10:], v.Port, v.Name))
 	}
 	slices.Sort(got)
-	want := []string{"[198 51 100 11] 9000 task0", "[198 51 100 12] 9000 task1", "[198 51 100 13] 9000 task2"}
+	want := []string{"[255 255 198 51 100 11] 9000 task0", "[255 255 198 51 100 12] 9000 task1", "[255 255 198 51 100 13] 9000 task2"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -10,13 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// object is the loaded program with its maps. Three maps are mapped into memory, so that reading and writing them
+// object is the loaded program with its maps. Some maps are mapped into memory, so that reading and writing them
 // costs no system call.
 type object struct {
 	lbObjects
 	settings *lbWgSettings
 	gauges   []lbWgGauge
 	doomed   []lbWgDoomed
+	ways     []lbWgWay
+	ports    portBits
 	mapped   [][]byte
 	// inner is the shape of a schedule; each one is created with its own length.
 	inner *ebpf.MapSpec
@@ -56,6 +58,12 @@ func (obj *object) mapMemory() error {
 	}
 	obj.settings = &settings[0]
 	if obj.gauges, err = mapValues[lbWgGauge](obj, obj.WgGauges); err != nil {
+		return err
+	}
+	if obj.ways, err = mapValues[lbWgWay](obj, obj.WgWays); err != nil {
+		return err
+	}
+	if obj.ports, err = mapValues[uint64](obj, obj.WgPorts); err != nil {
 		return err
 	}
 	obj.doomed, err = mapValues[lbWgDoomed](obj, obj.WgDoomed)

@@ -14,6 +14,7 @@ type link struct {
 	index int
 	name  string
 	mtu   uint32
+	mac   [6]byte
 }
 
 // route is the way to a server.
@@ -27,10 +28,17 @@ type route struct {
 type network interface {
 	// links returns the interfaces to attach to, by the rules of Options.Ifaces.
 	links() ([]link, error)
-	// addrs returns the IPv4 addresses of the namespace but loopback ones.
+	// addrs returns the addresses of the namespace but loopback and link-local ones.
 	addrs() ([]netip.Addr, error)
 	// route returns the way to a server; ok is false when packets cannot be sent there from here.
 	route(to netip.Addr) (r route, ok bool)
+	// routes returns the main routing tables of both families in a stable order. A table is left out where policy
+	// rules make it only a part of the truth.
+	routes() ([]tableRoute, error)
+	// neighbours returns what the kernel knows of them.
+	neighbours() ([]neighbour, error)
+	// look has the kernel look after a neighbour as if it had sent to it.
+	look(hop) error
 }
 
 // rtnetlink is the network as the kernel tells it.
@@ -54,9 +62,15 @@ func (n *rtnetlink) links() ([]link, error) {
 		if !n.wants(l, byIndex[a.MasterIndex]) {
 			continue
 		}
-		links = append(links, link{index: a.Index, name: a.Name, mtu: uint32(a.MTU)})
+		links = append(links, makeLink(a))
 	}
 	return links, nil
+}
+
+func makeLink(a *netlink.LinkAttrs) link {
+	l := link{index: a.Index, name: a.Name, mtu: uint32(a.MTU)}
+	copy(l.mac[:], a.HardwareAddr)
+	return l
 }
 
 // wants tells whether the program belongs on l. Packets of a port reach the program on its master, where the address is.
@@ -74,23 +88,33 @@ func (n *rtnetlink) wants(l, master netlink.Link) bool {
 			return false
 		}
 	}
-	addrs, err := n.handle.AddrList(l, netlink.FAMILY_V4)
-	return err == nil && len(addrs) > 0
+	addrs, err := n.handle.AddrList(l, netlink.FAMILY_ALL)
+	return err == nil && slices.ContainsFunc(addrs, func(a netlink.Addr) bool { _, ok := usable(a); return ok })
 }
 
 func (n *rtnetlink) addrs() ([]netip.Addr, error) {
-	list, err := n.handle.AddrList(nil, netlink.FAMILY_V4)
+	list, err := n.handle.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
 	var addrs []netip.Addr
 	for _, a := range list {
-		addr, ok := netip.AddrFromSlice(a.IP)
-		if addr = addr.Unmap(); ok && addr.Is4() && !addr.IsLoopback() {
+		if addr, ok := usable(a); ok {
 			addrs = append(addrs, addr)
 		}
 	}
 	return addrs, nil
+}
+
+// usable returns the address unless connections to it are not the kernel path's: loopback never comes by an
+// Ethernet interface, link-local ones are ambiguous without their interface, and tentative ones are not ours yet.
+func usable(a netlink.Addr) (netip.Addr, bool) {
+	addr, ok := netip.AddrFromSlice(a.IP)
+	addr = addr.Unmap()
+	if !ok || addr.IsLoopback() || addr.Is6() && addr.IsLinkLocalUnicast() {
+		return addr, false
+	}
+	return addr, a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 || a.Flags&unix.IFA_F_OPTIMISTIC != 0
 }
 
 func (n *rtnetlink) route(to netip.Addr) (route, bool) {
@@ -106,10 +130,12 @@ func (n *rtnetlink) route(to netip.Addr) (route, bool) {
 	nexthop := to
 	if r.Gw != nil {
 		gw, ok := netip.AddrFromSlice(r.Gw)
-		if !ok || !gw.Unmap().Is4() {
+		if gw = gw.Unmap(); !ok || gw.Is4() != to.Is4() {
 			return route{}, false
 		}
-		nexthop = gw.Unmap()
+		nexthop = gw
+	} else if r.Via != nil { // a gateway of the other family
+		return route{}, false
 	}
 	return route{ifindex: r.LinkIndex, source: source.Unmap(), nexthop: nexthop}, true
 }

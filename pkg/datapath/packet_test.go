@@ -29,7 +29,8 @@ type packet struct {
 	pad      int    // NOP options before the MSS
 	options  []byte // IP options, a multiple of 4 bytes
 	fragment bool
-	claim    int // added to the IP header's total length
+	claim    int     // added to the IP header's length
+	toMAC    [6]byte // from ourMAC; default: as it came
 }
 
 func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
@@ -43,16 +44,10 @@ func (p packet) frame(t testing.TB) []byte {
 	eth := layers.Ethernet{
 		SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: make([]byte, 6) /* that of lo */, EthernetType: layers.EthernetTypeIPv4,
 	}
-	ip := layers.IPv4{
-		Version: 4, Id: 4711, TTL: p.ttl, Protocol: layers.IPProtocolTCP,
-		SrcIP: p.src.Addr().AsSlice(), DstIP: p.dst.Addr().AsSlice(), Flags: layers.IPv4DontFragment,
+	if p.toMAC != [6]byte{} {
+		eth.SrcMAC, eth.DstMAC = ourMAC[:], p.toMAC[:]
 	}
-	if p.fragment {
-		ip.Flags = layers.IPv4MoreFragments
-	}
-	for _, b := range p.options {
-		ip.Options = append(ip.Options, layers.IPv4Option{OptionType: b})
-	}
+	ip, claimed := p.ip(&eth)
 	tcp := layers.TCP{
 		SrcPort: layers.TCPPort(p.src.Port()), DstPort: layers.TCPPort(p.dst.Port()), Seq: p.seq, Ack: p.ack, Window: 501,
 		FIN: p.flags&fin != 0, SYN: p.flags&syn != 0, RST: p.flags&rst != 0, PSH: p.flags&psh != 0, ACK: p.flags&ack != 0,
@@ -65,32 +60,61 @@ func (p packet) frame(t testing.TB) []byte {
 			OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{byte(p.mss >> 8), byte(p.mss)},
 		})
 	}
-	if err := tcp.SetNetworkLayerForChecksum(&ip); err != nil {
+	if err := tcp.SetNetworkLayerForChecksum(ip.(gopacket.NetworkLayer)); err != nil {
 		t.Fatal(err)
 	}
 	buf := gopacket.NewSerializeBuffer()
 	opts := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
-	if err := gopacket.SerializeLayers(buf, opts, &eth, &ip, &tcp, gopacket.Payload(p.payload)); err != nil {
+	if err := gopacket.SerializeLayers(buf, opts, &eth, ip, &tcp, gopacket.Payload(p.payload)); err != nil {
 		t.Fatal(err)
 	}
 	frame := bytes.Clone(buf.Bytes())
-	frame[17] += byte(p.claim)
+	frame[claimed] += byte(p.claim)
 	return frame
+}
+
+// ip is the network header, and the offset of the lower byte of its length.
+func (p packet) ip(eth *layers.Ethernet) (header gopacket.SerializableLayer, claimed int) {
+	if p.src.Addr().Is6() {
+		eth.EthernetType = layers.EthernetTypeIPv6
+		return &layers.IPv6{
+			Version: 6, HopLimit: p.ttl, NextHeader: layers.IPProtocolTCP, FlowLabel: 0x12345,
+			SrcIP: p.src.Addr().AsSlice(), DstIP: p.dst.Addr().AsSlice(),
+		}, 19
+	}
+	ip := &layers.IPv4{
+		Version: 4, Id: 4711, TTL: p.ttl, Protocol: layers.IPProtocolTCP,
+		SrcIP: p.src.Addr().AsSlice(), DstIP: p.dst.Addr().AsSlice(), Flags: layers.IPv4DontFragment,
+	}
+	if p.fragment {
+		ip.Flags = layers.IPv4MoreFragments
+	}
+	for _, b := range p.options {
+		ip.Options = append(ip.Options, layers.IPv4Option{OptionType: b})
+	}
+	return ip, 17
 }
 
 // decode is the reverse of frame for the fields that the tests look at.
 func decode(t testing.TB, frame []byte) packet {
 	t.Helper()
 	parsed := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.Default)
-	ip, _ := parsed.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
 	tcp, _ := parsed.Layer(layers.LayerTypeTCP).(*layers.TCP)
-	if ip == nil || tcp == nil {
+	if tcp == nil || parsed.NetworkLayer() == nil {
 		t.Fatalf("not a TCP packet: %x", frame)
 	}
-	src, _ := netip.AddrFromSlice(ip.SrcIP)
-	dst, _ := netip.AddrFromSlice(ip.DstIP)
-	return packet{
+	flow := parsed.NetworkLayer().NetworkFlow()
+	src, _ := netip.AddrFromSlice(flow.Src().Raw())
+	dst, _ := netip.AddrFromSlice(flow.Dst().Raw())
+	p := packet{
 		src: netip.AddrPortFrom(src.Unmap(), uint16(tcp.SrcPort)), dst: netip.AddrPortFrom(dst.Unmap(), uint16(tcp.DstPort)),
-		seq: tcp.Seq, ack: tcp.Ack, ttl: ip.TTL,
+		seq: tcp.Seq, ack: tcp.Ack,
 	}
+	switch ip := parsed.NetworkLayer().(type) {
+	case *layers.IPv4:
+		p.ttl = ip.TTL
+	case *layers.IPv6:
+		p.ttl = ip.HopLimit
+	}
+	return p
 }

@@ -10,9 +10,11 @@ import (
 
 // view is the namespace as it was when it was read.
 type view struct {
-	links []link
-	addrs []netip.Addr
-	route func(netip.Addr) (route, bool)
+	links  []link
+	addrs  []netip.Addr
+	route  func(netip.Addr) (route, bool)
+	routes []tableRoute
+	known  []neighbour
 }
 
 // plan is what the maps should hold.
@@ -20,6 +22,9 @@ type plan struct {
 	services  map[lbWgServiceKey]lbWgService
 	servers   map[uint32]lbWgServer
 	schedules map[uint32][]lbWgSlot
+	routes    map[lbWgRouteKey]lbWgRoute
+	neighs    map[lbWgNeighKey]uint32
+	ports     []uint16 // of services
 	// degraded says what the network does not allow.
 	degraded []string
 }
@@ -28,6 +33,8 @@ type plan struct {
 type planner struct {
 	gauges   *indices[gaugeKey]
 	counters *indices[pair]
+	ways     *ways
+	routes   []tableRoute // of the last plan
 }
 
 func (p *planner) plan(d Desired, v view) (plan, error) {
@@ -36,20 +43,59 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 		servers:   make(map[uint32]lbWgServer),
 		schedules: make(map[uint32][]lbWgSlot),
 	}
+	p.planWays(&out, v)
 	var errs []error
-	// Explicit binds come last, so that they win over wildcards.
+	// The more explicit binds come last, so that they win: an address over 0.0.0.0 over [::], as for sockets.
 	services := slices.Clone(d.Services)
-	slices.SortStableFunc(services, func(a, b Service) int {
-		return cmp.Compare(b2i(b.Bind.Addr().IsUnspecified()), b2i(a.Bind.Addr().IsUnspecified()))
-	})
+	slices.SortStableFunc(services, func(a, b Service) int { return cmp.Compare(a.precision(), b.precision()) })
 	for _, s := range services {
 		errs = append(errs, p.addService(&out, s, v))
 	}
+	p.ways.end(v.known)
 	return out, errors.Join(errs...)
 }
 
-func b2i(b bool) int {
-	if b {
+// planWays lists the neighbours that clients can be reached by: gateways, and whoever is known on-link.
+func (p *planner) planWays(out *plan, v view) {
+	out.routes = make(map[lbWgRouteKey]lbWgRoute)
+	out.neighs = make(map[lbWgNeighKey]uint32)
+	routes := v.routes
+	if len(routes) > routesMax {
+		routes = nil
+	}
+	p.ways.begin(v.links, !slices.Equal(routes, p.routes))
+	p.routes = routes
+	for _, r := range routes {
+		value := lbWgRoute{Ifindex: uint32(r.hop.ifindex)}
+		if r.hop.addr.IsValid() {
+			if value.Way = p.ways.id(r.hop); value.Way == 0 {
+				value.Ifindex = 0
+			}
+		}
+		out.routes[routeKey(r.prefix)] = value
+	}
+	for _, n := range v.known {
+		if n.valid() {
+			p.addNeighbour(out, n)
+		}
+	}
+}
+
+func (p *planner) addNeighbour(out *plan, n neighbour) {
+	if id := p.ways.id(n.hop); id != 0 {
+		out.neighs[neighKey(n.hop)] = id
+	}
+}
+
+func neighKey(h hop) lbWgNeighKey {
+	return lbWgNeighKey{Addr: h.addr.As16(), Ifindex: uint32(h.ifindex)}
+}
+
+func (s Service) precision() int {
+	switch addr := s.Bind.Addr(); {
+	case !addr.IsUnspecified():
+		return 2
+	case addr.Is4():
 		return 1
 	}
 	return 0
@@ -83,14 +129,41 @@ func (p *planner) addService(out *plan, s Service, v view) error {
 	if s.Logged {
 		value.Flags |= lbWgServiceFlagWG_LOGGED
 	}
+	for _, addr := range s.addrs(v.addrs) {
+		out.services[lbWgServiceKey{Addr: addr.As16(), Port: s.Bind.Port()}] = value
+	}
+	out.ports = append(out.ports, s.Bind.Port())
+	return nil
+}
+
+// addrs returns the addresses that the service takes connections on: those of its bind that its servers can be reached
+// from. The kernel path does not translate from one family to the other, so the others are userspace's.
+func (s Service) addrs(local []netip.Addr) []netip.Addr {
 	binds := []netip.Addr{s.Bind.Addr()}
 	if s.Bind.Addr().IsUnspecified() {
-		binds = v.addrs
+		binds = local
 	}
+	var out []netip.Addr
 	for _, addr := range binds {
-		out.services[lbWgServiceKey{Addr: addr.As4(), Port: s.Bind.Port()}] = value
+		if s.takes(addr) && (len(s.Servers) == 0 || s.serves(addr.Is4())) {
+			out = append(out, addr)
+		}
 	}
-	return nil
+	return out
+}
+
+// takes tells whether the bind is for connections to addr, which is an address of the namespace.
+func (s Service) takes(addr netip.Addr) bool {
+	bind := s.Bind.Addr()
+	if !bind.IsUnspecified() {
+		return addr == bind
+	}
+	return bind.Is4() == addr.Is4() || bind.Is6() && !s.V6Only
+}
+
+// serves tells whether all servers are of one family.
+func (s Service) serves(v4 bool) bool {
+	return !slices.ContainsFunc(s.Servers, func(v Server) bool { return v.Addr.Addr().Is4() != v4 })
 }
 
 func (p *planner) addServer(out *plan, s Server, v view) error {
@@ -99,7 +172,7 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 		return err
 	}
 	value := lbWgServer{
-		Addr:  s.Addr.Addr().As4(),
+		Addr:  s.Addr.Addr().As16(),
 		Port:  s.Addr.Port(),
 		Limit: s.Limit,
 		Gauge: gauge,
@@ -110,8 +183,8 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 	at := slices.IndexFunc(v.links, func(l link) bool { return l.index == r.ifindex })
 	if ok && at >= 0 {
 		value.State = lbWgServerStateWG_SERVER_READY
-		value.Source = r.source.As4()
-		value.Nexthop = r.nexthop.As4()
+		value.Source = r.source.As16()
+		value.Way = p.ways.id(hop{r.ifindex, r.nexthop})
 		value.Ifindex = uint32(r.ifindex)
 		value.Mtu = uint16(min(v.links[at].mtu, 65535))
 	} else {

@@ -7,7 +7,7 @@ import (
 )
 
 func testPlanner() planner {
-	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100)}
+	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100), ways: newWays(make([]lbWgWay, 10))}
 }
 
 func testView() view {
@@ -38,11 +38,11 @@ func TestPlanOfAWildcard(t *testing.T) {
 		if len(got.services) != 2 {
 			t.Errorf("%d services, want one for each address", len(got.services))
 		}
-		one := got.services[lbWgServiceKey{Addr: [4]byte{192, 0, 2, 1}, Port: 80}]
+		one := got.services[lbWgServiceKey{Addr: addr16("192.0.2.1"), Port: 80}]
 		if one.Id != 2 {
 			t.Errorf("192.0.2.1 belongs to service %d, want the explicit bind", one.Id)
 		}
-		rest := got.services[lbWgServiceKey{Addr: [4]byte{198, 51, 100, 1}, Port: 80}]
+		rest := got.services[lbWgServiceKey{Addr: addr16("198.51.100.1"), Port: 80}]
 		if rest.Id != 1 || rest.Limit != 9 || rest.Flags != lbWgServiceFlagWG_QUEUED {
 			t.Errorf("198.51.100.1 has %+v", rest)
 		}
@@ -53,12 +53,12 @@ func TestPlanOfServers(t *testing.T) {
 	for _, tt := range []struct {
 		addr    string
 		state   lbWgServerState
-		nexthop [4]byte
+		nexthop string
 	}{
-		{"198.51.100.11", lbWgServerStateWG_SERVER_READY, [4]byte{198, 51, 100, 11}},
-		{"203.0.113.9", lbWgServerStateWG_SERVER_READY, [4]byte{198, 51, 100, 254}},
-		{"203.0.113.10", lbWgServerStateWG_SERVER_NO_ROUTE, [4]byte{}},
-		{unroutable, lbWgServerStateWG_SERVER_NO_ROUTE, [4]byte{}},
+		{"198.51.100.11", lbWgServerStateWG_SERVER_READY, "198.51.100.11"},
+		{"203.0.113.9", lbWgServerStateWG_SERVER_READY, "198.51.100.254"},
+		{"203.0.113.10", lbWgServerStateWG_SERVER_NO_ROUTE, ""},
+		{unroutable, lbWgServerStateWG_SERVER_NO_ROUTE, ""},
 	} {
 		p := testPlanner()
 		d := Desired{Services: []Service{{ID: 1, Bind: ap("192.0.2.1:80"), Schedule: []uint32{5},
@@ -68,8 +68,15 @@ func TestPlanOfServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := got.servers[5]
-		if v.State != tt.state || v.Nexthop != tt.nexthop || v.Port != 9000 || v.Limit != 3 {
+		if v.State != tt.state || v.Port != 9000 || v.Limit != 3 {
 			t.Errorf("%s: %+v", tt.addr, v)
+		}
+		nexthop := ""
+		if v.Way != 0 {
+			nexthop = netip.AddrFrom16(p.ways.mem[v.Way%wayMax].Nexthop).Unmap().String()
+		}
+		if nexthop != tt.nexthop {
+			t.Errorf("%s: by way of %q, want %q", tt.addr, nexthop, tt.nexthop)
 		}
 		if ready := tt.state == lbWgServerStateWG_SERVER_READY; ready != (len(got.degraded) == 0) {
 			t.Errorf("%s: degraded %q", tt.addr, got.degraded)
@@ -99,7 +106,7 @@ func TestPlanKeepsIndices(t *testing.T) {
 }
 
 func TestPlanWithoutRoom(t *testing.T) {
-	p := planner{gauges: newIndices[gaugeKey]("wg_gauges", 3), counters: newIndices[pair]("wg_counters", 100)}
+	p := planner{gauges: newIndices[gaugeKey]("wg_gauges", 3), counters: newIndices[pair]("wg_counters", 100), ways: newWays(make([]lbWgWay, 10))}
 	if _, err := p.plan(oneService(2), testView()); err == nil || !strings.Contains(err.Error(), "wg_gauges is full") {
 		t.Errorf("error %v", err)
 	}
@@ -138,10 +145,10 @@ func TestValidate(t *testing.T) {
 	}{
 		{"", change(func(*Service) {})},
 		{"id is zero", change(func(s *Service) { s.ID = 0 })},
-		{"bind [::]:80: not an IPv4", change(func(s *Service) { s.Bind = ap("[::]:80") })},
+		{"bind [::ffff:192.0.2.1]:80: not an address", change(func(s *Service) { s.Bind = ap("[::ffff:192.0.2.1]:80") })},
 		{"at most 4096", change(func(s *Service) { s.Schedule = make([]uint32, MaxSchedule+1) })},
 		{"schedule names server 5, which", change(func(s *Service) { s.Schedule = []uint32{5} })},
-		{"server 101: invalid AddrPort: not an IPv4", change(func(s *Service) { s.Servers[0].Addr = netip.AddrPort{} })},
+		{"server 101: invalid AddrPort: not an address", change(func(s *Service) { s.Servers[0].Addr = netip.AddrPort{} })},
 		{`server "task0": id is zero`, change(func(s *Service) { s.Servers[0].ID = 0 })},
 		{"service 7 has it", Desired{Services: []Service{good, good}}},
 	} {

@@ -14,21 +14,32 @@ import (
 // balancer's namespace, from the addresses that they know. A receiver acts at once only on the very number that it expects;
 // for another one in its window it asks back first (RFC 5961, section 3.2).
 type resetter struct {
-	fd int // raw IPv4 socket
+	fd4, fd6 int // raw sockets; fd6 is -1 where there is no IPv6
 	// sent and failed count packets.
 	sent, failed atomic.Uint64
 }
 
 // openResetter must run inside the namespace. It takes CAP_NET_RAW.
 func openResetter() (*resetter, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
+	const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	fd4, err := unix.Socket(unix.AF_INET, kind, unix.IPPROTO_RAW)
 	if err != nil {
 		return nil, fmt.Errorf("open raw socket: %w", err)
 	}
-	return &resetter{fd: fd}, nil
+	fd6, err := unix.Socket(unix.AF_INET6, kind, unix.IPPROTO_RAW)
+	if err != nil {
+		fd6 = -1
+	}
+	return &resetter{fd4: fd4, fd6: fd6}, nil
 }
 
-func (r *resetter) close() error { return unix.Close(r.fd) }
+func (r *resetter) close() error {
+	err := unix.Close(r.fd4)
+	if r.fd6 >= 0 {
+		err = errors.Join(err, unix.Close(r.fd6))
+	}
+	return err
+}
 
 // ended is one side of a flow that was deleted, seen from the balancer.
 type ended struct {
@@ -52,11 +63,18 @@ func (r *resetter) reset(e ended) {
 func (r *resetter) send(e ended, seq uint32) {
 	packet := rstPacket(e.from, e.to, seq, e.spoke)
 	// The interface is that of the flow, so that the RST takes the way of all packets before it.
-	info := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(e.ifindex), Spec_dst: e.from.Addr().As4()})
-	to := &unix.SockaddrInet4{Addr: e.to.Addr().As4()}
-	_, err := unix.SendmsgN(r.fd, packet, info, to, unix.MSG_DONTWAIT)
+	fd, info, to := r.fd4, []byte(nil), unix.Sockaddr(nil)
+	if e.to.Addr().Is4() {
+		info = unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(e.ifindex), Spec_dst: e.from.Addr().As4()})
+		to = &unix.SockaddrInet4{Addr: e.to.Addr().As4()}
+	} else {
+		fd = r.fd6
+		info = unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: e.ifindex, Addr: e.from.Addr().As16()})
+		to = &unix.SockaddrInet6{Addr: e.to.Addr().As16()}
+	}
+	_, err := unix.SendmsgN(fd, packet, info, to, unix.MSG_DONTWAIT)
 	if err != nil && errors.Is(err, unix.ENETUNREACH) { // the interface is gone or has no route any more
-		_, err = unix.SendmsgN(r.fd, packet, nil, to, unix.MSG_DONTWAIT)
+		_, err = unix.SendmsgN(fd, packet, nil, to, unix.MSG_DONTWAIT)
 	}
 	if err != nil {
 		r.failed.Add(1)
@@ -66,29 +84,42 @@ func (r *resetter) send(e ended, seq uint32) {
 }
 
 const (
-	ipHeader  = 20
+	ip4Header = 20
+	ip6Header = 40
 	tcpHeader = 20
 )
 
-// rstPacket builds an IPv4 packet; the kernel fills in length, identification and checksum of its IP header. ACK is
+// rstPacket builds an IP packet; the kernel fills in length, identification and checksum of an IPv4 header. ACK is
 // set, so that an end that still waits for a SYN-ACK believes it too (RFC 9293, section 3.10.7.3).
 func rstPacket(from, to netip.AddrPort, seq, ack uint32) []byte {
-	p := make([]byte, ipHeader+tcpHeader)
-	src, dst := from.Addr().As4(), to.Addr().As4()
-	p[0] = 4<<4 | ipHeader/4
-	p[6] = 0x40 // do not fragment
-	p[8] = 64
-	p[9] = unix.IPPROTO_TCP
-	copy(p[12:], src[:])
-	copy(p[16:], dst[:])
-	tcp := p[ipHeader:]
+	src, dst := from.Addr().AsSlice(), to.Addr().AsSlice()
+	var p, tcp []byte
+	if to.Addr().Is4() {
+		p = make([]byte, ip4Header+tcpHeader)
+		tcp = p[ip4Header:]
+		p[0] = 4<<4 | ip4Header/4
+		p[6] = 0x40 // do not fragment
+		p[8] = 64
+		p[9] = unix.IPPROTO_TCP
+		copy(p[12:], src)
+		copy(p[16:], dst)
+	} else {
+		p = make([]byte, ip6Header+tcpHeader)
+		tcp = p[ip6Header:]
+		p[0] = 6 << 4
+		binary.BigEndian.PutUint16(p[4:], tcpHeader)
+		p[6] = unix.IPPROTO_TCP
+		p[7] = 64
+		copy(p[8:], src)
+		copy(p[24:], dst)
+	}
 	binary.BigEndian.PutUint16(tcp[0:], from.Port())
 	binary.BigEndian.PutUint16(tcp[2:], to.Port())
 	binary.BigEndian.PutUint32(tcp[4:], seq)
 	binary.BigEndian.PutUint32(tcp[8:], ack)
 	tcp[12] = tcpHeader / 4 << 4
 	tcp[13] = tcpRst | tcpAck
-	binary.BigEndian.PutUint16(tcp[16:], tcpChecksum(src[:], dst[:], tcp))
+	binary.BigEndian.PutUint16(tcp[16:], tcpChecksum(src, dst, tcp))
 	return p
 }
 

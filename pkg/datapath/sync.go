@@ -18,7 +18,11 @@ func (t *tables) apply(p plan) error {
 	oldServices, err := readMap[lbWgServiceKey, lbWgService](t.obj.WgServices)
 	errs = append(errs, err)
 
+	for _, port := range p.ports {
+		t.obj.ports.add(port, port)
+	}
 	errs = append(errs,
+		t.applyWays(p),
 		putChanged(t.obj.WgServers, oldServers, p.servers),
 		t.putSchedules(p.schedules),
 		putChanged(t.obj.WgServices, oldServices, p.services),
@@ -34,6 +38,8 @@ type tables struct {
 	obj *object
 	// schedules is what wg_sched holds: an inner map is never changed, only replaced.
 	schedules map[uint32][]lbWgSlot
+	routes    map[lbWgRouteKey]lbWgRoute
+	neighs    map[lbWgNeighKey]uint32
 }
 
 func (t *tables) putSchedules(want map[uint32][]lbWgSlot) error {

@@ -18,6 +18,8 @@ const (
 	clientAddr = "192.0.2.10"
 	frontAddr  = "192.0.2.1"
 	backAddr   = "198.51.100.1"
+	frontAddr6 = "2001:db8:1::1"
+	backAddr6  = "2001:db8:2::1"
 	frontPort  = 8080
 	taskPort   = 9000
 	clientMTU  = 1500

@@ -28,8 +28,8 @@ func (s Service) validate() error {
 	if s.ID == 0 {
 		bad("id is zero")
 	}
-	if !s.Bind.Addr().Is4() || s.Bind.Port() == 0 {
-		bad("bind %s: not an IPv4 address and port", s.Bind)
+	if !s.Bind.IsValid() || s.Bind.Addr().Is4In6() || s.Bind.Port() == 0 {
+		bad("bind %s: not an address and port", s.Bind)
 	}
 	if len(s.Schedule) > MaxSchedule {
 		bad("schedule of %d slots: at most %d", len(s.Schedule), MaxSchedule)
@@ -40,8 +40,8 @@ func (s Service) validate() error {
 		if v.ID == 0 {
 			bad("server %q: id is zero", v.Name)
 		}
-		if !v.Addr.Addr().Is4() || v.Addr.Port() == 0 {
-			bad("server %d: %s: not an IPv4 address and port", v.ID, v.Addr)
+		if !v.Addr.IsValid() || v.Addr.Addr().Is4In6() || v.Addr.Addr().Zone() != "" || v.Addr.Port() == 0 {
+			bad("server %d: %s: not an address and port", v.ID, v.Addr)
 		}
 	}
 	for _, id := range s.Schedule {

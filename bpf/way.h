@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Where a translated packet goes: to a MAC that the agent knows to be right, or else through the kernel's routing and
+ * neighbour code.
+ *
+ * The agent follows routes and neighbours by netlink and writes what it learns into wg_ways, where it takes effect for
+ * all flows at once. Whatever it is not certain of it leaves out. Neither way of sending needs ip_forward. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+#include "parse.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* The identity of the way to where the flow's packets go, or 0. Only one through the flow's own interface is taken: a
+ * client is answered where its SYN came in. */
+WG_GLOBAL int way_find(const struct wg_flow *f)
+{
+	struct wg_route_key to = { .bits = 8 * WG_ADDR_LEN };
+	struct wg_neigh_key neigh = {};
+	struct wg_route *route;
+	__u32 *way;
+
+	if (!f)
+		return 0;
+	addr_copy(to.addr, f->daddr);
+	route = bpf_map_lookup_elem(&wg_routes, &to);
+	if (!route || route->ifindex != f->ifindex)
+		return 0;
+	if (route->way)
+		return route->way;
+	addr_copy(neigh.addr, f->daddr);
+	neigh.ifindex = f->ifindex;
+	way = bpf_map_lookup_elem(&wg_neighs, &neigh);
+	return way ? *way : 0;
+}
+
+/* The way of a flow, or 0 if none is known. */
+static __always_inline struct wg_way *way_of(struct wg_flow *f)
+{
+	__u32 index = f->way & (WG_WAY_MAX - 1);
+	struct wg_way *way = bpf_map_lookup_elem(&wg_ways, &index);
+
+	if (way && f->way && way->id == f->way)
+		return way;
+	if (!f->way && f->packets % WG_WAY_AGAIN)
+		return 0;
+	f->way = way_find(f);
+	index = f->way & (WG_WAY_MAX - 1);
+	way = bpf_map_lookup_elem(&wg_ways, &index);
+	return way && f->way && way->id == f->way ? way : 0;
+}
+
+/* Through the kernel's neighbour code; without a next hop through its routing as well, for the given interface. */
+static __always_inline int way_ask(const struct packet *p, const struct wg_flow *f, const struct wg_way *way)
+{
+	struct bpf_redir_neigh hop = { .nh_family = AF_INET };
+
+	if (!way)
+		return bpf_redirect_neigh(f->ifindex, 0, 0, 0);
+	if (p->v6) {
+		hop.nh_family = AF_INET6;
+		addr_copy((__u8 *)hop.ipv6_nh, way->nexthop);
+	} else {
+		hop.ipv4_nh = addr_v4(way->nexthop);
+	}
+	return bpf_redirect_neigh(way->ifindex, &hop, sizeof(hop), 0);
+}
+
+/* Sends the packet of a flow away. */
+static __always_inline int way_send(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f)
+{
+	struct wg_way *way = way_of(f);
+	struct ethhdr *eth = (void *)(long)skb->data;
+	union {
+		__u64 word;
+		struct wg_mac mac;
+	} to;
+
+	if (!way)
+		return way_ask(p, f, 0);
+	if (!way->used)
+		way->used = 1;
+	to.word = *(volatile __u64 *)&way->to;
+	if (!to.mac.known || (void *)(eth + 1) > (void *)(long)skb->data_end)
+		return way_ask(p, f, way);
+	__builtin_memcpy(eth->h_dest, to.mac.addr, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, way->from, ETH_ALEN);
+	return bpf_redirect(way->ifindex, 0);
+}
