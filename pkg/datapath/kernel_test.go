@@ -212,6 +212,8 @@ type conn struct {
 	k                         *kernel
 	client, front, back, task netip.AddrPort
 	clientSeq, taskSeq        uint32 // next byte of each end
+	// toTask and toClient are the MACs that packets leave to; zero: the neighbour code of the kernel sees to it.
+	toTask, toClient [6]byte
 }
 
 // open sends a SYN of client and learns which task it goes to and from which port.
@@ -242,7 +244,7 @@ func (c *conn) fromClient(t testing.TB, flags uint8, payload string) {
 	t.Helper()
 	p := packet{src: c.client, dst: c.front, flags: flags, seq: c.clientSeq, ack: c.taskSeq, payload: payload}
 	want := p
-	want.src, want.dst, want.ttl = c.back, c.task, 63
+	want.src, want.dst, want.ttl, want.toMAC = c.back, c.task, 63, c.toTask
 	c.k.expect(t, p, want)
 	c.clientSeq += advance(flags, payload)
 }
@@ -252,7 +254,7 @@ func (c *conn) fromTask(t testing.TB, flags uint8, payload string) {
 	t.Helper()
 	p := packet{src: c.task, dst: c.back, flags: flags, seq: c.taskSeq, ack: c.clientSeq, payload: payload}
 	want := p
-	want.src, want.dst, want.ttl = c.front, c.client, 63
+	want.src, want.dst, want.ttl, want.toMAC = c.front, c.client, 63, c.toClient
 	c.k.expect(t, p, want)
 	c.taskSeq += advance(flags, payload)
 }

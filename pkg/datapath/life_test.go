@@ -276,8 +276,8 @@ func TestBpftoolPrintsFields(t *testing.T) {
 		Formatted struct {
 			Value struct {
 				Addr [16]int `json:"addr"`
-				Port int    `json:"port"`
-				Name any    `json:"name"`
+				Port int     `json:"port"`
+				Name any     `json:"name"`
 			} `json:"value"`
 		} `json:"formatted"`
 	}
