@@ -73,17 +73,18 @@ func sysctl(t *testing.T, r *room, path, value string) {
 	r.must(t, "sysctl "+path, func() error { return os.WriteFile("/proc/sys/net/"+path, []byte(value), 0) })
 }
 
-// cached tells whether the program has the MAC for the neighbour, and which.
-func (dp *Datapath) cached(addr string) (mac [6]byte, ok bool) {
+// cached tells whether the program has the MAC for the neighbour, and which; resting is whether nobody uses it and the
+// kernel's entry is stale.
+func (dp *Datapath) cached(addr string) (mac [6]byte, ok, resting bool) {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	for h, i := range dp.planner.ways.index {
 		if h.addr == netip.MustParseAddr(addr) {
-			to := dp.obj.ways[i].To
-			return to.Addr, to.Known != 0
+			way := dp.obj.ways[i]
+			return way.To.Addr, way.To.Known != 0, way.Used == 0 && dp.planner.ways.states[h] == unix.NUD_STALE
 		}
 	}
-	return mac, false
+	return mac, false, false
 }
 
 // A task's or client's MAC changes while a connection lives, and nobody says so: since packets of flows pass the kernel's
@@ -91,8 +92,8 @@ func (dp *Datapath) cached(addr string) (mac [6]byte, ok bool) {
 func TestSilentChangeOfAMACMidFlow(t *testing.T) {
 	require.Root(t)
 	top := newTopology(t, 1)
-	for _, dev := range []string{"eth0", "eth1"} { // seconds instead of minutes
-		for name, value := range map[string]string{"base_reachable_time_ms": "400", "delay_first_probe_time": "1", "retrans_time_ms": "100", "ucast_solicit": "2"} {
+	for _, dev := range []string{"eth0", "eth1"} { // seconds instead of minutes; a shorter reachable time than the delay never gets stale
+		for name, value := range map[string]string{"base_reachable_time_ms": "2400", "delay_first_probe_time": "1", "retrans_time_ms": "100", "ucast_solicit": "2"} {
 			sysctl(t, top.lb, "ipv4/neigh/"+dev+"/"+name, value)
 		}
 	}
@@ -116,7 +117,8 @@ func TestSilentChangeOfAMACMidFlow(t *testing.T) {
 		room *room
 		addr string
 	}{{top.tasks[0], taskAddr(0)}, {top.client, clientAddr}} {
-		before, ok := dp.cached(side.addr)
+		waitFor(t, "the neighbour to rest", func() bool { _, _, resting := dp.cached(side.addr); return resting })
+		before, ok, _ := dp.cached(side.addr)
 		if !ok {
 			t.Fatalf("the MAC of %s is not cached", side.addr)
 		}
@@ -124,7 +126,7 @@ func TestSilentChangeOfAMACMidFlow(t *testing.T) {
 		if err := c.ask(); err != nil {
 			t.Fatalf("after the MAC of %s changed: %v", side.addr, err)
 		}
-		waitFor(t, "the new MAC", func() bool { mac, ok := dp.cached(side.addr); return ok && mac != before })
+		waitFor(t, "the new MAC", func() bool { mac, ok, _ := dp.cached(side.addr); return ok && mac != before })
 		if err := c.ask(); err != nil {
 			t.Fatal(err)
 		}
