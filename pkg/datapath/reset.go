@@ -14,7 +14,7 @@ import (
 // balancer's namespace, from the addresses that they know. A receiver acts at once only on the very number that it expects;
 // for another one in its window it asks back first (RFC 5961, section 3.2).
 type resetter struct {
-	fd4, fd6 int // raw sockets; fd6 is -1 where there is no IPv6
+	v4, v6 int // raw sockets; v6 is -1 where the kernel has no IPv6
 	// sent and failed count packets.
 	sent, failed atomic.Uint64
 }
@@ -22,21 +22,21 @@ type resetter struct {
 // openResetter must run inside the namespace. It takes CAP_NET_RAW.
 func openResetter() (*resetter, error) {
 	const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
-	fd4, err := unix.Socket(unix.AF_INET, kind, unix.IPPROTO_RAW)
+	v4, err := unix.Socket(unix.AF_INET, kind, unix.IPPROTO_RAW)
 	if err != nil {
 		return nil, fmt.Errorf("open raw socket: %w", err)
 	}
-	fd6, err := unix.Socket(unix.AF_INET6, kind, unix.IPPROTO_RAW)
-	if err != nil {
-		fd6 = -1
+	v6, err := unix.Socket(unix.AF_INET6, kind, unix.IPPROTO_RAW)
+	if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return nil, errors.Join(fmt.Errorf("open raw IPv6 socket: %w", err), unix.Close(v4))
 	}
-	return &resetter{fd4: fd4, fd6: fd6}, nil
+	return &resetter{v4: v4, v6: v6}, nil
 }
 
 func (r *resetter) close() error {
-	err := unix.Close(r.fd4)
-	if r.fd6 >= 0 {
-		err = errors.Join(err, unix.Close(r.fd6))
+	err := unix.Close(r.v4)
+	if r.v6 >= 0 {
+		err = errors.Join(err, unix.Close(r.v6))
 	}
 	return err
 }
@@ -63,18 +63,9 @@ func (r *resetter) reset(e ended) {
 func (r *resetter) send(e ended, seq uint32) {
 	packet := rstPacket(e.from, e.to, seq, e.spoke)
 	// The interface is that of the flow, so that the RST takes the way of all packets before it.
-	fd, info, to := r.fd4, []byte(nil), unix.Sockaddr(nil)
-	if e.to.Addr().Is4() {
-		info = unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(e.ifindex), Spec_dst: e.from.Addr().As4()})
-		to = &unix.SockaddrInet4{Addr: e.to.Addr().As4()}
-	} else {
-		fd = r.fd6
-		info = unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: e.ifindex, Addr: e.from.Addr().As16()})
-		to = &unix.SockaddrInet6{Addr: e.to.Addr().As16()}
-	}
-	_, err := unix.SendmsgN(fd, packet, info, to, unix.MSG_DONTWAIT)
-	if err != nil && errors.Is(err, unix.ENETUNREACH) { // the interface is gone or has no route any more
-		_, err = unix.SendmsgN(fd, packet, nil, to, unix.MSG_DONTWAIT)
+	err := r.sendBy(e.ifindex, e, packet)
+	if err != nil && !errors.Is(err, unix.EAGAIN) { // the interface is gone, or has no route any more
+		err = r.sendBy(0, e, packet)
 	}
 	if err != nil {
 		r.failed.Add(1)
@@ -83,35 +74,35 @@ func (r *resetter) send(e ended, seq uint32) {
 	r.sent.Add(1)
 }
 
+// sendBy sends a packet by an interface; 0: by whichever the routing table says.
+func (r *resetter) sendBy(ifindex uint32, e ended, packet []byte) error {
+	if e.to.Addr().Is4() {
+		info := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(ifindex), Spec_dst: e.from.Addr().As4()})
+		return unix.Sendmsg(r.v4, packet, info, &unix.SockaddrInet4{Addr: e.to.Addr().As4()}, unix.MSG_DONTWAIT)
+	}
+	info := unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: ifindex, Addr: e.from.Addr().As16()})
+	return unix.Sendmsg(r.v6, packet, info, &unix.SockaddrInet6{Addr: e.to.Addr().As16(), ZoneId: ifindex}, unix.MSG_DONTWAIT)
+}
+
 const (
 	ip4Header = 20
 	ip6Header = 40
 	tcpHeader = 20
 )
 
-// rstPacket builds an IP packet; the kernel fills in length, identification and checksum of an IPv4 header. ACK is
-// set, so that an end that still waits for a SYN-ACK believes it too (RFC 9293, section 3.10.7.3).
+// rstPacket builds a packet. ACK is set, so that an end that still waits for a SYN-ACK believes it too (RFC 9293,
+// section 3.10.7.3).
 func rstPacket(from, to netip.AddrPort, seq, ack uint32) []byte {
 	src, dst := from.Addr().AsSlice(), to.Addr().AsSlice()
 	var p, tcp []byte
 	if to.Addr().Is4() {
 		p = make([]byte, ip4Header+tcpHeader)
+		ip4(p, src, dst)
 		tcp = p[ip4Header:]
-		p[0] = 4<<4 | ip4Header/4
-		p[6] = 0x40 // do not fragment
-		p[8] = 64
-		p[9] = unix.IPPROTO_TCP
-		copy(p[12:], src)
-		copy(p[16:], dst)
 	} else {
 		p = make([]byte, ip6Header+tcpHeader)
+		ip6(p, src, dst)
 		tcp = p[ip6Header:]
-		p[0] = 6 << 4
-		binary.BigEndian.PutUint16(p[4:], tcpHeader)
-		p[6] = unix.IPPROTO_TCP
-		p[7] = 64
-		copy(p[8:], src)
-		copy(p[24:], dst)
 	}
 	binary.BigEndian.PutUint16(tcp[0:], from.Port())
 	binary.BigEndian.PutUint16(tcp[2:], to.Port())
@@ -121,6 +112,25 @@ func rstPacket(from, to netip.AddrPort, seq, ack uint32) []byte {
 	tcp[13] = tcpRst | tcpAck
 	binary.BigEndian.PutUint16(tcp[16:], tcpChecksum(src, dst, tcp))
 	return p
+}
+
+// ip4 fills in a header; length, identification and checksum are the kernel's to fill in.
+func ip4(p, src, dst []byte) {
+	p[0] = 4<<4 | ip4Header/4
+	p[6] = 0x40 // do not fragment
+	p[8] = 64
+	p[9] = unix.IPPROTO_TCP
+	copy(p[12:], src)
+	copy(p[16:], dst)
+}
+
+func ip6(p, src, dst []byte) {
+	p[0] = 6 << 4
+	binary.BigEndian.PutUint16(p[4:], tcpHeader)
+	p[6] = unix.IPPROTO_TCP
+	p[7] = 64
+	copy(p[8:], src)
+	copy(p[24:], dst)
 }
 
 // tcpChecksum is that of RFC 9293, section 3.1, over the pseudo header and a header whose own checksum is zero.

@@ -18,32 +18,46 @@ import (
 	"waggle/pkg/lab/require"
 )
 
-// A RST built here is what gopacket builds, but for the fields that the kernel fills in.
+// A RST built here is what gopacket reads, and its checksum what gopacket computes.
 func TestRSTPacket(t *testing.T) {
-	from, to := ap("192.0.2.1:8080"), ap("203.0.113.9:40001")
-	p := rstPacket(from, to, 0xfffffffe, 77)
-	decoded := gopacket.NewPacket(p, layers.LayerTypeIPv4, gopacket.Default)
-	ip, _ := decoded.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-	tcp, _ := decoded.Layer(layers.LayerTypeTCP).(*layers.TCP)
-	if ip == nil || tcp == nil {
-		t.Fatalf("not TCP: %x", p)
-	}
-	if ip.SrcIP.String() != "192.0.2.1" || ip.DstIP.String() != "203.0.113.9" || ip.TTL != 64 || ip.Flags != layers.IPv4DontFragment {
-		t.Errorf("%+v", ip)
-	}
-	if tcp.SrcPort != 8080 || tcp.DstPort != 40001 || tcp.Seq != 0xfffffffe || tcp.Ack != 77 || !tcp.RST || !tcp.ACK || tcp.SYN || tcp.FIN {
-		t.Errorf("%+v", tcp)
-	}
-	sent := tcp.Checksum
-	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
-		t.Fatal(err)
-	}
-	buf := gopacket.NewSerializeBuffer()
-	if err := tcp.SerializeTo(buf, gopacket.SerializeOptions{ComputeChecksums: true}); err != nil {
-		t.Fatal(err)
-	}
-	if tcp.Checksum != sent {
-		t.Errorf("checksum %04x, want %04x", sent, tcp.Checksum)
+	for _, tt := range []struct {
+		from, to string
+		layer    gopacket.LayerType
+		header   string
+	}{
+		{"192.0.2.1:8080", "203.0.113.9:40001", layers.LayerTypeIPv4, "192.0.2.1 203.0.113.9 64 DF"},
+		{"[2001:db8::1]:8080", "[2001:db8:1::9]:40001", layers.LayerTypeIPv6, "2001:db8::1 2001:db8:1::9 64 20"},
+	} {
+		p := rstPacket(ap(tt.from), ap(tt.to), 0xfffffffe, 77)
+		decoded := gopacket.NewPacket(p, tt.layer, gopacket.Default)
+		tcp, _ := decoded.Layer(layers.LayerTypeTCP).(*layers.TCP)
+		if tcp == nil {
+			t.Fatalf("not TCP: %x", p)
+		}
+		var header string
+		switch ip := decoded.NetworkLayer().(type) {
+		case *layers.IPv4:
+			header = fmt.Sprint(ip.SrcIP, " ", ip.DstIP, " ", ip.TTL, " ", ip.Flags)
+		case *layers.IPv6:
+			header = fmt.Sprint(ip.SrcIP, " ", ip.DstIP, " ", ip.HopLimit, " ", ip.Length)
+		}
+		if header != tt.header {
+			t.Errorf("%s, want %s", header, tt.header)
+		}
+		if tcp.SrcPort != 8080 || tcp.DstPort != 40001 || tcp.Seq != 0xfffffffe || tcp.Ack != 77 || !tcp.RST || !tcp.ACK || tcp.SYN || tcp.FIN {
+			t.Errorf("%+v", tcp)
+		}
+		sent := tcp.Checksum
+		if err := tcp.SetNetworkLayerForChecksum(decoded.NetworkLayer()); err != nil {
+			t.Fatal(err)
+		}
+		buf := gopacket.NewSerializeBuffer()
+		if err := tcp.SerializeTo(buf, gopacket.SerializeOptions{ComputeChecksums: true}); err != nil {
+			t.Fatal(err)
+		}
+		if tcp.Checksum != sent {
+			t.Errorf("checksum %04x, want %04x", sent, tcp.Checksum)
+		}
 	}
 }
 
