@@ -34,6 +34,12 @@ func (a *Agent) openSockets() (*sockets, error) {
 		} else {
 			s.health = l
 		}
+		l, err = listenControl(name)
+		if err != nil {
+			a.log.Warn("waggle flows and waggle trace will not find this process; --health-socket gives it a name of its own", "err", err)
+		} else {
+			s.runtime = append(s.runtime, runtimeapi.Listener{Listener: l, Level: runtimeapi.Operator})
+		}
 	}
 	return s, nil
 }

@@ -42,6 +42,7 @@ func commands() []command {
 		{"check", "read the configuration, report every error, and exit", checkCommand},
 		{"explain", "say which path serves each frontend, and why", explainCommand},
 		{"demo", "build a small swarm on this machine and balance over it", demoCommand},
+		{"flows", "list connections of the kernel path [frontend|server|client|state VALUE] [max N]", flowsCommand},
 		{"healthcheck", "ask the running waggle whether it is alive", healthcheckCommand},
 		{"version", "print the version", versionCommand},
 	}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"waggle/pkg/agent"
+)
+
+// askTimeout bounds a question to the running waggle; a listing of a million flows takes seconds.
+const askTimeout = 30 * time.Second
+
+// flowsCommand lists the connections of the kernel path.
+func flowsCommand(ctx context.Context, e Env, args []string) int {
+	return ask(ctx, e, "show flows", args)
+}
+
+// ask has the running waggle run a command of its Runtime API. Words without a dash are its arguments. What is asked for
+// begins with '#', a complaint does not.
+func ask(ctx context.Context, e Env, command string, args []string) int {
+	var flags []string
+	for _, word := range args {
+		if strings.HasPrefix(word, "-") && word != "->" {
+			flags = append(flags, word)
+			continue
+		}
+		if strings.ContainsAny(word, " \t\r\n;\\") {
+			return failUsage(e, usageError{fmt.Sprintf("%q is no word of a command", word)})
+		}
+		command += " " + word
+	}
+	s, err := parseFlags(e, flags)
+	if err != nil {
+		return failUsage(e, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var answer bytes.Buffer
+	if err := agent.Ask(ctx, s.healthSocket, command, &answer); err != nil {
+		fmt.Fprintf(e.Stderr, "waggle: %v\n", err)
+		return ExitFailed
+	}
+	text := bytes.TrimRight(answer.Bytes(), "\n")
+	if !bytes.HasPrefix(text, []byte("#")) {
+		fmt.Fprintf(e.Stderr, "waggle: %s\n", text)
+		return ExitFailed
+	}
+	fmt.Fprintf(e.Stdout, "%s\n", text)
+	return ExitOK
+}
