@@ -65,6 +65,14 @@ func serve(ln net.Listener, f func(net.Conn)) {
 	}()
 }
 
+// greetAndEcho is a task: it says which one it is, and sends back what it gets until its client or the test ends.
+func greetAndEcho(ln net.Listener, i int) {
+	serve(ln, func(c net.Conn) {
+		fmt.Fprintf(c, "task%d\n", i)
+		_, _ = io.Copy(c, c)
+	})
+}
+
 func front() string { return fmt.Sprintf("%s:%d", frontAddr, frontPort) }
 
 func TestEndToEnd(t *testing.T) {
@@ -87,10 +95,7 @@ func testEndToEnd(t *testing.T, clsact bool) {
 	for i, task := range top.tasks {
 		ln := task.listen(t, fmt.Sprintf(":%d", taskPort))
 		defer ln.Close()
-		serve(ln, func(c net.Conn) {
-			fmt.Fprintf(c, "task%d\n", i)
-			_, _ = io.Copy(c, c) // ends when the client or the test does
-		})
+		greetAndEcho(ln, i)
 	}
 
 	t.Run("10 MB there and back", func(t *testing.T) { echo(t, top) })
@@ -138,7 +143,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 
 // echo sends 10 MB through the balancer and compares what comes back.
 func echo(t *testing.T, top *topology) {
-	conn, err := top.client.dial(front())
+	conn, err := top.client.dial(top.front)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +187,7 @@ func oneLeg(t *testing.T, top *topology) {
 func roundRobin(t *testing.T, top *topology, n int) {
 	got := make(map[string]int)
 	for range n {
-		conn, err := top.client.dial(front())
+		conn, err := top.client.dial(top.front)
 		if err != nil {
 			t.Fatal(err)
 		}

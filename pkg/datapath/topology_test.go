@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // The test's network: a client and a balancer on one bridge, the balancer and its tasks on another, both bridges in a
@@ -25,6 +27,16 @@ const (
 	clientMTU  = 1500
 	taskMTU    = 1450 // as on an overlay network
 )
+
+// sixOf is the IPv6 address beside an IPv4 one of the topology.
+func sixOf(addr string) string {
+	for four, six := range map[string]string{"192.0.2.": "2001:db8:1::", "198.51.100.": "2001:db8:2::"} {
+		if host, ok := strings.CutPrefix(addr, four); ok {
+			return six + host
+		}
+	}
+	return ""
+}
 
 func taskAddr(i int) string { return fmt.Sprintf("198.51.100.%d", 11+i) }
 
@@ -89,7 +101,7 @@ func (r *room) listen(t testing.TB, addr string) net.Listener {
 	t.Helper()
 	var ln net.Listener
 	r.must(t, "listen on "+addr, func() (err error) {
-		ln, err = net.Listen("tcp4", addr)
+		ln, err = net.Listen("tcp", addr)
 		return err
 	})
 	t.Cleanup(func() { ln.Close() })
@@ -99,7 +111,7 @@ func (r *room) listen(t testing.TB, addr string) net.Listener {
 // dial connects from the room.
 func (r *room) dial(addr string) (conn net.Conn, err error) {
 	err = r.do(func() (err error) {
-		conn, err = net.DialTimeout("tcp4", addr, dialTimeout)
+		conn, err = net.DialTimeout("tcp", addr, dialTimeout)
 		return err
 	})
 	return conn, err
@@ -108,11 +120,12 @@ func (r *room) dial(addr string) (conn net.Conn, err error) {
 type topology struct {
 	fabric, client, lb *room
 	tasks              []*room
+	front              string // where clients connect to
 }
 
 func newTopology(t testing.TB, tasks int) *topology {
 	t.Helper()
-	top := &topology{fabric: newRoom(t), client: newRoom(t), lb: newRoom(t)}
+	top := &topology{fabric: newRoom(t), client: newRoom(t), lb: newRoom(t), front: front()}
 	top.fabric.must(t, "bridges", func() error {
 		for name, mtu := range map[string]int{"front": clientMTU, "back": taskMTU} {
 			attrs := netlink.NewLinkAttrs()
@@ -181,6 +194,10 @@ func (top *topology) plug(t testing.TB, bridge string, to *room, name, addr stri
 		}
 		ip := net.IPNet{IP: netip.MustParseAddr(addr).AsSlice(), Mask: net.CIDRMask(24, 32)}
 		if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &ip}); err != nil {
+			return err
+		}
+		six := net.IPNet{IP: netip.MustParseAddr(sixOf(addr)).AsSlice(), Mask: net.CIDRMask(64, 128)}
+		if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &six, Flags: unix.IFA_F_NODAD}); err != nil {
 			return err
 		}
 		return netlink.LinkSetUp(l)
