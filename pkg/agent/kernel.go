@@ -170,7 +170,7 @@ func (k *kernel) desired() datapath.Desired {
 		f := s.frontend
 		others := f.Sessions.Kernel() - int64(k.last.Services[s.id].Current)
 		svc := datapath.Service{
-			ID: s.id, Name: f.Name, Bind: s.verdict.Proxy.Binds[s.bind].Addr,
+			ID: s.id, Name: f.Name, Bind: s.verdict.Proxy.Binds[s.bind].Addr, V6Only: s.verdict.Proxy.Binds[s.bind].V6Only,
 			Limit:    room(f.MaxConn, f.Sessions.User(), max(0, others)),
 			Queued:   s.backend.Queue.Load() > 0,
 			Timeouts: s.timeouts(),
@@ -202,12 +202,12 @@ func (s *service) timeouts() datapath.Timeouts {
 	}
 }
 
-// targets is the schedule that userspace walks too, in the kernel's words. A backend with a server that
-// the kernel cannot reach yet (IPv6) is left to userspace whole: shares must be those configured.
+// targets is the schedule that userspace walks too, in the kernel's words. A backend with a link-local server, which is
+// an address on one interface only, is left to userspace whole: shares must be those configured.
 func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
 	targets := s.backend.Snapshot().Targets
 	for _, t := range targets {
-		if !t.Addr.Addr().Is4() {
+		if t.Addr.Addr().Zone() != "" {
 			return nil, nil
 		}
 		servers = append(servers, datapath.Server{

@@ -89,8 +89,8 @@ func (j *judge) listening() {
 		switch {
 		case b.AcceptProxy:
 			j.no(b.Pos, "accept-proxy: the PROXY header is part of the stream")
-		case !b.Addr.Addr().Is4():
-			j.no(b.Pos, "bind %s: the kernel path carries IPv4 only so far", b.Addr)
+		case b.Addr.Addr().Is4In6() || b.Addr.Addr().Is6() && b.Addr.Addr().IsLinkLocalUnicast():
+			j.no(b.Pos, "bind %s: services are matched by addresses that are unique", b.Addr)
 		case b.Interface != "":
 			j.no(b.Pos, "bind to interface %s: services are matched by address, not by interface", b.Interface)
 		case b.MaxConn > 0:
@@ -169,16 +169,13 @@ func (j *judge) backend(b *config.Proxy) {
 	for i := range b.Servers {
 		j.server(&b.Servers[i])
 	}
+	j.families(b)
 }
 
 func (j *judge) server(s *config.Server) {
 	switch {
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
-	case s.Addr.Addr().IsValid() && !s.Addr.Addr().Is4():
-		j.no(s.Pos, "server %s: the kernel path carries IPv4 only so far", s.Name)
-	case s.ResolvePrefer == "ipv6":
-		j.no(s.Pos, "server %s: resolve-prefer ipv6, and the kernel path carries IPv4 only so far", s.Name)
 	case s.Slowstart > 0:
 		j.no(s.Pos, "server %s: slowstart changes its weight all the time", s.Name)
 	}

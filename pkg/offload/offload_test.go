@@ -57,7 +57,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(fe, _ *config.Proxy) { fe.HTTP = true }, "mode http"},
 		{func(fe, _ *config.Proxy) { fe.Binds = nil }, "no bind line"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].AcceptProxy = true }, "accept-proxy"},
-		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = netip.MustParseAddrPort("[::]:80") }, "IPv4 only"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = netip.MustParseAddrPort("[fe80::1%eth0]:80") }, "unique"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].Interface = "eth0" }, "interface eth0"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].MaxConn = 3 }, "maxconn of a bind line"},
 		{func(fe, _ *config.Proxy) { fe.UseBackend = []config.UseBackend{{Backend: "tasks"}} }, "use_backend"},
@@ -75,8 +75,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
 		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
 		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},
-		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }, "IPv4 only"},
-		{func(_, be *config.Proxy) { be.Servers[0].ResolvePrefer = "ipv6" }, "resolve-prefer"},
+		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }, "its servers are IPv6"},
 		{func(_, be *config.Proxy) { be.Servers[0].Slowstart = time.Second }, "slowstart"},
 	} {
 		cfg, fe, be := plain()
