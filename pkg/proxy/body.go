@@ -37,6 +37,10 @@ func (s *stream) begin(f h1.Framing, length int64) {
 	*s = stream{framing: f, left: length, open: f != h1.BodyNone}
 }
 
+// complete says whether all of the stream has been taken from its source. What follows a stream that is
+// not complete belongs to it still, and must never be taken for the next message (RFC 9112, section 9.3).
+func (s *stream) complete() bool { return !s.open && !s.cut && s.bad == h1.OK }
+
 // step is the outcome of moving.
 type step uint8
 

@@ -199,7 +199,7 @@ func (s *session) download() step {
 // exchangeDone ends an exchange whose response is complete. If the request is not, neither connection can
 // be used again.
 func (s *session) exchangeDone() {
-	if s.up.open {
+	if !s.up.complete() {
 		s.keep = false
 	}
 	s.finish()

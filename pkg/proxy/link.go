@@ -103,6 +103,8 @@ func (s *session) repeatable() bool {
 		return true
 	case h1.BodyLength:
 		return s.req.ContentLength <= int64(s.client.in.len()-s.headLen) && !s.forgotten
+	case h1.BodyChunked:
+		return s.up.complete() && !s.forgotten
 	}
 	return false
 }

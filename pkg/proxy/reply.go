@@ -19,7 +19,7 @@ func (s *session) replyMinor() uint8 {
 // has not been read, or no request could be, is closed after it.
 func (s *session) answer(status int) {
 	s.status = status
-	s.keep = s.mayKeep() && !s.up.open && status != 408 && status != 400
+	s.keep = s.mayKeep() && s.up.complete() && status != 408 && status != 400
 	if page := s.errorPage(status); page != nil {
 		s.keep = false // the file says what it likes about the connection and the length
 		s.reply(page)
@@ -81,7 +81,7 @@ func (s *session) writeReply() step {
 // connection waits for the next request or is closed.
 func (s *session) finish() {
 	s.record()
-	s.leaveServer(s.responded && !s.up.open)
+	s.leaveServer(s.responded && s.up.complete())
 	if s.keep {
 		s.nextRequest()
 		return

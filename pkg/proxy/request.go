@@ -31,7 +31,7 @@ func (s *session) readHead() step {
 			return moved
 		}
 	}
-	if !c.fill() {
+	if !c.fill() && !c.eof {
 		if c.in.len() == 0 && s.requests > 0 && s.w.stopping {
 			s.shutDown()
 			return moved
@@ -207,9 +207,11 @@ func (s *session) mode() config.ConnectionMode {
 	return m
 }
 
-// mayKeep says whether the client's connection can be used again after this request.
+// mayKeep says whether the client's connection can be used again once this request has been read to its
+// end. A client that has sent FIN may have pipelined further requests before it.
 func (s *session) mayKeep() bool {
-	return s.clock.head > 0 && s.req.KeepAlive && s.mode() != config.Close && !s.w.stopping && !s.client.eof
+	more := !s.client.eof || s.client.in.len() > s.taken
+	return s.clock.head > 0 && s.req.KeepAlive && s.mode() != config.Close && !s.w.stopping && more && !s.up.cut && s.up.bad == h1.OK
 }
 
 // clientGone ends a session whose client has gone before a response was due.

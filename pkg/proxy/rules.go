@@ -74,7 +74,7 @@ func (s *session) redirect(r *config.HTTPRule) {
 		location = s.appendPathQuery(location)
 	}
 	s.status = status
-	s.keep = s.mayKeep() && !s.up.open
+	s.keep = s.mayKeep() && s.up.complete()
 	s.reply(h1.AppendRedirect(nil, status, location, s.how()))
 }
 

@@ -227,7 +227,9 @@ func (s *session) drain() step {
 
 // unread says whether the client may still be sending: closing then would answer with RST, which makes the
 // client's system throw away what it has not read of our answer (RFC 9112 section 9.6).
-func (s *session) unread() bool { return s.up.open || s.phase == draining && s.client.in.len() > 0 }
+func (s *session) unread() bool {
+	return !s.up.complete() || s.phase == draining && s.client.in.len() > 0
+}
 
 // lingerTime bounds how long a client may go on sending after its answer.
 const lingerTime = 2 * time.Second
