@@ -123,6 +123,7 @@ func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Back
 		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
+		SendProxy: line.SendProxy,
 		LogChecks: p.Options.LogHealthChecks,
 	}
 	if line.Addr.Addr().IsValid() {

@@ -16,6 +16,7 @@ type ServerOptions struct {
 	Backup bool
 
 	Check            bool
+	SendProxy        int  // version of the PROXY protocol spoken to the server, 0 = none
 	LogChecks        bool // option log-health-checks
 	Rise, Fall       int
 	MaxConn          int // concurrent sessions, 0 = unlimited

@@ -159,6 +159,7 @@ func (s *session) connected() {
 	if s.be.cfg.Options.TCPKAServer {
 		s.link.keepAlive()
 	}
+	s.announce()
 	if s.fe.cfg.HTTP {
 		s.sendHead()
 		return

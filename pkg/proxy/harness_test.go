@@ -115,6 +115,7 @@ func buildPool(cfg *config.Config, loops int) *pool.Pool {
 		for _, s := range proxy.Servers {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Addr, o.Weight, o.MaxConn, o.Backup = s.Name, s.Addr, s.Weight, s.MaxConn, s.Backup
+			o.SendProxy = s.SendProxy
 			b.AddServer(o)
 		}
 	}

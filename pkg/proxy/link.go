@@ -61,10 +61,10 @@ func (s *session) reusable(l *link) bool {
 		!l.eof && !l.hup && !l.lost && l.in.len() == 0 && l.out.len() == 0 && !s.down.cut && current(l.target)
 }
 
-// serverKeep says whether the server is asked to keep the connection. With `http-reuse never` nobody else
-// could use it.
+// serverKeep says whether the server is asked to keep the connection. With `http-reuse never`, or after a
+// PROXY header, nobody else could use it.
 func (s *session) serverKeep() bool {
-	return s.mode() == config.KeepAlive && s.be.cfg.Options.HTTPReuse != config.ReuseNever
+	return s.target.Server.SendProxy == 0 && s.mode() == config.KeepAlive && s.be.cfg.Options.HTTPReuse != config.ReuseNever
 }
 
 // mayReuse returns which idle connections the request may take, as a filter; nil is all. The danger is a
