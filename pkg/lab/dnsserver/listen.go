@@ -17,14 +17,8 @@ type Listener struct {
 
 // Listen opens both sockets on address and serves h on them until Close.
 func Listen(address string, h dns.Handler) (*Listener, error) {
-	packets, err := net.ListenPacket("udp4", address)
+	stream, packets, err := openBoth(address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for dns: %w", err)
-	}
-	// With port 0 the TCP socket takes the port that UDP was given.
-	stream, err := net.Listen("tcp4", packets.LocalAddr().String())
-	if err != nil {
-		_ = packets.Close()
 		return nil, fmt.Errorf("listen for dns: %w", err)
 	}
 	l := &Listener{servers: []*dns.Server{
@@ -40,6 +34,26 @@ func Listen(address string, h dns.Handler) (*Listener, error) {
 		}
 	}
 	return l, nil
+}
+
+// openBoth opens the two sockets on one port. With port 0 the UDP socket takes the port that TCP was given;
+// if somebody has it, another one is tried.
+func openBoth(address string) (net.Listener, net.PacketConn, error) {
+	const tries = 16
+	for try := 1; ; try++ {
+		stream, err := net.Listen("tcp4", address)
+		if err != nil {
+			return nil, nil, err
+		}
+		packets, err := net.ListenPacket("udp4", stream.Addr().String())
+		if err == nil {
+			return stream, packets, nil
+		}
+		err = errors.Join(err, stream.Close())
+		if _, port, _ := net.SplitHostPort(address); port != "0" || try == tries {
+			return nil, nil, err
+		}
+	}
 }
 
 // Addr is the address of both sockets, as host:port.
