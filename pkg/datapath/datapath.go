@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -71,7 +72,9 @@ func Open(ctx context.Context, opts Options) (*Datapath, error) {
 		if errors.As(err, &unavailable) {
 			return nil, err
 		}
-		return nil, explain(err, thisMachine())
+		unavailable = explain(err, thisMachine())
+		unavailable.keepLog(os.TempDir())
+		return nil, unavailable
 	}
 	return dp, nil
 }

@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -24,11 +25,8 @@ type object struct {
 	inner *ebpf.MapSpec
 }
 
-// load loads the object with the sizes of the options.
-func load(o Options) (*object, error) {
-	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 charge maps to RLIMIT_MEMLOCK
-		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK: %w", err)
-	}
+// specFor is the embedded object with the sizes of the options.
+func specFor(o Options) (*ebpf.CollectionSpec, error) {
 	spec, err := loadLb()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded object: %w", err)
@@ -41,6 +39,18 @@ func load(o Options) (*object, error) {
 	if err := spec.Variables[lbVarWgRingSize].Set(o.HalfOpenRing); err != nil {
 		return nil, fmt.Errorf("set the size of the half-open ring: %w", err)
 	}
+	return spec, nil
+}
+
+// load loads the object with the sizes of the options.
+func load(o Options) (*object, error) {
+	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 charge maps to RLIMIT_MEMLOCK
+		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK: %w", err)
+	}
+	spec, err := specFor(o)
+	if err != nil {
+		return nil, err
+	}
 	obj := &object{inner: spec.Maps[lbMapWgSched].InnerMap}
 	if err := spec.LoadAndAssign(&obj.lbObjects, nil); err != nil {
 		return nil, fmt.Errorf("load the program: %w", err)
@@ -49,6 +59,34 @@ func load(o Options) (*object, error) {
 		return nil, errors.Join(err, obj.Close())
 	}
 	return obj, nil
+}
+
+// loadAgain loads the programs a second time, on the same maps. The caller closes them. change may set constants first.
+func (obj *object) loadAgain(o Options, change func(*ebpf.CollectionSpec) error) (*lbPrograms, error) {
+	spec, err := specFor(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := change(spec); err != nil {
+		return nil, err
+	}
+	programs := new(lbPrograms)
+	if err := spec.LoadAndAssign(programs, &ebpf.CollectionOptions{MapReplacements: obj.maps()}); err != nil {
+		return nil, fmt.Errorf("load the program again: %w", err)
+	}
+	return programs, nil
+}
+
+// maps are the object's maps by their names.
+func (obj *object) maps() map[string]*ebpf.Map {
+	byName := make(map[string]*ebpf.Map)
+	value := reflect.ValueOf(obj.lbMaps)
+	for i := range value.NumField() {
+		if m, ok := value.Field(i).Interface().(*ebpf.Map); ok {
+			byName[value.Type().Field(i).Tag.Get("ebpf")] = m
+		}
+	}
+	return byName
 }
 
 func (obj *object) mapMemory() error {

@@ -16,6 +16,8 @@ type UnavailableError struct {
 	Problem, Remedy string
 	// Err is the cause as the kernel gave it; a *ebpf.VerifierError in it prints the verifier's log with %+v.
 	Err error
+	// Log is the file with all that the verifier said; empty if it said nothing, or there was no place to keep it.
+	Log string
 }
 
 func (e *UnavailableError) Error() string {
@@ -26,10 +28,29 @@ func (e *UnavailableError) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
+	if e.Log != "" {
+		s += "; the verifier's whole log is in " + e.Log
+	}
 	return s
 }
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// keepLog writes what the verifier said to a file in dir: it is far too long for a line of a log.
+func (e *UnavailableError) keepLog(dir string) {
+	var verifier *ebpf.VerifierError
+	if !errors.As(e.Err, &verifier) {
+		return
+	}
+	f, err := os.CreateTemp(dir, "waggle-verifier-*.log")
+	if err != nil { // a read-only image without a writable directory: the last lines are in the error
+		return
+	}
+	_, err = fmt.Fprintf(f, "%+v\n", verifier)
+	if err = errors.Join(err, f.Close()); err == nil {
+		e.Log = f.Name()
+	}
+}
 
 // machine is what the diagnosis looks at.
 type machine struct {

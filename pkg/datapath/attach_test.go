@@ -1,0 +1,430 @@
+package datapath
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	bpflink "github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/require"
+)
+
+// counting is a program of somebody else that counts packets and lets them go on.
+type counting struct {
+	prog *ebpf.Program
+	hits *ebpf.Map
+}
+
+func newCounting(t *testing.T) *counting {
+	t.Helper()
+	hits, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hits.Close() })
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "foreign", Type: ebpf.SchedCLS, License: "GPL", Instructions: asm.Instructions{
+		asm.LoadMapValue(asm.R1, hits.FD(), 0),
+		asm.Mov.Imm(asm.R2, 1),
+		asm.StoreXAdd(asm.R1, asm.R2, asm.DWord),
+		asm.Mov.Imm(asm.R0, -1), // TCX_NEXT, TC_ACT_UNSPEC
+		asm.Return(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { prog.Close() })
+	return &counting{prog, hits}
+}
+
+func (c *counting) count(t *testing.T) (n uint64) {
+	t.Helper()
+	if err := c.hits.Lookup(uint32(0), &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// attachTCX attaches to the room's eth1, which clients come in by.
+func (c *counting) attachTCX(t *testing.T, r *room) {
+	t.Helper()
+	r.must(t, "attach foreign program", func() error {
+		l, err := netlink.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		tcx, err := bpflink.AttachTCX(bpflink.TCXOptions{Interface: l.Attrs().Index, Program: c.prog, Attach: ebpf.AttachTCXIngress})
+		if err == nil {
+			t.Cleanup(func() { tcx.Close() })
+		}
+		return err
+	})
+}
+
+// onTCX lists the programs on the ingress of the room's eth1.
+func (r *room) onTCX(t *testing.T) (ids []ebpf.ProgramID) {
+	t.Helper()
+	r.must(t, "query tcx", func() error {
+		l, err := netlink.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		result, err := bpflink.QueryPrograms(bpflink.QueryOptions{Target: l.Attrs().Index, Attach: ebpf.AttachTCXIngress})
+		if err != nil {
+			return err
+		}
+		for _, p := range result.Programs {
+			ids = append(ids, p.ID)
+		}
+		return nil
+	})
+	return ids
+}
+
+// Programs of others, in front of ours and behind it, run on; the one in front sees all, and the one behind what
+// is not ours. When we leave, they stay.
+func TestForeignTCXProgramsRunOn(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	before, behind := newCounting(t), newCounting(t)
+	before.attachTCX(t, top.lb)
+	dp := openIn(t, top.lb, Options{})
+	behind.attachTCX(t, top.lb)
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { _, _ = io.Copy(c, c) })
+
+	// Traffic of ours: the one behind does not see it.
+	conn, err := top.client.dial(front())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(dialTimeout))
+	round := func() {
+		t.Helper()
+		if _, err := io.WriteString(conn, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	round()
+	a, b := before.count(t), behind.count(t)
+	for range 20 {
+		round()
+	}
+	if n := before.count(t) - a; n < 20 {
+		t.Errorf("the program in front saw %d packets of 20 rounds", n)
+	}
+	if n := behind.count(t) - b; n > 10 {
+		t.Errorf("the program behind saw %d packets that were ours", n)
+	}
+	// Traffic that is not ours: both see it.
+	a, b = before.count(t), behind.count(t)
+	for range 20 {
+		if c, err := top.client.dial(frontAddr + ":9"); err == nil {
+			c.Close()
+			t.Fatal("somebody listens")
+		}
+	}
+	if n := before.count(t) - a; n < 20 {
+		t.Errorf("the program in front saw %d packets of 20 refused connections", n)
+	}
+	if n := behind.count(t) - b; n < 20 {
+		t.Errorf("the program behind saw %d packets of 20 refused connections", n)
+	}
+
+	if n := len(top.lb.onTCX(t)); n != 3 {
+		t.Errorf("%d programs on eth1, want 3", n)
+	}
+	if err := dp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var want []ebpf.ProgramID
+	for _, c := range []*counting{before, behind} {
+		info, err := c.prog.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := info.ID()
+		want = append(want, id)
+	}
+	if got := top.lb.onTCX(t); !slices.Equal(got, want) {
+		t.Errorf("programs %v are left on eth1, want %v", got, want)
+	}
+}
+
+// addFilter adds a filter to the clsact qdisc of the calling thread's eth1.
+func (c *counting) addFilter(parent uint32, priority uint16) error {
+	l, err := netlink.LinkByName("eth1")
+	if err != nil {
+		return err
+	}
+	return netlink.FilterAdd(&netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: l.Attrs().Index, Parent: parent, Handle: 1, Priority: priority, Protocol: unix.ETH_P_ALL},
+		Fd:          c.prog.FD(), Name: "foreign", DirectAction: true,
+	})
+}
+
+// filters lists the filters of the room's eth1 by name and priority.
+func (r *room) filters(t *testing.T, parent uint32) (names []string) {
+	t.Helper()
+	r.must(t, "list filters", func() error {
+		l, err := netlink.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		filters, err := netlink.FilterList(l, parent)
+		for _, f := range filters {
+			if bpf, ok := f.(*netlink.BpfFilter); ok {
+				names = append(names, fmt.Sprintf("%s/%d", bpf.Name, bpf.Priority))
+			}
+		}
+		return err
+	})
+	slices.Sort(names)
+	return names
+}
+
+// A filter that somebody has before us keeps its place, and one added to our qdisc later keeps the qdisc.
+func TestForeignFiltersRunOn(t *testing.T) {
+	require.Root(t)
+	for _, theirs := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+		top := newTopology(t, 1)
+		dp := openIn(t, top.lb, Options{ForceClsact: true})
+		top.lb.must(t, "add filter", func() error { return newCounting(t).addFilter(theirs, 7) })
+		if err := dp.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := top.lb.filters(t, theirs); !slices.Equal(got, []string{"foreign/7"}) {
+			t.Errorf("filters %v are left, want foreign/7", got)
+		}
+	}
+
+	top := newTopology(t, 1)
+	foreign := newCounting(t)
+	top.lb.must(t, "add qdisc and filter", func() error {
+		l, err := netlink.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		if err := netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+			LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+		}}); err != nil {
+			return err
+		}
+		return foreign.addFilter(netlink.HANDLE_MIN_INGRESS, 1)
+	})
+	dp := openIn(t, top.lb, Options{ForceClsact: true})
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, []string{"foreign/1", "wg_ingress/2"}) {
+		t.Errorf("filters %v", got)
+	}
+	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "task") })
+	readAll(t, top.client, front(), "task")
+	if n := dp.Counters().Total.Sessions; n != 1 || foreign.count(t) == 0 {
+		t.Errorf("%d sessions, and the foreign filter saw %d packets", n, foreign.count(t))
+	}
+}
+
+// What a killed process left behind is taken over, not doubled.
+func TestAFilterLeftBehindIsReplaced(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	killed := openIn(t, top.lb, Options{ForceClsact: true})
+	openIn(t, top.lb, Options{ForceClsact: true})
+	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, []string{"wg_ingress/1"}) {
+		t.Errorf("filters %v", got)
+	}
+	for _, a := range killed.attached {
+		a.detach = func() error { return nil } // it is the other's now
+	}
+}
+
+// readAll connects from a room and demands what the other end says before it closes.
+func readAll(t *testing.T, from *room, addr, want string) {
+	t.Helper()
+	conn, err := from.dial(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(dialTimeout))
+	if text, err := io.ReadAll(conn); err != nil || string(text) != want {
+		t.Errorf("%s says %q, %v; want %q", addr, text, err, want)
+	}
+}
+
+// On a host that forwards, packets to another host's port pass, whatever ports our services have.
+func TestTransitPasses(t *testing.T) {
+	require.Root(t)
+	for _, clsact := range []bool{false, true} {
+		top := newTopology(t, 1)
+		dp := openIn(t, top.lb, Options{ForceClsact: clsact})
+		if err := dp.Sync(oneService(1)); err != nil { // binds 0.0.0.0:frontPort
+			t.Fatal(err)
+		}
+		top.lb.must(t, "forward", func() error {
+			return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
+		})
+		top.client.routeVia(t, "198.51.100.0/24", frontAddr)
+		top.tasks[0].routeVia(t, "192.0.2.0/24", backAddr)
+		// The task is a host of its own here, with the same port open as our service, and sees who really asks.
+		serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", frontPort)), func(c net.Conn) {
+			fmt.Fprint(c, "not balanced, from ", c.RemoteAddr().(*net.TCPAddr).IP)
+		})
+		serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "balanced") })
+		readAll(t, top.client, fmt.Sprintf("%s:%d", taskAddr(0), frontPort), "not balanced, from "+clientAddr)
+		readAll(t, top.client, front(), "balanced")
+		if s := dp.Counters(); s.Total.Sessions != 1 || s.Total.Connections != 1 {
+			t.Errorf("%+v", s.Total)
+		}
+	}
+}
+
+// routeVia sends packets to a network by a gateway.
+func (r *room) routeVia(t *testing.T, network, gateway string) {
+	t.Helper()
+	r.must(t, "add route", func() error {
+		prefix := netip.MustParsePrefix(network)
+		return netlink.RouteReplace(&netlink.Route{
+			Dst: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), 32)},
+			Gw:  netip.MustParseAddr(gateway).AsSlice(),
+		})
+	})
+}
+
+// A server behind a router is used as soon as there is a route to it, and no longer when that is gone; meanwhile the socket serves.
+func TestRoutesComeAndGo(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	const far = "203.0.113.1"
+	d := oneService(1)
+	d.Services[0].Servers[0].Addr = netip.MustParseAddrPort(fmt.Sprintf("%s:%d", far, taskPort))
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	top.tasks[0].must(t, "an address behind it", func() error { return addAddr("lo", far) })
+	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "task") })
+	serve(top.lb.listen(t, fmt.Sprintf(":%d", frontPort)), func(c net.Conn) { fmt.Fprint(c, "socket") })
+	degraded := func() bool { return len(dp.Status().Degraded) > 0 }
+
+	readAll(t, top.client, front(), "socket")
+	if !degraded() {
+		t.Error("a server without a route is not reported")
+	}
+	top.lb.routeVia(t, "203.0.113.0/24", taskAddr(0))
+	waitFor(t, "the route to be found", func() bool { return !degraded() })
+	readAll(t, top.client, front(), "task")
+	top.lb.must(t, "delete route", func() error {
+		return netlink.RouteDel(&netlink.Route{Dst: &net.IPNet{IP: net.IPv4(203, 0, 113, 0), Mask: net.CIDRMask(24, 32)}})
+	})
+	waitFor(t, "the route to be missed", degraded)
+	readAll(t, top.client, front(), "socket")
+	if n := dp.Counters().Total.Sessions; n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+// The program is replaced under load, again and again: no connection fails, none takes another way, and no byte is lost.
+func TestReplacedInPlace(t *testing.T) {
+	require.Root(t)
+	for _, clsact := range []bool{false, true} {
+		top := newTopology(t, 2)
+		dp := openIn(t, top.lb, Options{ForceClsact: clsact})
+		if err := dp.Sync(oneService(2)); err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range top.tasks {
+			serve(task.listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "task\n"); _, _ = io.Copy(c, c) })
+		}
+		stop := make(chan struct{})
+		replaced := make(chan int, 1)
+		go func() {
+			n := 0
+			for {
+				select {
+				case <-stop:
+					replaced <- n
+					return
+				default:
+				}
+				if err := dp.Reload(); err != nil {
+					t.Error(err)
+				}
+				n++
+			}
+		}()
+		echo(t, top)
+		for range 200 {
+			conn, err := top.client.dial(front())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.SetDeadline(time.Now().Add(dialTimeout))
+			if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+		}
+		close(stop)
+		n := <-replaced
+		s := dp.Counters()
+		if n < 5 || s.Total.Sessions != 201 || s.Reasons["no_flow"] != 0 {
+			t.Errorf("replaced %d times; %+v, reasons %v", n, s.Total, s.Reasons)
+		}
+		if out := top.lb.counter(t, "snmp", "Tcp", "OutRsts"); out != 0 {
+			t.Errorf("%d packets of flows reached the stack", out)
+		}
+		t.Logf("replaced %d times", n)
+	}
+}
+
+// A program that the verifier does not like is reported with where its log is.
+func TestVerifierLogIsKept(t *testing.T) {
+	require.Root(t)
+	spec, err := loadLb()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Programs[lbProgWgIngress].Instructions = asm.Instructions{asm.Return()} // R0 was never set
+	var objects lbObjects
+	err = spec.LoadAndAssign(&objects, nil)
+	if err == nil {
+		objects.Close()
+		t.Fatal("the verifier accepts it")
+	}
+	dir := t.TempDir()
+	explained := explain(err, thisMachine())
+	explained.keepLog(dir)
+	text, readErr := os.ReadFile(explained.Log)
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	if want := "R0 !read_ok"; !strings.Contains(string(text), want) {
+		t.Errorf("the log does not say %s:\n%s", want, text)
+	}
+	if !strings.Contains(explained.Error(), explained.Log) {
+		t.Errorf("%q does not name %s", explained.Error(), explained.Log)
+	}
+	explained = explain(err, thisMachine())
+	if explained.keepLog(dir + "/missing"); explained.Log != "" {
+		t.Errorf("without a place to write it is in %s", explained.Log)
+	}
+}

@@ -1,0 +1,34 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// Reload loads the program anew and puts it in the place of the one that runs. The maps stay, so flows go on, and each
+// interface has the one or the other at any moment. When it fails the interfaces that were not reached keep what they have.
+func (dp *Datapath) Reload() error {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.closed {
+		return errClosed
+	}
+	programs, err := dp.obj.loadAgain(dp.opts, func(*ebpf.CollectionSpec) error { return nil })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range dp.attached {
+		if err := a.replace(programs.WgIngress); err != nil {
+			errs = append(errs, fmt.Errorf("replace the program on %s: %w", a.link.name, err))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(append(errs, programs.Close())...)
+	}
+	// The collector keeps its program, which is in use at this moment; interfaces that come get the new one.
+	dp.obj.WgIngress, programs.WgIngress = programs.WgIngress, dp.obj.WgIngress
+	return programs.Close()
+}
