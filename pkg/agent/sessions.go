@@ -21,17 +21,27 @@ type kernelLog struct {
 	access      func(*config.Proxy, *accesslog.Entry)
 }
 
-// states are the termination states of HAProxy's manual, section 8.5, by how a flow ended.
-var states = map[datapath.End][4]byte{
-	datapath.EndFIN:            {'-', '-'},
-	datapath.EndClientReset:    {'C', 'D'},
-	datapath.EndServerReset:    {'S', 'D'},
-	datapath.EndRefused:        {'S', 'C'},
-	datapath.EndConnectTimeout: {'s', 'C'},
-	datapath.EndClientTimeout:  {'c', 'D'},
-	datapath.EndServerTimeout:  {'s', 'D'},
-	datapath.EndServerDown:     {'D', 'D'},
-	datapath.EndKilled:         {'K', 'D'},
+// stateOf is the termination state of HAProxy's manual, section 8.5, by how a flow ended.
+func stateOf(end datapath.End) [4]byte {
+	switch end {
+	case datapath.EndClientReset:
+		return [4]byte{'C', 'D'}
+	case datapath.EndServerReset:
+		return [4]byte{'S', 'D'}
+	case datapath.EndRefused:
+		return [4]byte{'S', 'C'}
+	case datapath.EndConnectTimeout:
+		return [4]byte{'s', 'C'}
+	case datapath.EndClientTimeout:
+		return [4]byte{'c', 'D'}
+	case datapath.EndServerTimeout:
+		return [4]byte{'s', 'D'}
+	case datapath.EndServerDown:
+		return [4]byte{'D', 'D'}
+	case datapath.EndKilled:
+		return [4]byte{'K', 'D'}
+	}
+	return [4]byte{'-', '-'}
 }
 
 // closed logs the end of a session. It does not wait for anything but the kernel path's own lock.
@@ -43,7 +53,7 @@ func (l *kernelLog) closed(c datapath.Closed) {
 	e := accesslog.Entry{
 		Style: accesslog.TCP, Client: c.Client, Dest: c.Front, Time: c.Started,
 		Frontend: s.frontend.Name, Backend: s.backend.Name,
-		Bytes: int64(c.BytesOut), State: states[c.End],
+		Bytes: int64(c.BytesOut), State: stateOf(c.End),
 	}
 	e.NoTimers()
 	e.Tw = 0 // the kernel path has no queue

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -365,7 +366,9 @@ func TestReplacedInPlace(t *testing.T) {
 					return
 				default:
 				}
-				if err := dp.Reload(); err != nil {
+				if err := dp.Reload(); errors.Is(err, errClosed) {
+					return // the test has failed already
+				} else if err != nil {
 					t.Error(err)
 				}
 				n++
@@ -386,7 +389,7 @@ func TestReplacedInPlace(t *testing.T) {
 		close(stop)
 		n := <-replaced
 		s := dp.Counters()
-		if n < 5 || s.Total.Sessions != 201 || s.Reasons["no_flow"] != 0 {
+		if n < 2 || s.Total.Sessions != 201 || s.Reasons["no_flow"] != 0 {
 			t.Errorf("replaced %d times; %+v, reasons %v", n, s.Total, s.Reasons)
 		}
 		if out := top.lb.counter(t, "snmp", "Tcp", "OutRsts"); out != 0 {
