@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 #include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 #define WG_ADDR_LEN 16
 
@@ -39,4 +40,19 @@ static __always_inline void addr_set_v4(__u8 *addr, __be32 v4)
 static __always_inline int addr_is_v4(const __u8 *addr)
 {
 	return addr_word(addr, 0) == 0 && addr_word(addr, 1) == 0 && addr_word(addr, 2) == bpf_htonl(0xffff);
+}
+
+/* What `balance source` makes of a client's address: the exclusive or of its words, as HAProxy does, then mixed so that
+ * neighbours go different ways (the finaliser of MurmurHash3). pkg/balance.SourceHash is the same function. */
+static __always_inline __u32 addr_hash(const __u8 *addr)
+{
+	__be32 words = addr_word(addr, 3);
+	__u32 h;
+
+	if (!addr_is_v4(addr))
+		words ^= addr_word(addr, 0) ^ addr_word(addr, 1) ^ addr_word(addr, 2);
+	h = bpf_ntohl(words);
+	h = (h ^ (h >> 16)) * 0x85ebca6b;
+	h = (h ^ (h >> 13)) * 0xc2b2ae35;
+	return h ^ (h >> 16);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Which server a new connection gets. */
+/* Which server a new connection gets. pkg/balance has the same algorithms for the userspace path. */
 #pragma once
 
 #include <bpf/bpf_helpers.h>
@@ -12,43 +12,177 @@ struct choice {
 	__u32 counter;
 };
 
-/* Walks the schedule of a service from its cursor on, past full servers, and enters the gauge of the server it finds.
- * Returns 0 or the reason why there is none.
- * The cursor moves by one for each call, so N connections over N slots get one slot each, on any number of CPUs. */
-WG_GLOBAL int choose_server(__u32 service, struct choice *choice)
+/* A schedule, as choose_server finds it. */
+struct schedule {
+	void *slots; /* slot 0 is the head */
+	__u32 length;
+	__u32 draws;
+	__u32 avoid; /* a server not to choose: it has just failed this connection; 0: none */
+};
+
+static __always_inline const struct wg_slot *slot_at(const struct schedule *s, __u32 index)
 {
-	void *slots = bpf_map_lookup_elem(&wg_sched, &service);
-	__u64 *cursor = bpf_map_lookup_elem(&wg_cursors, &service);
-	__u32 zero = 0, length, tries, at, i;
-	struct wg_slot *slot;
+	index++;
+	return bpf_map_lookup_elem(s->slots, &index);
+}
 
-	if (!slots || !cursor || !choice)
+/* Enters the gauge of a slot's server. Returns 0, WG_R_SERVERS_FULL if another server may do, or why none will. */
+static __always_inline int choose_slot(const struct schedule *s, const struct wg_slot *slot, struct choice *choice)
+{
+	struct wg_server *server;
+
+	choice->server = slot->server;
+	choice->counter = slot->counter;
+	if (choice->server == s->avoid)
+		return WG_R_SERVERS_FULL;
+	server = bpf_map_lookup_elem(&wg_servers, &choice->server);
+	if (!server)
 		return WG_R_NO_SERVER;
-	slot = bpf_map_lookup_elem(slots, &zero);
-	if (!slot || !slot->server)
-		return WG_R_NO_SERVER;
-	length = slot->server;
-	at = __sync_fetch_and_add(cursor, 1) % length;
-	tries = length < WG_CHOOSE_TRIES ? length : WG_CHOOSE_TRIES;
+	if (server->state != WG_SERVER_READY)
+		return WG_R_NO_ROUTE;
+	return gauge_enter(server->gauge) ? 0 : WG_R_SERVERS_FULL;
+}
 
-	for (i = 0; i < WG_CHOOSE_TRIES; i++) {
-		__u32 index = 1 + (at + i) % length;
-		struct wg_server *server;
+/* Walks the schedule from a slot on, past full servers, for as many slots as tries. */
+static __always_inline int choose_from(const struct schedule *s, __u32 at, __u32 tries, struct choice *choice)
+{
+	const struct wg_slot *slot;
+	int reason = WG_R_SERVERS_FULL;
+	__u32 i;
 
-		if (i >= tries)
-			break;
-		slot = bpf_map_lookup_elem(slots, &index);
+	for (i = 0; i < WG_CHOOSE_TRIES && i < tries && i < s->length; i++) {
+		slot = slot_at(s, (at + i) % s->length);
 		if (!slot)
 			return WG_R_NO_SERVER;
-		choice->server = slot->server;
-		choice->counter = slot->counter;
-		server = bpf_map_lookup_elem(&wg_servers, &choice->server);
-		if (!server)
+		reason = choose_slot(s, slot, choice);
+		if (reason != WG_R_SERVERS_FULL)
+			break;
+	}
+	return reason;
+}
+
+/* The load of a slot's server, or -1 if it cannot take one more. */
+static __always_inline __s64 slot_load(const struct schedule *s, const struct wg_slot *slot)
+{
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &slot->gauge);
+	__u64 taken;
+
+	if (!g || slot->server == s->avoid)
+		return -1;
+	taken = g->taken;
+	return g->limit && taken >= g->limit ? -1 : taken;
+}
+
+/* The server with the fewest open connections on both paths for its weight. Equals are taken in turn, since each call
+ * begins at another slot. */
+static __always_inline int choose_least(const struct schedule *s, __u32 start, struct choice *choice)
+{
+	__u64 best_load = 0, best_weight = 0;
+	const struct wg_slot *slot;
+	__u32 i, at, best = 0;
+
+	for (i = 0; i < WG_SCAN_MAX && i < s->length; i++) {
+		__s64 load;
+
+		at = (start + i) % s->length;
+		slot = slot_at(s, at);
+		if (!slot)
 			return WG_R_NO_SERVER;
-		if (server->state != WG_SERVER_READY)
-			return WG_R_NO_ROUTE;
-		if (gauge_enter(server->gauge, server->limit))
-			return 0;
+		load = slot_load(s, slot);
+		/* load / weight < best_load / best_weight, without dividing */
+		if (load < 0 || (best_weight && load * best_weight >= best_load * slot->weight))
+			continue;
+		best = at;
+		best_load = load;
+		best_weight = slot->weight;
+	}
+	if (!best_weight)
+		return WG_R_SERVERS_FULL;
+	slot = slot_at(s, best);
+	return slot ? choose_slot(s, slot, choice) : WG_R_NO_SERVER;
+}
+
+/* The least loaded of some drawn at random, each in proportion to its weight; if it is full, the next in the schedule
+ * that is not. */
+static __always_inline int choose_random(const struct schedule *s, struct choice *choice)
+{
+	__u64 best_load = 0, best_weight = 0;
+	__u32 i, at, best = 0;
+
+	for (i = 0; i < WG_DRAWS_MAX && (i < s->draws || !i); i++) {
+		const struct wg_slot *slot;
+		__s64 load;
+
+		at = bpf_get_prandom_u32() % s->length;
+		slot = slot_at(s, at);
+		if (!slot)
+			return WG_R_NO_SERVER;
+		load = slot_load(s, slot);
+		if (best_weight && (load < 0 || load * best_weight >= best_load * slot->weight))
+			continue;
+		best = at;
+		best_load = load < 0 ? (__u32)-1 : load;
+		best_weight = slot->weight;
+	}
+	return choose_from(s, best, s->length, choice);
+}
+
+/* The first server of the list with room. */
+static __always_inline int choose_first(const struct schedule *s, struct choice *choice)
+{
+	__u32 i;
+
+	for (i = 0; i < WG_SCAN_MAX && i < s->length; i++) {
+		const struct wg_slot *slot = slot_at(s, i);
+
+		if (!slot)
+			return WG_R_NO_SERVER;
+		if (slot_load(s, slot) >= 0)
+			return choose_slot(s, slot, choice);
 	}
 	return WG_R_SERVERS_FULL;
+}
+
+/* The server that the client's address leads to. One that is full is waited for, in userspace; one that has failed this
+ * connection is passed by, to the next in the table. */
+static __always_inline int choose_source(const struct schedule *s, __u32 source, struct choice *choice)
+{
+	const __u32 at = source % s->length;
+	const struct wg_slot *slot = slot_at(s, at);
+
+	if (!slot)
+		return WG_R_NO_SERVER;
+	return choose_from(s, at, slot->server == s->avoid ? s->length : 1, choice);
+}
+
+/* Chooses a server of a service for the client whose address has the hash source, and takes a place at it.
+ * Returns 0 or the reason why there is none.
+ * The cursor of a service moves by one for each call, so N connections over N slots get one slot each, on any number
+ * of CPUs. Setting up a connection costs the same however long the schedule is, except by leastconn and first. */
+WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct choice *choice)
+{
+	struct schedule s = { .avoid = avoid };
+	__u64 *cursor = bpf_map_lookup_elem(&wg_cursors, &service);
+	const struct wg_slot *head;
+	__u32 zero = 0;
+
+	s.slots = bpf_map_lookup_elem(&wg_sched, &service);
+	if (!s.slots || !cursor || !choice)
+		return WG_R_NO_SERVER;
+	head = bpf_map_lookup_elem(s.slots, &zero);
+	if (!head || !head->server)
+		return WG_R_NO_SERVER;
+	s.length = head->server;
+	s.draws = head->weight;
+	switch (head->counter) {
+	case WG_LEAST_CONN:
+		return choose_least(&s, __sync_fetch_and_add(cursor, 1) % s.length, choice);
+	case WG_RANDOM:
+		return choose_random(&s, choice);
+	case WG_SOURCE:
+		return choose_source(&s, source, choice);
+	case WG_FIRST:
+		return choose_first(&s, choice);
+	}
+	return choose_from(&s, __sync_fetch_and_add(cursor, 1) % s.length, s.length, choice);
 }

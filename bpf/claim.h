@@ -106,7 +106,7 @@ static __always_inline int claim_with_server(struct __sk_buff *skb, const struct
 {
 	struct choice choice = {};
 	struct wg_server *server;
-	int reason = choose_server(svc->id, &choice);
+	int reason = choose_server(svc->id, addr_hash(p->key.saddr), 0, &choice);
 
 	if (reason)
 		return reason;
@@ -129,15 +129,15 @@ static __always_inline int claim(struct __sk_buff *skb, const struct packet *p, 
 
 	if (!settings || bpf_ktime_get_coarse_ns() > settings->heartbeat + WG_STALE_NS)
 		return WG_R_STALE;
-	if (svc->flags & WG_QUEUED)
+	if ((svc->flags & WG_QUEUED) || gauge_awaited(service_gauge))
 		return WG_R_QUEUED;
 	if (p->ttl <= 1)
 		return WG_R_TTL_SYN;
 	if (socket_for(skb, &p->key) == SOCKET_OWNS)
 		return WG_R_SOCKET;
-	if (!gauge_enter(0, settings->limit))
+	if (!gauge_enter(0))
 		return WG_R_GLOBAL_LIMIT;
-	if (!gauge_enter(service_gauge, svc->limit)) {
+	if (!gauge_enter(service_gauge)) {
 		gauge_leave(0);
 		return WG_R_SERVICE_LIMIT;
 	}

@@ -49,26 +49,54 @@ static __always_inline void count_session(const struct wg_flow *f)
 		c->sessions++;
 }
 
-/* Counts one more open flow, unless limit (0: none) is reached. Exact across CPUs: each one adds before it looks. */
-static __always_inline int gauge_enter(__u32 index, __u32 limit)
+/* Takes a place for one more open flow, unless all are taken. Exact across CPUs and against the userspace path, which
+ * takes places in the same way: nobody adds before it has seen that there is room, so the count never passes
+ * the limit, and nobody is refused by another's mistake that is about to be taken back. A place that is
+ * fought for too long counts as refused: userspace decides then. */
+WG_GLOBAL int gauge_enter(__u32 index)
 {
 	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+	__u64 taken, limit, seen;
+	int i;
 
 	if (!g)
 		return 0;
-	if (__sync_fetch_and_add(&g->open, 1) >= limit && limit) {
-		__sync_fetch_and_add(&g->open, -1);
-		return 0;
+	limit = g->limit;
+	if (!limit) {
+		__sync_fetch_and_add(&g->taken, 1);
+		__sync_fetch_and_add(&g->open, 1);
+		return 1;
 	}
-	return 1;
+	taken = g->taken;
+	for (i = 0; i < WG_PLACE_TRIES; i++) {
+		if (taken >= limit)
+			return 0;
+		seen = __sync_val_compare_and_swap(&g->taken, taken, taken + 1);
+		if (seen == taken) {
+			__sync_fetch_and_add(&g->open, 1);
+			return 1;
+		}
+		taken = seen;
+	}
+	return 0;
 }
 
 static __always_inline void gauge_leave(__u32 index)
 {
 	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
 
-	if (g)
-		__sync_fetch_and_add(&g->open, -1);
+	if (!g)
+		return;
+	__sync_fetch_and_add(&g->open, -1);
+	__sync_fetch_and_add(&g->taken, -1);
+}
+
+/* Whether connections wait for a place in userspace, which come first. */
+static __always_inline int gauge_awaited(__u32 index)
+{
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+
+	return g && g->waiting;
 }
 
 static __always_inline void gauge_add(__u32 index, int entries, int open, int established)
@@ -79,8 +107,10 @@ static __always_inline void gauge_add(__u32 index, int entries, int open, int es
 		return;
 	if (entries)
 		__sync_fetch_and_add(&g->entries, entries);
-	if (open)
+	if (open) {
 		__sync_fetch_and_add(&g->open, open);
+		__sync_fetch_and_add(&g->taken, open);
+	}
 	if (established)
 		__sync_fetch_and_add(&g->established, established);
 }

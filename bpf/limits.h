@@ -7,7 +7,16 @@
 #define WG_GLOBAL __attribute__((noinline))
 
 /* Longest schedule of a service; pkg/datapath.MaxSchedule is the same number. */
-#define WG_SCHED_MAX 4096
+#define WG_SCHED_MAX 16384
+
+/* Servers that leastconn and first look at for one SYN; pkg/datapath.MaxScan is the same number. */
+#define WG_SCAN_MAX 1024
+
+/* Servers drawn at most by random; pkg/datapath.MaxDraws is the same number. */
+#define WG_DRAWS_MAX 16
+
+/* How often a place under a limit is fought for before it is left to others. */
+#define WG_PLACE_TRIES 32
 
 /* Slots of the schedule looked at for one SYN. When all of them hold full servers the SYN falls through,
  * and userspace, which can queue, decides: that is right however long the schedule is. */

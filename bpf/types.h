@@ -99,7 +99,6 @@ enum wg_service_flag {
 
 struct wg_service {
 	__u32 id;
-	__u32 limit; /* concurrent flows; 0: none */
 	__u32 gauge;
 	enum wg_service_flag flags;
 	char name[WG_NAME_LEN];
@@ -118,7 +117,6 @@ struct wg_server {
 	__u32 way; /* identity of the way to it; 0: none is known */
 	__u32 ifindex;
 	enum wg_server_state state;
-	__u32 limit; /* concurrent flows; 0: none */
 	__u32 gauge;
 	char name[WG_NAME_LEN];
 };
@@ -157,20 +155,38 @@ struct wg_neigh_key {
 	__u32 ifindex;
 } __attribute__((aligned(4)));
 
-/* Slot of a schedule. Slot 0 is its length (in server), the schedule follows. */
+/* How a service chooses among the slots of its schedule, see choose.h. */
+enum wg_algorithm {
+	WG_ROUND_ROBIN = 0, /* slots in turn; a server has as many as its weight asks for */
+	WG_LEAST_CONN = 1, /* one slot for each server: the least loaded for its weight */
+	WG_RANDOM = 2, /* slots as for round robin: the least loaded of some drawn */
+	WG_SOURCE = 3, /* a Maglev table: by the client's address */
+	WG_FIRST = 4, /* one slot for each server: the first with room */
+};
+
+/* Slot of a schedule. Slot 0 is its head: the number of slots (in server), the algorithm (in counter) and, for
+ * WG_RANDOM, how many are drawn (in weight). */
 struct wg_slot {
 	__u32 server;
 	__u32 counter; /* index into wg_counters for this service and server */
+	__u32 gauge; /* that of the server */
+	__u32 weight; /* of the server */
 };
 
 /* Current numbers of a service or server; index 0 is over all. Shared by all CPUs, touched once or twice
- * in a flow's life. */
+ * in a flow's life. The agent has it mapped and counts the sessions of the userspace path in taken, so that a limit is
+ * one limit, whichever path a connection takes. As large as a cache line. */
 struct wg_gauge {
 	__u64 entries; /* flows in the table */
-	__u64 open; /* of these, the ones that have not ended: what limits count */
+	__u64 open; /* of these, the ones that have not ended */
 	__u64 established; /* of these, the ones past their handshake */
 	__u64 ports; /* source ports tried so far: the next one to try */
+	__u64 taken; /* places taken: open flows and the sessions of userspace */
+	__u64 limit; /* places there are; 0: as many as you like */
+	__u64 waiting; /* connections that wait for a place in userspace: first come, first served */
+	__u64 pad;
 };
+_Static_assert(sizeof(struct wg_gauge) == 64, "a gauge fills a cache line");
 
 /* Growing numbers of one service at one server. */
 struct wg_counter {
@@ -184,7 +200,7 @@ struct wg_counter {
 
 struct wg_settings {
 	__u64 heartbeat; /* CLOCK_MONOTONIC, ns, of the agent's last sign of life */
-	__u32 limit; /* flows over all services; 0: none */
+	__u32 pad;
 	__u16 port_min;
 	__u16 port_max; /* inclusive */
 };

@@ -124,7 +124,7 @@ func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Back
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
 		SendProxy: line.SendProxy,
-		LogChecks: p.Options.LogHealthChecks,
+		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart,
 	}
 	if line.Addr.Addr().IsValid() {
 		o.FQDN = ""

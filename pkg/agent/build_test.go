@@ -165,16 +165,13 @@ func TestWhatTheKernelIsTold(t *testing.T) {
 	tasks.Groups()[0].Resolve(pool.Resolution{Records: []pool.Record{
 		{Addr: netip.MustParseAddr("10.0.1.3")}, {Addr: netip.MustParseAddr("10.0.1.4")},
 	}})
-	b.pool.Frontend("tcp_in").Sessions.Add(20)
-	tasks.Servers()[0].Sessions.Add(3)
-
 	d := k.desired()
 	if d.GlobalLimit != 256 {
 		t.Errorf("global limit %d, want 256", d.GlobalLimit)
 	}
 	var got []string
 	for _, s := range d.Services {
-		line := fmt.Sprintf("%s %s limit %d tunnel %s:", s.Name, s.Bind, s.Limit, s.Timeouts.Tunnel)
+		line := fmt.Sprintf("%s %s limit %d tunnel %s:", s.Name, s.Binds, s.Limit, s.Timeouts.Tunnel)
 		names := map[uint32]datapath.Server{}
 		for _, server := range s.Servers {
 			names[server.ID] = server
@@ -185,35 +182,14 @@ func TestWhatTheKernelIsTold(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
-		"tcp_in 0.0.0.0:81 limit 30 tunnel 1h0m0s: tasks/task-1@10.0.1.3:8000<4 tasks/task-2@10.0.1.4:8000<7",
-		"tcp_in 10.0.0.1:82 limit 30 tunnel 1h0m0s: tasks/task-1@10.0.1.3:8000<4 tasks/task-2@10.0.1.4:8000<7",
-		"both 0.0.0.0:83 limit 256 tunnel 0s: both/a@10.0.0.9:90<0",
+		"tcp_in [0.0.0.0:81 10.0.0.1:82] limit 50 tunnel 1h0m0s: tasks/task-1@10.0.1.3:8000<7 tasks/task-2@10.0.1.4:8000<7",
+		"both [0.0.0.0:83] limit 256 tunnel 0s: both/a@10.0.0.9:90<0",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if path := b.pool.Frontend("web_in").Path(); path.Kernel || !strings.Contains(path.Reason, "mode http") {
 		t.Errorf("web_in: %+v", path)
-	}
-}
-
-func TestWaitingClientsGoFirst(t *testing.T) {
-	cfg := parse(t, swarm)
-	b, err := build(cfg, 1, 256, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil)
-	b.pool.Backend("tasks").Enqueue(&pool.Waiter{Grant: func(pool.Target) bool { return true }})
-	b.pool.Frontend("both").Sessions.Add(256) // full by userspace alone
-	for _, s := range k.desired().Services {
-		if !s.Queued {
-			t.Errorf("%s %s takes connections before those that wait", s.Name, s.Bind)
-		}
-	}
-	b.pool.Process.Conns.Add(256)
-	if d := k.desired(); len(d.Services) != 0 {
-		t.Errorf("the process is full, and the kernel is told %+v", d)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ type kernel struct {
 	pool     *pool.Pool
 	maxConn  int
 	verdicts []offload.Verdict
-	services []service
+	services []*service
 	servers  map[uint32]*pool.Server // by key
 	logs     *logs
 
@@ -47,13 +48,17 @@ type kernel struct {
 	failing bool // the last Sync failed
 }
 
-// service is one bind of a frontend that the kernel serves.
+// service is a frontend that the kernel serves.
 type service struct {
 	id       uint32
 	frontend *pool.Frontend
 	backend  *pool.Backend
 	verdict  offload.Verdict
-	bind     int
+
+	// snapshot is what schedule and servers were made from.
+	snapshot *pool.Snapshot
+	schedule []uint32
+	servers  []datapath.Server
 }
 
 // newKernel lists what the kernel path would serve. Nothing is loaded yet.
@@ -66,9 +71,7 @@ func newKernel(p *pool.Pool, verdicts []offload.Verdict, maxConn int, logs *logs
 			continue
 		}
 		b := p.Backend(v.Backend.Name)
-		for i := range v.Proxy.Binds {
-			k.services = append(k.services, service{id: uint32(len(k.services) + 1), frontend: f, backend: b, verdict: v, bind: i})
-		}
+		k.services = append(k.services, &service{id: uint32(len(k.services) + 1), frontend: f, backend: b, verdict: v})
 		for _, s := range b.Servers() {
 			k.servers[s.Key] = s
 		}
@@ -106,10 +109,36 @@ func (k *kernel) open(ctx context.Context, mode DatapathMode, opts datapath.Opti
 		return nil
 	}
 	k.dp = dp
+	if err := k.share(); err != nil {
+		k.log.Warn("limits hold on each path by itself", "err", err)
+	}
 	opened.Store(dp)
 	k.sync()
 	for _, s := range k.services {
 		s.frontend.SetPath(pool.Path{Kernel: true, Reason: s.verdict.Summary()})
+	}
+	return nil
+}
+
+// share has both paths count the places of every limit together, and tells the kernel path of queues at once. It is called
+// before traffic starts.
+func (k *kernel) share() error {
+	k.pool.Process.Conns.Share(k.dp.ProcessPlaces().Taken)
+	for _, s := range k.services {
+		places, err := k.dp.ServicePlaces(s.id)
+		if err != nil {
+			return err
+		}
+		s.frontend.Sessions.Share(places.Taken)
+		s.frontend.ShareHold(places.Waiting)
+		s.backend.ShareQueue(places.Waiting)
+	}
+	for key, s := range k.servers {
+		places, err := k.dp.ServerPlaces(key)
+		if err != nil {
+			return err
+		}
+		s.Sessions.Share(places.Taken)
 	}
 	return nil
 }
@@ -121,26 +150,53 @@ func (k *kernel) fallback(reason string) {
 	}
 }
 
-// run follows the pool until ctx ends. Limits and counters are brought up to date at least once each
-// interval.
+// serveQueueEvery is how soon a place that the kernel path has freed goes to a request that waits. It is looked for only
+// while one does.
+const serveQueueEvery = 5 * time.Millisecond
+
+// run follows the pool until ctx ends. Counters are brought home at least once each interval.
 func (k *kernel) run(ctx context.Context, interval time.Duration) {
 	if k.dp == nil {
 		return
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	soon := time.NewTimer(0)
+	defer soon.Stop()
+	changed := k.follow()
 	for {
-		changed := k.pool.Changed()
-		k.sync()
-		k.shutdownDown()
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
+			changed = k.follow()
 		case <-tick.C:
 			k.collect()
+			changed = k.follow()
+		case <-k.pool.Waiting():
+			soon.Reset(serveQueueEvery)
+		case <-soon.C:
+			if k.serveQueues() {
+				soon.Reset(serveQueueEvery)
+			}
 		}
 	}
+}
+
+// follow makes the kernel path what the pool asks for, and returns what tells of the next change.
+func (k *kernel) follow() (changed <-chan struct{}) {
+	changed = k.pool.Changed() // before the pool is read, so that no change is missed
+	k.sync()
+	k.shutdownDown()
+	return changed
+}
+
+// serveQueues gives places that have come free in the kernel to requests that wait in userspace.
+func (k *kernel) serveQueues() (waiting bool) {
+	for _, s := range k.services {
+		waiting = s.backend.ServeQueue() || waiting
+	}
+	return waiting
 }
 
 // sync states what is desired now.
@@ -162,36 +218,40 @@ func (k *kernel) desired() datapath.Desired {
 	if k.stopped {
 		return datapath.Desired{}
 	}
-	d := datapath.Desired{GlobalLimit: room(k.maxConn, k.pool.Process.Conns.User(), 0)}
-	if d.GlobalLimit == 0 { // in the kernel's words 0 is no limit; here nothing is left
-		return datapath.Desired{}
-	}
+	d := datapath.Desired{GlobalLimit: uint32(k.maxConn)}
 	for _, s := range k.services {
-		f := s.frontend
-		others := f.Sessions.Kernel() - int64(k.last.Services[s.id].Current)
 		svc := datapath.Service{
-			ID: s.id, Name: f.Name, Bind: s.verdict.Proxy.Binds[s.bind].Addr, V6Only: s.verdict.Proxy.Binds[s.bind].V6Only,
-			Limit:    room(f.MaxConn, f.Sessions.User(), max(0, others)),
-			Queued:   s.backend.Queue.Load() > 0,
-			Timeouts: s.timeouts(),
-			Logged:   k.logs.of(s.verdict.Proxy),
+			ID: s.id, Name: s.frontend.Name, Limit: uint32(s.frontend.MaxConn), Timeouts: s.timeouts(),
+			Logged: k.logs.of(s.verdict.Proxy),
 		}
-		if svc.Limit == 0 {
-			svc.Queued = true // userspace alone has filled the frontend: its accept queue comes first
+		for _, b := range s.verdict.Proxy.Binds {
+			svc.Binds = append(svc.Binds, datapath.Bind{AddrPort: b.Addr, V6Only: b.V6Only})
 		}
+		svc.Algorithm, svc.Draws = s.algorithm()
 		svc.Schedule, svc.Servers = s.targets()
 		d.Services = append(d.Services, svc)
 	}
 	return d
 }
 
-// room is what a limit leaves for the kernel.
-func room(limit int, taken ...int64) uint32 {
-	left := int64(limit)
-	for _, n := range taken {
-		left -= n
+// algorithm is the backend's, in the kernel's words.
+func (s *service) algorithm() (a datapath.Algorithm, draws uint32) {
+	line := s.verdict.Backend.Balance
+	switch line.Algorithm {
+	case "leastconn":
+		return datapath.LeastConn, 0
+	case "first":
+		return datapath.First, 0
+	case "source":
+		return datapath.Source, 0
+	case "random":
+		n, err := balance.Draws(line.Args)
+		if err != nil { // the parser has seen to it
+			n = 1
+		}
+		return datapath.Random, uint32(min(n, datapath.MaxDraws))
 	}
-	return uint32(max(0, left))
+	return datapath.RoundRobin, 0
 }
 
 func (s *service) timeouts() datapath.Timeouts {
@@ -202,32 +262,29 @@ func (s *service) timeouts() datapath.Timeouts {
 	}
 }
 
-// targets is the schedule that userspace walks too, in the kernel's words. A backend with a link-local server, which is
+// targets is what userspace chooses from too, in the kernel's words. A backend with a link-local server, which is
 // an address on one interface only, is left to userspace whole: shares must be those configured.
 func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
-	targets := s.backend.Snapshot().Targets
-	for _, t := range targets {
+	snap := s.backend.Snapshot()
+	if s.snapshot != snap {
+		s.snapshot, s.schedule, s.servers = snap, nil, nil
+		for _, i := range balance.Table(s.verdict.Backend.Balance.Algorithm, snap.Targets) {
+			s.schedule = append(s.schedule, snap.Targets[i].Server.Key)
+		}
+		for _, t := range snap.Targets {
+			s.servers = append(s.servers, datapath.Server{
+				ID: t.Server.Key, Name: s.backend.Name + "/" + t.Server.Name, Addr: t.Addr, Weight: uint32(t.Effective),
+			})
+		}
+	}
+	servers = slices.Clone(s.servers)
+	for i, t := range snap.Targets {
 		if t.Addr.Addr().Zone() != "" {
 			return nil, nil
 		}
-		servers = append(servers, datapath.Server{
-			ID: t.Server.Key, Name: s.backend.Name + "/" + t.Server.Name, Addr: t.Addr,
-			Limit: serverLimit(t.Server),
-		})
+		servers[i].Limit = uint32(t.Server.Limit())
 	}
-	for _, i := range balance.Schedule(balance.Weights(targets), datapath.MaxSchedule) {
-		schedule = append(schedule, targets[i].Server.Key)
-	}
-	return schedule, servers
-}
-
-// serverLimit is what a server's maxconn leaves for the kernel; a server that userspace alone has
-// filled keeps a limit that is met at once.
-func serverLimit(s *pool.Server) uint32 {
-	if s.MaxConn == 0 {
-		return 0
-	}
-	return max(1, room(s.MaxConn, s.Sessions.User()))
+	return s.schedule, servers
 }
 
 // collect adds what the kernel has counted since the last time to the pool's counters. Counters of both

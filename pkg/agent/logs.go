@@ -64,8 +64,8 @@ func targetsOf(lines, global []config.LogTarget) []accesslog.Target {
 func (l *logs) of(p *config.Proxy) bool { return l.byProxy[p.Name] != nil }
 
 // any says whether one of the services' frontends does.
-func (l *logs) any(services []service) bool {
-	return slices.ContainsFunc(services, func(s service) bool { return l.of(s.verdict.Proxy) })
+func (l *logs) any(services []*service) bool {
+	return slices.ContainsFunc(services, func(s *service) bool { return l.of(s.verdict.Proxy) })
 }
 
 // access logs one finished session or request, in the form that the frontend's options ask for.

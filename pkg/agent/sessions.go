@@ -13,7 +13,7 @@ import (
 
 // kernelLog makes access log entries of sessions that the kernel path carried.
 type kernelLog struct {
-	services []service // by id - 1
+	services []*service // by id - 1
 	servers  map[uint32]*pool.Server
 	process  *pool.Gauge
 	// established is the number of established flows of a service now.
@@ -49,7 +49,7 @@ func (l *kernelLog) closed(c datapath.Closed) {
 	if c.Service == 0 || int(c.Service) > len(l.services) {
 		return
 	}
-	s := &l.services[c.Service-1]
+	s := l.services[c.Service-1]
 	e := accesslog.Entry{
 		Style: accesslog.TCP, Client: c.Client, Dest: c.Front, Time: c.Started,
 		Frontend: s.frontend.Name, Backend: s.backend.Name,
@@ -80,7 +80,7 @@ func (l *kernelLog) closed(c datapath.Closed) {
 // others counts the flows of other services that share something with this one.
 func (l *kernelLog) others(id uint32, alike func(*service) bool) (n int) {
 	for i := range l.services {
-		if o := &l.services[i]; o.id != id && alike(o) {
+		if o := l.services[i]; o.id != id && alike(o) {
 			n += l.established(o.id)
 		}
 	}
@@ -129,7 +129,7 @@ func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
 		State: string(f.State), Age: f.Age, Idle: f.Idle, BytesIn: f.BytesIn, BytesOut: f.BytesOut,
 	}
 	if f.Service > 0 && int(f.Service) <= len(k.services) {
-		s := &k.services[f.Service-1]
+		s := k.services[f.Service-1]
 		out.Frontend, out.Backend = s.frontend.Name, s.backend.Name
 	}
 	if s := k.servers[f.Server]; s != nil {

@@ -29,7 +29,9 @@ type Algorithm interface {
 func New(name string, args []string, b *pool.Backend) (Algorithm, error) {
 	switch name {
 	case "", "roundrobin", "static-rr":
-		return NewRoundRobin(b), nil
+		rr := NewRoundRobin(b)
+		rr.table = tableOf(name)
+		return rr, nil
 	case "leastconn":
 		return &leastConn{backend: b}, nil
 	case "first":
@@ -37,7 +39,7 @@ func New(name string, args []string, b *pool.Backend) (Algorithm, error) {
 	case "random":
 		return newRandom(b, args)
 	case "source":
-		return &source{planner{backend: b}}, nil
+		return &source{planner{backend: b, table: tableOf(name)}}, nil
 	}
 	return nil, fmt.Errorf("unknown balancing algorithm %q", name)
 }

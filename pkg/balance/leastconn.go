@@ -37,13 +37,12 @@ func (l *leastConn) least(targets []pool.Target, avoid *pool.Server) (best pool.
 	var bestLoad int64
 	for i := range targets {
 		t := targets[(start+i)%len(targets)]
-		load := t.Server.Sessions.Load()
-		if t.Server == avoid || t.Server.MaxConn > 0 && load >= int64(t.Server.MaxConn) {
+		if t.Server == avoid || t.Server.Full() {
 			continue
 		}
-		load += t.Server.Queue.Load()
-		// load/weight < bestLoad/best.Weight, without dividing
-		if !ok || load*int64(best.Weight) < bestLoad*int64(t.Weight) {
+		load := t.Server.Sessions.Taken() + t.Server.Queue.Load()
+		// load/weight < bestLoad/best.Effective, without dividing
+		if !ok || load*int64(best.Effective) < bestLoad*int64(t.Effective) {
 			best, bestLoad, ok = t, load, true
 		}
 	}

@@ -11,6 +11,18 @@ import (
 // defaultDraws is HAProxy's number of draws for `balance random`: the power of two choices.
 const defaultDraws = 2
 
+// Draws returns how many servers `balance random` draws, by the arguments of its line.
+func Draws(args []string) (int, error) {
+	if len(args) == 0 {
+		return defaultDraws, nil
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("balance random: the number of draws must be at least 1, not %q", args[0])
+	}
+	return n, nil
+}
+
 // random draws servers in proportion to their weights and takes the one with the fewest sessions for
 // its weight.
 type random struct {
@@ -19,22 +31,15 @@ type random struct {
 }
 
 func newRandom(b *pool.Backend, args []string) (*random, error) {
-	r := &random{backend: b, draws: defaultDraws}
-	if len(args) > 0 {
-		n, err := strconv.Atoi(args[0])
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("balance random: the number of draws must be at least 1, not %q", args[0])
-		}
-		r.draws = n
-	}
-	return r, nil
+	draws, err := Draws(args)
+	return &random{backend: b, draws: draws}, err
 }
 
 func (r *random) Pick(req Request) (pool.Target, bool) {
 	targets := r.backend.Snapshot().Targets
 	total := 0
 	for _, t := range targets {
-		total += t.Weight
+		total += t.Effective
 	}
 	if total == 0 {
 		return pool.Target{}, false
@@ -59,7 +64,7 @@ func (r *random) Pick(req Request) (pool.Target, bool) {
 func draw(targets []pool.Target, total int) pool.Target {
 	n := rand.IntN(total)
 	for _, t := range targets {
-		if n -= t.Weight; n < 0 {
+		if n -= t.Effective; n < 0 {
 			return t
 		}
 	}
@@ -68,5 +73,5 @@ func draw(targets []pool.Target, total int) pool.Target {
 
 // lighter says whether a has fewer sessions for its weight than b.
 func lighter(a, b pool.Target) bool {
-	return a.Server.Sessions.Load()*int64(b.Weight) < b.Server.Sessions.Load()*int64(a.Weight)
+	return a.Server.Sessions.Taken()*int64(b.Effective) < b.Server.Sessions.Taken()*int64(a.Effective)
 }

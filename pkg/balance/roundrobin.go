@@ -14,7 +14,9 @@ type RoundRobin struct {
 }
 
 // NewRoundRobin returns round robin over b.
-func NewRoundRobin(b *pool.Backend) *RoundRobin { return &RoundRobin{planner: planner{backend: b}} }
+func NewRoundRobin(b *pool.Backend) *RoundRobin {
+	return &RoundRobin{planner: planner{backend: b, table: tableOf("roundrobin")}}
+}
 
 // Pick takes the next server of the schedule that has room.
 func (r *RoundRobin) Pick(req Request) (pool.Target, bool) {

@@ -2,7 +2,7 @@ package balance
 
 import "waggle/pkg/pool"
 
-// MaxSchedule is the largest number of slots in a schedule. The kernel's maps hold as many.
+// MaxSchedule is the largest number of slots in a schedule; weights that need more are quantised.
 const MaxSchedule = 4096
 
 // Schedule spreads servers over a cycle in proportion to their weights, as evenly as possible: at each
@@ -86,7 +86,16 @@ func gcd(a, b int) int {
 	return a
 }
 
-// Weights lists the weights of targets, in their order.
+// effective lists the weights that dynamic algorithms go by.
+func effective(targets []pool.Target) []int {
+	w := make([]int, len(targets))
+	for i, t := range targets {
+		w[i] = t.Effective
+	}
+	return w
+}
+
+// Weights lists the weights of targets as they are set, in their order.
 func Weights(targets []pool.Target) []int {
 	w := make([]int, len(targets))
 	for i, t := range targets {

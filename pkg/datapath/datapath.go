@@ -42,6 +42,7 @@ type Datapath struct {
 	past     ledger
 	timeouts map[uint32]Timeouts // by service, kept until its last flow is gone
 	retired  map[gaugeKey]time.Time
+	pinned   map[gaugeKey]bool   // shared with others, so never given back
 	attached map[int]*attachment // by interface index
 	degraded []string
 	// handicaps are what was found missing at the start; they are part of degraded from then on.
@@ -63,6 +64,7 @@ func Open(ctx context.Context, opts Options) (*Datapath, error) {
 		opts:     opts,
 		timeouts: make(map[uint32]Timeouts),
 		retired:  make(map[gaugeKey]time.Time),
+		pinned:   make(map[gaugeKey]bool),
 		attached: make(map[int]*attachment),
 		past:     ledger{services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)},
 	}
@@ -231,7 +233,6 @@ func (dp *Datapath) refresh() error {
 	if err != nil {
 		return err
 	}
-	atomic.StoreUint32(&dp.obj.settings.Limit, dp.desired.GlobalLimit)
 	for _, s := range dp.desired.Services {
 		dp.timeouts[s.ID] = s.Timeouts
 	}

@@ -5,40 +5,60 @@ import (
 	"time"
 )
 
-// MaxSchedule is the longest schedule of a service, in slots. Callers quantise weights that need more.
-const MaxSchedule = 4096
+const (
+	// MaxSchedule is the longest schedule of a service, in slots. Callers quantise weights that need more.
+	MaxSchedule = 16384
+	// MaxScan is the longest schedule of LeastConn and First, which look at every server for each connection.
+	MaxScan = 1024
+	// MaxDraws is the most servers that Random draws for a connection.
+	MaxDraws = 16
+)
+
+// Algorithm is how a service chooses among the slots of its schedule. The caller makes the schedule for it.
+type Algorithm uint32
+
+// The algorithms; the numbers are those of enum wg_algorithm.
+const (
+	// RoundRobin gives connections to the slots in turn; a server of twice the weight has twice as many slots.
+	RoundRobin Algorithm = iota
+	// LeastConn takes the server with the fewest connections for its weight. Each server has one slot.
+	LeastConn
+	// Random draws slots of a schedule as RoundRobin has it, and takes the least loaded server for its weight.
+	Random
+	// Source leads from the client's address to a slot: hash modulo length. waggle/pkg/balance has the hash.
+	Source
+	// First takes the first server with room. Each server has one slot.
+	First
+)
 
 // Desired is all that the kernel path should do. It is a complete statement: what is absent is taken away.
 type Desired struct {
 	// Services that the kernel may take connections for. Two services must not share a bind.
 	Services []Service
-	// GlobalLimit is the number of concurrent flows over all services from which on every SYN falls through
-	// (HAProxy's global maxconn). 0 means no limit but the size of the flow table.
+	// GlobalLimit is the number of places for connections over all services and both paths; while they are taken every SYN
+	// falls through (HAProxy's global maxconn). 0 means no limit but the size of the flow table.
 	GlobalLimit uint32
 }
 
-// Service is one bind line of a frontend, as the kernel sees it.
+// Service is a frontend, as the kernel sees it.
 type Service struct {
 	// ID is chosen by the caller, is not 0, and stays with the service for as long as it exists.
 	ID uint32
 	// Name appears in log lines and in map dumps; the kernel does not use it.
 	Name string
-	// Bind is the address and port that clients connect to. An unspecified address stands for every address of the
-	// namespace but loopback and link-local ones (0.0.0.0 for IPv4 ones); it is kept current as addresses come and
-	// go. A service that binds an address explicitly is preferred on that address, and 0.0.0.0 to [::].
-	// Addresses of another family than that of the servers are left to userspace, all of them if servers of
-	// both families are named.
-	Bind netip.AddrPort
-	// V6Only makes [::] stand for IPv6 addresses only.
-	V6Only bool
-	// Schedule lists server IDs in the order in which connections get them; a cursor walks over it forever.
-	// Weights are already in it (a server of twice the weight appears twice as often). Empty: no server is
-	// usable, and every SYN falls through. At most MaxSchedule slots; each ID must be among Servers.
+	// Binds are the addresses and ports that clients connect to. They share everything: limit, cursor, counters.
+	Binds []Bind
+	// Algorithm is how a slot of the schedule is chosen; default RoundRobin.
+	Algorithm Algorithm
+	// Draws is how many servers Random draws, 1 to MaxDraws; others ignore it.
+	Draws uint32
+	// Schedule lists server IDs as the Algorithm wants them. Empty: no server is usable, and every SYN falls through.
+	// At most MaxSchedule slots, MaxScan for LeastConn and First; each ID must be among Servers.
 	Schedule []uint32
 	// Servers are all servers that the schedule names. More are allowed.
 	Servers []Server
-	// Limit is the number of concurrent flows from which on SYNs fall through (the frontend's maxconn).
-	// 0 means no limit.
+	// Limit is the number of places for connections on both paths; while they are taken SYNs fall through (the
+	// frontend's maxconn). 0 means no limit.
 	Limit uint32
 	// Queued makes every SYN fall through: connections already wait for this service in userspace, and first
 	// come is first served.
@@ -47,6 +67,16 @@ type Service struct {
 	Logged bool
 	// Timeouts after which the collector forgets a flow of this service.
 	Timeouts Timeouts
+}
+
+// Bind is an address and port that clients connect to. An unspecified address stands for every address of the
+// namespace but loopback and link-local ones (0.0.0.0 for IPv4 ones); it is kept current as addresses come and go. A
+// bind of an explicit address is preferred on that address, and 0.0.0.0 to [::]. Addresses of another family than
+// that of the service's servers are left to userspace, all of them if servers of both families are named.
+type Bind struct {
+	netip.AddrPort
+	// V6Only makes [::] stand for IPv6 addresses only.
+	V6Only bool
 }
 
 // Server is one address that a service may send connections to.
@@ -59,9 +89,11 @@ type Server struct {
 	Name string
 	// Addr is where the server listens.
 	Addr netip.AddrPort
-	// Limit is the number of concurrent flows from which on the server is skipped (the server's maxconn).
-	// 0 means no limit.
+	// Limit is the number of places for connections on both paths; while they are taken the server is skipped (the
+	// server's maxconn). 0 means no limit.
 	Limit uint32
+	// Weight is what LeastConn and Random divide the server's load by; 0 counts as 1.
+	Weight uint32
 }
 
 // Timeouts are HAProxy's, by the same names (manual, section 4.2). Zero means that the configuration says nothing.

@@ -34,9 +34,16 @@ func openIn(t testing.TB, r *room, opts Options) *Datapath {
 	return dp
 }
 
+func binds(addrs ...string) (b []Bind) {
+	for _, a := range addrs {
+		b = append(b, Bind{AddrPort: ap(a)})
+	}
+	return b
+}
+
 // oneService is a service over n tasks, each once in the schedule.
 func oneService(n int) Desired {
-	s := Service{ID: 7, Name: "web", Bind: netip.MustParseAddrPort(fmt.Sprintf("0.0.0.0:%d", frontPort))}
+	s := Service{ID: 7, Name: "web", Binds: binds(fmt.Sprintf("0.0.0.0:%d", frontPort))}
 	for i := range n {
 		id := uint32(101 + i)
 		s.Schedule = append(s.Schedule, id)

@@ -15,7 +15,7 @@ import (
 func sixService(n int) Desired {
 	d := oneService(n)
 	s := &d.Services[0]
-	s.Bind = ap("[::]:8080")
+	s.Binds = binds("[::]:8080")
 	for i := range s.Servers {
 		s.Servers[i].Addr = netip.AddrPortFrom(netip.MustParseAddr(sixOf(taskAddr(i))), taskPort)
 	}
@@ -97,8 +97,8 @@ func TestFamiliesOfABind(t *testing.T) {
 		{"an address, server of the other family", "[2001:db8::1]:80", false, []Server{four}, nil},
 		{"an address of the same family", "[2001:db8::1]:80", false, []Server{six}, local[1:]},
 	} {
-		s := Service{ID: 1, Bind: ap(tt.bind), V6Only: tt.v6only, Servers: tt.servers}
-		if got := s.addrs(local); !slices.Equal(got, tt.want) {
+		c := claim{Bind: Bind{AddrPort: ap(tt.bind), V6Only: tt.v6only}, service: Service{ID: 1, Servers: tt.servers}}
+		if got := c.addrs(local); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}

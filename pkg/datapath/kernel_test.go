@@ -93,7 +93,6 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.obj.settings.Limit = d.GlobalLimit
 	if err := k.tables.apply(p); err != nil {
 		t.Fatal(err)
 	}

@@ -130,6 +130,10 @@ type lbWgGauge struct {
 	Open        uint64
 	Established uint64
 	Ports       uint64
+	Taken       uint64
+	Limit       uint64
+	Waiting     uint64
+	Pad         uint64
 }
 
 type lbWgIface struct {
@@ -179,7 +183,6 @@ type lbWgServer struct {
 	Way     uint32
 	Ifindex uint32
 	State   lbWgServerState
-	Limit   uint32
 	Gauge   uint32
 	Name    [32]int8
 }
@@ -194,7 +197,6 @@ const (
 type lbWgService struct {
 	_     structs.HostLayout
 	Id    uint32
-	Limit uint32
 	Gauge uint32
 	Flags lbWgServiceFlag
 	Name  [32]int8
@@ -218,7 +220,7 @@ type lbWgServiceKey struct {
 type lbWgSettings struct {
 	_         structs.HostLayout
 	Heartbeat uint64
-	Limit     uint32
+	Pad       uint32
 	PortMin   uint16
 	PortMax   uint16
 }
@@ -227,6 +229,8 @@ type lbWgSlot struct {
 	_       structs.HostLayout
 	Server  uint32
 	Counter uint32
+	Gauge   uint32
+	Weight  uint32
 }
 
 type lbWgState uint32

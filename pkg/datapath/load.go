@@ -20,7 +20,10 @@ type object struct {
 	doomed   []lbWgDoomed
 	ways     []lbWgWay
 	ports    portBits
-	mapped   [][]byte
+	mapped   [][]byte // but the gauges' memory
+	// shared says that others have pointers into gauges, whose memory then stays for good.
+	shared    bool
+	gaugesMem []byte
 	// inner is the shape of a schedule; each one is created with its own length.
 	inner *ebpf.MapSpec
 }
@@ -56,7 +59,7 @@ func load(o Options) (*object, error) {
 		return nil, fmt.Errorf("load the program: %w", err)
 	}
 	if err := obj.mapMemory(); err != nil {
-		return nil, errors.Join(err, obj.Close())
+		return nil, errors.Join(err, obj.close())
 	}
 	return obj, nil
 }
@@ -90,43 +93,50 @@ func (obj *object) maps() map[string]*ebpf.Map {
 }
 
 func (obj *object) mapMemory() error {
-	settings, err := mapValues[lbWgSettings](obj, obj.WgSettings)
+	settings, mem, err := mapValues[lbWgSettings](obj.WgSettings)
 	if err != nil {
 		return err
 	}
-	obj.settings = &settings[0]
-	if obj.gauges, err = mapValues[lbWgGauge](obj, obj.WgGauges); err != nil {
+	obj.settings, obj.mapped = &settings[0], append(obj.mapped, mem)
+	if obj.gauges, obj.gaugesMem, err = mapValues[lbWgGauge](obj.WgGauges); err != nil {
 		return err
 	}
-	if obj.ways, err = mapValues[lbWgWay](obj, obj.WgWays); err != nil {
+	if obj.ways, mem, err = mapValues[lbWgWay](obj.WgWays); err != nil {
 		return err
 	}
-	if obj.ports, err = mapValues[uint64](obj, obj.WgPorts); err != nil {
+	obj.mapped = append(obj.mapped, mem)
+	if obj.ports, mem, err = mapValues[uint64](obj.WgPorts); err != nil {
 		return err
 	}
-	obj.doomed, err = mapValues[lbWgDoomed](obj, obj.WgDoomed)
-	return err
+	obj.mapped = append(obj.mapped, mem)
+	if obj.doomed, mem, err = mapValues[lbWgDoomed](obj.WgDoomed); err != nil {
+		return err
+	}
+	obj.mapped = append(obj.mapped, mem)
+	return nil
 }
 
-// mapValues maps the values of an array map (BPF_F_MMAPABLE, kernel 5.5) into memory. The memory belongs to obj.
-func mapValues[T any](obj *object, m *ebpf.Map) ([]T, error) {
+// mapValues maps the values of an array map (BPF_F_MMAPABLE, kernel 5.5) into memory, which the caller unmaps.
+func mapValues[T any](m *ebpf.Map) ([]T, []byte, error) {
 	n := int(m.MaxEntries())
 	size := n * int(m.ValueSize())
 	page := unix.Getpagesize()
 	mem, err := unix.Mmap(m.FD(), 0, (size+page-1)/page*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map %s into memory: %w", m, err)
+		return nil, nil, fmt.Errorf("map %s into memory: %w", m, err)
 	}
-	obj.mapped = append(obj.mapped, mem)
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n), nil
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n), mem, nil
 }
 
 // close frees program and maps. Nothing may use the mapped memory any more.
 func (obj *object) close() error {
 	var errs []error
+	if obj.gaugesMem != nil && !obj.shared {
+		obj.mapped = append(obj.mapped, obj.gaugesMem)
+	}
 	for _, mem := range obj.mapped {
 		errs = append(errs, unix.Munmap(mem))
 	}
-	obj.mapped = nil
+	obj.mapped, obj.gaugesMem = nil, nil
 	return errors.Join(append(errs, obj.Close())...)
 }

@@ -154,7 +154,7 @@ func TestWhatIsNotOurs(t *testing.T) {
 func TestBindOfOneAddress(t *testing.T) {
 	k := newKernel(t, Options{})
 	d := oneService(1)
-	d.Services[0].Bind = ap(backAddr + ":8080")
+	d.Services[0].Binds = binds(backAddr + ":8080")
 	k.sync(t, d)
 	k.refuse(t, packet{src: ap(client(0)), dst: ap(front()), flags: syn}, "")
 	if verdict, _ := k.send(t, packet{src: ap(client(0)), dst: ap(backAddr + ":8080"), flags: syn}); verdict != verdictRedirect {

@@ -24,7 +24,8 @@ type plan struct {
 	schedules map[uint32][]lbWgSlot
 	routes    map[lbWgRouteKey]lbWgRoute
 	neighs    map[lbWgNeighKey]uint32
-	ports     []uint16 // of services
+	ports     []uint16          // of services
+	limits    map[uint32]uint64 // by index into wg_gauges
 	// degraded says what the network does not allow.
 	degraded []string
 }
@@ -42,14 +43,28 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 		services:  make(map[lbWgServiceKey]lbWgService),
 		servers:   make(map[uint32]lbWgServer),
 		schedules: make(map[uint32][]lbWgSlot),
+		limits:    map[uint32]uint64{0: uint64(d.GlobalLimit)},
 	}
 	p.planWays(&out, v)
 	var errs []error
+	var claims []claim
+	for _, s := range d.Services {
+		value, err := p.addService(&out, s, v)
+		errs = append(errs, err)
+		if err != nil {
+			continue
+		}
+		for _, b := range s.Binds {
+			claims = append(claims, claim{b, s, value})
+		}
+	}
 	// The more explicit binds come last, so that they win: an address over 0.0.0.0 over [::], as for sockets.
-	services := slices.Clone(d.Services)
-	slices.SortStableFunc(services, func(a, b Service) int { return cmp.Compare(a.precision(), b.precision()) })
-	for _, s := range services {
-		errs = append(errs, p.addService(&out, s, v))
+	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.precision(), b.precision()) })
+	for _, c := range claims {
+		for _, addr := range c.addrs(v.addrs) {
+			out.services[lbWgServiceKey{Addr: addr.As16(), Port: c.Port()}] = c.value
+		}
+		out.ports = append(out.ports, c.Port())
 	}
 	p.ways.end(v.known)
 	return out, errors.Join(errs...)
@@ -91,8 +106,15 @@ func neighKey(h hop) lbWgNeighKey {
 	return lbWgNeighKey{Addr: h.addr.As16(), Ifindex: uint32(h.ifindex)}
 }
 
-func (s Service) precision() int {
-	switch addr := s.Bind.Addr(); {
+// claim is a service at one of its binds.
+type claim struct {
+	Bind
+	service Service
+	value   lbWgService
+}
+
+func (b Bind) precision() int {
+	switch addr := b.Addr(); {
 	case !addr.IsUnspecified():
 		return 2
 	case addr.Is4():
@@ -101,51 +123,41 @@ func (s Service) precision() int {
 	return 0
 }
 
-func (p *planner) addService(out *plan, s Service, v view) error {
+// addService plans a service's servers, schedule and limit, and returns its value in wg_services.
+func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, err error) {
 	gauge, err := p.gauges.get(gaugeKey{id: s.ID})
 	if err != nil {
-		return err
+		return value, err
 	}
 	for _, server := range s.Servers {
 		if err := p.addServer(out, server, v); err != nil {
-			return err
+			return value, err
 		}
 	}
-	slots := make([]lbWgSlot, 1, 1+len(s.Schedule))
-	slots[0].Server = uint32(len(s.Schedule))
-	for _, id := range s.Schedule {
-		counter, err := p.counters.get(pair{s.ID, id})
-		if err != nil {
-			return err
-		}
-		slots = append(slots, lbWgSlot{Server: id, Counter: counter})
+	if out.schedules[s.ID], err = p.slots(s); err != nil {
+		return value, err
 	}
-	out.schedules[s.ID] = slots
-
-	value := lbWgService{Id: s.ID, Limit: s.Limit, Gauge: gauge, Name: cName(s.Name)}
+	out.limits[gauge] = uint64(s.Limit)
+	value = lbWgService{Id: s.ID, Gauge: gauge, Name: cName(s.Name)}
 	if s.Queued {
 		value.Flags |= lbWgServiceFlagWG_QUEUED
 	}
 	if s.Logged {
 		value.Flags |= lbWgServiceFlagWG_LOGGED
 	}
-	for _, addr := range s.addrs(v.addrs) {
-		out.services[lbWgServiceKey{Addr: addr.As16(), Port: s.Bind.Port()}] = value
-	}
-	out.ports = append(out.ports, s.Bind.Port())
-	return nil
+	return value, nil
 }
 
-// addrs returns the addresses that the service takes connections on: those of its bind that its servers can be reached
-// from. The kernel path does not translate from one family to the other, so the others are userspace's.
-func (s Service) addrs(local []netip.Addr) []netip.Addr {
-	binds := []netip.Addr{s.Bind.Addr()}
-	if s.Bind.Addr().IsUnspecified() {
+// addrs returns the addresses that the bind takes connections on: those that its servers can be reached from. The kernel
+// path does not translate from one family to the other, so the others are userspace's.
+func (c claim) addrs(local []netip.Addr) []netip.Addr {
+	binds := []netip.Addr{c.Addr()}
+	if c.Addr().IsUnspecified() {
 		binds = local
 	}
 	var out []netip.Addr
 	for _, addr := range binds {
-		if s.takes(addr) && (len(s.Servers) == 0 || s.serves(addr.Is4())) {
+		if c.takes(addr) && (len(c.service.Servers) == 0 || c.service.serves(addr.Is4())) {
 			out = append(out, addr)
 		}
 	}
@@ -153,17 +165,39 @@ func (s Service) addrs(local []netip.Addr) []netip.Addr {
 }
 
 // takes tells whether the bind is for connections to addr, which is an address of the namespace.
-func (s Service) takes(addr netip.Addr) bool {
-	bind := s.Bind.Addr()
+func (b Bind) takes(addr netip.Addr) bool {
+	bind := b.Addr()
 	if !bind.IsUnspecified() {
 		return addr == bind
 	}
-	return bind.Is4() == addr.Is4() || bind.Is6() && !s.V6Only
+	return bind.Is4() == addr.Is4() || bind.Is6() && !b.V6Only
 }
 
 // serves tells whether all servers are of one family.
 func (s Service) serves(v4 bool) bool {
 	return !slices.ContainsFunc(s.Servers, func(v Server) bool { return v.Addr.Addr().Is4() != v4 })
+}
+
+// slots is the schedule of a service as the kernel has it, head first. Its servers have their gauges.
+func (p *planner) slots(s Service) ([]lbWgSlot, error) {
+	byID := make(map[uint32]lbWgSlot, len(s.Servers))
+	slots := make([]lbWgSlot, 1, 1+len(s.Schedule))
+	slots[0] = lbWgSlot{Server: uint32(len(s.Schedule)), Counter: uint32(s.Algorithm), Weight: s.Draws}
+	for _, v := range s.Servers {
+		byID[v.ID] = lbWgSlot{Server: v.ID, Gauge: p.gauges.used[gaugeKey{server: true, id: v.ID}], Weight: max(1, v.Weight)}
+	}
+	for _, id := range s.Schedule {
+		slot := byID[id]
+		if slot.Counter == 0 {
+			var err error
+			if slot.Counter, err = p.counters.get(pair{s.ID, id}); err != nil {
+				return nil, err
+			}
+			byID[id] = slot
+		}
+		slots = append(slots, slot)
+	}
+	return slots, nil
 }
 
 func (p *planner) addServer(out *plan, s Server, v view) error {
@@ -174,7 +208,6 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 	value := lbWgServer{
 		Addr:  s.Addr.Addr().As16(),
 		Port:  s.Addr.Port(),
-		Limit: s.Limit,
 		Gauge: gauge,
 		Name:  cName(s.Name),
 		State: lbWgServerStateWG_SERVER_NO_ROUTE,
@@ -190,6 +223,7 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 	} else {
 		out.degraded = append(out.degraded, fmt.Sprintf("server %s (%s) is not behind an attached interface: its connections go through userspace", s.Name, s.Addr))
 	}
+	out.limits[gauge] = uint64(s.Limit)
 	out.servers[s.ID] = value
 	return nil
 }

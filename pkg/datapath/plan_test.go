@@ -28,8 +28,8 @@ func testView() view {
 
 func TestPlanOfAWildcard(t *testing.T) {
 	p := testPlanner()
-	explicit := Service{ID: 2, Name: "one", Bind: ap("192.0.2.1:80")}
-	wildcard := Service{ID: 1, Name: "all", Bind: ap("0.0.0.0:80"), Queued: true, Limit: 9}
+	explicit := Service{ID: 2, Name: "one", Binds: binds("192.0.2.1:80")}
+	wildcard := Service{ID: 1, Name: "all", Binds: binds("0.0.0.0:80"), Queued: true, Limit: 9}
 	for _, services := range [][]Service{{explicit, wildcard}, {wildcard, explicit}} {
 		got, err := p.plan(Desired{Services: services}, testView())
 		if err != nil {
@@ -43,7 +43,7 @@ func TestPlanOfAWildcard(t *testing.T) {
 			t.Errorf("192.0.2.1 belongs to service %d, want the explicit bind", one.Id)
 		}
 		rest := got.services[lbWgServiceKey{Addr: addr16("198.51.100.1"), Port: 80}]
-		if rest.Id != 1 || rest.Limit != 9 || rest.Flags != lbWgServiceFlagWG_QUEUED {
+		if rest.Id != 1 || got.limits[rest.Gauge] != 9 || rest.Flags != lbWgServiceFlagWG_QUEUED {
 			t.Errorf("198.51.100.1 has %+v", rest)
 		}
 	}
@@ -61,14 +61,14 @@ func TestPlanOfServers(t *testing.T) {
 		{unroutable, lbWgServerStateWG_SERVER_NO_ROUTE, ""},
 	} {
 		p := testPlanner()
-		d := Desired{Services: []Service{{ID: 1, Bind: ap("192.0.2.1:80"), Schedule: []uint32{5},
+		d := Desired{Services: []Service{{ID: 1, Binds: binds("192.0.2.1:80"), Schedule: []uint32{5},
 			Servers: []Server{{ID: 5, Name: "task", Addr: ap(tt.addr + ":9000"), Limit: 3}}}}}
 		got, err := p.plan(d, testView())
 		if err != nil {
 			t.Fatal(err)
 		}
 		v := got.servers[5]
-		if v.State != tt.state || v.Port != 9000 || v.Limit != 3 {
+		if v.State != tt.state || v.Port != 9000 || got.limits[v.Gauge] != 3 {
 			t.Errorf("%s: %+v", tt.addr, v)
 		}
 		nexthop := ""
@@ -145,8 +145,12 @@ func TestValidate(t *testing.T) {
 	}{
 		{"", change(func(*Service) {})},
 		{"id is zero", change(func(s *Service) { s.ID = 0 })},
-		{"bind [::ffff:192.0.2.1]:80: not an address", change(func(s *Service) { s.Bind = ap("[::ffff:192.0.2.1]:80") })},
-		{"at most 4096", change(func(s *Service) { s.Schedule = make([]uint32, MaxSchedule+1) })},
+		{"bind [::ffff:192.0.2.1]:80: not an address", change(func(s *Service) { s.Binds = binds("[::ffff:192.0.2.1]:80") })},
+		{"no bind", change(func(s *Service) { s.Binds = nil })},
+		{"0 draws: 1 to 16", change(func(s *Service) { s.Algorithm = Random })},
+		{"17 draws: 1 to 16", change(func(s *Service) { s.Algorithm, s.Draws = Random, 17 })},
+		{"at most 1024", change(func(s *Service) { s.Algorithm, s.Schedule = LeastConn, make([]uint32, MaxScan+1) })},
+		{"at most 16384", change(func(s *Service) { s.Schedule = make([]uint32, MaxSchedule+1) })},
 		{"schedule names server 5, which", change(func(s *Service) { s.Schedule = []uint32{5} })},
 		{"server 101: invalid AddrPort: not an address", change(func(s *Service) { s.Servers[0].Addr = netip.AddrPort{} })},
 		{`server "task0": id is zero`, change(func(s *Service) { s.Servers[0].ID = 0 })},

@@ -25,7 +25,7 @@ func (dp *Datapath) retire() {
 	}
 	for key := range dp.planner.gauges.used {
 		switch _, gone := dp.retired[key]; {
-		case live[key]:
+		case live[key], dp.pinned[key]:
 			delete(dp.retired, key)
 		case !gone:
 			dp.retired[key] = time.Now()

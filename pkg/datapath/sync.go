@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 )
@@ -20,6 +21,9 @@ func (t *tables) apply(p plan) error {
 
 	for _, port := range p.ports {
 		t.obj.ports.add(port, port)
+	}
+	for index, limit := range p.limits {
+		atomic.StoreUint64(&t.obj.gauges[index].Limit, limit)
 	}
 	errs = append(errs,
 		t.applyWays(p),

@@ -12,10 +12,12 @@ func (d Desired) validate() error {
 	binds := make(map[netip.AddrPort]uint32)
 	for _, s := range d.Services {
 		errs = append(errs, s.validate())
-		if other, ok := binds[s.Bind]; ok {
-			errs = append(errs, fmt.Errorf("service %d: bind %s: service %d has it", s.ID, s.Bind, other))
+		for _, b := range s.Binds {
+			if other, ok := binds[b.AddrPort]; ok {
+				errs = append(errs, fmt.Errorf("service %d: bind %s: service %d has it", s.ID, b.AddrPort, other))
+			}
+			binds[b.AddrPort] = s.ID
 		}
-		binds[s.Bind] = s.ID
 	}
 	return errors.Join(errs...)
 }
@@ -28,11 +30,19 @@ func (s Service) validate() error {
 	if s.ID == 0 {
 		bad("id is zero")
 	}
-	if !s.Bind.IsValid() || s.Bind.Addr().Is4In6() || s.Bind.Port() == 0 {
-		bad("bind %s: not an address and port", s.Bind)
+	if len(s.Binds) == 0 {
+		bad("no bind")
 	}
-	if len(s.Schedule) > MaxSchedule {
-		bad("schedule of %d slots: at most %d", len(s.Schedule), MaxSchedule)
+	for _, b := range s.Binds {
+		if !b.IsValid() || b.Addr().Is4In6() || b.Port() == 0 {
+			bad("bind %s: not an address and port", b.AddrPort)
+		}
+	}
+	if limit := s.Algorithm.slots(); len(s.Schedule) > limit {
+		bad("schedule of %d slots: at most %d", len(s.Schedule), limit)
+	}
+	if s.Algorithm == Random && (s.Draws < 1 || s.Draws > MaxDraws) {
+		bad("%d draws: 1 to %d", s.Draws, MaxDraws)
 	}
 	known := make(map[uint32]bool, len(s.Servers))
 	for _, v := range s.Servers {
@@ -51,4 +61,12 @@ func (s Service) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// slots is the longest schedule that the algorithm can have.
+func (a Algorithm) slots() int {
+	if a == LeastConn || a == First {
+		return MaxScan
+	}
+	return MaxSchedule
 }

@@ -9,6 +9,7 @@ package offload
 import (
 	"fmt"
 
+	"waggle/pkg/balance"
 	"waggle/pkg/config"
 )
 
@@ -152,11 +153,7 @@ func (j *judge) target() *config.Proxy {
 
 // backend judges where the connections go.
 func (j *judge) backend(b *config.Proxy) {
-	switch b.Balance.Algorithm {
-	case "", "roundrobin", "static-rr":
-	default:
-		j.no(b.Balance.Pos, "balance %s: the kernel path knows round robin only so far", b.Balance.Algorithm)
-	}
+	j.balance(b)
 	if b.Options.Redispatch {
 		j.no(b.Pos, "option redispatch: the kernel path keeps a connection on the server it was given first")
 	}
@@ -172,11 +169,37 @@ func (j *judge) backend(b *config.Proxy) {
 	j.families(b)
 }
 
+// What the kernel path's algorithms can do. pkg/datapath has the same numbers.
+const (
+	maxDraws = 16   // servers that random draws for a connection
+	maxScan  = 1024 // servers that leastconn and first look at for a connection
+)
+
+// balance judges the algorithm. All that the parser knows are in the kernel too; some have a bound there, since a
+// program that runs for each packet must end soon.
+func (j *judge) balance(b *config.Proxy) {
+	servers := 0
+	for i := range b.Servers {
+		servers += max(1, b.Servers[i].High-b.Servers[i].Low+1)
+	}
+	switch line := b.Balance; line.Algorithm {
+	case "", "roundrobin", "static-rr", "source":
+	case "leastconn", "first":
+		if servers > maxScan {
+			j.no(line.Pos, "balance %s over %d servers: the kernel path looks at %d at most", line.Algorithm, servers, maxScan)
+		}
+	case "random":
+		if n, err := balance.Draws(line.Args); err != nil || n > maxDraws {
+			j.no(line.Pos, "balance random with %d draws: the kernel path draws %d at most", n, maxDraws)
+		}
+	default:
+		j.no(line.Pos, "balance %s: the kernel path does not know it", line.Algorithm)
+	}
+}
+
 func (j *judge) server(s *config.Server) {
 	switch {
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
-	case s.Slowstart > 0:
-		j.no(s.Pos, "server %s: slowstart changes its weight all the time", s.Name)
 	}
 }

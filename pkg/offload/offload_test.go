@@ -41,6 +41,24 @@ func TestLogsAndShutdownSessionsAreTheKernelsToo(t *testing.T) {
 	}
 }
 
+// Every algorithm that chooses without a request is the kernel's too, and so are weights that warm up.
+func TestAlgorithmsOfTheKernel(t *testing.T) {
+	for _, name := range []string{"", "roundrobin", "static-rr", "leastconn", "first", "source", "random"} {
+		cfg, fe, be := plain()
+		be.Balance.Algorithm = name
+		be.Servers[0].Slowstart = time.Minute
+		be.Servers[0].Backup, be.Options.AllBackups = true, true
+		if v := Decide(cfg, fe); !v.Kernel {
+			t.Errorf("balance %q: %+v", name, v.Reasons)
+		}
+	}
+	cfg, fe, be := plain()
+	be.Balance = config.Balance{Algorithm: "random", Args: []string{"16"}}
+	if v := Decide(cfg, fe); !v.Kernel {
+		t.Errorf("%+v", v.Reasons)
+	}
+}
+
 func TestAListenSectionIsItsOwnBackend(t *testing.T) {
 	cfg, fe, be := plain()
 	fe.Kind, fe.DefaultBackend, fe.Servers = config.Listen, "", be.Servers
@@ -70,13 +88,15 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		}, "logasap"},
 		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "" }, "no default_backend"},
 		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "nobody" }, "nobody does not exist"},
-		{func(_, be *config.Proxy) { be.Balance.Algorithm = "leastconn" }, "balance leastconn"},
+		{func(_, be *config.Proxy) { be.Balance.Algorithm = "uri" }, "balance uri"},
+		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "leastconn", 1025 }, "leastconn over 1025 servers"},
+		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "first", 1025 }, "first over 1025 servers"},
+		{func(_, be *config.Proxy) { be.Balance = config.Balance{Algorithm: "random", Args: []string{"17"}} }, "17 draws"},
 		{func(_, be *config.Proxy) { be.Options.Redispatch = true }, "option redispatch"},
 		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
 		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
 		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},
 		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }, "its servers are IPv6"},
-		{func(_, be *config.Proxy) { be.Servers[0].Slowstart = time.Second }, "slowstart"},
 	} {
 		cfg, fe, be := plain()
 		tc.change(fe, be)

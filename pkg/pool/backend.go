@@ -78,10 +78,11 @@ func (b *Backend) AddServer(o ServerOptions) *Server {
 	now := time.Now()
 	b.pool.nextKey++
 	s := &Server{ServerOptions: o, ID: len(b.servers) + 1, Key: b.pool.nextKey, Backend: b, Counters: newCounters(b.pool.writers)}
-	s.state = serverState{weight: o.Weight, op: Running, health: o.Rise, changed: now, addrSince: now}
+	s.state = serverState{weight: o.Weight, warmth: WeightScale, op: Running, health: o.Rise, changed: now, addrSince: now}
 	if !o.Check {
 		s.state.health = s.maxHealth()
 	}
+	s.limit.Store(int64(o.MaxConn))
 	s.state.addr = o.Addr
 	if !o.Addr.Addr().IsValid() {
 		s.state.admin |= ResolutionMaint

@@ -120,8 +120,12 @@ func (c *change) markUp(s *Server) {
 		return
 	}
 	st.op = Running
+	if s.startsSlowly(c.now) {
+		st.op = Starting
+	}
 	st.downtime += c.now.Sub(st.changed)
 	st.changed = c.now
+	s.warm(c.now)
 }
 
 func (c *change) markDown(s *Server) {

@@ -96,64 +96,6 @@ func (c *Counters) Sum() Totals {
 	return t
 }
 
-// Gauge is a current value, of which userspace and the kernel path each hold a part, and the highest
-// total seen. All methods may be called from any goroutine.
-type Gauge struct {
-	user, kernel, max atomic.Int64
-}
-
-// Add changes the userspace part by n and returns the new total of both parts.
-func (g *Gauge) Add(n int64) int64 {
-	total := g.user.Add(n) + g.kernel.Load()
-	if n > 0 {
-		g.raise(total)
-	}
-	return total
-}
-
-// addBelow adds one unless the total of both parts has reached limit. It never overshoots, not even
-// for a moment: another goroutine could take that for a full server and wait for nothing.
-func (g *Gauge) addBelow(limit int64) bool {
-	for {
-		user := g.user.Load()
-		total := user + g.kernel.Load()
-		if total >= limit {
-			return false
-		}
-		if g.user.CompareAndSwap(user, user+1) {
-			g.raise(total + 1)
-			return true
-		}
-	}
-}
-
-// SetKernel replaces the kernel path's part.
-func (g *Gauge) SetKernel(n int64) {
-	g.kernel.Store(n)
-	g.raise(g.user.Load() + n)
-}
-
-func (g *Gauge) raise(total int64) {
-	for {
-		old := g.max.Load()
-		if total <= old || g.max.CompareAndSwap(old, total) {
-			return
-		}
-	}
-}
-
-// Load returns the total of both parts.
-func (g *Gauge) Load() int64 { return g.user.Load() + g.kernel.Load() }
-
-// User returns the userspace part.
-func (g *Gauge) User() int64 { return g.user.Load() }
-
-// Kernel returns the kernel path's part.
-func (g *Gauge) Kernel() int64 { return g.kernel.Load() }
-
-// Max returns the highest total seen.
-func (g *Gauge) Max() int64 { return g.max.Load() }
-
 // Rate is events a second, measured from a total that [Pool.Tick] samples once a second. Sampling
 // keeps the hot path free of it and covers both paths alike.
 type Rate struct {

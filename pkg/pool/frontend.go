@@ -46,6 +46,8 @@ type Frontend struct {
 	RequestRate Rate
 	Counters    Counters
 
+	held   atomic.Int64
+	flag   atomic.Pointer[atomic.Int64]
 	status atomic.Uint32
 	path   atomic.Pointer[Path]
 }
@@ -75,6 +77,22 @@ func (f *Frontend) Status() FrontendStatus { return FrontendStatus(f.status.Load
 
 // SetStatus is called by the owner of the listeners.
 func (f *Frontend) SetStatus(s FrontendStatus) { f.status.Store(uint32(s)) }
+
+// Hold changes by n the number of listeners whose accept queue waits for a place. While it is not 0 the kernel path
+// takes no connection: those in the queue came first.
+func (f *Frontend) Hold(n int64) {
+	f.held.Add(n)
+	if flag := f.flag.Load(); flag != nil {
+		flag.Add(n)
+	}
+}
+
+// ShareHold has Hold count in flag too. It must be called before traffic starts, and flag must stay valid for as
+// long as the frontend is used.
+func (f *Frontend) ShareHold(flag *atomic.Int64) { f.flag.Store(flag) }
+
+// Held returns the number of listeners whose accept queue waits.
+func (f *Frontend) Held() int64 { return f.held.Load() }
 
 // Path returns which path serves the frontend now.
 func (f *Frontend) Path() Path { return *f.path.Load() }

@@ -28,6 +28,7 @@ type Pool struct {
 	nextID  int
 
 	changed atomic.Pointer[chan struct{}]
+	waiting chan struct{}
 
 	mu        sync.Mutex
 	observers []func(Event)
@@ -36,7 +37,7 @@ type Pool struct {
 // New returns an empty pool whose counters have a shard for the kernel path and one for each of loops
 // event loops.
 func New(loops int) *Pool {
-	p := &Pool{Started: time.Now(), writers: loops + 1, nextID: firstProxyID}
+	p := &Pool{Started: time.Now(), writers: loops + 1, nextID: firstProxyID, waiting: make(chan struct{}, 1)}
 	ch := make(chan struct{})
 	p.changed.Store(&ch)
 	return p
@@ -60,6 +61,16 @@ func (p *Pool) Changed() <-chan struct{} { return *p.changed.Load() }
 func (p *Pool) signal() {
 	ch := make(chan struct{})
 	close(*p.changed.Swap(&ch))
+}
+
+// Waiting returns a channel that receives whenever a request has begun to wait for a place. It is for one reader.
+func (p *Pool) Waiting() <-chan struct{} { return p.waiting }
+
+func (p *Pool) wait() {
+	select {
+	case p.waiting <- struct{}{}:
+	default: // the reader has yet to look
+	}
 }
 
 func (p *Pool) emit(events []Event) {
@@ -96,7 +107,7 @@ func (p *Pool) Frontend(name string) *Frontend {
 	return nil
 }
 
-// Tick samples all rates. The owner calls it once a second, from one goroutine.
+// Tick samples all rates and moves servers on that start slowly. The owner calls it once a second, from one goroutine.
 func (p *Pool) Tick() {
 	var conns, sessions, reqs uint64
 	for _, f := range p.Frontends {
@@ -112,6 +123,7 @@ func (p *Pool) Tick() {
 	p.Process.SessRate.tick(sessions)
 	p.Process.ReqRate.tick(reqs)
 	for _, b := range p.Backends {
+		b.warmUp()
 		b.SessionRate.tick(b.Counters.Sum().Sessions)
 		for _, s := range b.Servers() {
 			s.SessionRate.tick(s.Counters.Sum().Sessions)

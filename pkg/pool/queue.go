@@ -22,16 +22,37 @@ type waitList struct {
 	mu sync.Mutex
 	l  list.List
 	n  atomic.Int64 // its length, written under mu; lets a release see an empty queue without locking
+	// flags are raised by the length of the queue, so that the kernel path leaves new connections to those who
+	// wait. Set before traffic starts.
+	flags []*atomic.Int64
 }
+
+// add notes that the queue is n longer; mu is held.
+func (w *waitList) add(n int64) {
+	w.n.Add(n)
+	for _, f := range w.flags {
+		f.Add(n)
+	}
+}
+
+// ShareQueue has the length of the queue added to flag from now on, at once with every change. It must be
+// called before traffic starts, and flag must stay valid for as long as the backend is used.
+func (b *Backend) ShareQueue(flag *atomic.Int64) { b.waiting.flags = append(b.waiting.flags, flag) }
 
 // Acquire takes one session of the server. It returns false when its maxconn is reached, and then the
 // caller holds nothing.
 func (s *Server) Acquire() bool {
-	if s.MaxConn > 0 {
-		return s.Sessions.addBelow(int64(s.MaxConn))
-	}
-	s.Sessions.Add(1)
-	return true
+	return s.Sessions.Enter(s.limit.Load())
+}
+
+// Limit returns how many sessions the server takes now: its maxconn, or less while it starts slowly. 0 is no
+// limit.
+func (s *Server) Limit() int { return int(s.limit.Load()) }
+
+// Full says whether all places of the server are taken.
+func (s *Server) Full() bool {
+	limit := s.limit.Load()
+	return limit > 0 && s.Sessions.Taken() >= limit
 }
 
 // Release gives a session back and lets the backend's longest waiter have the place.
@@ -52,14 +73,22 @@ func (s *Server) SetKernelSessions(n int64) {
 	}
 }
 
+// ServeQueue gives places that the kernel path has freed to those who wait, and says whether some still do. Whoever
+// shares places with the kernel path calls it again and again while that is so: the kernel tells nobody.
+func (b *Backend) ServeQueue() (waiting bool) {
+	b.drainQueue()
+	return b.waiting.n.Load() > 0
+}
+
 // Enqueue makes w wait for a place on any server of the backend. The caller bounds the wait with
 // [Backend.Dequeue].
 func (b *Backend) Enqueue(w *Waiter) {
 	b.waiting.mu.Lock()
 	w.elem = b.waiting.l.PushBack(w)
-	b.waiting.n.Add(1)
+	b.waiting.add(1)
 	b.waiting.mu.Unlock()
 	b.Queue.Add(1)
+	b.pool.wait()
 	b.drainQueue() // a place may have come free since the caller looked
 }
 
@@ -70,7 +99,7 @@ func (b *Backend) Dequeue(w *Waiter) bool {
 	queued := w.elem != nil
 	if queued {
 		b.waiting.l.Remove(w.elem)
-		b.waiting.n.Add(-1)
+		b.waiting.add(-1)
 		w.elem = nil
 	}
 	b.waiting.mu.Unlock()
@@ -106,7 +135,7 @@ func (b *Backend) grantNext(t Target) bool {
 		}
 		w := front.Value.(*Waiter)
 		b.waiting.l.Remove(front)
-		b.waiting.n.Add(-1)
+		b.waiting.add(-1)
 		w.elem = nil
 		b.waiting.mu.Unlock()
 		b.Queue.Add(-1)
@@ -122,8 +151,8 @@ func (b *Backend) acquireAny() (Target, bool) {
 	room := int64(0)
 	for _, t := range b.Snapshot().Targets {
 		free := int64(1) << 32
-		if t.Server.MaxConn > 0 {
-			free = int64(t.Server.MaxConn) - t.Server.Sessions.Load()
+		if limit := t.Server.limit.Load(); limit > 0 {
+			free = limit - t.Server.Sessions.Taken()
 		}
 		if free > room {
 			best, room = t, free

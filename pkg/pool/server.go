@@ -3,6 +3,7 @@ package pool
 import (
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type ServerOptions struct {
 	Cookie           string
 	Disabled         bool // starts in maintenance by configuration
 	ShutdownSessions bool // on-marked-down shutdown-sessions
+	// Slowstart is how long a server that comes back takes to its full weight and maxconn; 0: it has them at once.
+	Slowstart time.Duration
 }
 
 // DefaultServerOptions returns HAProxy's defaults: weight 1, rise 2, fall 3.
@@ -45,7 +48,8 @@ type Server struct {
 	Times       Times
 	LastSession UnixSeconds
 
-	state serverState // guarded by Backend.mu
+	limit atomic.Int64 // see Limit
+	state serverState  // guarded by Backend.mu
 }
 
 // serverState is all of a server that changes, as one value, so that a view of it is a copy.
@@ -57,6 +61,7 @@ type serverState struct {
 	op        OpState
 	health    int
 	weight    int
+	warmth    int           // of WeightScale: how far the server has come in its slow start
 	changed   time.Time     // last change between up and down
 	downtime  time.Duration // of the finished outages
 	downs     uint64        // changes from up to down
@@ -80,6 +85,7 @@ type View struct {
 	CheckFailures uint64
 	Check         CheckResult
 	Checked       bool
+	Throttle      int    // percent of its weight that a starting server has; 0 if it is not starting
 	Status        string // as the stats page shows it: UP, UP 1/3, DOWN, MAINT (resolution), no check …
 }
 
@@ -97,6 +103,9 @@ func (s *Server) view(now time.Time) View {
 		Health: st.health, Weight: st.weight, LastChange: st.changed, Downtime: st.downtime,
 		Downs: st.downs, CheckFailures: st.failures, Check: st.check, Checked: st.checked,
 		Status: s.status(),
+	}
+	if st.op == Starting {
+		v.Throttle = s.step(now) * 100 / WeightScale
 	}
 	if st.op == Stopped {
 		v.Downtime += now.Sub(st.changed)

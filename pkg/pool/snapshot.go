@@ -7,6 +7,8 @@ type Target struct {
 	Server *Server
 	Addr   netip.AddrPort
 	Weight int // 1..256
+	// Effective is what dynamic algorithms weigh the server by: Weight times WeightScale, less while it starts slowly.
+	Effective int
 }
 
 // Snapshot is the set of servers that balancing may choose from, in configuration order. It is
@@ -49,7 +51,7 @@ func (b *Backend) collect(keep func(*Server) bool) []Target {
 	var targets []Target
 	for _, s := range b.servers {
 		if s.usable() && keep(s) {
-			targets = append(targets, Target{Server: s, Addr: s.state.addr, Weight: s.state.weight})
+			targets = append(targets, Target{Server: s, Addr: s.state.addr, Weight: s.state.weight, Effective: s.effective()})
 		}
 	}
 	return targets

@@ -16,6 +16,7 @@ type listener struct {
 	fe     *frontend
 	fd     int
 	paused bool
+	held   bool // connections wait in the accept queue for a place, as far as is known
 }
 
 // acceptRound bounds how many connections are accepted before other sockets get their turn.
@@ -23,16 +24,17 @@ const acceptRound = 64
 
 // recheckEvery is how often a paused listener looks again on its own: the kernel path frees places without
 // telling us, and descriptors come free anywhere.
-const recheckEvery = 100 * time.Millisecond
+const recheckEvery = 10 * time.Millisecond
 
 func (l *listener) start() error { return l.w.loop.AddLevel(l.fd, l) }
 
 // Ready implements loop.Handler.
 func (l *listener) Ready(loop.Events) { l.accept(acceptRound) }
 
-// accept takes up to n connections off the queue. Over a limit they stay there, as with HAProxy.
+// accept takes up to n connections off the queue, or all if they have waited. Over a limit they stay there, as
+// with HAProxy.
 func (l *listener) accept(n int) {
-	for range n {
+	for i := 0; i < n || l.held; i++ {
 		if !l.fe.admit(l.w.e) {
 			l.pause()
 			return
@@ -40,7 +42,9 @@ func (l *listener) accept(n int) {
 		fd, peer, errno := sock.Accept(l.fd)
 		if errno != 0 {
 			l.fe.leave(l.w.e)
-			if errno != unix.EAGAIN {
+			if errno == unix.EAGAIN {
+				l.hold(false)
+			} else {
 				l.w.e.log.Warn("cannot accept connections for a moment", "frontend", l.fe.cfg.Name, "error", errno)
 				l.pause()
 			}
@@ -52,16 +56,20 @@ func (l *listener) accept(n int) {
 
 // admit takes a place in the process and in the frontend; false if either is full.
 func (f *frontend) admit(e *Engine) bool {
-	if n := e.setup.Pool.Process.Conns.Add(1); e.plan.maxConn > 0 && n > e.plan.maxConn {
-		e.setup.Pool.Process.Conns.Add(-1)
+	if !e.setup.Pool.Process.Conns.Enter(e.plan.maxConn) {
 		return false
 	}
-	if n := f.stats.Sessions.Add(1); f.maxConn > 0 && n > f.maxConn {
-		f.stats.Sessions.Add(-1)
+	if !f.stats.Sessions.Enter(f.maxConn) {
 		e.setup.Pool.Process.Conns.Add(-1)
 		return false
 	}
 	return true
+}
+
+// room says whether admit has a chance.
+func (f *frontend) room(e *Engine) bool {
+	free := func(g *pool.Gauge, limit int64) bool { return limit <= 0 || g.Taken() < limit }
+	return free(&e.setup.Pool.Process.Conns, e.plan.maxConn) && free(&f.stats.Sessions, f.maxConn)
 }
 
 // leave gives the place back.
@@ -75,22 +83,42 @@ func (l *listener) pause() {
 		return
 	}
 	l.paused = true
+	l.hold(true)
 	l.w.loop.Remove(l.fd)
 	l.fe.stats.SetStatus(pool.FrontendFull)
 	l.w.e.paused.Add(1)
 	l.w.loop.Arm(&l.w.recheck, recheckEvery)
 }
 
+// hold tells the kernel path that connections wait here, or no more do, so that it does not let others pass them.
+func (l *listener) hold(on bool) {
+	if l.held == on {
+		return
+	}
+	l.held = on
+	if on {
+		l.fe.stats.Hold(1)
+	} else {
+		l.fe.stats.Hold(-1)
+	}
+}
+
 // resume lets paused listeners accept again.
 func (w *worker) resume() {
 	for _, l := range w.listeners {
 		if l.paused && l.fd >= 0 {
+			if !l.fe.room(w.e) {
+				w.loop.Arm(&w.recheck, recheckEvery)
+				continue
+			}
 			l.paused = false
 			w.e.paused.Add(-1)
 			l.fe.stats.SetStatus(pool.FrontendOpen)
 			if err := l.start(); err != nil {
 				w.e.log.Error("cannot resume a listener", "frontend", l.fe.cfg.Name, "error", err)
+				continue
 			}
+			l.accept(acceptRound)
 		}
 	}
 }
@@ -109,6 +137,7 @@ func (l *listener) close() {
 	} else {
 		l.w.loop.Forget(l.fd)
 	}
+	l.hold(false)
 	sock.Close(l.fd)
 	l.fd = -1
 	l.fe.stats.SetStatus(pool.FrontendStopped)

@@ -1,0 +1,81 @@
+package agent
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"waggle/pkg/config"
+	"waggle/pkg/datapath"
+	"waggle/pkg/offload"
+)
+
+// told is what the kernel path is told of the only service of a configuration.
+func told(t *testing.T, balance string) datapath.Service {
+	t.Helper()
+	cfg := parse(t, `
+listen tcp
+    bind :80
+    `+balance+`
+    server a 10.0.0.1:80 weight 2
+    server b 10.0.0.2:80 weight 1
+    server c 10.0.0.3:80 backup
+`)
+	b, err := build(cfg, 1, 256, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil).desired()
+	if len(d.Services) != 1 {
+		t.Fatalf("%d services: %v", len(d.Services), offload.Explain(cfg)[0].Reasons)
+	}
+	return d.Services[0]
+}
+
+func TestAlgorithmsInTheKernelsWords(t *testing.T) {
+	for line, want := range map[string]struct {
+		algorithm datapath.Algorithm
+		draws     uint32
+		slots     []uint32 // the first ones
+		of        int
+	}{
+		"":                   {datapath.RoundRobin, 0, []uint32{1, 2, 1}, 3},
+		"balance static-rr":  {datapath.RoundRobin, 0, []uint32{1, 2, 1}, 3},
+		"balance leastconn":  {datapath.LeastConn, 0, []uint32{1, 2}, 2},
+		"balance first":      {datapath.First, 0, []uint32{1, 2}, 2},
+		"balance random":     {datapath.Random, 2, []uint32{1, 2, 1}, 3},
+		"balance random(7)":  {datapath.Random, 7, []uint32{1, 2, 1}, 3},
+		"balance source":     {datapath.Source, 0, nil, 16381},
+		"option allbackups":  {datapath.RoundRobin, 0, []uint32{1, 2, 1}, 3},
+		"balance roundrobin": {datapath.RoundRobin, 0, []uint32{1, 2, 1}, 3},
+	} {
+		s := told(t, line)
+		if s.Algorithm != want.algorithm || s.Draws != want.draws || len(s.Schedule) != want.of ||
+			!slices.Equal(s.Schedule[:len(want.slots)], want.slots) {
+			t.Errorf("%q: algorithm %d, %d draws, %d slots %v", line, s.Algorithm, s.Draws, len(s.Schedule), s.Schedule[:3-want.of%2])
+		}
+		if s.Servers[0].Weight != 2*s.Servers[1].Weight {
+			t.Errorf("%q: weights %d and %d", line, s.Servers[0].Weight, s.Servers[1].Weight)
+		}
+	}
+}
+
+// The verdict promises what the kernel path can do: the numbers are the same.
+func TestVerdictsKnowTheKernelsBounds(t *testing.T) {
+	be := &config.Proxy{Kind: config.Listen, Name: "l", Binds: []config.Bind{{Addr: netip.MustParseAddrPort("0.0.0.0:80")}}}
+	cfg := &config.Config{Proxies: []*config.Proxy{be}}
+	kernel := func(balance config.Balance, servers int) bool {
+		be.Balance, be.Servers = balance, []config.Server{{Name: "s", Low: 1, High: servers}}
+		return offload.Decide(cfg, be).Kernel
+	}
+	random := func(draws string) config.Balance {
+		return config.Balance{Algorithm: "random", Args: []string{draws}}
+	}
+	if datapath.MaxDraws != 16 || !kernel(random("16"), 1) || kernel(random("17"), 1) {
+		t.Error("draws")
+	}
+	least := config.Balance{Algorithm: "leastconn"}
+	if !kernel(least, datapath.MaxScan) || kernel(least, datapath.MaxScan+1) {
+		t.Error("servers of leastconn")
+	}
+}

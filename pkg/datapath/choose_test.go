@@ -1,0 +1,263 @@
+package datapath
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"waggle/pkg/balance"
+)
+
+// byAlgorithm is oneService with another algorithm. weights has one for each task.
+func byAlgorithm(a Algorithm, weights ...int) Desired {
+	d := oneService(len(weights))
+	s := &d.Services[0]
+	s.Algorithm, s.Draws = a, 2
+	for i, w := range weights {
+		s.Servers[i].Weight = uint32(w)
+	}
+	var slots []int
+	switch a {
+	case RoundRobin, Random:
+		slots = balance.Schedule(weights, balance.MaxSchedule)
+	case Source:
+		var members []balance.Member
+		for i, v := range s.Servers {
+			members = append(members, balance.Member{Key: v.Addr.String(), Weight: weights[i]})
+		}
+		slots = balance.Maglev(members)
+	default:
+		return d
+	}
+	s.Schedule = nil
+	for _, i := range slots {
+		s.Schedule = append(s.Schedule, s.Servers[i].ID)
+	}
+	return d
+}
+
+// tasks opens n connections, from the given one on, and returns how many each task got.
+func (k *kernel) tasks(t *testing.T, first, n int) map[string]int {
+	t.Helper()
+	got := make(map[string]int)
+	for i := range n {
+		got[k.open(t, client(first+i)).task.Addr().String()]++
+	}
+	return got
+}
+
+func TestWeightsOfRoundRobin(t *testing.T) {
+	k := newKernel(t, Options{HalfOpenRing: 5000})
+	k.sync(t, byAlgorithm(RoundRobin, 1, 2, 4))
+	got := k.tasks(t, 0, 70)
+	if got[taskAddr(0)] != 10 || got[taskAddr(1)] != 20 || got[taskAddr(2)] != 40 {
+		t.Errorf("%v, want 10, 20, 40", got)
+	}
+	// Another weight at run time.
+	k.sync(t, byAlgorithm(RoundRobin, 1, 2, 1))
+	got = k.tasks(t, 70, 40)
+	if got[taskAddr(0)] != 10 || got[taskAddr(1)] != 20 || got[taskAddr(2)] != 10 {
+		t.Errorf("%v, want 10, 20, 10", got)
+	}
+}
+
+func TestLeastConnections(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, byAlgorithm(LeastConn, 1, 3))
+	if got := k.tasks(t, 0, 40); got[taskAddr(0)] != 10 || got[taskAddr(1)] != 30 {
+		t.Errorf("%v, want 10 and 30", got)
+	}
+	// What userspace holds counts as well.
+	k.gaugeOf(t, 102).Taken += 30
+	if got := k.tasks(t, 40, 10); got[taskAddr(0)] != 10 {
+		t.Errorf("%v, want all at the first", got)
+	}
+	// Of equals none is preferred.
+	k = newKernel(t, Options{})
+	k.sync(t, byAlgorithm(LeastConn, 1, 1, 1))
+	for i := range 30 {
+		c := k.establish(t, client(i))
+		c.fromClient(t, fin|ack, "")
+		c.fromTask(t, fin|ack, "")
+	}
+	for id := uint32(101); id <= 103; id++ {
+		if n := k.snapshot(t).Servers[id].Connections; n != 10 {
+			t.Errorf("idle server %d got %d of 30", id, n)
+		}
+	}
+}
+
+func TestFirst(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := byAlgorithm(First, 1, 1, 1)
+	d.Services[0].Servers[0].Limit, d.Services[0].Servers[1].Limit = 3, 2
+	k.sync(t, d)
+	var got []string
+	for i := range 7 {
+		got = append(got, k.open(t, client(i)).task.Addr().String())
+	}
+	want := []string{taskAddr(0), taskAddr(0), taskAddr(0), taskAddr(1), taskAddr(1), taskAddr(2), taskAddr(2)}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestRandom(t *testing.T) {
+	k := newKernel(t, Options{HalfOpenRing: 5000})
+	d := byAlgorithm(Random, 1, 3)
+	d.Services[0].Draws = 1
+	k.sync(t, d)
+	if got := k.tasks(t, 0, 2000)[taskAddr(1)]; got < 1400 || got > 1600 {
+		t.Errorf("weight 3 of 4 got %d of 2000", got)
+	}
+	// With two draws loads even out: one draw alone would leave the fullest of 20 far ahead of the mean.
+	weights := slices.Repeat([]int{1}, 20)
+	most := func(draws uint32) (most int) {
+		k := newKernel(t, Options{HalfOpenRing: 5000})
+		d := byAlgorithm(Random, weights...)
+		d.Services[0].Draws = draws
+		k.sync(t, d)
+		for _, n := range k.tasks(t, 0, 2000) {
+			most = max(most, n)
+		}
+		return most
+	}
+	if one, two := most(1), most(2); two > 106 || one < two {
+		t.Errorf("the fullest of 20 has %d with two draws and %d with one; the mean is 100", two, one)
+	}
+}
+
+// A drawn server that is full is passed by.
+func TestRandomPassesFullServers(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := byAlgorithm(Random, 1, 1)
+	d.Services[0].Servers[0].Limit = 1
+	k.sync(t, d)
+	if got := k.tasks(t, 0, 30); got[taskAddr(0)] > 1 {
+		t.Errorf("%v, the first has room for one", got)
+	}
+}
+
+// Both paths send a client to the same server.
+func TestSourceAgreesWithUserspace(t *testing.T) {
+	k := newKernel(t, Options{HalfOpenRing: 5000})
+	d := byAlgorithm(Source, 1, 2, 1, 5)
+	k.sync(t, d)
+	s := d.Services[0]
+	for i := range 500 {
+		addr := netip.AddrFrom4([4]byte{byte(i * 7), byte(i >> 8), byte(i * 13), byte(i)})
+		slot := s.Schedule[balance.SourceHash(addr)%uint32(len(s.Schedule))]
+		want := s.Servers[slot-101].Addr
+		for port := range 2 {
+			if got := k.open(t, fmt.Sprintf("%s:%d", addr, 2000+port)).task; got != want {
+				t.Fatalf("%s goes to %s, in userspace to %s", addr, got, want)
+			}
+		}
+	}
+}
+
+// A client whose server is full waits for it in userspace and is not sent elsewhere.
+func TestSourceWaitsForItsServer(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := byAlgorithm(Source, 1, 1)
+	d.Services[0].Servers[0].Limit, d.Services[0].Servers[1].Limit = 1, 1
+	k.sync(t, d)
+	k.open(t, "192.0.2.33:4000")
+	k.refuse(t, packet{src: ap("192.0.2.33:4001"), dst: ap(front()), flags: syn}, "servers_full")
+}
+
+// gaugeOf is what the kernel keeps about a server.
+func (k *kernel) gaugeOf(t testing.TB, server uint32) *lbWgGauge {
+	t.Helper()
+	index, ok := k.planner.gauges.used[gaugeKey{server: true, id: server}]
+	if !ok {
+		t.Fatalf("server %d has no gauge", server)
+	}
+	return &k.obj.gauges[index]
+}
+
+// many is a service over n servers.
+func many(a Algorithm, n int) Desired {
+	d := byAlgorithm(a, 1)
+	s := &d.Services[0]
+	s.Servers, s.Schedule = nil, nil
+	var members []balance.Member
+	for i := range n {
+		v := Server{ID: uint32(1000 + i), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), taskPort)}
+		s.Servers = append(s.Servers, v)
+		s.Schedule = append(s.Schedule, v.ID)
+		members = append(members, balance.Member{Key: v.Addr.String(), Weight: 1})
+	}
+	if a == Source {
+		s.Schedule = nil
+		for _, i := range balance.Maglev(members) {
+			s.Schedule = append(s.Schedule, s.Servers[i].ID)
+		}
+	}
+	return d
+}
+
+// BenchmarkSetup is what a SYN costs by algorithm and number of servers. The first touch of a server's cache lines is in it.
+func BenchmarkSetup(b *testing.B) {
+	for name, a := range map[string]Algorithm{"roundrobin": RoundRobin, "random": Random, "source": Source, "leastconn": LeastConn} {
+		for _, n := range []int{3, 30, 300, 1000} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) { benchSetup(b, many(a, n)) })
+		}
+	}
+}
+
+func benchSetup(b *testing.B, d Desired) {
+	k := newKernel(b, Options{})
+	k.oneCPU = true
+	k.sync(b, d)
+	var total time.Duration
+	k.must(b, "run", func() error {
+		for i := range b.N {
+			frame := packet{src: ap(client(i)), dst: ap(front()), flags: syn, seq: 1}.frame(b)
+			verdict, each, err := k.obj.WgIngress.Benchmark(frame, 1, nil)
+			if err != nil {
+				return err
+			}
+			if verdict != verdictRedirect {
+				b.Fatalf("verdict %d; reasons %v", int32(verdict), k.reasons(b))
+			}
+			k.beat()
+			total += each
+		}
+		return nil
+	})
+	b.ReportMetric(float64(total.Nanoseconds())/float64(b.N), "ns/SYN")
+	b.ReportMetric(0, "ns/op")
+}
+
+// Instructions do not grow with the number of servers: a run that goes through the whole schedule would show even on
+// a busy machine.
+func TestSetupCostsTheSameWithManyServers(t *testing.T) {
+	for _, a := range []Algorithm{RoundRobin, Random, Source} {
+		cost := func(n int) time.Duration {
+			k := newKernel(t, Options{HalfOpenRing: 100})
+			k.sync(t, many(a, n))
+			var each []time.Duration
+			k.must(t, "run", func() error {
+				for i := range 3000 {
+					frame := packet{src: ap(client(i)), dst: ap(front()), flags: syn, seq: 1}.frame(t)
+					_, d, err := k.obj.WgIngress.Benchmark(frame, 1, nil)
+					if err != nil {
+						return err
+					}
+					each = append(each, d)
+				}
+				return nil
+			})
+			slices.Sort(each)
+			return each[len(each)/2]
+		}
+		few, lots := cost(3), cost(1000)
+		t.Logf("algorithm %d: %s with 3 servers, %s with 1000 (medians)", a, few, lots)
+		if lots > 2*few {
+			t.Errorf("algorithm %d: %s with 3 servers, %s with 1000", a, few, lots)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package datapath
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// One limit over both paths: SYNs on one CPU and a userspace that takes places and gives them back on another fill it to
+// the last place and never beyond.
+func TestPlacesAreExactOverBothPaths(t *testing.T) {
+	for what, limit := range map[string]func(d *Desired, n uint32){
+		"process":  func(d *Desired, n uint32) { d.GlobalLimit = n },
+		"frontend": func(d *Desired, n uint32) { d.Services[0].Limit = n },
+		"server":   func(d *Desired, n uint32) { d.Services[0].Servers[0].Limit = n },
+	} {
+		t.Run(what, func(t *testing.T) {
+			const places = 1000
+			k := newKernel(t, Options{HalfOpenRing: 5000})
+			d := oneService(1)
+			limit(&d, places)
+			k.sync(t, d)
+			index := map[string]uint32{
+				"process": 0, "frontend": k.planner.gauges.used[gaugeKey{id: 7}], "server": k.planner.gauges.used[gaugeKey{server: true, id: 101}],
+			}[what]
+			taken := k.obj.places(index).Taken
+			var user, over atomic.Int64
+			var wg sync.WaitGroup
+			stop := make(chan struct{})
+			wg.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if n := taken.Load(); n > places {
+						over.Add(1)
+					} else if n < places && taken.CompareAndSwap(n, n+1) {
+						if user.Add(1) > 300 { // keeps some
+							user.Add(-1)
+							taken.Add(-1)
+						}
+					}
+				}
+			})
+			k.sendFrom(t, 0, 2*places)
+			k.must(t, "knock", func() error { // a refusal must not be seen as a place taken, not even for a moment
+				_, _, err := k.obj.WgIngress.Benchmark(synTo(2*places).frame(t), 200_000, nil)
+				return err
+			})
+			close(stop)
+			wg.Wait()
+			open := int64(k.gauge(index).Open)
+			if over.Load() != 0 || taken.Load() != open+user.Load() || taken.Load() != places {
+				t.Errorf("%d taken of %d, %d in the kernel, %d in userspace, seen above the limit %d times",
+					taken.Load(), places, open, user.Load(), over.Load())
+			}
+		})
+	}
+}
+
+// While connections wait in userspace none passes them, from the very next packet on.
+func TestWaitingConnectionsComeFirst(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(1))
+	before := k.establish(t, client(0))
+	waiting := k.obj.places(k.planner.gauges.used[gaugeKey{id: 7}]).Waiting
+	waiting.Add(1)
+	k.refuse(t, synTo(1), "queued")
+	before.fromClient(t, ack, "not a new one")
+	waiting.Add(1)
+	waiting.Add(-1)
+	k.refuse(t, synTo(2), "queued")
+	waiting.Add(-1)
+	k.open(t, client(3))
+}
+
+// Several binds of a frontend share its limit.
+func TestBindsShareALimit(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := oneService(1)
+	d.Services[0].Binds = append(d.Services[0].Binds, binds(frontAddr+":8443")...)
+	d.Services[0].Limit = 2
+	k.sync(t, d)
+	k.open(t, client(0))
+	other := packet{src: ap(client(1)), dst: ap(frontAddr + ":8443"), flags: syn, seq: 1}
+	if verdict, _ := k.send(t, other); verdict != verdictRedirect {
+		t.Fatalf("the second bind: verdict %d, reasons %v", verdict, k.reasons(t))
+	}
+	k.refuse(t, synTo(2), "service_limit")
+	other.src = ap(client(3))
+	k.refuse(t, other, "service_limit")
+	if s := k.snapshot(t).Services[7]; s.Connections != 2 || s.HalfOpen != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// The places that others have pointers into stay where they are, and their memory stays valid after Close.
+func TestSharedPlacesStay(t *testing.T) {
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	server, err := dp.ServerPlaces(101)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := dp.ServicePlaces(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []Desired{oneService(1), {}} {
+		if err := dp.Sync(d); err != nil {
+			t.Fatal(err)
+		}
+		dp.sweep()
+	}
+	dp.mu.Lock()
+	if len(dp.retired) != 0 {
+		t.Errorf("retired: %v", dp.retired)
+	}
+	dp.mu.Unlock()
+	server.Taken.Add(2)
+	service.Taken.Add(2)
+	dp.ProcessPlaces().Taken.Add(2)
+	if err := dp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := server.Taken.Add(-1); n != 1 {
+		t.Errorf("%d places taken, want 1", n)
+	}
+	if _, err := dp.ServerPlaces(102); err == nil {
+		t.Error("places of a closed datapath")
+	}
+}

@@ -1,0 +1,124 @@
+package pool
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// Places that both paths fight for are given out to the last one, and never one more.
+func TestSharedPlacesAreExact(t *testing.T) {
+	const limit = 50
+	var g Gauge
+	var taken atomic.Int64
+	g.Share(&taken)
+	var entered, most atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 5000 {
+				if g.Enter(limit) {
+					for n, seen := entered.Add(1), most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+					}
+					entered.Add(-1)
+					g.Add(-1)
+				}
+			}
+		})
+	}
+	wg.Go(func() { // as the kernel does it
+		for range 5000 {
+			if n := taken.Load(); n < limit && taken.CompareAndSwap(n, n+1) {
+				taken.Add(-1)
+			}
+		}
+	})
+	wg.Wait()
+	if taken.Load() != 0 || g.User() != 0 || most.Load() > limit {
+		t.Errorf("%d places are left taken, %d sessions, %d at once", taken.Load(), g.User(), most.Load())
+	}
+	for i := range int64(limit) {
+		if !g.Enter(limit) {
+			t.Fatalf("refused with %d of %d places taken", i, limit)
+		}
+	}
+	if g.Enter(limit) {
+		t.Error("a place beyond the limit was given")
+	}
+}
+
+// What the kernel path holds counts at once, not when it is reported.
+func TestPlacesOfTheKernelCountAtOnce(t *testing.T) {
+	var g Gauge
+	g.Add(2)
+	var taken atomic.Int64
+	g.Share(&taken)
+	taken.Add(3) // the kernel path takes three
+	if g.Taken() != 5 || g.Load() != 2 || g.Enter(5) {
+		t.Errorf("taken %d, sessions %d", g.Taken(), g.Load())
+	}
+	taken.Add(-1)
+	if !g.Enter(5) || g.Taken() != 5 || g.User() != 3 {
+		t.Errorf("taken %d, user %d", g.Taken(), g.User())
+	}
+}
+
+func TestQueuesRaiseTheirFlagsAtOnce(t *testing.T) {
+	p := New(1)
+	b := p.AddBackend(BackendOptions{Name: "be"})
+	var first, second atomic.Int64
+	b.ShareQueue(&first)
+	b.ShareQueue(&second)
+	got := 0
+	w := &Waiter{Grant: func(Target) bool { got++; return true }}
+	b.Enqueue(w)
+	if first.Load() != 1 || second.Load() != 1 {
+		t.Errorf("flags %d and %d while one waits", first.Load(), second.Load())
+	}
+	select {
+	case <-p.Waiting():
+	default:
+		t.Error("nobody is told that a request waits")
+	}
+	if !b.Dequeue(w) || first.Load() != 0 || second.Load() != 0 {
+		t.Errorf("flags %d and %d while none waits", first.Load(), second.Load())
+	}
+	f := p.AddFrontend("fe", TCP, 1)
+	f.ShareHold(&first)
+	f.Hold(1)
+	if first.Load() != 1 || f.Held() != 1 {
+		t.Errorf("flag %d while a listener is held", first.Load())
+	}
+	f.Hold(-1)
+	if first.Load() != 0 {
+		t.Errorf("flag %d after it", first.Load())
+	}
+}
+
+// A place that the kernel path frees goes to the request that waits longest.
+func TestServeQueueGivesFreedPlaces(t *testing.T) {
+	p := New(1)
+	b := p.AddBackend(BackendOptions{Name: "be"})
+	o := DefaultServerOptions()
+	o.Name, o.MaxConn, o.Addr = "s", 1, netip.MustParseAddrPort("10.0.0.1:80")
+	s := b.AddServer(o)
+	var taken atomic.Int64
+	s.Sessions.Share(&taken)
+	taken.Store(1) // a flow has it
+	var order []int
+	for i := range 2 {
+		b.Enqueue(&Waiter{Grant: func(Target) bool { order = append(order, i); return true }})
+	}
+	if !b.ServeQueue() || len(order) != 0 {
+		t.Fatalf("granted %v with the only place taken", order)
+	}
+	taken.Store(0) // it ended
+	if !b.ServeQueue() || len(order) != 1 || order[0] != 0 || taken.Load() != 1 {
+		t.Fatalf("granted %v, %d places taken", order, taken.Load())
+	}
+	taken.Add(-1)
+	if b.ServeQueue() || len(order) != 2 {
+		t.Errorf("granted %v", order)
+	}
+}
