@@ -66,8 +66,8 @@ func (l *kernelLog) closed(c datapath.Closed) {
 		e.SrvConn = c.InServer + int(server.Sessions.User())
 	}
 	e.ActConn = c.Total + int(l.process.User())
-	e.FeConn = c.InService + int(s.frontend.Sessions.User()) + l.others(c.Service, func(o *service) bool { return o.frontend == s.frontend })
-	e.BeConn = c.InService + int(s.backend.Sessions.User()) + l.others(c.Service, func(o *service) bool { return o.backend == s.backend })
+	e.FeConn = c.InService + int(s.frontend.Sessions.User())
+	e.BeConn = c.InService + int(s.backend.Sessions.User()) + l.others(s)
 	if c.Connect < 0 { // it was never established, and the kernel counts only those: HAProxy counts it too
 		e.ActConn++
 		e.FeConn++
@@ -77,10 +77,10 @@ func (l *kernelLog) closed(c datapath.Closed) {
 	l.access(s.verdict.Proxy, &e)
 }
 
-// others counts the flows of other services that share something with this one.
-func (l *kernelLog) others(id uint32, alike func(*service) bool) (n int) {
-	for i := range l.services {
-		if o := l.services[i]; o.id != id && alike(o) {
+// others counts the flows of other frontends to the backend of this one.
+func (l *kernelLog) others(s *service) (n int) {
+	for _, o := range l.services {
+		if o != s && o.backend == s.backend {
 			n += l.established(o.id)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestLinesOfKernelSessions(t *testing.T) {
-	cfg := parse(t, swarm)
+	cfg := parse(t, swarm+"\nfrontend more\n    bind :84\n    default_backend tasks\n")
 	b, err := build(cfg, 2, 256, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -46,20 +46,20 @@ func TestLinesOfKernelSessions(t *testing.T) {
 		change func(*datapath.Closed)
 		want   string
 	}{
-		// 20 more of tcp_in and of tasks came by the other bind, which is service 2.
-		{func(*datapath.Closed) {}, "0/2/1234 4000 -- 14/25/24/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndClientReset }, "0/2/1234 4000 CD 14/25/24/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndServerReset }, "0/2/1234 4000 SD 14/25/24/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndClientTimeout }, "0/2/1234 4000 cD 14/25/24/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndServerTimeout }, "0/2/1234 4000 sD 14/25/24/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndServerDown }, "0/2/1234 4000 DD 14/25/24/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndKilled }, "0/2/1234 4000 KD 14/25/24/3/0 0/0"},
+		// 30 more of tasks came by another frontend, which is service 3.
+		{func(*datapath.Closed) {}, "0/2/1234 4000 -- 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndClientReset }, "0/2/1234 4000 CD 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndServerReset }, "0/2/1234 4000 SD 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndClientTimeout }, "0/2/1234 4000 cD 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndServerTimeout }, "0/2/1234 4000 sD 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndServerDown }, "0/2/1234 4000 DD 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndKilled }, "0/2/1234 4000 KD 14/5/34/3/0 0/0"},
 		{func(c *datapath.Closed) {
 			c.End, c.Connect, c.BytesIn, c.BytesOut, c.Total, c.InService, c.InServer = datapath.EndRefused, -1, 0, 0, 0, 0, 0
-		}, "0/-1/1234 0 SC 6/23/22/2/0 0/0"},
+		}, "0/-1/1234 0 SC 6/3/32/2/0 0/0"},
 		{func(c *datapath.Closed) {
 			c.End, c.Connect, c.BytesIn, c.BytesOut, c.Total, c.InService, c.InServer = datapath.EndConnectTimeout, -1, 0, 0, 0, 0, 0
-		}, "0/-1/1234 0 sC 6/23/22/2/0 0/0"},
+		}, "0/-1/1234 0 sC 6/3/32/2/0 0/0"},
 	} {
 		c := base
 		tt.change(&c)
