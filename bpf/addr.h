@@ -56,3 +56,9 @@ static __always_inline __u32 addr_hash(const __u8 *addr)
 	h = (h ^ (h >> 13)) * 0xc2b2ae35;
 	return h ^ (h >> 16);
 }
+
+static __always_inline int addr_equal(const __u8 *a, const __u8 *b)
+{
+	return addr_word(a, 0) == addr_word(b, 0) && addr_word(a, 1) == addr_word(b, 1) && addr_word(a, 2) == addr_word(b, 2) &&
+	       addr_word(a, 3) == addr_word(b, 3);
+}

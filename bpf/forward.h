@@ -26,5 +26,5 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		*reason = WG_R_REWRITE;
 		return TC_ACT_SHOT;
 	}
-	return way_send(skb, p, f);
+	return way_send(skb, p->v6, f);
 }

@@ -9,6 +9,7 @@
 #include "count.h"
 #include "flow.h"
 #include "forward.h"
+#include "icmp.h"
 #include "parse.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -61,6 +62,8 @@ static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
 	struct wg_flow *f;
 	int parsed = packet_parse(skb, &p);
 
+	if (parsed == PARSE_ICMP)
+		return icmp_forward(skb, skb->protocol == bpf_htons(ETH_P_IPV6));
 	if (parsed != PARSE_OK) {
 		if (parsed > 0)
 			*reason = parsed;

@@ -45,6 +45,7 @@ struct packet {
 enum parse_result {
 	PARSE_OK = 0,
 	PARSE_OTHER = -1, /* not TCP to this host: none of our business, and not counted */
+	PARSE_ICMP = -2, /* perhaps an error about a packet of a flow */
 };
 
 static __always_inline int packet_is_opening(const struct packet *p)
@@ -110,8 +111,10 @@ static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *p)
 	if (data + need > end)
 		return PARSE_OTHER;
 	ip = data + WG_IP_OFF;
-	if (ip->version != 4 || ip->protocol != IPPROTO_TCP)
+	if (ip->version != 4)
 		return PARSE_OTHER;
+	if (ip->protocol != IPPROTO_TCP)
+		return ip->protocol == IPPROTO_ICMP && ip->ihl == 5 && !(ip->frag_off & bpf_htons(WG_FRAGMENT)) ? PARSE_ICMP : PARSE_OTHER;
 	if (ip->frag_off & bpf_htons(WG_FRAGMENT))
 		return WG_R_FRAGMENT;
 	if (ip->ihl != 5)
@@ -166,6 +169,8 @@ static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *p)
 	ip = data + WG_IP_OFF;
 	if (ip->version != 6)
 		return PARSE_OTHER;
+	if (ip->nexthdr == IPPROTO_ICMPV6)
+		return PARSE_ICMP;
 	if (ip->nexthdr != IPPROTO_TCP)
 		return parse_extensions(skb, ip->nexthdr);
 	addr_copy(p->key.saddr, (const __u8 *)&ip->saddr);

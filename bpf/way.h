@@ -58,13 +58,13 @@ static __always_inline struct wg_way *way_of(struct wg_flow *f)
 }
 
 /* Through the kernel's neighbour code; without a next hop through its routing as well, for the given interface. */
-static __always_inline int way_ask(const struct packet *p, const struct wg_flow *f, const struct wg_way *way)
+static __always_inline int way_ask(int v6, const struct wg_flow *f, const struct wg_way *way)
 {
 	struct bpf_redir_neigh hop = { .nh_family = AF_INET };
 
 	if (!way)
 		return bpf_redirect_neigh(f->ifindex, 0, 0, 0);
-	if (p->v6) {
+	if (v6) {
 		hop.nh_family = AF_INET6;
 		addr_copy((__u8 *)hop.ipv6_nh, way->nexthop);
 	} else {
@@ -74,7 +74,7 @@ static __always_inline int way_ask(const struct packet *p, const struct wg_flow 
 }
 
 /* Sends the packet of a flow away. */
-static __always_inline int way_send(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f)
+static __always_inline int way_send(struct __sk_buff *skb, int v6, struct wg_flow *f)
 {
 	struct wg_way *way = way_of(f);
 	struct ethhdr *eth = (void *)(long)skb->data;
@@ -84,12 +84,12 @@ static __always_inline int way_send(struct __sk_buff *skb, const struct packet *
 	} to;
 
 	if (!way)
-		return way_ask(p, f, 0);
+		return way_ask(v6, f, 0);
 	if (!way->used)
 		way->used = 1;
 	to.word = *(volatile __u64 *)&way->to;
 	if (!to.mac.known || (void *)(eth + 1) > (void *)(long)skb->data_end)
-		return way_ask(p, f, way);
+		return way_ask(v6, f, way);
 	__builtin_memcpy(eth->h_dest, to.mac.addr, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, way->from, ETH_ALEN);
 	return bpf_redirect(way->ifindex, 0);

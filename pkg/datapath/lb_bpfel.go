@@ -13,6 +13,19 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type lbIcmpQuote struct {
+	_          structs.HostLayout
+	Key        lbWgKey
+	Ip         uint32
+	Tcp        uint32
+	OuterCheck uint16
+	IpCheck    uint16
+	Ttl        uint8
+	V6         uint8
+	_          [2]byte
+	From       [16]uint8
+}
+
 type lbWgCounter struct {
 	_           structs.HostLayout
 	Connections uint64
@@ -272,6 +285,7 @@ const (
 	lbMapWgLost       = "wg_lost"
 	lbMapWgNeighs     = "wg_neighs"
 	lbMapWgPorts      = "wg_ports"
+	lbMapWgQuote      = "wg_quote"
 	lbMapWgReasons    = "wg_reasons"
 	lbMapWgRing       = "wg_ring"
 	lbMapWgRoutes     = "wg_routes"
@@ -349,6 +363,7 @@ type lbMapSpecs struct {
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
+	WgQuote    *ebpf.MapSpec `ebpf:"wg_quote"`
 	WgReasons  *ebpf.MapSpec `ebpf:"wg_reasons"`
 	WgRing     *ebpf.MapSpec `ebpf:"wg_ring"`
 	WgRoutes   *ebpf.MapSpec `ebpf:"wg_routes"`
@@ -400,6 +415,7 @@ type lbMaps struct {
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
+	WgQuote    *ebpf.Map `ebpf:"wg_quote"`
 	WgReasons  *ebpf.Map `ebpf:"wg_reasons"`
 	WgRing     *ebpf.Map `ebpf:"wg_ring"`
 	WgRoutes   *ebpf.Map `ebpf:"wg_routes"`
@@ -424,6 +440,7 @@ func (m *lbMaps) Close() error {
 		m.WgLost,
 		m.WgNeighs,
 		m.WgPorts,
+		m.WgQuote,
 		m.WgReasons,
 		m.WgRing,
 		m.WgRoutes,
