@@ -28,6 +28,14 @@ const (
 	taskMTU    = 1450 // as on an overlay network
 )
 
+// noDAD is the flag for an address that is usable at once.
+func noDAD(addr netip.Addr) int {
+	if addr.Is6() {
+		return unix.IFA_F_NODAD
+	}
+	return 0
+}
+
 // sixOf is the IPv6 address beside an IPv4 one of the topology.
 func sixOf(addr string) string {
 	for four, six := range map[string]string{"192.0.2.": "2001:db8:1::", "198.51.100.": "2001:db8:2::"} {
@@ -197,7 +205,7 @@ func (top *topology) plug(t testing.TB, bridge string, to *room, name, addr stri
 			return err
 		}
 		six := net.IPNet{IP: netip.MustParseAddr(sixOf(addr)).AsSlice(), Mask: net.CIDRMask(64, 128)}
-		if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &six, Flags: unix.IFA_F_NODAD}); err != nil {
+		if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: &six, Flags: noDAD(netip.MustParseAddr(sixOf(addr)))}); err != nil {
 			return err
 		}
 		return netlink.LinkSetUp(l)

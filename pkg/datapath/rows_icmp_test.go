@@ -1,0 +1,73 @@
+package datapath
+
+import "testing"
+
+// ICMP types and codes by family.
+func TestICMPRows(t *testing.T) {
+	fromTask := pkt{from: "front", to: "client", flags: ack, payload: "a segment that was too large", ttl: 60}
+	asTask := pkt{from: "task", to: "back", flags: ack, payload: fromTask.payload, ttl: 60}
+	fromClient := pkt{from: "back", to: "task", flags: ack, payload: "an odd one", ttl: 61}
+	asClient := pkt{from: "client", to: "front", flags: ack, payload: fromClient.payload, ttl: 61}
+	// row about a packet that went to the client, and what the task is told.
+	toTask := func(name string, only int, kind, code uint8, rest uint32, quoted int) row {
+		return row{name: name, only: only, start: established,
+			in:  pkt{from: "router", to: "front", icmp: &icmpError{kind, code, rest, fromTask, quoted}},
+			out: pkt{from: "back", to: "task", icmp: &icmpError{kind, code, rest, asTask, quoted}}}
+	}
+	toClient := func(name string, only int, kind, code uint8, rest uint32, quoted int) row {
+		return row{name: name, only: only, start: established,
+			in:  pkt{from: "router", to: "back", icmp: &icmpError{kind, code, rest, fromClient, quoted}},
+			out: pkt{from: "front", to: "client", icmp: &icmpError{kind, code, rest, asClient, quoted}}}
+	}
+	ignored := func(name string, only int, in pkt) row {
+		return row{name: name, only: only, start: established, in: in, verdict: verdictNext}
+	}
+	const whole = 1500
+	expiring := toTask("error with a TTL of 1", 4, 3, 4, 1280, whole)
+	expiring.in.ttl, expiring.verdict, expiring.counts = 1, verdictDrop, counts{"ttl": 1}
+	byMAC := toTask("to a known MAC", 0, 3, 0, 1280, whole)
+	byMAC.prepare, byMAC.toMAC = knows(map[string][6]byte{"task": taskMAC}), taskMAC
+	halfway := toClient("about a SYN", 4, 3, 1, 0, 8)
+	halfway.start = halfOpen
+	over := toTask("about a flow that has ended", 0, 1, 0, 0, whole)
+	over.start, over.only = closed, 6
+	runRows(t, []row{
+		toTask("fragmentation needed", 4, 3, 4, 1280, whole),
+		toTask("fragmentation needed, shortest quote", 4, 3, 4, 1280, 8),
+		toTask("fragmentation needed, quote that ends before the checksum", 4, 3, 4, 1280, 16),
+		toTask("fragmentation needed, quote that ends behind the checksum", 4, 3, 4, 1280, 18),
+		toTask("packet too big", 6, 2, 0, 1280, whole),
+		toTask("packet too big, shortest quote", 6, 2, 0, 1280, 8),
+		toTask("host unreachable", 4, 3, 1, 0, 8),
+		toTask("TTL exceeded", 4, 11, 0, 0, 28),
+		toTask("parameter problem", 4, 12, 0, 7<<24, 28),
+		toTask("unreachable", 6, 1, 3, 0, whole),
+		toTask("hop limit exceeded", 6, 3, 0, 0, whole),
+		toTask("parameter problem", 6, 4, 1, 6, whole),
+		toClient("fragmentation needed towards the task", 4, 3, 4, 1400, whole),
+		toClient("fragmentation needed towards the task, shortest quote", 4, 3, 4, 1400, 8),
+		toClient("packet too big towards the task", 6, 2, 0, 1400, whole),
+		toClient("packet too big towards the task, shortest quote", 6, 2, 0, 1400, 8),
+		toClient("port unreachable at the task", 4, 3, 3, 0, 8),
+		halfway, over, byMAC, expiring,
+		ignored("quote too short", 0, pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, fromTask, 7}}),
+		ignored("echo request", 4, pkt{from: "router", to: "front", icmp: &icmpError{8, 0, 1, fromTask, whole}}),
+		ignored("echo request", 6, pkt{from: "router", to: "front", icmp: &icmpError{128, 0, 1, fromTask, whole}}),
+		ignored("neighbour solicitation", 6, pkt{from: "client", to: "front", icmp: &icmpError{135, 0, 0, fromTask, 20}}),
+		ignored("redirect", 4, pkt{from: "router", to: "front", icmp: &icmpError{5, 1, 0, fromTask, 8}}),
+		ignored("about a connection of a local socket", 0, pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, pkt{from: "front", to: "other", flags: ack}, whole}}),
+		ignored("about a packet that is not its receiver's", 0, pkt{from: "router", to: "other", icmp: &icmpError{3, 1, 0, fromTask, whole}}),
+		{name: "fragment of an error", only: 4, start: established, verdict: verdictNext,
+			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
+			frame: func(f []byte) []byte { f[20] |= 0x20; return f }},
+		{name: "quote with IP options", only: 4, start: established, verdict: verdictNext,
+			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
+			frame: func(f []byte) []byte { f[42] = 0x46; return f }},
+		{name: "quote of a later fragment", only: 4, start: established, verdict: verdictNext,
+			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
+			frame: func(f []byte) []byte { f[49] = 1; return f }},
+		{name: "quote of UDP", start: established, verdict: verdictNext,
+			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
+			frame: func(f []byte) []byte { f[map[bool]int{false: 51, true: 68}[f[12] == 0x86]] = 17; return f }},
+	})
+}
