@@ -123,7 +123,7 @@ func TestNoPathMTUBlackHole(t *testing.T) {
 		} {
 			t.Run(family+" "+tt.name, func(t *testing.T) {
 				d := oneService(1)
-				d.Services[0].Bind = netip.AddrPortFrom(netip.MustParseAddr(front), frontPort)
+				d.Services[0].Binds = []Bind{{AddrPort: netip.AddrPortFrom(netip.MustParseAddr(front), frontPort)}}
 				d.Services[0].Servers[0].Addr = netip.AddrPortFrom(netip.MustParseAddr(tt.server), taskPort)
 				if err := dp.Sync(d); err != nil {
 					t.Fatal(err)

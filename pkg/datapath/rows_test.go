@@ -83,7 +83,7 @@ func bothFamilies() Desired {
 	six := sixService(1).Services[0]
 	six.ID, six.Schedule = serviceID6, []uint32{taskID6}
 	six.Servers[0].ID = taskID6
-	six.V6Only = true
+	six.Binds[0].V6Only = true
 	d.Services = append(d.Services, six)
 	return d
 }
