@@ -41,6 +41,7 @@ type Options struct {
 	SubnetGuard  bool // refuse task addresses outside of every attached subnet
 	Loops        int  // event loops; 0 = nbthread, else one for each CPU
 	HealthSocket string
+	StartupLogs  []string     // what was said about the configuration, a line each
 	Logger       *slog.Logger // default slog.Default()
 }
 
@@ -90,7 +91,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.pool.Observe(a.logs.event)
 	a.discover(built)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
-	a.kernel = newKernel(a.pool, offload.Explain(opts.Config), a.maxConn, a.logs, a.log)
+	a.kernel = newKernel(a.pool, offload.Explain(opts.Config), a.logs, a.log)
 	if err := a.listen(ctx); err != nil {
 		return nil, errors.Join(err, a.logs.close())
 	}
@@ -114,10 +115,7 @@ func (a *Agent) discover(b *building) {
 		Pool: a.pool, SpreadChecks: a.opts.Config.Global.SpreadChecks, HAProxyPace: a.opts.HAProxyHold,
 	})
 	for _, c := range b.checks {
-		a.checker.Add(check.Spec{
-			Server: c.server, Options: c.line.Check, HTTP: c.backend.HTTPCheck,
-			ConnectTimeout: c.backend.Timeouts.Connect, CheckTimeout: c.backend.Timeouts.Check,
-		})
+		a.checker.Add(checkSpec(c))
 	}
 }
 

@@ -34,6 +34,7 @@ type checkedServer struct {
 // build makes the pool of a configuration.
 func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr) (*building, error) {
 	b := &building{cfg: cfg, maxConn: maxConn, initial: initial, pool: pool.New(loops)}
+	b.pool.SetLimit(maxConn)
 	for _, p := range cfg.Proxies {
 		if p.Disabled {
 			continue
@@ -118,17 +119,7 @@ func (b *building) servers(p *config.Proxy, backend *pool.Backend) error {
 
 // line adds the servers of one server or server-template line.
 func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Backend) ([]*pool.Server, error) {
-	o := pool.ServerOptions{
-		Name: line.Name, FQDN: line.Host, Addr: line.Addr, Weight: line.Weight, Backup: line.Backup,
-		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
-		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
-		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
-		SendProxy: line.SendProxy,
-		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart,
-	}
-	if line.Addr.Addr().IsValid() {
-		o.FQDN = ""
-	}
+	o := serverOptions(p, line)
 	var found []netip.Addr
 	if o.FQDN != "" {
 		var err error
@@ -146,6 +137,22 @@ func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Back
 		servers = append(servers, backend.AddServer(slot))
 	}
 	return servers, nil
+}
+
+// serverOptions is what the domain needs of a server line.
+func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
+	o := pool.ServerOptions{
+		Name: line.Name, FQDN: line.Host, Addr: line.Addr, Weight: line.Weight, Backup: line.Backup,
+		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
+		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
+		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
+		SendProxy: line.SendProxy,
+		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart,
+	}
+	if line.Addr.Addr().IsValid() {
+		o.FQDN = ""
+	}
+	return o
 }
 
 // withAddress gives slot i the i-th address found, so that no address takes two slots. (HAProxy gives

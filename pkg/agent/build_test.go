@@ -160,7 +160,7 @@ func TestWhatTheKernelIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
 	tasks := b.pool.Backend("tasks")
 	tasks.Groups()[0].Resolve(pool.Resolution{Records: []pool.Record{
 		{Addr: netip.MustParseAddr("10.0.1.3")}, {Addr: netip.MustParseAddr("10.0.1.4")},

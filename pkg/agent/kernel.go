@@ -33,10 +33,9 @@ const (
 type kernel struct {
 	log      *slog.Logger
 	pool     *pool.Pool
-	maxConn  int
 	verdicts []offload.Verdict
 	services []*service
-	servers  map[uint32]*pool.Server // by key
+	servers  *serverIndex
 	logs     *logs
 
 	dp      *datapath.Datapath // nil when the kernel path is not in use
@@ -62,8 +61,8 @@ type service struct {
 }
 
 // newKernel lists what the kernel path would serve. Nothing is loaded yet.
-func newKernel(p *pool.Pool, verdicts []offload.Verdict, maxConn int, logs *logs, log *slog.Logger) *kernel {
-	k := &kernel{log: log, pool: p, maxConn: maxConn, verdicts: verdicts, servers: map[uint32]*pool.Server{}, logs: logs}
+func newKernel(p *pool.Pool, verdicts []offload.Verdict, logs *logs, log *slog.Logger) *kernel {
+	k := &kernel{log: log, pool: p, verdicts: verdicts, servers: &serverIndex{}, logs: logs}
 	for _, v := range verdicts {
 		f := p.Frontend(v.Proxy.Name)
 		f.SetPath(pool.Path{Reason: v.Summary()})
@@ -73,7 +72,7 @@ func newKernel(p *pool.Pool, verdicts []offload.Verdict, maxConn int, logs *logs
 		b := p.Backend(v.Backend.Name)
 		k.services = append(k.services, &service{id: uint32(len(k.services) + 1), frontend: f, backend: b, verdict: v})
 		for _, s := range b.Servers() {
-			k.servers[s.Key] = s
+			k.servers.add(s)
 		}
 	}
 	return k
@@ -133,7 +132,7 @@ func (k *kernel) share() error {
 		s.frontend.ShareHold(places.Waiting)
 		s.backend.ShareQueue(places.Waiting)
 	}
-	for key, s := range k.servers {
+	for key, s := range k.servers.all() {
 		places, err := k.dp.ServerPlaces(key)
 		if err != nil {
 			return err
@@ -218,10 +217,10 @@ func (k *kernel) desired() datapath.Desired {
 	if k.stopped {
 		return datapath.Desired{}
 	}
-	d := datapath.Desired{GlobalLimit: uint32(k.maxConn)}
+	d := datapath.Desired{GlobalLimit: uint32(k.pool.Limit())}
 	for _, s := range k.services {
 		svc := datapath.Service{
-			ID: s.id, Name: s.frontend.Name, Limit: uint32(s.frontend.MaxConn), Timeouts: s.timeouts(),
+			ID: s.id, Name: s.frontend.Name, Limit: uint32(frontendLimit(k.pool, s.frontend)), Timeouts: s.timeouts(),
 			Logged: k.logs.of(s.verdict.Proxy),
 		}
 		for _, b := range s.verdict.Proxy.Binds {
@@ -287,6 +286,14 @@ func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
 	return s.schedule, servers
 }
 
+// frontendLimit is the frontend's maxconn; without one the process's holds.
+func frontendLimit(p *pool.Pool, f *pool.Frontend) int {
+	if limit := f.Limit(); limit > 0 {
+		return limit
+	}
+	return p.Limit()
+}
+
 // collect adds what the kernel has counted since the last time to the pool's counters. Counters of both
 // paths add up there.
 func (k *kernel) collect() {
@@ -320,7 +327,7 @@ func (k *kernel) frontends(now datapath.Snapshot) {
 
 func (k *kernel) backends(now datapath.Snapshot) {
 	current := map[*pool.Backend]int64{}
-	for key, s := range k.servers {
+	for key, s := range k.servers.all() {
 		n, d := now.Servers[key], grown(now.Servers[key], k.last.Servers[key])
 		s.SetKernelSessions(int64(n.Current))
 		current[s.Backend] += int64(n.Current)

@@ -25,7 +25,7 @@ listen tcp
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil).desired()
+	d := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil).desired()
 	if len(d.Services) != 1 {
 		t.Fatalf("%d services: %v", len(d.Services), offload.Explain(cfg)[0].Reasons)
 	}

@@ -14,7 +14,7 @@ import (
 // kernelLog makes access log entries of sessions that the kernel path carried.
 type kernelLog struct {
 	services []*service // by id - 1
-	servers  map[uint32]*pool.Server
+	servers  *serverIndex
 	process  *pool.Gauge
 	// established is the number of established flows of a service now.
 	established func(service uint32) int
@@ -61,7 +61,7 @@ func (l *kernelLog) closed(c datapath.Closed) {
 		e.Tc = milliseconds(c.Connect)
 	}
 	e.Tt = milliseconds(c.Duration)
-	if server := l.servers[c.Server]; server != nil {
+	if server := l.servers.get(c.Server); server != nil {
 		e.Server = server.Name
 		e.SrvConn = c.InServer + int(server.Sessions.User())
 	}
@@ -93,7 +93,7 @@ func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
 // pool it goes by what is, not by what happened: a flow that slipped in is found the next time.
 func (k *kernel) shutdownDown() {
 	down := map[uint32]bool{}
-	for key, s := range k.servers {
+	for key, s := range k.servers.all() {
 		if s.ShutdownSessions && s.View().Op == pool.Stopped && k.dp.Live(key) > 0 {
 			down[key] = true
 		}
@@ -132,7 +132,7 @@ func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
 		s := k.services[f.Service-1]
 		out.Frontend, out.Backend = s.frontend.Name, s.backend.Name
 	}
-	if s := k.servers[f.Server]; s != nil {
+	if s := k.servers.get(f.Server); s != nil {
 		out.Server = s.Name
 	}
 	return out
@@ -141,7 +141,7 @@ func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
 // ShutdownServer implements [runtimeapi.Sessions].
 func (a *Agent) ShutdownServer(s *pool.Server) error {
 	a.engine.ShutdownSessions(s)
-	if a.kernel.dp == nil || a.kernel.servers[s.Key] != s {
+	if a.kernel.dp == nil || a.kernel.servers.get(s.Key) != s {
 		return nil
 	}
 	_, err := a.kernel.dp.Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.Server == s.Key })

@@ -17,7 +17,7 @@ func TestLinesOfKernelSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), 256, &logs{}, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
 	var line string
 	l := &kernelLog{
 		services: k.services, servers: k.servers, process: &b.pool.Process.Conns,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"waggle/pkg/runtimeapi"
 )
@@ -58,10 +59,23 @@ func (s *sockets) serve(a *Agent, t *tasks) {
 	if len(s.runtime) == 0 {
 		return
 	}
-	api := runtimeapi.New(a, runtimeapi.Options{Sessions: a})
+	global := &a.opts.Config.Global
+	api := runtimeapi.New(a, runtimeapi.Options{
+		MaxClients: global.StatsMaxConn, Idle: global.StatsTimeout, MaxLine: global.BufSize,
+		Sessions: a, Control: control{a}, StartupLogs: a.startupLogs,
+	})
 	t.run(func(ctx context.Context) {
 		if err := api.Serve(ctx, s.runtime); err != nil && !errors.Is(err, context.Canceled) {
 			a.log.Error("the stats socket has failed", "err", err)
 		}
 	})
+}
+
+// startupLogs is what HAProxy keeps for `show startup-logs`.
+func (a *Agent) startupLogs() string {
+	var out strings.Builder
+	for _, line := range a.opts.StartupLogs {
+		out.WriteString(line + "\n")
+	}
+	return out.String()
 }

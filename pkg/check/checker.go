@@ -58,11 +58,11 @@ const (
 	lateAfter = 100 * time.Millisecond
 )
 
-// Checker checks servers until it is stopped. Add everything, then call Run once.
+// Checker checks servers until it is stopped. Add what is there at the start, then call Run once; Add and
+// Remove may be called while it runs.
 type Checker struct {
 	opts  Options
-	tasks []*task
-	of    map[*pool.Server]*task
+	tasks []*task // that were there at the start
 
 	queue   queue      // what waits for its time; owned by Run
 	running int        // owned by Run
@@ -71,6 +71,10 @@ type Checker struct {
 	started, late atomic.Uint64
 
 	mu     sync.Mutex
+	of     map[*pool.Server]*task
+	began  bool                  // Run has; what is added from now on goes by way of added
+	added  []*task               // not scheduled yet
+	gone   []*task               // to be forgotten
 	woken  map[*pool.Server]bool // servers to look at now; true: the address is new
 	wakeup chan struct{}
 }
@@ -96,14 +100,44 @@ func New(opts Options) *Checker {
 	return c
 }
 
-// Add makes the checker check a server. A server has one check; it must not be called after Run.
+// Add makes the checker check a server, which has no check yet.
 func (c *Checker) Add(s Spec) {
 	if !s.Options.Enabled {
 		return
 	}
 	t := &task{Spec: s, index: -1}
-	c.tasks = append(c.tasks, t)
+	c.mu.Lock()
 	c.of[s.Server] = t
+	began := c.began
+	if began {
+		c.added = append(c.added, t)
+	} else {
+		c.tasks = append(c.tasks, t)
+	}
+	c.mu.Unlock()
+	if began {
+		c.rouse()
+	}
+}
+
+// Remove ends the checks of a server. The outcome of one that is running does not count any more.
+func (c *Checker) Remove(s *pool.Server) {
+	c.mu.Lock()
+	t := c.of[s]
+	delete(c.of, s)
+	if t != nil {
+		c.gone = append(c.gone, t)
+	}
+	c.mu.Unlock()
+	c.rouse()
+}
+
+// rouse has Run look at what others have left for it.
+func (c *Checker) rouse() {
+	select {
+	case c.wakeup <- struct{}{}:
+	default:
+	}
 }
 
 // Totals count a checker's work. They only grow.
@@ -118,20 +152,25 @@ func (c *Checker) Totals() Totals { return Totals{Started: c.started.Load(), Lat
 // observe notes servers that have something new to check. It runs on whichever goroutine changed the
 // pool and does not block.
 func (c *Checker) observe(e pool.Event) {
-	if e.Kind != pool.EventAddress && e.Kind != pool.EventReady || c.of[e.Server] == nil {
+	if e.Kind != pool.EventAddress && e.Kind != pool.EventReady {
 		return
 	}
 	c.mu.Lock()
-	c.woken[e.Server] = c.woken[e.Server] || e.Kind == pool.EventAddress
+	known := c.of[e.Server] != nil
+	if known {
+		c.woken[e.Server] = c.woken[e.Server] || e.Kind == pool.EventAddress
+	}
 	c.mu.Unlock()
-	select {
-	case c.wakeup <- struct{}{}:
-	default:
+	if known {
+		c.rouse()
 	}
 }
 
 // Run checks until ctx ends; then it returns when all running checks have ended, which is at once.
 func (c *Checker) Run(ctx context.Context) {
+	c.mu.Lock()
+	c.began = true
+	c.mu.Unlock()
 	c.spread(time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -182,7 +221,7 @@ func (c *Checker) startDue(ctx context.Context, now time.Time) {
 	for len(c.queue) > 0 && c.running < c.opts.MaxRunning && !c.queue[0].due.After(now) {
 		t := c.queue[0]
 		v := t.Server.View()
-		if v.Admin.Maint() || !v.Addr.Addr().IsValid() {
+		if v.Admin.Maint() || !v.Checking || !v.Addr.Addr().IsValid() {
 			c.schedule(t, now.Add(t.inter()))
 			continue
 		}
@@ -194,8 +233,10 @@ func (c *Checker) startDue(ctx context.Context, now time.Time) {
 		if now.Sub(t.due) >= lateAfter {
 			c.late.Add(1)
 		}
+		t.Server.MarkCheckRunning(true)
 		go func() {
 			t.run(checking, c.opts.Dial, v.Addr)
+			t.Server.MarkCheckRunning(false)
 			c.done <- t
 		}()
 	}
@@ -215,6 +256,9 @@ func (c *Checker) finish(t *task, now time.Time) {
 	c.running--
 	t.cancel()
 	t.cancel = nil
+	if t.removed {
+		return
+	}
 	if t.again {
 		t.again = false
 		c.schedule(t, now)
@@ -226,12 +270,11 @@ func (c *Checker) finish(t *task, now time.Time) {
 // wake makes the servers that have something new to check due now. A check that is running for what
 // was there before is given up.
 func (c *Checker) wake(now time.Time) {
-	c.mu.Lock()
-	woken := c.woken
-	c.woken = make(map[*pool.Server]bool)
-	c.mu.Unlock()
-	for s, address := range woken {
-		t := c.of[s]
+	fresh, woken, gone := c.collect()
+	for _, t := range fresh {
+		c.schedule(t, now)
+	}
+	for t, address := range woken {
 		if address {
 			t.freshUntil = now.Add(freshWindow)
 		}
@@ -242,6 +285,31 @@ func (c *Checker) wake(now time.Time) {
 		}
 		c.schedule(t, now)
 	}
+	for _, t := range gone {
+		t.removed = true
+		switch {
+		case t.cancel != nil:
+			t.cancel()
+		case t.index >= 0:
+			heap.Remove(&c.queue, t.index)
+		}
+	}
+}
+
+// collect takes what others have left for Run.
+func (c *Checker) collect() (fresh []*task, woken map[*task]bool, gone []*task) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	woken = make(map[*task]bool, len(c.woken))
+	for s, address := range c.woken {
+		if t := c.of[s]; t != nil {
+			woken[t] = address
+		}
+	}
+	fresh, gone = c.added, c.gone
+	c.added, c.gone = nil, nil
+	clear(c.woken)
+	return fresh, woken, gone
 }
 
 // interval is the time from the end of a check to the next one (HAProxy, server.c, srv_getinter).

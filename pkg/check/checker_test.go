@@ -124,6 +124,46 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+func TestServersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		first := f.server("10.0.0.1:80")
+		spec := func(s *pool.Server) Spec {
+			return Spec{Server: s, Options: enabled(config.CheckOptions{Inter: 1000 * ms})}
+		}
+		c := f.run(Options{}, spec(first))
+		at(500 * ms)
+		added := f.server("10.0.0.2:80")
+		f.breakServer("10.0.0.2:80", nil) // hangs
+		c.Add(spec(added))
+		at(ms)
+		if v := added.View(); !v.CheckRunning || first.View().CheckRunning {
+			t.Error("the check of a server that was added does not run, or the other's still does")
+		}
+		c.Remove(added)
+		at(ms)
+		if v := added.View(); v.CheckRunning || v.Checked {
+			t.Errorf("the check of a server that was removed still runs, or counts: %+v", v)
+		}
+		c.Remove(first)
+		before := c.Totals().Started
+		at(5000 * ms)
+		if n := c.Totals().Started; n != before {
+			t.Errorf("%d checks after all servers were removed", n-before)
+		}
+		c.Add(spec(first))
+		at(ms)
+		if n := c.Totals().Started; n != before+1 {
+			t.Errorf("%d checks after one was added again, want 1", n-before)
+		}
+		first.SetChecking(false)
+		at(5000 * ms)
+		if n := c.Totals().Started; n != before+1 {
+			t.Error("checks that were switched off go on")
+		}
+	})
+}
+
 func TestFirstChecksAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)

@@ -23,6 +23,7 @@ type task struct {
 	index      int                // in the queue, -1 when not in it
 	cancel     context.CancelFunc // of the running check, nil when none runs
 	again      bool               // check again at once when the running check has ended
+	removed    bool               // nobody wants it any more
 	freshUntil time.Time          // until then the address counts as new
 }
 
@@ -31,10 +32,17 @@ func (s Spec) inter() time.Duration { return orDefault(s.Options.Inter, defaultI
 // target is where the check connects to, given the server's address.
 func (s Spec) target(server netip.AddrPort) netip.AddrPort {
 	addr, port := server.Addr(), server.Port()
-	if s.Options.Addr.IsValid() {
+	set := s.Server.View().CheckTarget
+	switch {
+	case set.Addr.IsValid():
+		addr = set.Addr
+	case s.Options.Addr.IsValid():
 		addr = s.Options.Addr
 	}
-	if s.Options.Port != 0 {
+	switch {
+	case set.Port != 0:
+		port = set.Port
+	case s.Options.Port != 0:
 		port = uint16(s.Options.Port)
 	}
 	return netip.AddrPortFrom(addr, port)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -24,7 +25,8 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	case s.check:
 		return check(e, s)
 	}
-	cfg, code := load(e, s)
+	var said strings.Builder
+	cfg, code := load(e.with(&said), s)
 	if cfg == nil {
 		return code
 	}
@@ -34,7 +36,8 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		PortMin: s.portMin, PortMax: s.portMax,
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
 		Loops: s.loops, HealthSocket: s.healthSocket,
-		Logger: logger(e, s),
+		StartupLogs: startupLines(said.String()),
+		Logger:      logger(e, s),
 	})
 	if err != nil {
 		return failStart(e, err)
@@ -43,6 +46,19 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		return failStart(e, err)
 	}
 	return ExitOK
+}
+
+// with has what goes to standard error written to w, too.
+func (e Env) with(w io.Writer) Env {
+	e.Stderr = io.MultiWriter(e.Stderr, w)
+	return e
+}
+
+func startupLines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
 // failStart reports what kept waggle from running, in HAProxy's form.

@@ -29,6 +29,14 @@ func (dp *Datapath) ServerPlaces(id uint32) (Places, error) {
 	return dp.share(gaugeKey{server: true, id: id})
 }
 
+// UnshareServer ends what ServerPlaces began: the entry goes once the server is desired no more and has no flow. Nobody
+// may use its places after that.
+func (dp *Datapath) UnshareServer(id uint32) {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	delete(dp.pinned, gaugeKey{server: true, id: id})
+}
+
 func (dp *Datapath) share(key gaugeKey) (Places, error) {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()

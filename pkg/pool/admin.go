@@ -1,6 +1,9 @@
 package pool
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // SetMaint puts a server into forced maintenance on an operator's word, or takes it out of it and of
 // the configuration's `disabled`.
@@ -15,13 +18,13 @@ func (s *Server) SetMaint(on bool, cause Cause) {
 }
 
 // SetDrain stops, or resumes, giving new sessions to a server; persistence may still reach it.
-func (s *Server) SetDrain(on bool, cause Cause) {
+func (s *Server) SetDrain(on bool) {
 	s.Backend.commit(func(c *change) {
 		st := &s.state
 		switch {
 		case on && st.admin&ForcedDrain == 0:
 			st.admin |= ForcedDrain
-			c.event(EventDrain, Warning, s, "%sServer %s enters drain state (%s). %s", backupWord(s), s.path(), cause, c.left(s))
+			c.event(EventDrain, Notice, s, "%sServer %s enters drain state. %s", backupWord(s), s.path(), c.online(s))
 		case !on && st.admin&ForcedDrain != 0:
 			st.admin &^= ForcedDrain
 			c.event(EventReady, Warning, s, "%sServer %s is UP (leaving forced drain).", backupWord(s), s.path())
@@ -39,4 +42,80 @@ func (s *Server) SetWeight(w int) error {
 	}
 	s.Backend.commit(func(*change) { s.state.weight = w })
 	return nil
+}
+
+// SetHealth forces the operational state: Running, Stopping (no new sessions) or Stopped. The next
+// checks go on from there; a server without checks stays as it is.
+func (s *Server) SetHealth(op OpState, cause Cause) {
+	s.Backend.commit(func(c *change) {
+		st := &s.state
+		switch op {
+		case Stopped:
+			st.health = 0
+			c.operational(s, cause)
+		case Stopping:
+			st.health = s.Rise
+			if st.op != Stopping && !st.admin.Maint() {
+				c.markUp(s)
+				st.op = Stopping
+				c.event(EventDrain, Notice, s, "%sServer %s is stopping, %s. %s", backupWord(s), s.path(), cause, c.online(s))
+			}
+		default:
+			st.health = s.maxHealth()
+			if !st.admin.Maint() {
+				c.operational(s, cause)
+			}
+		}
+	})
+}
+
+// SetChecking switches the health checks of a server on or off; without them its state stays as it is.
+// It returns false for a server that has none.
+func (s *Server) SetChecking(on bool) bool {
+	if !s.Check {
+		return false
+	}
+	s.Backend.commit(func(*change) { s.state.unchecked = !on })
+	return true
+}
+
+// SetCheckTarget changes where checks go to.
+func (s *Server) SetCheckTarget(t CheckTarget) {
+	s.Backend.commit(func(*change) { s.state.checkAt = t })
+}
+
+// SetAddr changes where a server is; port 0 keeps the port. By is who asks for it, for the log. The
+// state stays as it is, except that a server that waited for an address leaves that maintenance.
+// Discovery, if it decides on the server's address, may change it again.
+func (s *Server) SetAddr(addr netip.Addr, port uint16, by string) {
+	s.Backend.commit(func(c *change) {
+		st := &s.state
+		if port == 0 {
+			port = st.addr.Port()
+		}
+		if next := netip.AddrPortFrom(addr, port); next != st.addr {
+			c.readdress(s, next, by)
+		}
+		c.leaveMaint(s, ResolutionMaint, CauseAddressChange)
+	})
+}
+
+// readdress changes a server's address and reports it.
+func (c *change) readdress(s *Server, next netip.AddrPort, by string) {
+	st := &s.state
+	old := st.addr
+	st.addr, st.addrSince, st.leaving = next, c.now, false
+	switch {
+	case old.Addr() != next.Addr():
+		c.event(EventAddress, Notice, s, "%s changed its IP from %s to %s by %s.", s.path(), orNone(old.Addr()), next.Addr(), by)
+	case old.Port() != next.Port():
+		c.event(EventAddress, Notice, s, "%s changed its port from %d to %d by %s.", s.path(), old.Port(), next.Port(), by)
+	}
+}
+
+func orNone(a netip.Addr) string {
+	if !a.IsValid() {
+		return "(none)"
+	}
+	return a.String()
 }

@@ -16,7 +16,7 @@ func TestMaintenance(t *testing.T) {
 	b.wantStates("10.0.0.1 UP 1/3, 10.0.0.2 UP 1/3")
 	b.wantTargets("s1 s2")
 	b.wantLines(
-		"Server be/s1 is going DOWN for maintenance (changed from CLI). 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.",
+		"Server be/s1 is going DOWN for maintenance. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.",
 		"Server be/s1 is UP/READY (leaving forced maintenance).")
 }
 
@@ -36,10 +36,10 @@ func TestDrain(t *testing.T) {
 	s := b.server(nil)
 	b.server(nil)
 	s.pass(1)
-	s.SetDrain(true, CauseStatsPage)
+	s.SetDrain(true)
 	b.wantStates("10.0.0.1 DRAIN, 10.0.0.2 UP 1/3")
 	b.wantTargets("s2")
-	s.SetDrain(false, CauseStatsPage)
+	s.SetDrain(false)
 	b.wantTargets("s1 s2")
 	lines := b.lines()
 	if len(lines) != 2 || lines[1] != "Server be/s1 is UP (leaving forced drain)." {

@@ -32,7 +32,7 @@ type Backend struct {
 	snapshot atomic.Pointer[Snapshot]
 
 	mu       sync.Mutex
-	servers  []*Server
+	servers  []*Server // only ever appended to, or replaced: readers keep what they have
 	groups   []*Group
 	hasUp    bool
 	changed  time.Time
@@ -75,14 +75,24 @@ func (p *Pool) AddListen(name string, mode Mode, maxConn int, o BackendOptions) 
 // with a literal address is up at once, as HAProxy has it: health is at rise, so that the first failed
 // check takes it down. One with a name to resolve starts in maintenance until [Backend.Resolve].
 func (b *Backend) AddServer(o ServerOptions) *Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.newServer(o, len(b.servers)+1)
+	b.servers = append(b.servers, s)
+	b.hasUp = b.hasUp || s.up()
+	b.publish()
+	return s
+}
+
+// newServer makes a server, which is not yet in the backend.
+func (b *Backend) newServer(o ServerOptions, id int) *Server {
 	now := time.Now()
-	b.pool.nextKey++
-	s := &Server{ServerOptions: o, ID: len(b.servers) + 1, Key: b.pool.nextKey, Backend: b, Counters: newCounters(b.pool.writers)}
-	s.state = serverState{weight: o.Weight, warmth: WeightScale, op: Running, health: o.Rise, changed: now, addrSince: now}
+	s := &Server{ServerOptions: o, ID: id, Key: b.pool.nextKey.Add(1), Backend: b, Counters: newCounters(b.pool.writers)}
+	s.state = serverState{weight: o.Weight, maxConn: o.MaxConn, warmth: WeightScale, op: Running, health: o.Rise, changed: now, addrSince: now}
 	if !o.Check {
 		s.state.health = s.maxHealth()
 	}
-	s.limit.Store(int64(o.MaxConn))
+	s.setLimit()
 	s.state.addr = o.Addr
 	if !o.Addr.Addr().IsValid() {
 		s.state.admin |= ResolutionMaint
@@ -92,16 +102,16 @@ func (b *Backend) AddServer(o ServerOptions) *Server {
 		s.state.admin |= ConfigMaint
 		s.state.op = Stopped
 	}
-	b.mu.Lock()
-	b.servers = append(b.servers, s)
-	b.hasUp = b.hasUp || s.up()
-	b.publish()
-	b.mu.Unlock()
 	return s
 }
 
-// Servers returns the servers in configuration order. The slice must not be changed.
-func (b *Backend) Servers() []*Server { return b.servers }
+// Servers returns the servers as they are now: those of the configuration in its order, then those that
+// were added later. The slice must not be changed.
+func (b *Backend) Servers() []*Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.servers[:len(b.servers):len(b.servers)]
+}
 
 // BackendView is a consistent copy of a backend's state.
 type BackendView struct {

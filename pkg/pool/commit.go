@@ -58,15 +58,17 @@ func (c *change) event(kind EventKind, level Level, s *Server, format string, ar
 // operational makes the operational state follow the health integer and reports the transition.
 func (c *change) operational(s *Server, cause Cause) {
 	st := &s.state
+	why := st.check.reason()
+	if cause != CauseHealth {
+		why = cause.String()
+	}
 	switch healthy := st.health >= s.Rise; {
-	case healthy && st.op == Stopped:
+	case healthy && (st.op == Stopped || st.op == Stopping):
 		c.markUp(s)
-		active, backup := c.b.count()
-		c.event(EventUp, Notice, s, "%sServer %s is UP, %s. %d active and %d backup servers online. 0 sessions requeued, %d total in queue.",
-			backupWord(s), s.path(), st.check.reason(), active, backup, s.Queue.Load())
+		c.event(EventUp, Notice, s, "%sServer %s is UP, %s. %s", backupWord(s), s.path(), why, c.online(s))
 	case !healthy && st.op != Stopped:
 		c.markDown(s)
-		c.event(EventDown, Alert, s, "%sServer %s is DOWN, %s. %s", backupWord(s), s.path(), st.check.reason(), c.left(s))
+		c.event(EventDown, Alert, s, "%sServer %s is DOWN, %s. %s", backupWord(s), s.path(), why, c.left(s))
 	}
 }
 
@@ -82,11 +84,11 @@ func (c *change) enterMaint(s *Server, bit Admin, cause Cause) {
 		return
 	}
 	if st.op == Stopped {
-		c.event(EventMaint, Warning, s, "%sServer %s was DOWN and now enters maintenance (%s).", backupWord(s), s.path(), cause)
+		c.event(EventMaint, Warning, s, "%sServer %s was DOWN and now enters maintenance%s.", backupWord(s), s.path(), cause.parenthesis())
 		return
 	}
 	c.markDown(s)
-	c.event(EventMaint, Warning, s, "%sServer %s is going DOWN for maintenance (%s). %s", backupWord(s), s.path(), cause, c.left(s))
+	c.event(EventMaint, Warning, s, "%sServer %s is going DOWN for maintenance%s. %s", backupWord(s), s.path(), cause.parenthesis(), c.left(s))
 }
 
 // leaveMaint clears an administrative maintenance bit. A server that leaves its last one is up at
@@ -116,14 +118,17 @@ func (c *change) leaveMaint(s *Server, bit Admin, cause Cause) {
 
 func (c *change) markUp(s *Server) {
 	st := &s.state
-	if st.op != Stopped {
+	switch st.op {
+	case Stopped:
+		st.downtime += c.now.Sub(st.changed)
+	case Stopping:
+	default:
 		return
 	}
 	st.op = Running
 	if s.startsSlowly(c.now) {
 		st.op = Starting
 	}
-	st.downtime += c.now.Sub(st.changed)
 	st.changed = c.now
 	s.warm(c.now)
 }
@@ -156,6 +161,13 @@ func (c *change) backend() {
 	b.changed = c.now
 	b.downs++
 	c.event(EventBackendDown, Emergency, nil, "backend %s has no server available!", b.Name)
+}
+
+// online is the end of HAProxy's lines about a server that is up.
+func (c *change) online(s *Server) string {
+	active, backup := c.b.count()
+	return fmt.Sprintf("%d active and %d backup servers online.%s 0 sessions requeued, %d total in queue.",
+		active, backup, runningOnBackup(active, backup), s.Queue.Load())
 }
 
 // left is the end of HAProxy's lines about a server that goes down.

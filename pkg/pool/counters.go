@@ -54,7 +54,10 @@ type Totals struct {
 const KernelShard = 0
 
 // Counters is one object's counters, sharded by writer.
-type Counters struct{ shards []Shard }
+type Counters struct {
+	shards []Shard
+	base   atomic.Pointer[Totals] // what had been counted when they were last reset; nil: never
+}
 
 func newCounters(writers int) Counters { return Counters{shards: make([]Shard, writers)} }
 
@@ -64,8 +67,24 @@ func (c *Counters) Shard(i int) *Shard { return &c.shards[i] }
 // Len returns the number of shards.
 func (c *Counters) Len() int { return len(c.shards) }
 
-// Sum adds all shards up. Sums of different counters are not of one instant.
+// Sum adds up what all shards have counted since the last reset. Sums of different counters are not of
+// one instant.
 func (c *Counters) Sum() Totals {
+	t := c.all()
+	if base := c.base.Load(); base != nil {
+		t.subtract(base)
+	}
+	return t
+}
+
+// reset makes the sums begin at zero. The shards go on counting: they belong to their writers.
+func (c *Counters) reset() {
+	now := c.all()
+	c.base.Store(&now)
+}
+
+// all adds up what all shards have ever counted.
+func (c *Counters) all() Totals {
 	var t Totals
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -94,6 +113,32 @@ func (c *Counters) Sum() Totals {
 		}
 	}
 	return t
+}
+
+func (t *Totals) subtract(o *Totals) {
+	t.Connections -= o.Connections
+	t.Sessions -= o.Sessions
+	t.Requests -= o.Requests
+	t.BytesIn -= o.BytesIn
+	t.BytesOut -= o.BytesOut
+	t.DeniedReq -= o.DeniedReq
+	t.DeniedResp -= o.DeniedResp
+	t.DeniedConn -= o.DeniedConn
+	t.ReqErrors -= o.ReqErrors
+	t.ConnErrors -= o.ConnErrors
+	t.RespErrors -= o.RespErrors
+	t.Retries -= o.Retries
+	t.Redispatches -= o.Redispatches
+	t.LBTotal -= o.LBTotal
+	t.ClientAborts -= o.ClientAborts
+	t.ServerAborts -= o.ServerAborts
+	t.Connects -= o.Connects
+	t.Reuses -= o.Reuses
+	t.Intercepted -= o.Intercepted
+	t.InternalErrs -= o.InternalErrs
+	for i := range t.HTTP {
+		t.HTTP[i] -= o.HTTP[i]
+	}
 }
 
 // Rate is events a second, measured from a total that [Pool.Tick] samples once a second. Sampling
@@ -147,6 +192,12 @@ func (a *Average) Load() uint64 {
 		return 0
 	}
 	return a.sum.Load() / n
+}
+
+func (a *Average) reset() {
+	a.n.Store(0)
+	a.sum.Store(0)
+	a.max.Store(0)
 }
 
 // Max returns the largest sample in microseconds.

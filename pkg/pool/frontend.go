@@ -33,12 +33,12 @@ const (
 func (s FrontendStatus) String() string { return [...]string{"OPEN", "FULL", "STOP"}[s] }
 
 // Frontend is where sessions come in. Its exported fields are safe for concurrent use as their types
-// say; Name, ID, Mode and MaxConn never change.
+// say; Name, ID, Mode and MaxConn never change, the limit that holds may: [Frontend.Limit].
 type Frontend struct {
 	Name    string
 	ID      int // iid
 	Mode    Mode
-	MaxConn int // sessions, both paths together
+	MaxConn int // as configured: sessions, both paths together
 
 	Sessions    Gauge
 	SessionRate Rate
@@ -48,7 +48,9 @@ type Frontend struct {
 
 	held   atomic.Int64
 	flag   atomic.Pointer[atomic.Int64]
+	limit  atomic.Int64
 	status atomic.Uint32
+	pool   *Pool
 	path   atomic.Pointer[Path]
 }
 
@@ -60,7 +62,8 @@ type Path struct {
 
 // AddFrontend adds a frontend. It must be called before traffic starts.
 func (p *Pool) AddFrontend(name string, mode Mode, maxConn int) *Frontend {
-	f := &Frontend{Name: name, ID: p.takeID(), Mode: mode, MaxConn: maxConn, Counters: newCounters(p.writers)}
+	f := &Frontend{Name: name, ID: p.takeID(), Mode: mode, MaxConn: maxConn, Counters: newCounters(p.writers), pool: p}
+	f.limit.Store(int64(maxConn))
 	f.SetPath(Path{Reason: "userspace"})
 	p.Frontends = append(p.Frontends, f)
 	return f

@@ -148,6 +148,9 @@ func (c *change) logCheck(s *Server) {
 	c.event(EventCheck, Notice, s, "Health check for %sserver %s %s, %s, status: %d/%d %s.", backup, s.path(), outcome, st.check.reason(), n, of, word)
 }
 
+// MarkCheckRunning says whether a check is under way, for reports.
+func (s *Server) MarkCheckRunning(on bool) { s.probing.Store(on) }
+
 // ReportCheck records a finished health check. Health is one integer, 0 to rise+fall-1: a success adds
 // one and jumps to the top when it reaches rise; a failure takes one and drops to 0 when it falls
 // below rise (HAProxy, check.c). Results for a server in maintenance, or for an address that it had
@@ -155,7 +158,7 @@ func (c *change) logCheck(s *Server) {
 func (s *Server) ReportCheck(r CheckResult) {
 	s.Backend.commit(func(c *change) {
 		st := &s.state
-		if st.admin.Maint() || !s.Check || r.For.IsValid() && r.For != st.addr {
+		if st.admin.Maint() || !s.checking() || r.For.IsValid() && r.For != st.addr {
 			return
 		}
 		news := r.Status != st.check.Status

@@ -39,3 +39,32 @@ func (t *Times) clearMax() {
 		a.max.Store(0)
 	}
 }
+
+// ClearCounters forgets the maxima, and has all totals and averages start again at zero, as `clear
+// counters all` does. Rates and what is going on now are not touched.
+func (p *Pool) ClearCounters() {
+	p.ClearMaxima()
+	for _, f := range p.Frontends {
+		f.Counters.reset()
+	}
+	for _, b := range p.Backends {
+		b.Counters.reset()
+		b.Times.reset()
+		for _, s := range b.Servers() {
+			s.Counters.reset()
+			s.Times.reset()
+		}
+		b.mu.Lock()
+		b.downs = 0
+		for _, s := range b.servers {
+			s.state.downs, s.state.failures = 0, 0
+		}
+		b.mu.Unlock()
+	}
+}
+
+func (t *Times) reset() {
+	for _, a := range []*Average{&t.Queue, &t.Connect, &t.Response, &t.Total} {
+		a.reset()
+	}
+}

@@ -9,6 +9,7 @@ import (
 // Pool is all frontends and backends of one configuration.
 //
 // Frontends and backends are added before traffic starts and never removed; a reload builds a new Pool.
+// Servers may come and go while traffic runs: [Backend.AddDynamic], [Backend.RemoveDynamic].
 type Pool struct {
 	Started   time.Time
 	Frontends []*Frontend
@@ -23,8 +24,9 @@ type Pool struct {
 		ReqRate  Rate
 	}
 
+	limit   atomic.Int64
 	writers int
-	nextKey uint32
+	nextKey atomic.Uint32
 	nextID  int
 
 	changed atomic.Pointer[chan struct{}]
@@ -111,7 +113,7 @@ func (p *Pool) Frontend(name string) *Frontend {
 func (p *Pool) Tick() {
 	var conns, sessions, reqs uint64
 	for _, f := range p.Frontends {
-		t := f.Counters.Sum()
+		t := f.Counters.all()
 		f.SessionRate.tick(t.Sessions)
 		f.ConnRate.tick(t.Connections)
 		f.RequestRate.tick(t.Requests)
@@ -124,9 +126,9 @@ func (p *Pool) Tick() {
 	p.Process.ReqRate.tick(reqs)
 	for _, b := range p.Backends {
 		b.warmUp()
-		b.SessionRate.tick(b.Counters.Sum().Sessions)
+		b.SessionRate.tick(b.Counters.all().Sessions)
 		for _, s := range b.Servers() {
-			s.SessionRate.tick(s.Counters.Sum().Sessions)
+			s.SessionRate.tick(s.Counters.all().Sessions)
 		}
 	}
 }

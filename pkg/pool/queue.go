@@ -45,8 +45,8 @@ func (s *Server) Acquire() bool {
 	return s.Sessions.Enter(s.limit.Load())
 }
 
-// Limit returns how many sessions the server takes now: its maxconn, or less while it starts slowly. 0 is no
-// limit.
+// Limit returns how many sessions the server takes now, both paths together: its maxconn, or less while it
+// starts slowly. 0 is no limit. [Server.SetLimit] changes it.
 func (s *Server) Limit() int { return int(s.limit.Load()) }
 
 // Full says whether all places of the server are taken.
@@ -58,7 +58,7 @@ func (s *Server) Full() bool {
 // Release gives a session back and lets the backend's longest waiter have the place.
 func (s *Server) Release() {
 	s.Sessions.Add(-1)
-	if s.MaxConn > 0 {
+	if s.limit.Load() > 0 {
 		s.Backend.drainQueue()
 	}
 }
@@ -68,7 +68,7 @@ func (s *Server) Release() {
 func (s *Server) SetKernelSessions(n int64) {
 	before := s.Sessions.Kernel()
 	s.Sessions.SetKernel(n)
-	if s.MaxConn > 0 && n < before {
+	if s.limit.Load() > 0 && n < before {
 		s.Backend.drainQueue()
 	}
 }

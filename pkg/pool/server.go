@@ -20,7 +20,7 @@ type ServerOptions struct {
 	SendProxy        int  // version of the PROXY protocol spoken to the server, 0 = none
 	LogChecks        bool // option log-health-checks
 	Rise, Fall       int
-	MaxConn          int // concurrent sessions, 0 = unlimited
+	MaxConn          int // as configured: concurrent sessions, 0 = unlimited; see [Server.Limit]
 	MaxQueue         int // waiting requests, 0 = unlimited
 	Cookie           string
 	Disabled         bool // starts in maintenance by configuration
@@ -36,7 +36,7 @@ func DefaultServerOptions() ServerOptions { return ServerOptions{Weight: 1, Rise
 // behind it (the address) may.
 type Server struct {
 	ServerOptions        // as configured; never changes
-	ID            int    // sid: position in the backend, from 1
+	ID            int    // sid: position in the backend, from 1; lower ones are used again
 	Key           uint32 // unique in the pool; names the server in the kernel's maps
 	Backend       *Backend
 
@@ -48,8 +48,10 @@ type Server struct {
 	Times       Times
 	LastSession UnixSeconds
 
-	limit atomic.Int64 // see Limit
-	state serverState  // guarded by Backend.mu
+	probing atomic.Bool  // a check is under way
+	limit   atomic.Int64 // see Limit
+	grouped bool         // discovery decides on its address; guarded by Backend.mu
+	state   serverState  // guarded by Backend.mu
 }
 
 // serverState is all of a server that changes, as one value, so that a view of it is a copy.
@@ -61,6 +63,7 @@ type serverState struct {
 	op        OpState
 	health    int
 	weight    int
+	maxConn   int           // as the operator has it; see setLimit
 	warmth    int           // of WeightScale: how far the server has come in its slow start
 	changed   time.Time     // last change between up and down
 	downtime  time.Duration // of the finished outages
@@ -68,6 +71,15 @@ type serverState struct {
 	failures  uint64        // failed checks while up
 	check     CheckResult
 	checked   bool // at least one check has ended
+	checkAt   CheckTarget
+	unchecked bool // checks are switched off for now
+}
+
+// CheckTarget is where checks go to instead of the server's own address and port; what is zero is the
+// server's own.
+type CheckTarget struct {
+	Addr netip.Addr
+	Port uint16
 }
 
 // View is a consistent copy of a server's state.
@@ -85,7 +97,10 @@ type View struct {
 	CheckFailures uint64
 	Check         CheckResult
 	Checked       bool
-	Throttle      int    // percent of its weight that a starting server has; 0 if it is not starting
+	Throttle      int // percent of its weight that a starting server has; 0 if it is not starting
+	CheckTarget   CheckTarget
+	CheckRunning  bool   // a check is under way
+	Checking      bool   // there are checks, and nobody has switched them off
 	Status        string // as the stats page shows it: UP, UP 1/3, DOWN, MAINT (resolution), no check …
 }
 
@@ -102,6 +117,7 @@ func (s *Server) view(now time.Time) View {
 		Addr: st.addr, AddrSince: st.addrSince, Leaving: st.leaving, Admin: st.admin, Op: st.op,
 		Health: st.health, Weight: st.weight, LastChange: st.changed, Downtime: st.downtime,
 		Downs: st.downs, CheckFailures: st.failures, Check: st.check, Checked: st.checked,
+		CheckTarget: st.checkAt, Checking: s.checking(), CheckRunning: s.probing.Load(),
 		Status: s.status(),
 	}
 	if st.op == Starting {
@@ -123,8 +139,11 @@ func (s *Server) usable() bool {
 // up says whether the server counts among the "active and backup servers left".
 func (s *Server) up() bool {
 	st := &s.state
-	return !st.admin.Maint() && st.op != Stopped && st.addr.Addr().IsValid()
+	return !st.admin.Maint() && !st.admin.Drain() && (st.op == Running || st.op == Starting) && st.addr.Addr().IsValid()
 }
+
+// checking says whether there are checks, and nobody has switched them off.
+func (s *Server) checking() bool { return s.Check && !s.state.unchecked }
 
 // maxHealth is the health of a server whose checks have long passed.
 func (s *Server) maxHealth() int { return s.Rise + s.Fall - 1 }
@@ -139,10 +158,8 @@ func (s *Server) status() string {
 		return "MAINT (resolution)"
 	case st.admin&InheritedMaint != 0:
 		return "MAINT (via tracking)"
-	case !s.Check && st.admin.Drain():
-		return "DRAIN"
-	case !s.Check:
-		return "no check"
+	case !s.checking():
+		return s.uncheckedStatus()
 	}
 	word, degraded, top := "UP", st.health < s.maxHealth(), s.Fall
 	n := st.health - s.Rise + 1
@@ -158,4 +175,17 @@ func (s *Server) status() string {
 		return word + " " + strconv.Itoa(n) + "/" + strconv.Itoa(top)
 	}
 	return word
+}
+
+// uncheckedStatus is the state of a server that no check looks at: only an operator changes it.
+func (s *Server) uncheckedStatus() string {
+	switch st := &s.state; {
+	case st.op == Stopped:
+		return "DOWN"
+	case st.op == Stopping:
+		return "NOLB"
+	case st.admin.Drain():
+		return "DRAIN"
+	}
+	return "no check"
 }

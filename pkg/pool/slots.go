@@ -40,6 +40,11 @@ type Resolution struct {
 // AddGroup declares that servers of b share a name. It must be called before traffic starts.
 func (b *Backend) AddGroup(fqdn string, servers []*Server) *Group {
 	g := &Group{Backend: b, FQDN: fqdn, servers: servers}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range servers {
+		s.grouped = true
+	}
 	b.groups = append(b.groups, g)
 	return g
 }
@@ -113,13 +118,7 @@ func (s *Server) port(rec Record) uint16 {
 // checks knew was about the old one.
 func (c *change) assign(s *Server, rec Record, by string) {
 	st := &s.state
-	old := "(none)"
-	if st.addr.Addr().IsValid() {
-		old = st.addr.Addr().String()
-	}
-	st.addr = netip.AddrPortFrom(rec.Addr, s.port(rec))
-	st.addrSince, st.leaving = c.now, false
-	c.event(EventAddress, Notice, s, "%s changed its IP from %s to %s by %s.", s.path(), old, rec.Addr, by)
+	c.readdress(s, netip.AddrPortFrom(rec.Addr, s.port(rec)), by)
 	if st.admin&ResolutionMaint != 0 {
 		c.leaveMaint(s, ResolutionMaint, CauseResolved)
 		return

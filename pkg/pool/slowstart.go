@@ -32,9 +32,7 @@ func (s *Server) warm(now time.Time) {
 		st.op = Running
 	}
 	st.warmth = s.step(now)
-	if s.MaxConn > 0 {
-		s.limit.Store(int64(max(1, s.MaxConn*st.warmth/WeightScale)))
-	}
+	s.setLimit()
 }
 
 // warmUp moves all starting servers of the backend on.

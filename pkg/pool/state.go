@@ -74,3 +74,12 @@ var causeText = [...]string{
 
 // String returns the cause in HAProxy's words.
 func (c Cause) String() string { return causeText[c] }
+
+// parenthesis is how lines about maintenance tell the cause: not at all if it was an operator's word.
+func (c Cause) parenthesis() string {
+	switch c {
+	case CauseNone, CauseCLI, CauseStatsPage:
+		return ""
+	}
+	return " (" + c.String() + ")"
+}

@@ -56,11 +56,12 @@ func (l *listener) accept(n int) {
 
 // admit takes a place in the process and in the frontend; false if either is full.
 func (f *frontend) admit(e *Engine) bool {
-	if !e.setup.Pool.Process.Conns.Enter(e.plan.maxConn) {
+	p := e.setup.Pool
+	if !p.Process.Conns.Enter(int64(p.Limit())) {
 		return false
 	}
-	if !f.stats.Sessions.Enter(f.maxConn) {
-		e.setup.Pool.Process.Conns.Add(-1)
+	if !f.stats.Sessions.Enter(int64(f.stats.Limit())) {
+		p.Process.Conns.Add(-1)
 		return false
 	}
 	return true
@@ -68,8 +69,9 @@ func (f *frontend) admit(e *Engine) bool {
 
 // room says whether admit has a chance.
 func (f *frontend) room(e *Engine) bool {
-	free := func(g *pool.Gauge, limit int64) bool { return limit <= 0 || g.Taken() < limit }
-	return free(&e.setup.Pool.Process.Conns, e.plan.maxConn) && free(&f.stats.Sessions, f.maxConn)
+	free := func(g *pool.Gauge, limit int) bool { return limit <= 0 || g.Taken() < int64(limit) }
+	p := e.setup.Pool
+	return free(&p.Process.Conns, p.Limit()) && free(&f.stats.Sessions, f.stats.Limit())
 }
 
 // leave gives the place back.

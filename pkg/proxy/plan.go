@@ -21,7 +21,6 @@ type frontend struct {
 	monitor  string
 	errors   errorPages
 	logs     bool // the access log wants to know
-	maxConn  int64
 }
 
 // route is one use_backend line.
@@ -85,7 +84,6 @@ type plan struct {
 	limits    h1.Limits
 	bufSize   int
 	rewrite   int // bytes of a buffer that a head leaves free
-	maxConn   int64
 }
 
 // HAProxy's defaults.
@@ -96,7 +94,10 @@ const (
 )
 
 func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
-	pl := &plan{backends: make(map[string]*backend), bufSize: cfg.Global.BufSize, maxConn: int64(cfg.Global.MaxConn)}
+	pl := &plan{backends: make(map[string]*backend), bufSize: cfg.Global.BufSize}
+	if p.Limit() == 0 {
+		p.SetLimit(cfg.Global.MaxConn)
+	}
 	if pl.bufSize == 0 {
 		pl.bufSize = defaultBufSize
 	}
@@ -148,7 +149,6 @@ func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error
 	if f.stats == nil {
 		return nil, fmt.Errorf("frontend '%s' is not in the pool", proxy.Name)
 	}
-	f.maxConn = int64(f.stats.MaxConn)
 	for i := range proxy.UseBackend {
 		line := &proxy.UseBackend[i]
 		to := pl.backends[line.Backend]

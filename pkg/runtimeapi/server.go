@@ -23,6 +23,10 @@ type Options struct {
 	MaxLine int
 	// Sessions lists single connections and ends them; nil: the commands for that say that they cannot.
 	Sessions Sessions
+	// Control makes the changes that the pool alone cannot; nil refuses them.
+	Control Control
+	// StartupLogs returns what was said while starting, in lines; nil says that there was nothing.
+	StartupLogs func() string
 }
 
 const (
@@ -37,6 +41,9 @@ type Server struct {
 	opts     Options
 	commands []command
 	slots    chan struct{}
+
+	mu        sync.Mutex
+	listeners []Listener // that are served
 }
 
 // New returns a server that shows src and changes the servers of its pool.
@@ -59,6 +66,9 @@ func New(src stats.Source, opts Options) *Server {
 func (s *Server) Serve(parent context.Context, listeners []Listener) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
+	s.mu.Lock()
+	s.listeners = listeners
+	s.mu.Unlock()
 
 	var all sync.WaitGroup
 	for _, l := range listeners {
@@ -77,6 +87,13 @@ func (s *Server) Serve(parent context.Context, listeners []Listener) error {
 		return nil
 	}
 	return context.Cause(ctx) // of a listener
+}
+
+// sockets returns the listeners that are served.
+func (s *Server) sockets() []Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listeners
 }
 
 // accept serves the clients of one listener until it is closed.
@@ -113,7 +130,7 @@ func (s *Server) serveClient(ctx context.Context, conn net.Conn, level Level) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	defer conn.Close()
-	c := &session{server: s, conn: conn, level: level, idle: s.opts.Idle}
+	c := &session{server: s, ctx: ctx, conn: conn, level: level, idle: s.opts.Idle}
 	c.run()
 }
 

@@ -11,11 +11,17 @@ import (
 
 func serverCommands() []command {
 	return []command{
-		{[]string{"set", "server"}, Admin, "set server <bk>/<srv> {state|weight} <value>", "change a server's state or weight", setServer},
+		{[]string{"set", "server"}, Admin, "set server <bk>/<srv> <what> <value>", "change a server: state, weight, health, addr, check-addr, check-port", setServer},
 		{[]string{"enable", "server"}, Admin, "enable server <bk>/<srv>", "end a server's maintenance or drain (see 'set server')",
 			onServer(func(s *pool.Server) string { return setState(s, "ready") })},
 		{[]string{"disable", "server"}, Admin, "disable server <bk>/<srv>", "put a server into maintenance (see 'set server')",
 			onServer(func(s *pool.Server) string { return setState(s, "maint") })},
+		{[]string{"enable", "health"}, Admin, "enable health <bk>/<srv>", "resume a server's health checks", onServer(enableHealth)},
+		{[]string{"disable", "health"}, Admin, "disable health <bk>/<srv>", "pause a server's health checks", onServer(disableHealth)},
+		{[]string{"enable", "agent"}, Admin, "enable agent <bk>/<srv>", "agent checks are not supported", onServer(func(*pool.Server) string {
+			return "Agent was not configured on this server, cannot enable.\n"
+		})},
+		{[]string{"disable", "agent"}, Admin, "disable agent <bk>/<srv>", "agent checks are not supported", onServer(func(*pool.Server) string { return "" })},
 		{[]string{"get", "weight"}, User, "get weight <bk>/<srv>", "a server's weight, now and at first", onServer(getWeight)},
 		{[]string{"set", "weight"}, Admin, "set weight <bk>/<srv> <weight>[%]", "change a server's weight (see 'set server')", setWeightCommand},
 	}
@@ -69,10 +75,25 @@ func setServer(c *session, args []string) string {
 		return setState(s, value)
 	case "weight":
 		return setWeight(s, proxy, value)
-	case "addr", "agent", "agent-addr", "agent-port", "agent-send", "check-addr", "check-port", "fqdn", "health", "name", "ssl":
-		return "'set server <srv> " + what + "' is a command of HAProxy that is not supported here.\n"
+	case "health":
+		return setHealth(s, value)
+	case "addr":
+		return setAddress(s, args[2:])
+	case "check-port":
+		return setCheckPort(s, value)
+	case "check-addr":
+		return setCheckAddress(s, args[2:])
+	case "agent", "agent-send":
+		return "agent checks are not enabled on this server.\n"
+	case "agent-addr", "agent-port":
+		return "agent checks are not enabled on this server"
+	case "fqdn":
+		return setName(s, value)
+	case "ssl":
+		return "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n"
 	default:
-		return "usage: set server <backend>/<server> state | weight\n"
+		return "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | " +
+			"check-addr | check-port | fqdn | health | ssl | state | weight\n"
 	}
 }
 
@@ -88,14 +109,14 @@ func word(args []string, i int) string {
 func setState(s *pool.Server, state string) string {
 	switch state {
 	case "ready":
-		s.SetDrain(false, pool.CauseCLI)
+		s.SetDrain(false)
 		s.SetMaint(false, pool.CauseCLI)
 	case "drain":
-		s.SetDrain(true, pool.CauseCLI) // before maintenance ends, so that no session slips in
+		s.SetDrain(true) // before maintenance ends, so that no session slips in
 		s.SetMaint(false, pool.CauseCLI)
 	case "maint":
 		s.SetMaint(true, pool.CauseCLI)
-		s.SetDrain(false, pool.CauseCLI)
+		s.SetDrain(false)
 	default:
 		return "'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"
 	}
@@ -146,9 +167,11 @@ func setWeight(s *pool.Server, proxy *stats.Proxy, text string) string {
 // fixedWeights says whether the algorithm of a backend is one whose weights HAProxy does not change at
 // run time: static-rr, and the hashes with their default, map-based type.
 func fixedWeights(p *stats.Proxy) bool {
-	if p.Config == nil {
-		return false
-	}
+	return !dynamicBalance(p)
+}
+
+// dynamicBalance says whether weights and servers of a backend may change at run time in HAProxy.
+func dynamicBalance(p *stats.Proxy) bool {
 	dynamic := []string{"", "roundrobin", "leastconn", "random", "first"}
-	return !slices.Contains(dynamic, p.Config.Balance.Algorithm)
+	return p.Config == nil || slices.Contains(dynamic, p.Config.Balance.Algorithm)
 }

@@ -42,11 +42,11 @@ func (c *session) eachServer(args []string, header string, line func(*pool.Serve
 
 func stateLine(s *pool.Server, now time.Time) string {
 	v := s.View()
-	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 0 0 %s %d - 0 0 - - 0\n",
+	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 0 0 %s %d - 0 %d %s - 0\n",
 		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, v.Admin, v.Weight, s.Weight,
 		max(0, int64(now.Sub(v.LastChange)/time.Second)),
-		checkNumber(v.Check.Status), checkResult(s, &v), v.Health, checkState(s, &v),
-		dash(s.FQDN), v.Addr.Port())
+		checkNumber(v.Check.Status), checkResult(s, &v), healthNumber(s, &v), checkState(s, &v),
+		dash(s.FQDN), v.Addr.Port(), v.CheckTarget.Port, checkAddress(&v))
 }
 
 func addressOf(v *pool.View) string {
@@ -54,6 +54,13 @@ func addressOf(v *pool.View) string {
 		return "-"
 	}
 	return v.Addr.Addr().Unmap().String()
+}
+
+func checkAddress(v *pool.View) string {
+	if !v.CheckTarget.Addr.IsValid() {
+		return "-"
+	}
+	return v.CheckTarget.Addr.String()
 }
 
 func dash(s string) string {
@@ -69,7 +76,15 @@ func checkNumber(s pool.CheckStatus) int {
 	if s > pool.CheckInit {
 		return int(s) + 1
 	}
-	return int(s)
+	return int(pool.CheckInit)
+}
+
+// healthNumber is the health of a server; one without checks never gets beyond the first step of being up.
+func healthNumber(s *pool.Server, v *pool.View) int {
+	if !s.Check {
+		return min(v.Health, s.Rise)
+	}
+	return v.Health
 }
 
 // The results and states of checks, by HAProxy's numbers (check-t.h).
@@ -86,7 +101,7 @@ const (
 
 func checkResult(s *pool.Server, v *pool.View) int {
 	switch {
-	case !s.Check || !v.Checked:
+	case !v.Checking || !v.Checked:
 		return resultUnknown
 	case v.Check.Status == pool.CheckL7OKC:
 		return resultCond
@@ -101,6 +116,8 @@ func checkState(s *pool.Server, v *pool.View) int {
 	switch {
 	case !s.Check:
 		return 0
+	case !v.Checking:
+		return checkConfigured
 	case v.Admin.Maint():
 		return checkConfigured | checkEnabled | checkPaused
 	default:

@@ -3,6 +3,7 @@ package runtimeapi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ const maxArgs = 64
 // session is one client.
 type session struct {
 	server *Server
+	ctx    context.Context // ends with the server
 	conn   net.Conn
 	level  Level
 	idle   time.Duration

@@ -13,15 +13,15 @@ import (
 func showCommands() []command {
 	return []command{
 		{[]string{"show", "version"}, User, "show version", "version of this process", showVersion},
-		{[]string{"show", "info"}, User, "show info [json|typed]", "statistics of the process", showInfo},
-		{[]string{"show", "stat"}, User, "show stat [{<iid>|<proxy>} <type> <sid>] [json|no-maint|typed|up]*",
+		{[]string{"show", "info"}, User, "show info [desc|json|typed]*", "statistics of the process", showInfo},
+		{[]string{"show", "stat"}, User, "show stat [{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*",
 			"statistics of proxies and servers", showStat},
 		{[]string{"show", "backend"}, User, "show backend", "names of the backends", showBackend},
 		{[]string{"show", "servers", "state"}, User, "show servers state [<backend>]", "what changes about servers", showServersState},
 		{[]string{"show", "servers", "conn"}, User, "show servers conn [<backend>]", "connections of servers", showServersConn},
 		{[]string{"show", "resolvers"}, User, "show resolvers [<section>]", "counters of nameservers", showResolvers},
-		{[]string{"show", "errors"}, Operator, "show errors", "requests and responses that were refused", showErrors},
-		{[]string{"clear", "counters"}, Operator, "clear counters", "forget the highest values seen", clearCounters},
+		{[]string{"show", "errors"}, Operator, "show errors [<px>]", "requests and responses that were refused", showErrors},
+		{[]string{"clear", "counters"}, Operator, "clear counters [all]", "forget the highest values seen, or begin all counters anew", clearCounters},
 	}
 }
 
@@ -31,7 +31,7 @@ func showVersion(c *session, _ []string) string {
 }
 
 func showInfo(c *session, args []string) string {
-	return string(stats.ProcessInfo(c.snapshot(), format(args)))
+	return string(stats.ProcessInfo(c.snapshot(), format(args), slices.Contains(args, "desc")))
 }
 
 // format finds the format among the words of a command.
@@ -48,7 +48,7 @@ func format(args []string) stats.Format {
 
 func showStat(c *session, args []string) string {
 	s := c.snapshot()
-	f := stats.Filter{Legends: c.level >= Operator}
+	f := stats.Filter{Legends: c.level >= Operator, Describe: slices.Contains(args, "desc")}
 	if len(args) >= 1 && args[0] == "domain" {
 		if len(args) < 2 || args[1] != "proxy" {
 			return "Invalid statistics domain.\n"
@@ -142,18 +142,25 @@ func showResolvers(c *session, args []string) string {
 }
 
 // showErrors has nothing to show: refused messages are counted and logged, but not kept.
-func showErrors(c *session, _ []string) string {
-	return "Total events captured on [" + c.snapshot().Now.Format("02/Jan/2006:15:04:05.000") + "] : 0\n"
+func showErrors(c *session, args []string) string {
+	s := c.snapshot()
+	if len(args) > 0 {
+		if _, err := strconv.Atoi(args[0]); err != nil && proxyID(s, args[0]) == 0 {
+			return "No such proxy.\n"
+		}
+	}
+	return "Total events captured on [" + s.Now.Format("02/Jan/2006:15:04:05.000") + "] : 0\n"
 }
 
 func clearCounters(c *session, args []string) string {
-	if len(args) > 0 {
-		if c.level < Admin {
-			return "Permission denied\n"
-		}
-		return "'clear counters all' is not supported: totals are never reset, only maxima are.\n"
-	}
-	if p := c.snapshot().Pool; p != nil {
+	all := word(args, 0) == "all"
+	switch p := c.snapshot().Pool; {
+	case all && c.level < Admin:
+		return "Permission denied\n"
+	case p == nil:
+	case all:
+		p.ClearCounters()
+	default:
 		p.ClearMaxima()
 	}
 	return ""
@@ -164,12 +171,8 @@ func setTimeout(c *session, args []string) string {
 	if len(args) == 0 {
 		return "Expects an integer value.\n"
 	}
-	text := args[0]
-	if _, err := strconv.Atoi(text); err == nil {
-		text += "s"
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < time.Second || d > maxIdle {
+	d, err := cliDelay(args[0], "s")
+	if err != nil || d < time.Second {
 		return "Invalid timeout value.\n"
 	}
 	c.idle = d

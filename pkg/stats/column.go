@@ -87,11 +87,11 @@ func totalTime(t *pool.Times) *pool.Average    { return &t.Total }
 func sessionLimit(r *Row) Value {
 	switch r.Scope {
 	case Frontends:
-		return integer(r.Frontend.MaxConn)
+		return integer(r.Frontend.Limit())
 	case Backends:
 		return integer(r.Backend.FullConn)
 	default:
-		return unless(r.Server.MaxConn == 0, integer(r.Server.MaxConn))
+		return unless(r.Server.Limit() == 0, integer(r.Server.Limit()))
 	}
 }
 
@@ -158,7 +158,7 @@ func downs(r *Row) Value {
 	if r.Scope == Backends {
 		return count(r.Tally.Downs)
 	}
-	return unless(!r.Server.Check, count(r.View.Downs))
+	return unless(!r.View.Checking, count(r.View.Downs))
 }
 
 func lastChange(r *Row) Value { return seconds(r.Now.Sub(r.changed())) }
@@ -174,7 +174,7 @@ func downtime(r *Row) Value {
 	if r.Scope == Backends {
 		return unless(r.Tally.Total == 0, seconds(r.Tally.Downtime))
 	}
-	return unless(!r.Server.Check, seconds(r.View.Downtime))
+	return unless(!r.View.Checking, seconds(r.View.Downtime))
 }
 
 // sinceLastSession is -1 before the first session.

@@ -7,7 +7,7 @@ func checkColumns() []Column {
 	return []Column{
 		{Name: "check_status", Metric: "check_status", Type: Str, Tags: output, Scopes: Servers,
 			Help:   "Outcome of the last health check.",
-			Value:  checked(func(r *Row) Value { return word(r.checkStatus().String()) }),
+			Value:  checked(checkOutcome),
 			States: checkStates},
 		{Name: "check_code", Metric: "check_code", Type: U32, Tags: output, Scopes: Servers,
 			Help:  "Code that the last health check got from layer 5 to 7.",

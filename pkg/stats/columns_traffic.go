@@ -56,7 +56,7 @@ func trafficColumns() []Column {
 			Help: "Backup servers that could be used.", Value: backup},
 		{Name: "chkfail", Metric: "check_failures_total", Type: U64, Tags: counter, Scopes: Servers,
 			Help:  "Checks that failed while the server was up.",
-			Value: func(r *Row) Value { return unless(!r.Server.Check, count(r.View.CheckFailures)) }},
+			Value: func(r *Row) Value { return unless(!r.View.Checking, count(r.View.CheckFailures)) }},
 		{Name: "chkdown", Metric: "check_up_down_total", Type: U64, Tags: counter, Scopes: Backends | Servers,
 			Help: "Times it went from up to down.", Value: downs},
 		{Name: "lastchg", Metric: "check_last_change_seconds", Type: U32, Tags: age, Scopes: Backends | Servers, Unit: "s",

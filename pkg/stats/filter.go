@@ -14,6 +14,8 @@ type Filter struct {
 	Up      bool // leave servers out that are down or in maintenance
 	NoMaint bool // leave servers out that are in maintenance
 	Legends bool // tell addresses, cookies and algorithms
+	// Describe adds the statistics' descriptions to the typed format.
+	Describe bool
 
 	Contains string   // only proxies with this in their name
 	Proxies  []string // only these proxies, if there are any
@@ -106,7 +108,7 @@ func (f *Filter) server(r *Row) bool {
 		return !f.Up && !f.NoMaint
 	case r.View.Op == pool.Stopped:
 		// A server whose checks begin to pass again is on its way up and stays in sight.
-		return !f.Up || r.Server.Check && r.View.Health > 0
+		return !f.Up || r.View.Checking && r.View.Health > 0
 	default:
 		return true
 	}

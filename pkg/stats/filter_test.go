@@ -80,7 +80,7 @@ func TestTally(t *testing.T) {
 func TestBackendWithoutUsableServer(t *testing.T) {
 	s := swarm()
 	for _, srv := range s.Pool.Backends[2].Servers() {
-		srv.SetDrain(true, pool.CauseCLI)
+		srv.SetDrain(true)
 	}
 	rows := Rows(s, Filter{Contains: "db", Scopes: Backends})
 	if got := status(&rows[0]).String(); got != "DOWN" {

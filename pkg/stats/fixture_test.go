@@ -53,7 +53,7 @@ func swarm() *Snapshot {
 	plain := server("plain", "10.0.2.1:5432", nil)
 	down := server("broken", "10.0.2.2:5432", func(o *pool.ServerOptions) { o.Check, o.MaxConn, o.MaxQueue, o.Cookie = true, 50, 7, "c2" })
 	down.ReportCheck(pool.CheckResult{Status: pool.CheckL4Con, Info: `refused, "no" route`, Duration: 3 * time.Millisecond})
-	server("drained", "10.0.2.3:5432", nil).SetDrain(true, pool.CauseCLI)
+	server("drained", "10.0.2.3:5432", nil).SetDrain(true)
 	server("shelved", "[fd00::4]:5432", nil).SetMaint(true, pool.CauseCLI)
 	server("spare", "10.0.2.5:5432", func(o *pool.ServerOptions) { o.Backup, o.Check = true, true }).
 		ReportCheck(pool.CheckResult{Status: pool.CheckL4OK})

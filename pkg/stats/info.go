@@ -77,9 +77,9 @@ func processFields() []Field {
 		{Name: "Ulimit-n", Metric: "max_fds", Type: U32, Tags: limit, Help: "Limit of open files.",
 			Value: func(p *Process, _ *processCounts) Value { return unless(p.MaxFiles == 0, integer(p.MaxFiles)) }},
 		{Name: "Maxsock", Metric: "max_sockets", Type: U32, Tags: limit},
-		{Name: "Maxconn", Metric: "max_connections", Type: U32, Tags: limit, Help: "Configured limit of connections.",
-			Value: func(p *Process, _ *processCounts) Value { return integer(p.MaxConn) }},
-		{Name: "Hard_maxconn", Metric: "hard_max_connections", Type: U32, Tags: limit, Help: "Limit of connections that holds.",
+		{Name: "Maxconn", Metric: "max_connections", Type: U32, Tags: limit, Help: "Limit of connections now.",
+			Value: func(p *Process, c *processCounts) Value { return integer(p.limit(c.pool)) }},
+		{Name: "Hard_maxconn", Metric: "hard_max_connections", Type: U32, Tags: limit, Help: "Limit of connections that was configured.",
 			Value: func(p *Process, _ *processCounts) Value { return integer(p.MaxConn) }},
 		{Name: "CurrConns", Metric: "current_connections", Type: U32, Tags: gauge, Help: "Connections now, on both paths.",
 			Value: func(_ *Process, c *processCounts) Value { return integer(c.pool.Process.Conns.Load()) }},
@@ -173,4 +173,12 @@ func oneIf(b bool) int {
 func longUptime(d time.Duration) string {
 	sec := int64(d / time.Second)
 	return fmt.Sprintf("%dd %dh%02dm%02ds", sec/86400, sec/3600%24, sec/60%60, sec%60)
+}
+
+// limit is the limit of connections that holds now.
+func (p *Process) limit(from *pool.Pool) int {
+	if n := from.Limit(); n > 0 {
+		return n
+	}
+	return p.MaxConn
 }

@@ -159,7 +159,7 @@ func (r *Row) Address() string {
 }
 
 // checking says whether checks of the server run: they pause in maintenance.
-func (r *Row) checking() bool { return r.Server.Check && !r.View.Admin.Maint() }
+func (r *Row) checking() bool { return r.View.Checking && !r.View.Admin.Maint() }
 
 // effectiveWeight is the weight that balancing uses.
 func (r *Row) effectiveWeight() int {
@@ -201,6 +201,15 @@ func (r *Row) state() serverState {
 	default:
 		return stateUp
 	}
+}
+
+// checkOutcome is the outcome of the last check, marked while another one is under way.
+func checkOutcome(r *Row) Value {
+	mark := ""
+	if r.View.CheckRunning {
+		mark = "* "
+	}
+	return word(mark + r.checkStatus().String())
 }
 
 // checkStatus is the outcome of the last check, or "initializing" before the first.

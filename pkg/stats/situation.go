@@ -37,7 +37,7 @@ func processItems(s *Snapshot, cfg *config.Stats) []item {
 		{"pid", strconv.Itoa(p.PID)},
 		{"uptime", longUptime(c.uptime)},
 		{"event loops", orUnknown(p.Loops)},
-		{"connections", fmt.Sprintf("%s of %s", grouped(pp.Conns.Load()), orUnlimited(p.MaxConn))},
+		{"connections", fmt.Sprintf("%s of %s", grouped(pp.Conns.Load()), orUnlimited(p.limit(c.pool)))},
 		{"most at once", grouped(pp.Conns.Max())},
 		{"connections/s", rateText(pp.ConnRate.Cur(), pp.ConnRate.Max())},
 		{"sessions/s", rateText(pp.SessRate.Cur(), pp.SessRate.Max())},

@@ -22,7 +22,7 @@ func Proxies(s *Snapshot, format Format, f Filter) []byte {
 	rows := Rows(s, f)
 	switch format {
 	case Typed:
-		return typedRows(rows)
+		return typedRows(rows, f.Describe)
 	case JSON:
 		return jsonRows(rows)
 	default:
@@ -30,8 +30,9 @@ func Proxies(s *Snapshot, format Format, f Filter) []byte {
 	}
 }
 
-// ProcessInfo writes the statistics of the process.
-func ProcessInfo(s *Snapshot, format Format) []byte {
+// ProcessInfo writes the statistics of the process, with their descriptions behind them if the format has
+// room: JSON has none.
+func ProcessInfo(s *Snapshot, format Format, describe bool) []byte {
 	var b bytes.Buffer
 	var objects []jsonCell
 	counts := newProcessCounts(s)
@@ -43,17 +44,25 @@ func ProcessInfo(s *Snapshot, format Format) []byte {
 		switch {
 		case v.Empty():
 		case format == Typed:
-			fmt.Fprintf(&b, "%d.%s.%d:%s:%s:%s\n", pos, f.Name, processNumber, f.Tags, f.Type, oneLine(v.String()))
+			fmt.Fprintf(&b, "%d.%s.%d:%s:%s:%s%s\n", pos, f.Name, processNumber, f.Tags, f.Type, oneLine(v.String()), description(describe, f.Help))
 		case format == JSON:
 			objects = append(objects, newJSONCell(pos, f.Name, f.Tags, f.Type, v))
 		default:
-			fmt.Fprintf(&b, "%s: %s\n", f.Name, oneLine(v.String()))
+			fmt.Fprintf(&b, "%s: %s%s\n", f.Name, oneLine(v.String()), description(describe, f.Help))
 		}
 	}
 	if format == JSON {
 		return marshal(objects)
 	}
 	return b.Bytes()
+}
+
+// description is the end of a line that says what it is about: a colon and a quoted text.
+func description(wanted bool, text string) string {
+	if !wanted {
+		return ""
+	}
+	return `:"` + text + `"`
 }
 
 // csvRows writes the CSV format (HAProxy's management manual, 9.1): the header begins with "# ", every
@@ -84,7 +93,7 @@ func csvCell(s string) string {
 }
 
 // typedRows writes a line for each value (HAProxy's management manual, 9.2).
-func typedRows(rows []Row) []byte {
+func typedRows(rows []Row, describe bool) []byte {
 	var b bytes.Buffer
 	columns := Columns()
 	for i := range rows {
@@ -92,8 +101,8 @@ func typedRows(rows []Row) []byte {
 		for pos := range columns {
 			c := &columns[pos]
 			if v := c.Cell(r); !v.Empty() {
-				fmt.Fprintf(&b, "%c.%d.%d.%d.%s.%d:%s:%s:%s\n", r.Scope.Letter(), r.ProxyID(), r.ID(), pos, c.Name,
-					processNumber, c.Tags, c.Type, oneLine(v.String()))
+				fmt.Fprintf(&b, "%c.%d.%d.%d.%s.%d:%s:%s:%s%s\n", r.Scope.Letter(), r.ProxyID(), r.ID(), pos, c.Name,
+					processNumber, c.Tags, c.Type, oneLine(v.String()), description(describe, c.Help))
 			}
 		}
 	}

@@ -45,8 +45,8 @@ func TestGolden(t *testing.T) {
 	}{
 		{"seed.csv", func(s *Snapshot) []byte { return Proxies(s, Plain, Filter{Legends: true}) }},
 		{"seed.typed", func(s *Snapshot) []byte { return Proxies(s, Typed, Filter{}) }},
-		{"info.txt", func(s *Snapshot) []byte { return ProcessInfo(s, Plain) }},
-		{"info.typed", func(s *Snapshot) []byte { return ProcessInfo(s, Typed) }},
+		{"info.txt", func(s *Snapshot) []byte { return ProcessInfo(s, Plain, false) }},
+		{"info.typed", func(s *Snapshot) []byte { return ProcessInfo(s, Typed, false) }},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { golden(t, tt.file, tt.make(swarm())) })
@@ -141,7 +141,7 @@ func TestTextsStayOnTheirLine(t *testing.T) {
 	s := swarm()
 	s.Pool.Backends[2].Servers()[1].ReportCheck(pool.CheckResult{Status: pool.CheckL7Rsp, Info: "one\r\ntwo"})
 	s.Process.Description = "a\nb: c"
-	for name, out := range map[string]string{"typed": string(Proxies(s, Typed, Filter{})), "info": string(ProcessInfo(s, Plain))} {
+	for name, out := range map[string]string{"typed": string(Proxies(s, Typed, Filter{})), "info": string(ProcessInfo(s, Plain, false))} {
 		for _, l := range strings.Split(strings.TrimRight(out, "\n"), "\n") {
 			if l == "" || strings.HasPrefix(l, "two") || strings.HasPrefix(l, "b:") || strings.Contains(l, "\r") {
 				t.Errorf("%s has the line %q", name, l)
@@ -161,7 +161,7 @@ func TestEmptySnapshot(t *testing.T) {
 	if got := Proxies(s, Typed, Filter{}); len(got) != 0 {
 		t.Errorf("typed %q", got)
 	}
-	if got := string(ProcessInfo(s, Plain)); !strings.Contains(got, "\nCurrConns: 0\n") {
+	if got := string(ProcessInfo(s, Plain, false)); !strings.Contains(got, "\nCurrConns: 0\n") {
 		t.Errorf("info %q", got)
 	}
 }

@@ -70,7 +70,7 @@ func nameTip(r *Row) string {
 		if r.Server.FQDN != "" {
 			lines = append(lines, "name in DNS: "+r.Server.FQDN)
 		}
-		if r.Server.Check {
+		if r.View.Checking {
 			lines = append(lines, fmt.Sprintf("checks: rise %d, fall %d, health %d of %d",
 				r.Server.Rise, r.Server.Fall, r.View.Health, r.Server.Rise+r.Server.Fall-1))
 		}

@@ -57,7 +57,7 @@ func (r *Row) serverTone() tone {
 		return toneMaint
 	case v.Admin.Maint():
 		return toneEmpty
-	case v.Op == pool.Stopped && r.Server.Check && v.Health > 0:
+	case v.Op == pool.Stopped && r.View.Checking && v.Health > 0:
 		return toneRising
 	case v.Op == pool.Stopped:
 		return toneDown
@@ -65,7 +65,7 @@ func (r *Row) serverTone() tone {
 		return toneDrain
 	case v.Leaving:
 		return toneLeaving
-	case !r.Server.Check:
+	case !r.View.Checking:
 		return toneNoCheck
 	case v.Health < r.Server.Rise+r.Server.Fall-1:
 		return toneFalling

@@ -1,0 +1,64 @@
+package agent
+
+import (
+	"errors"
+	"strings"
+
+	"waggle/pkg/check"
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// control implements [runtimeapi.Control].
+type control struct{ a *Agent }
+
+// AddServer adds a server that takes its checks from its backend, as one of the configuration does.
+func (c control) AddServer(b *pool.Backend, name string, words []string) error {
+	line, remarks, err := config.ParseDynamicServer(name, words)
+	if err != nil {
+		return err
+	}
+	for _, r := range remarks {
+		c.a.log.Info("server added at run time", "backend", b.Name, "server", name, "remark", r.Text)
+	}
+	proxy := c.a.proxy(b.Name)
+	s, err := b.AddDynamic(serverOptions(proxy, line), line.ID)
+	if err != nil {
+		return err
+	}
+	if err := c.a.kernel.welcome(s); err != nil {
+		return errors.Join(err, s.RemoveDynamic())
+	}
+	c.a.checker.Add(checkSpec(checkedServer{server: s, backend: proxy, line: line}))
+	c.a.log.Info("server added at run time", "backend", b.Name, "server", name, "parameters", strings.Join(words, " "))
+	return nil
+}
+
+// RemoveServer ends a server's checks, too.
+func (c control) RemoveServer(s *pool.Server) error {
+	if err := s.RemoveDynamic(); err != nil {
+		return err
+	}
+	c.a.checker.Remove(s)
+	c.a.kernel.dismiss(s)
+	c.a.log.Info("server removed at run time", "backend", s.Backend.Name, "server", s.Name)
+	return nil
+}
+
+// proxy finds a section of the configuration that has a backend.
+func (a *Agent) proxy(backend string) *config.Proxy {
+	for _, p := range a.opts.Config.Proxies {
+		if p.Name == backend && p.Kind.HasBackend() {
+			return p
+		}
+	}
+	return &config.Proxy{Name: backend}
+}
+
+// checkSpec is how a server's line and its backend say that it is checked.
+func checkSpec(c checkedServer) check.Spec {
+	return check.Spec{
+		Server: c.server, Options: c.line.Check, HTTP: c.backend.HTTPCheck,
+		ConnectTimeout: c.backend.Timeouts.Connect, CheckTimeout: c.backend.Timeouts.Check,
+	}
+}

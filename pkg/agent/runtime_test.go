@@ -1,0 +1,190 @@
+package agent_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/agent"
+	"waggle/pkg/config"
+	"waggle/pkg/lab/require"
+)
+
+var update = flag.Bool("update", false, "record what HAProxy answers")
+
+// golden holds commands of the Runtime API, each with what HAProxy 2.6 answers. Both programs run on the same
+// configuration and get all commands, in this order: TestRuntimeAPIOfHAProxy keeps the record true, and
+// TestRuntimeAPIAnswers holds waggle to it.
+const golden = "testdata/runtimeapi.golden"
+
+const runtimeConfig = `global
+  stats socket %[1]s level admin
+  maxconn 1000
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+frontend in
+  bind 127.0.0.1:%[2]d
+  maxconn 100
+  default_backend web
+backend web
+  server one 127.0.0.1:81 check inter 60s weight 4 maxconn 7
+  server two 127.0.0.1:82 weight 1 backup
+backend still
+  balance static-rr
+  server s 127.0.0.1:83
+backend src
+  balance source
+  server s 127.0.0.1:83
+`
+
+// exchangeAll gives each command of the golden file to a socket and returns the record of that.
+func exchangeAll(t *testing.T, socket string) string {
+	t.Helper()
+	recorded, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(recorded)) {
+		if command, ok := strings.CutPrefix(line, "> "); ok {
+			out.WriteString(line + quoted(runtimeCommand(t, socket, command)))
+		}
+	}
+	return out.String()
+}
+
+// quoted marks each line of an answer, so that empty ones are seen.
+func quoted(answer string) string {
+	var out strings.Builder
+	for line := range strings.Lines(answer) {
+		out.WriteString("|" + line)
+	}
+	return out.String()
+}
+
+func runtimeCommand(t *testing.T, socket, command string) string {
+	t.Helper()
+	conn, err := net.DialTimeout("unix", socket, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, command); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	return string(answer)
+}
+
+// writeRuntimeConfig writes the configuration with a free port and a socket of its own.
+func writeRuntimeConfig(t *testing.T) (file, socket string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := t.TempDir()
+	file, socket = filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "s")
+	text := fmt.Sprintf(runtimeConfig, socket, l.Addr().(*net.TCPAddr).Port)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, socket
+}
+
+func waitForSocket(t *testing.T, socket string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if conn, err := net.Dial("unix", socket); err == nil {
+			conn.Close()
+			return
+		}
+	}
+	t.Fatal("the stats socket does not answer")
+}
+
+// startWaggle runs an agent in this process until the test ends.
+func startWaggle(t *testing.T, file string) *agent.Agent {
+	t.Helper()
+	cfg, _, err := config.Load([]string{file}, config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := agent.New(t.Context(), agent.Options{Config: cfg, Datapath: agent.DatapathOff, Loops: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+func TestRuntimeAPIAnswers(t *testing.T) {
+	file, socket := writeRuntimeConfig(t)
+	startWaggle(t, file)
+	waitForSocket(t, socket)
+	compareRecords(t, exchangeAll(t, socket))
+}
+
+func TestRuntimeAPIOfHAProxy(t *testing.T) {
+	program := require.Tool(t, "haproxy")
+	file, socket := writeRuntimeConfig(t)
+	cmd := exec.Command(program, "-db", "-f", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	waitForSocket(t, socket)
+	record := exchangeAll(t, socket)
+	if *update {
+		if err := os.WriteFile(golden, []byte(record), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compareRecords(t, record)
+}
+
+// compareRecords reports each command whose answer is not the recorded one.
+func compareRecords(t *testing.T, got string) {
+	t.Helper()
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gots, wants := strings.Split(got, "\n> "), strings.Split(string(want), "\n> ")
+	for i := range min(len(gots), len(wants)) {
+		if gots[i] != wants[i] {
+			t.Errorf("answered\n%s\nrecorded\n%s", gots[i], wants[i])
+		}
+	}
+	if len(wants) < 100 {
+		t.Errorf("only %d commands are recorded", len(wants))
+	}
+}
