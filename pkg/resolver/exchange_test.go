@@ -31,8 +31,10 @@ func nameserverOn(t *testing.T, handle dns.HandlerFunc) netip.AddrPort {
 			continue
 		}
 		for _, s := range []*dns.Server{{PacketConn: udp, Handler: handle}, {Listener: tcp, Handler: handle}} {
-			done := make(chan struct{})
+			started, done := make(chan struct{}), make(chan struct{})
+			s.NotifyStartedFunc = func() { close(started) }
 			go func() { s.ActivateAndServe(); close(done) }()
+			<-started // Shutdown does nothing to a server that is about to start
 			t.Cleanup(func() { s.Shutdown(); <-done })
 		}
 		return udp.LocalAddr().(*net.UDPAddr).AddrPort()
