@@ -161,7 +161,6 @@ type Options struct {
 	// ConnectionMode: keep-alive (default), server-close, close.
 	ConnectionMode           ConnectionMode
 	AllBackups               bool
-	SocketStats              bool
 	TCPKAClient, TCPKAServer bool
 	Abortonclose             bool
 	HTTPReuse                HTTPReuse

@@ -36,7 +36,6 @@ func optionDirectives() []directive {
 		flag("logasap", frontOrDef, "logs before the end of a transfer", func(o *Options) *bool { return &o.LogASAP }),
 		flag("log-separate-errors", frontOrDef, "raises the level of errors", func(o *Options) *bool { return &o.LogSeparateErrors }),
 		flag("log-health-checks", backOrDef, "logs every change of a check's result", func(o *Options) *bool { return &o.LogHealthChecks }),
-		flag("socket-stats", frontOrDef, "statistics for each address of a frontend", func(o *Options) *bool { return &o.SocketStats }),
 		connection("http-keep-alive", "keeps connections open after a response (the default)", KeepAlive),
 		connection("http-server-close", "closes the server's connection after a response", ServerClose),
 		connection("httpclose", "closes both connections after a response", Close),
@@ -62,6 +61,7 @@ func optionDirectives() []directive {
 func foreignOptions() []directive {
 	const own = "the engine decides by itself"
 	rows := [][]directive{
+		group(frontOrDef, Unsupported, "statistics for each address of a frontend", "", "option+socket-stats"),
 		group(anyProxy, Ignored, "splicing in the kernel", own, "option+splice-auto option+splice-request option+splice-response"),
 		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats option+disable-h2-upgrade"),
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
