@@ -43,6 +43,7 @@ func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Ad
 			return nil, err
 		}
 	}
+	b.number()
 	return b, nil
 }
 
@@ -99,26 +100,26 @@ func leadsTo(frontend, backend *config.Proxy) bool {
 }
 
 func (b *building) servers(p *config.Proxy, backend *pool.Backend) error {
+	var lines followers
 	for i := range p.Servers {
 		line := &p.Servers[i]
-		servers, err := b.line(p, line, backend)
+		servers, err := b.line(p, line, backend, lines.taken(line))
 		if err != nil {
 			return err
 		}
-		if line.Resolvers != "" && line.Host != "" && !line.Addr.Addr().IsValid() {
-			b.groups = append(b.groups, resolvedGroup{group: backend.AddGroup(line.Host, servers), line: line})
-		}
+		lines.add(line, servers)
 		for _, s := range servers {
 			if line.Check.Enabled {
 				b.checks = append(b.checks, checkedServer{server: s, backend: p, line: line})
 			}
 		}
 	}
+	b.groups = append(b.groups, lines.groups(backend)...)
 	return nil
 }
 
-// line adds the servers of one server or server-template line.
-func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Backend) ([]*pool.Server, error) {
+// line adds the servers of one server or server-template line. The first addresses of its name are taken by others.
+func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Backend, taken int) ([]*pool.Server, error) {
 	o := serverOptions(p, line)
 	var found []netip.Addr
 	if o.FQDN != "" {
@@ -126,6 +127,7 @@ func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Back
 		if found, err = b.startAddresses(p, line); err != nil {
 			return nil, err
 		}
+		found = found[min(taken, len(found)):]
 	}
 	if !line.Template() {
 		return []*pool.Server{backend.AddServer(withAddress(o, found, 0))}, nil

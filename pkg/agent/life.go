@@ -39,6 +39,9 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			a.log.Info("stopping at once", "signal", sig.String())
 			return
 		case <-s.soft:
+			if !a.grace(ctx, s) {
+				return
+			}
 			a.log.Info("stopping softly: no new connection, those that are open end by themselves")
 			a.drain(ctx, s)
 			return
@@ -46,6 +49,28 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			a.log.Warn("a reload is not supported by this version; the configuration stays as it is", "signal", sig.String())
 		}
 	}
+}
+
+// grace goes on for as long as `grace` says while readiness is off already, so that whoever watches this balancer
+// finds another one. It returns false when it is to end at once.
+func (a *Agent) grace(ctx context.Context, s *signals) bool {
+	d := a.opts.Config.Global.Grace
+	if d <= 0 {
+		return true
+	}
+	a.stopping.Store(true)
+	a.log.Info("the soft stop begins when the grace time is over", "grace", d.String())
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case sig := <-s.hard:
+		a.log.Info("stopping at once", "signal", sig.String())
+	case <-ctx.Done():
+		a.log.Info("stopping")
+	}
+	return false
 }
 
 // drain stops accepting on both paths and waits until all sessions have ended, for `hard-stop-after` at
