@@ -36,6 +36,7 @@ type Options struct {
 	Ifaces           []string     // to attach to; empty = all that carry traffic
 	FlowMax          uint32       // 0 = the kernel path's default
 	PortMin, PortMax uint16       // source ports of the kernel path; 0 = its default
+	BPFStats         bool         // measure the time per packet of the kernel path
 
 	HAProxyHold  bool // DNS hold timers exactly as in HAProxy, without waggle's improvements
 	SubnetGuard  bool // refuse task addresses outside of every attached subnet
@@ -134,6 +135,7 @@ func (a *Agent) listen(ctx context.Context) error {
 	}
 	err = a.kernel.open(ctx, a.opts.Datapath, datapath.Options{
 		Ifaces: a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
+		RunTime: a.opts.BPFStats,
 	})
 	if err != nil {
 		return errors.Join(err, a.engine.Close(ctx))

@@ -107,6 +107,7 @@ func (a *Agent) datapath() stats.Datapath {
 		d.Interfaces = append(d.Interfaces, stats.Interface{Name: i.Name, Attach: i.Attach})
 	}
 	last := k.lastCounters()
+	d.Runs, d.RunTime = last.RunTime.Runs, last.RunTime.Time
 	for _, r := range datapath.Reasons() {
 		d.Reasons = append(d.Reasons, stats.Reason{Name: r.Name, Text: r.Help, Count: last.Reasons[r.Name], Expected: r.Expected})
 	}

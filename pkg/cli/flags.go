@@ -15,7 +15,7 @@ type settings struct {
 	version, longVersion                       bool
 	json                                       bool
 	datapath, dnsHold, logFormat, healthSocket string
-	subnetGuard                                bool
+	subnetGuard, bpfStats                      bool
 	ifaces                                     []string
 	logLevel                                   slog.Level
 	loops                                      int
@@ -103,6 +103,10 @@ func ownFlags() []oneFlag {
 		}},
 		{"port-range", "=LOW-HIGH", "source ports of the kernel path; default outside ip_local_port_range", func(s *settings, v string) error {
 			return s.setPortRange(v)
+		}},
+		{"bpf-stats", "", "measure the kernel path's time per packet; takes CAP_SYS_ADMIN", func(s *settings, _ string) error {
+			s.bpfStats = true
+			return nil
 		}},
 		{"log-level", "=LEVEL", "debug, info (default), warn or error", func(s *settings, v string) error {
 			if err := s.logLevel.UnmarshalText([]byte(v)); err != nil {

@@ -33,7 +33,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	a, err := agent.New(ctx, agent.Options{
 		Config: cfg, Files: s.files, Version: agent.BuildVersion(),
 		Datapath: agent.DatapathMode(s.datapath), Ifaces: s.ifaces, FlowMax: s.flowMax,
-		PortMin: s.portMin, PortMax: s.portMax,
+		BPFStats: s.bpfStats, PortMin: s.portMin, PortMax: s.portMax,
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
 		Loops: s.loops, HealthSocket: s.healthSocket,
 		StartupLogs: startupLines(said.String()),

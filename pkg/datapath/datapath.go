@@ -29,6 +29,7 @@ type Datapath struct {
 	resetter  *resetter
 	events    *events
 	collector *collector
+	stopwatch *stopwatch
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 	// inUse is held for reading by who uses obj without mu, and for writing by who frees it.
@@ -133,6 +134,11 @@ func (dp *Datapath) openReports() error {
 	err := dp.ns.do(func() (err error) { dp.resetter, err = openResetter(); return err })
 	if err != nil {
 		dp.handicaps = append(dp.handicaps, "flows that time out or are shut down end without a reset: "+err.Error()+" (it takes the capability NET_RAW)")
+	}
+	if dp.opts.RunTime {
+		if dp.stopwatch, err = openStopwatch(); err != nil {
+			dp.handicaps = append(dp.handicaps, "the time per packet is measured only while the sysctl kernel.bpf_stats_enabled is set: "+err.Error())
+		}
 	}
 	if dp.opts.OnClose == nil {
 		return nil
@@ -311,6 +317,11 @@ func (dp *Datapath) Counters() Snapshot {
 	if s.LostEvents, err = dp.obj.lostEvents(); err != nil {
 		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
 	}
+	if dp.stopwatch != nil {
+		if s.RunTime, err = dp.stopwatch.read(dp.obj.WgIngress); err != nil {
+			dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
+		}
+	}
 	if dp.resetter != nil {
 		s.Resets, s.ResetsFailed = dp.resetter.sent.Load(), dp.resetter.failed.Load()
 	}
@@ -369,6 +380,9 @@ func (dp *Datapath) Close() error {
 	defer dp.mu.Unlock()
 	if dp.resetter != nil {
 		errs = append(errs, dp.resetter.close())
+	}
+	if dp.stopwatch != nil {
+		errs = append(errs, dp.stopwatch.close())
 	}
 	for index, a := range dp.attached {
 		errs = append(errs, a.detach())

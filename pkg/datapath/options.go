@@ -35,6 +35,9 @@ type Options struct {
 	// OnClose is told the end of each session of a service that is Logged, from one goroutine of the Datapath. It must not
 	// block for long, or call Close: the kernel does not wait for it, and what finds its ring full is lost. nil: nobody is told.
 	OnClose func(Closed)
+	// RunTime has the kernel measure the program: Snapshot.RunTime. It costs two readings of a clock for each packet, for all
+	// BPF programs of the machine, and takes CAP_SYS_ADMIN unless the sysctl kernel.bpf_stats_enabled is set.
+	RunTime bool
 	// Logger receives what changes on the way (an interface that came, a route that is missing); default slog.Default().
 	Logger *slog.Logger
 }

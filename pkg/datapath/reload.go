@@ -28,7 +28,12 @@ func (dp *Datapath) Reload() error {
 	if len(errs) > 0 {
 		return errors.Join(append(errs, programs.Close())...)
 	}
+	if dp.stopwatch != nil {
+		if err := dp.stopwatch.retire(dp.obj.WgIngress); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	// The collector keeps its program, which is in use at this moment; interfaces that come get the new one.
 	dp.obj.WgIngress, programs.WgIngress = programs.WgIngress, dp.obj.WgIngress
-	return programs.Close()
+	return errors.Join(append(errs, programs.Close())...)
 }

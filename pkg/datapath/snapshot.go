@@ -34,6 +34,8 @@ type Snapshot struct {
 	Maps map[string]MapUse
 	// Ports is the number of source ports that each server address can be reached from at the same time.
 	Ports uint32
+	// RunTime is zero unless Options.RunTime asks for it.
+	RunTime RunTime
 	// LostEvents is the number of ends of sessions that could not be told to Options.OnClose, because it was too slow.
 	LostEvents uint64
 	// Resets is the number of RSTs sent to ends of flows that timed out or were shut down, ResetsFailed those that could not be.

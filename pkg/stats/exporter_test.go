@@ -87,6 +87,8 @@ func TestMetricValues(t *testing.T) {
 		{"waggle_datapath_verdicts_total", "reason=no_server", 12},
 		{"waggle_datapath_reason_info", "reason=no_server normal=yes", 1},
 		{"waggle_datapath_reason_info", "reason=port_exhausted normal=no", 1},
+		{"waggle_datapath_runs_total", "", 2000},
+		{"waggle_datapath_run_seconds_total", "", 0.003},
 		{"waggle_datapath_map_entries", "map=wg_flows", 10},
 		{"waggle_datapath_map_max_entries", "map=wg_flows", 262144},
 		{"waggle_frontend_path", "proxy=db path=kernel", 1},

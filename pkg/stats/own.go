@@ -10,9 +10,9 @@ import (
 
 // ownMetrics are the metrics that HAProxy has no names for.
 type ownMetrics struct {
-	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax *prometheus.Desc
-	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt  *prometheus.Desc
-	resolverEvents                                                               *prometheus.Desc
+	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax, runs, runTime *prometheus.Desc
+	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt                 *prometheus.Desc
+	resolverEvents                                                                              *prometheus.Desc
 }
 
 func newOwnMetrics() *ownMetrics {
@@ -28,6 +28,8 @@ func newOwnMetrics() *ownMetrics {
 		reasons:        desc("datapath_reason_info", "Whether packets counted under a reason are normal (yes) or worth a look (no); always 1.", "reason", "normal"),
 		mapEntries:     desc("datapath_map_entries", "Entries in a map of the kernel path.", "map"),
 		mapMax:         desc("datapath_map_max_entries", "Entries that a map of the kernel path has room for.", "map"),
+		runs:           desc("datapath_runs_total", "Packets that the kernel path has looked at while it was measured (--bpf-stats)."),
+		runTime:        desc("datapath_run_seconds_total", "Time that the kernel path has taken for them."),
 		path:           desc("frontend_path", "1 for the path that takes a frontend's connections, 0 for the other.", "proxy", "path"),
 		sessions:       desc("frontend_current_sessions", "Sessions now, by the path that carries them.", "proxy", "path"),
 		sessionsTotal:  desc("frontend_sessions_total", "Sessions since the start, by the path that carried them.", "proxy", "path"),
@@ -62,6 +64,10 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 	for _, r := range s.Datapath.Reasons {
 		counter(m.verdicts, r.Count, r.Name)
 		gauge(m.reasons, 1, r.Name, yesNo(r.Expected))
+	}
+	if s.Datapath.Runs > 0 {
+		counter(m.runs, s.Datapath.Runs)
+		out <- series(m.runTime, prometheus.CounterValue, s.Datapath.RunTime.Seconds())
 	}
 	for _, u := range s.Datapath.Maps {
 		gauge(m.mapEntries, float64(u.Entries), u.Name)

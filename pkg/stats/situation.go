@@ -155,5 +155,9 @@ func datapathState(d *Datapath) string {
 		}
 		names = append(names, name)
 	}
-	return "The kernel path is attached to " + strings.Join(names, ", ") + "."
+	state := "The kernel path is attached to " + strings.Join(names, ", ") + "."
+	if d.Runs > 0 {
+		state += fmt.Sprintf(" A packet takes it %s ns.", grouped(d.RunTime.Nanoseconds()/int64(d.Runs)))
+	}
+	return state
 }

@@ -72,6 +72,9 @@ type Datapath struct {
 	Degraded   []string // what does not work as it should, each a sentence
 	Reasons    []Reason
 	Maps       []MapUse
+	// Runs is how often the program has run since it was measured, RunTime how long that took; zero: it is not measured.
+	Runs    uint64
+	RunTime time.Duration
 }
 
 // Interface is a network interface that the program is attached to.
