@@ -70,6 +70,13 @@ func BenchmarkNotOurs(b *testing.B) {
 	benchPacket(b, k, packet{src: ap(client(0)), dst: ap("192.0.2.77:443"), flags: ack})
 }
 
+// To a service, but of no flow: what a restarted balancer sees of old connections, and a flood of ACKs.
+func BenchmarkStray(b *testing.B) {
+	k := newKernel(b, Options{})
+	k.sync(b, oneService(1))
+	benchPacket(b, k, packet{src: ap(client(0)), dst: ap(front()), flags: ack})
+}
+
 // A SYN that is claimed; from some thousands on each one recycles a half-open flow as well. The time of single runs is
 // measured, so it has the cost of cold caches in it, as SYNs do.
 func BenchmarkSYN(b *testing.B) {

@@ -26,7 +26,7 @@ func TestICMPRows(t *testing.T) {
 	expiring := toTask("error with a TTL of 1", 4, 3, 4, 1280, whole)
 	expiring.in.ttl, expiring.verdict, expiring.counts = 1, verdictDrop, counts{"ttl": 1}
 	byMAC := toTask("to a known MAC", 0, 3, 0, 1280, whole)
-	byMAC.prepare, byMAC.toMAC = knows(map[string][6]byte{"task": taskMAC}), taskMAC
+	byMAC.known, byMAC.toMAC = map[string][6]byte{"task": taskMAC}, taskMAC
 	halfway := toClient("about a SYN", 4, 3, 1, 0, 8)
 	halfway.start = halfOpen
 	over := toTask("about a flow that has ended", 0, 1, 0, 0, whole)

@@ -19,6 +19,7 @@ type row struct {
 	name    string
 	only    int // 4 or 6; 0: both families
 	start   stage
+	known   map[string][6]byte // MACs of ends, before the connection begins
 	desired func(*Desired)
 	prepare func(*testing.T, *scene)
 	in      pkt
@@ -93,13 +94,13 @@ func newScene(k *kernel, six bool, n int) *scene {
 	if six {
 		s.ends = map[string]netip.AddrPort{
 			"client": netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::10"), uint16(2000+n)), "front": ap("[2001:db8:1::1]:8080"),
-			"back": ap("[2001:db8:2::1]:1024"), "task": ap("[2001:db8:2::11]:9000"), "router": ap("[2001:db8:9::1]:1"), "other": ap("[2001:db8:9::2]:8080"),
+			"back": ap("[2001:db8:2::1]:30000"), "task": ap("[2001:db8:2::11]:9000"), "router": ap("[2001:db8:9::1]:1"), "other": ap("[2001:db8:9::2]:8080"),
 		}
 		return s
 	}
 	s.ends = map[string]netip.AddrPort{
 		"client": netip.AddrPortFrom(netip.MustParseAddr(clientAddr), uint16(2000+n)), "front": ap(front()),
-		"back": ap(backAddr + ":1024"), "task": ap(taskAddr(0) + ":9000"), "router": ap("203.0.113.1:1"), "other": ap("203.0.113.2:8080"),
+		"back": ap(backAddr + ":30000"), "task": ap(taskAddr(0) + ":9000"), "router": ap("203.0.113.1:1"), "other": ap("203.0.113.2:8080"),
 	}
 	return s
 }
@@ -211,11 +212,11 @@ func (s *scene) counters(t *testing.T) counts {
 }
 
 func (r row) run(t *testing.T, k *kernel, six bool, n int) {
-	k.routes, k.known = nil, nil
+	s := newScene(k, six, n)
+	s.know(r.known)
 	d := bothFamilies()
 	k.sync(t, d)
 	k.beat()
-	s := newScene(k, six, n)
 	s.play(t, r.start)
 	if r.desired != nil {
 		d = bothFamilies()
@@ -246,6 +247,9 @@ func (r row) run(t *testing.T, k *kernel, six bool, n int) {
 			r.out.ttl = 63
 		}
 		want = s.frame(t, r.out, r.toMAC)
+		if r.frame != nil {
+			want = r.frame(want)
+		}
 	}
 	if verdict != r.verdict {
 		t.Errorf("verdict %d, want %d", verdict, r.verdict)
@@ -284,15 +288,12 @@ func runRows(t *testing.T, rows []row) {
 	}
 }
 
-// knows makes MACs of ends known.
-func knows(ends map[string][6]byte) func(*testing.T, *scene) {
-	return func(t *testing.T, s *scene) {
-		for end, mac := range ends {
-			addr := s.ends[end].Addr()
-			s.k.known = append(s.k.known, neighbour{hop: hop{loIndex, addr}, state: unix.NUD_REACHABLE, mac: mac})
-			s.k.routes = append(s.k.routes, tableRoute{prefix: netip.PrefixFrom(addr, addr.BitLen()), hop: hop{ifindex: loIndex}})
-		}
-		slices.SortFunc(s.k.routes, func(a, b tableRoute) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
-		s.k.sync(t, bothFamilies())
+// know makes the MACs of ends known, and no other.
+func (s *scene) know(ends map[string][6]byte) {
+	s.k.routes, s.k.known = nil, nil
+	for end, mac := range ends {
+		addr := s.ends[end].Addr()
+		s.k.known = append(s.k.known, neighbour{hop: hop{loIndex, addr}, state: unix.NUD_REACHABLE, mac: mac})
+		s.k.routes = append(s.k.routes, tableRoute{prefix: netip.PrefixFrom(addr, addr.BitLen()), hop: hop{ifindex: loIndex}})
 	}
 }
