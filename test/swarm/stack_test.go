@@ -138,7 +138,7 @@ func collectServers(dump any, found map[netip.Addr]bool) {
 				}
 			}
 			if addr, ok := netip.AddrFromSlice(bytes); ok {
-				found[addr] = true
+				found[addr.Unmap()] = true
 			}
 		}
 		for _, element := range v {
