@@ -10,6 +10,9 @@ type Edits struct {
 	text    []byte
 	ops     []edit
 	target  span
+	method  span
+	reason  span
+	status  int
 	removes bool // some op is not an addition
 }
 
@@ -51,6 +54,71 @@ func (e *Edits) SetTarget(target []byte) {
 	from := len(e.text)
 	e.text = appendTarget(e.text, target)
 	e.target = span{uint32(from), uint32(len(e.text))}
+}
+
+// Target is the target that SetTarget has set, nil for none.
+func (e *Edits) Target() []byte {
+	if e.target == (span{}) {
+		return nil
+	}
+	return e.at(e.target)
+}
+
+// SetMethod replaces the method. What is no token is ignored, and so is a change that would make the response
+// have a body where the client expects none or the other way round: to or from HEAD, and to CONNECT.
+func (e *Edits) SetMethod(r *Request, method []byte) {
+	m := methodOf(method)
+	if len(method) == 0 || !all(method, isToken) || m == MethodConnect || (m == MethodHead) != (r.Method == MethodHead) {
+		return
+	}
+	from := len(e.text)
+	e.text = append(e.text, method...)
+	e.method = span{uint32(from), uint32(len(e.text))}
+}
+
+// Method is the method that SetMethod has set, nil for none.
+func (e *Edits) Method() []byte {
+	if e.method == (span{}) {
+		return nil
+	}
+	return e.at(e.method)
+}
+
+// SetStatus replaces the status of a response and its reason phrase; "" is the status's own. It reports
+// whether it did: a change between a status that has a body and one that has none is ignored.
+func (e *Edits) SetStatus(r *Response, status int, reason string) bool {
+	if status < 200 || status > 999 || r.Status < 200 || bodiless(status) != bodiless(r.Status) {
+		return false
+	}
+	if reason == "" {
+		reason = StatusText(status)
+	}
+	from := len(e.text)
+	e.text = append(e.text, reason...)
+	for i := from; i < len(e.text); i++ {
+		if isControl(e.text[i]) {
+			e.text[i] = ' '
+		}
+	}
+	e.reason = span{uint32(from), uint32(len(e.text))}
+	e.status = status
+	return true
+}
+
+func bodiless(status int) bool { return status == 204 || status == 304 }
+
+// DelMatching removes all fields whose names match, those that were added before included.
+func (e *Edits) DelMatching(h *Head, match func(name []byte) bool) {
+	for i := range h.fields {
+		if name := h.at(h.fields[i].name); match(name) {
+			push(e, editDel, string(name), "")
+		}
+	}
+	for i, n := 0, len(e.ops); i < n; i++ {
+		if op := e.ops[i]; op.kind != editDel && match(e.at(op.name)) {
+			push(e, editDel, string(e.at(op.name)), "")
+		}
+	}
 }
 
 func push[T []byte | string](e *Edits, kind editKind, name string, value T) {

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -81,5 +82,62 @@ func TestEditTarget(t *testing.T) {
 	var none *Edits
 	if v := none.Header(&parseRequest(t, head(get, host)).Head, "host"); string(v) != "x" {
 		t.Errorf("a nil *Edits hides fields: %q", v)
+	}
+}
+
+func TestEditMethod(t *testing.T) {
+	for _, c := range []struct{ line, method, want string }{
+		{"GET /a HTTP/1.1", "POST", "POST /a HTTP/1.1"},
+		{"GET /a HTTP/1.1", "PROPFIND", "PROPFIND /a HTTP/1.1"},
+		{"GET /a HTTP/1.1", "HEAD", "GET /a HTTP/1.1"}, // the client would wait for a body
+		{"HEAD /a HTTP/1.1", "GET", "HEAD /a HTTP/1.1"},
+		{"GET /a HTTP/1.1", "CONNECT", "GET /a HTTP/1.1"},
+		{"GET /a HTTP/1.1", "A B", "GET /a HTTP/1.1"},
+		{"GET /a HTTP/1.1", "", "GET /a HTTP/1.1"},
+	} {
+		r := parseRequest(t, head(c.line, host))
+		var e Edits
+		e.SetMethod(r, []byte(c.method))
+		if got := string(r.AppendTo(nil, &e, Hop{KeepAlive: true})); got != head(c.want, host) {
+			t.Errorf("%s to %s: %q", c.line, c.method, got)
+		}
+	}
+}
+
+// A status is not changed into one with which the message would end elsewhere.
+func TestEditStatus(t *testing.T) {
+	for _, c := range []struct {
+		from, to int
+		reason   string
+		want     string
+	}{
+		{200, 404, "", "HTTP/1.1 404 Not Found\r\n"},
+		{200, 418, "Short\r\nand: stout", "HTTP/1.1 418 Short  and: stout\r\n"},
+		{200, 204, "", "HTTP/1.1 200 OK\r\n"},
+		{304, 200, "", "HTTP/1.1 304 OK\r\n"},
+		{200, 100, "", "HTTP/1.1 200 OK\r\n"},
+	} {
+		var r Response
+		r.Reset()
+		text := "HTTP/1.1 " + strconv.Itoa(c.from) + " OK\r\nContent-Length: 0\r\n\r\n"
+		if _, why := r.Parse([]byte(text), Asked{}); why != OK {
+			t.Fatal(why)
+		}
+		var e Edits
+		e.SetStatus(&r, c.to, c.reason)
+		if got := string(r.AppendTo(nil, &e, Hop{Minor: 1, KeepAlive: true})); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%d to %d: %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+func TestDelMatching(t *testing.T) {
+	r := parseRequest(t, head(get, host, "X-A: 1", "x-b: 2", "Y: 3"))
+	var e Edits
+	e.Add("X-C", "4")
+	e.DelMatching(&r.Head, func(name []byte) bool { return name[0]|0x20 == 'x' })
+	e.Add("X-D", "5")
+	if got := string(r.AppendTo(nil, &e, Hop{KeepAlive: true})); got != head(get, host, "Y: 3", "X-D: 5") {
+		t.Errorf("%q", got)
 	}
 }

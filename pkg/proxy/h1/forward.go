@@ -1,5 +1,7 @@
 package h1
 
+import "strconv"
+
 // Hop is how a head is sent on: what the next hop speaks and what becomes of its connection.
 type Hop struct {
 	// Minor is the minor version of the client that a response is sent to (its request's Minor). A request
@@ -46,10 +48,16 @@ func (r *Response) BodyFor(minor uint8) BodyAs {
 // that concern one hop only (RFC 9110 section 7.6.1), changed by e (nil = unchanged), with the Connection
 // field that hop needs. It returns the extended slice. The head must be complete.
 func (r *Request) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
-	if e != nil && e.target != (span{}) {
-		dst = append(dst, r.MethodBytes()...)
-		dst = append(dst, ' ')
-		dst = append(dst, e.at(e.target)...)
+	if e != nil && (e.target != (span{}) || e.method != (span{})) {
+		method, target := r.MethodBytes(), r.Target()
+		if e.method != (span{}) {
+			method = e.at(e.method)
+		}
+		if e.target != (span{}) {
+			target = e.at(e.target)
+		}
+		dst = append(append(dst, method...), ' ')
+		dst = append(dst, target...)
 		dst = append(dst, r.buf[r.target.to:r.scan.first]...)
 	} else {
 		dst = append(dst, r.buf[r.scan.begin:r.scan.first]...)
@@ -72,9 +80,13 @@ func (r *Request) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
 // the wire is always HTTP/1.1, our own (RFC 9110 section 6.2); the reason phrase stays as it came.
 func (r *Response) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
-	dst = append(dst, r.buf[len("HTTP/1.1 "):len("HTTP/1.1 200")]...)
-	dst = append(dst, ' ')
-	dst = append(dst, r.ReasonPhrase()...)
+	if e != nil && e.status != 0 {
+		dst = strconv.AppendInt(dst, int64(e.status), 10)
+		dst = append(append(dst, ' '), e.at(e.reason)...)
+	} else {
+		dst = append(dst, r.buf[len("HTTP/1.1 "):len("HTTP/1.1 200")]...)
+		dst = append(append(dst, ' '), r.ReasonPhrase()...)
+	}
 	dst = append(dst, "\r\n"...)
 	upgrade := r.Upgrade && (hop.Upgrade || r.Status == 426)
 	bare := hop.Body == Dechunked || hop.Minor == 0
