@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"waggle/pkg/sample"
 )
 
 // Style is the form of an entry's line.
@@ -14,6 +16,7 @@ const (
 	Connect Style = iota // without an option: "Connect from … to … (frontend/MODE)"
 	TCP                  // option tcplog
 	HTTP                 // option httplog
+	Custom               // log-format: Format says how
 )
 
 // Entry is one finished session or request. Whichever path served it fills one; an entry may be used again for the
@@ -25,10 +28,18 @@ type Entry struct {
 	// ASAP marks the line as written before the end (option logasap): what may still grow gets a '+'.
 	ASAP bool
 
+	// Level is the level of the line instead of info or err, where HasLevel says so (set-log-level).
+	Level    Level
+	HasLevel bool
+
 	Client netip.AddrPort
-	Dest   netip.AddrPort // where the client connected to; only Connect shows it
+	Dest   netip.AddrPort // where the client connected to; only Connect and formats show it
+	Source netip.AddrPort // where we connected to the server from; only formats show it
+	Target netip.AddrPort // the server's address; only formats show it
 	// Time is when the connection was accepted, or the first byte of the request came for HTTP.
 	Time time.Time
+	// Accept is when the connection was accepted, or became idle before this request; zero is Time.
+	Accept time.Time
 
 	Frontend string
 	HTTPMode bool   // of the frontend; only Connect shows it
@@ -39,9 +50,14 @@ type Entry struct {
 	// Timers in milliseconds, -1 where the phase was not reached: reading the request, waiting in queues,
 	// connecting, waiting for the response head, and all of it (Ta of a request, Tt of a session).
 	TR, Tw, Tc, Tr, Ta, Tt int
+	Th, Ti                 int // handshakes, and idle before the request; only formats show them
 
-	Status int   // 0 is written -1: there was no response
-	Bytes  int64 // sent to the client
+	Status   int    // 0 is written -1: there was no response
+	Bytes    int64  // sent to the client
+	Uploaded int64  // received from the client
+	Counter  uint64 // the number of the request or session among all
+
+	UniqueID []byte // nil: there is none
 
 	// CookieIn and CookieOut are captured cookies; nil is written "-".
 	CookieIn, CookieOut []byte
@@ -61,14 +77,28 @@ type Entry struct {
 	RequestHeaders, ResponseHeaders [][]byte
 	// Request is the request line; nil is written <BADREQ>.
 	Request []byte
+
+	// Format is the form of a Custom line. Its expressions look at Subject; nil knows what the entry knows.
+	Format  *sample.Format
+	Subject sample.Subject
+
+	// What the logger adds.
+	loc      *time.Location
+	pid      int
+	hostname string
+	view     view
 }
 
 // NoTimers sets all timers to "not reached".
 func (e *Entry) NoTimers() {
 	e.TR, e.Tw, e.Tc, e.Tr, e.Ta, e.Tt = -1, -1, -1, -1, -1, -1
+	e.Th, e.Ti = 0, 0
 }
 
 func (e *Entry) level() Level {
+	if e.HasLevel {
+		return e.Level
+	}
 	if e.Err {
 		return Err
 	}
@@ -78,12 +108,25 @@ func (e *Entry) level() Level {
 // Append appends the entry's line without line end, its time in loc. It does not allocate.
 func (e *Entry) Append(dst []byte, loc *time.Location) []byte {
 	switch e.Style {
+	case Custom:
+		return e.appendCustom(dst, loc)
 	case HTTP:
 		return e.appendHTTP(dst, loc)
 	case TCP:
 		return e.appendTCP(dst, loc)
 	}
 	return e.appendConnect(dst)
+}
+
+// appendCustom writes what Format says.
+func (e *Entry) appendCustom(dst []byte, loc *time.Location) []byte {
+	e.loc = loc
+	s := e.Subject
+	if s == nil {
+		e.view.e = e
+		s = &e.view
+	}
+	return e.Format.Append(dst, s, e)
 }
 
 func (e *Entry) appendConnect(dst []byte) []byte {

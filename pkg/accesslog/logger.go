@@ -32,6 +32,7 @@ const (
 // Logger writes lines to a set of targets. It is safe for concurrent use. Whoever makes one calls Close.
 type Logger struct {
 	opts    Options
+	host    string // the system's name, for formats
 	targets []*target
 	dropped atomic.Uint64
 	wake    chan struct{} // capacity 1: there is something to write
@@ -62,6 +63,7 @@ func New(targets []Target, o Options) (*Logger, error) {
 		o.Now = time.Now
 	}
 	l := &Logger{opts: o, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l.host, _ = os.Hostname()
 	for _, t := range targets {
 		p, err := newTarget(t, &o)
 		if err != nil {
@@ -86,6 +88,7 @@ func (l *Logger) Log(e *Entry) {
 	}
 	l.mu.Lock()
 	if from, ok := l.begin(e.level()); ok {
+		e.pid, e.hostname = l.opts.PID, l.host
 		l.queue = e.Append(l.queue, l.opts.Location)
 		l.commit(from)
 	}

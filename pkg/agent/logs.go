@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync/atomic"
 
@@ -31,9 +32,10 @@ func openLogs(cfg *config.Config, log *slog.Logger) (*logs, error) {
 		if len(targets) == 0 || p.Disabled {
 			continue
 		}
-		key := fmt.Sprintf("%+v", targets)
+		opts := logOptions(p, &cfg.Global)
+		key := fmt.Sprintf("%+v %+v", targets, opts)
 		if open[key] == nil {
-			logger, err := accesslog.New(targets, accesslog.Options{})
+			logger, err := accesslog.New(targets, opts)
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("proxy %s: %w", p.Name, err), l.close())
 			}
@@ -43,6 +45,20 @@ func openLogs(cfg *config.Config, log *slog.Logger) (*logs, error) {
 		l.byProxy[p.Name] = open[key]
 	}
 	return l, nil
+}
+
+// logOptions are what `log-tag` and `log-send-hostname` say. Without a name the latter means the system's.
+func logOptions(p *config.Proxy, g *config.Global) accesslog.Options {
+	o := accesslog.Options{Tag: p.LogTag}
+	if o.Tag == "" {
+		o.Tag = g.LogTag
+	}
+	if g.LogSendHostname != nil {
+		if o.Hostname = *g.LogSendHostname; o.Hostname == "" {
+			o.Hostname, _ = os.Hostname()
+		}
+	}
+	return o
 }
 
 // targetsOf resolves `log global`.
@@ -82,6 +98,8 @@ func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
 		return
 	}
 	switch {
+	case p.LogFormat != nil:
+		e.Style, e.Format = accesslog.Custom, p.LogFormat
 	case p.Options.HTTPLog && p.HTTP:
 		e.Style = accesslog.HTTP
 	case p.Options.TCPLog || p.Options.HTTPLog:

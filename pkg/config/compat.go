@@ -25,6 +25,7 @@ func Keywords() []KeywordGroup {
 	groups := []KeywordGroup{
 		{Title: "Sections"}, {Title: "Global section"}, {Title: "Resolvers sections"}, {Title: "Proxies: defaults, frontend, listen and backend sections"},
 		{Title: "Parameters of bind lines"}, {Title: "Parameters of server, server-template and default-server lines"}, {Title: "Actions of http-request"},
+		{Title: "Actions of http-response"}, {Title: "Actions of http-after-response"},
 	}
 	docs := map[sections]string{
 		inGlobal: "settings of the process", inDefaults: "what the proxies behind it begin with", inFrontend: "accepts connections",
@@ -55,25 +56,27 @@ func Keywords() []KeywordGroup {
 	for _, p := range serverParams() {
 		groups[5].Keywords = append(groups[5].Keywords, Keyword{Name: p.name, Args: p.args, Doc: p.doc, Status: p.status, Why: p.why})
 	}
-	groups[6].Keywords = actionKeywords()
+	for i, set := range []ruleSet{onRequest, onResponse, onAfterResponse} {
+		groups[6+i].Keywords = actionKeywords(set)
+	}
 	for _, g := range groups {
 		slices.SortStableFunc(g.Keywords, func(a, b Keyword) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return groups
 }
 
-func actionKeywords() []Keyword {
-	rows := []Keyword{
-		{Name: "allow", Doc: "ends the rules and lets the request pass"},
-		{Name: "deny", Args: "[deny_status|status <code>]", Doc: "answers with an error, 403 by default"},
-		{Name: "use-service", Args: "prometheus-exporter", Doc: "answers with metrics"},
-		{Name: "redirect", Args: "location|prefix|scheme <to> [code <n>]", Doc: "answers with a redirect; plain text only"},
-		{Name: "set-header", Args: "<name> <text>", Doc: "replaces a header; plain text only"},
-		{Name: "add-header", Args: "<name> <text>", Doc: "adds a header; plain text only"},
-		{Name: "del-header", Args: "<name>", Doc: "removes a header"},
+func actionKeywords(set ruleSet) []Keyword {
+	var rows []Keyword
+	for _, a := range ruleActions() {
+		if a.in&set != 0 {
+			rows = append(rows, Keyword{Name: a.name, Args: a.args, Doc: a.doc})
+		}
+	}
+	if set == onAfterResponse {
+		return rows
 	}
 	for name := range strings.FieldsSeq(otherActions) {
-		rows = append(rows, Keyword{Name: name, Doc: "an action of http-request", Status: Unsupported})
+		rows = append(rows, Keyword{Name: name, Doc: "an action of http-request or http-response", Status: Unsupported})
 	}
 	return rows
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,9 @@ func (p *parser) finish() *Config {
 		p.checkServers(s)
 		p.checkHTTP(s)
 		p.checkTimeouts(s)
+		p.checkCaptures(s)
+		p.checkBackendUses(s)
+		p.compileFormats(s)
 		if s.Kind == Frontend && !s.bindWritten && !s.Disabled {
 			p.warn(s.Pos, "frontend '%s' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one", s.Name)
 		}
@@ -56,7 +60,8 @@ func (p *parser) sourceLine(pos Pos) string {
 // clearOtherSide drops what a frontend or backend inherited from defaults for the other side.
 func (p *parser) clearOtherSide(s *proxyState) {
 	if !s.Kind.HasFrontend() {
-		s.DefaultBackend, s.MonitorURI = "", ""
+		s.DefaultBackend, s.MonitorURI, s.UniqueIDHeader = "", "", ""
+		s.TCPConnection, s.MonitorFail = nil, nil
 		s.MaxConn, s.Backlog = 0, 0
 	}
 	if !s.Kind.HasBackend() {
@@ -70,7 +75,24 @@ func (p *parser) checkTargets(s *proxyState) {
 		p.checkTarget(s, s.defaultBackendAt, s.DefaultBackend, "default_backend")
 	}
 	for _, u := range s.UseBackend {
-		p.checkTarget(s, u.Pos, u.Backend, "use_backend")
+		if u.Format == nil { // a name that is made by a format is looked up for each request
+			p.checkTarget(s, u.Pos, u.Backend, "use_backend")
+		}
+	}
+}
+
+// checkBackendUses looks for the backends that expressions name.
+func (p *parser) checkBackendUses(s *proxyState) {
+	for _, use := range s.backendUses {
+		var names []string
+		for _, t := range p.proxies {
+			if t.Kind.HasBackend() {
+				names = append(names, t.Name)
+			}
+		}
+		if !slices.Contains(names, use.name) {
+			p.alert(use.at, "%s '%s' : unable to find backend '%s' referenced by 'nbsrv'%s", s.Kind, s.Name, use.name, didYouMean(use.name, names))
+		}
 	}
 }
 
@@ -150,12 +172,15 @@ func (p *parser) checkHTTP(s *proxyState) {
 		ignored(s.Pos, "option httplog")
 		s.Options.HTTPLog, s.Options.TCPLog = false, true
 	}
-	for _, rules := range [][]HTTPRule{s.HTTPRequest, s.redirects} {
-		if len(rules) > 0 {
-			ignored(rules[0].Pos, "http-request")
+	for _, rules := range []struct {
+		name string
+		list *[]HTTPRule
+	}{{"http-request", &s.HTTPRequest}, {"http-request", &s.redirects}, {"http-response", &s.HTTPResponse}, {"http-after-response", &s.HTTPAfterResponse}} {
+		if len(*rules.list) > 0 {
+			ignored((*rules.list)[0].Pos, rules.name)
 		}
+		*rules.list = nil
 	}
-	s.HTTPRequest, s.redirects = nil, nil
 	for _, at := range s.httpConditions {
 		p.warn(at, "a condition of %s '%s' never holds: it looks at an HTTP request, and the mode is tcp", s.Kind, s.Name)
 	}

@@ -94,7 +94,7 @@ func TestSeedCondition(t *testing.T) {
 	}
 	rule := cfg.Proxies[0].UseBackend[0]
 	for uri, want := range map[string]bool{"/my-stats": true, "/MY-STATS": true, "/my-stats?;csv": true, "/my-stats;csv": false, "/": false} {
-		if got := rule.Cond.Eval(getRequest(uri)); got != want {
+		if got := rule.Cond.Eval(getRequest{uri: uri}); got != want {
 			t.Errorf("%s: %v, want %v", uri, got, want)
 		}
 	}

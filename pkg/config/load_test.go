@@ -175,7 +175,7 @@ func TestConditionsAndRulesTogether(t *testing.T) {
 	}
 	redirect := rules[2].Cond
 	for uri, want := range map[string]bool{"/a/b": true, "/z": true, "/b": false} {
-		if redirect.Eval(getRequest(uri)) != want {
+		if redirect.Eval(getRequest{uri: uri}) != want {
 			t.Errorf("redirect of %s: %v", uri, !want)
 		}
 	}

@@ -121,16 +121,26 @@ type Proxy struct {
 	Timeouts    Timeouts
 	Options     Options
 	Logs        []LogTarget
-	LogFormat   string // custom format, which wins over the options; "" = theirs
-	LogTag      string // "" = the global one
+	LogFormat   *sample.Format // wins over the options httplog and tcplog; nil = theirs
+	LogTag      string         // "" = the global one
+	// UniqueID makes the identifier of each request; nil = none. UniqueIDHeader carries it to the server; "" =
+	// nothing does.
+	UniqueID       *sample.Format
+	UniqueIDHeader string
+	// RequestCaptures and ResponseCaptures are the slots of what is kept of messages for the log.
+	RequestCaptures, ResponseCaptures []Capture
 
 	// Frontend side.
-	Binds          []Bind
-	ACLs           map[string]*sample.ACL
-	HTTPRequest    []HTTPRule
+	Binds         []Bind
+	ACLs          map[string]*sample.ACL
+	TCPConnection []TCPRule // tcp-request connection
+	// The rules of messages, those of a named defaults section first.
+	HTTPRequest, HTTPResponse, HTTPAfterResponse []HTTPRule
+
 	UseBackend     []UseBackend
 	DefaultBackend string
 	MonitorURI     string
+	MonitorFail    []*sample.Cond // any that holds makes the monitor answer 503
 
 	// Backend side.
 	Balance    Balance
@@ -140,6 +150,7 @@ type Proxy struct {
 	HTTPCheck  *HTTPCheck     // option httpchk and http-check
 	Stats      *Stats         // nil unless `stats enable` or another stats directive
 	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
+	HTTPErrors map[int]*Reply // http-error by status; not for a status that an errorfile has
 }
 
 // Timeouts of a proxy; 0 means none, as in HAProxy.
@@ -206,48 +217,6 @@ type Bind struct {
 	Interface    string
 	Params       []string // the words after the address as written, for verdicts and messages
 }
-
-// UseBackend is one use_backend line.
-type UseBackend struct {
-	Pos     Pos
-	Backend string
-	Cond    *sample.Cond // nil = always
-}
-
-// HTTPRule is one http-request (or tcp-request, redirect) rule.
-type HTTPRule struct {
-	Pos          Pos
-	Action       HTTPAction
-	Cond         *sample.Cond // nil = always
-	Status       int          // deny, return, redirect
-	Target       string       // redirect location, header name …
-	Value        string
-	RedirectKind RedirectKind
-}
-
-// HTTPAction is what a rule does.
-type HTTPAction uint8
-
-// The actions that are supported so far.
-const (
-	ActionAllow HTTPAction = iota
-	ActionDeny
-	ActionPrometheus // use-service prometheus-exporter
-	ActionRedirect
-	ActionSetHeader
-	ActionAddHeader
-	ActionDelHeader
-)
-
-// RedirectKind is the form of a redirect.
-type RedirectKind uint8
-
-// The forms.
-const (
-	RedirectLocation RedirectKind = iota
-	RedirectPrefix
-	RedirectScheme
-)
 
 // Balance is the algorithm of a backend.
 type Balance struct {

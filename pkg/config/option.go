@@ -92,7 +92,7 @@ func (s *statement) httpLog() {
 		o.HTTPLog = !s.off && !s.reset
 		if o.HTTPLog {
 			o.TCPLog = false
-			s.p.proxy.LogFormat = ""
+			s.p.proxy.logFormat = nil
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (s *statement) tcpLog() {
 		o.TCPLog = !s.off && !s.reset
 		if o.TCPLog {
 			o.HTTPLog = false
-			s.p.proxy.LogFormat = ""
+			s.p.proxy.logFormat = nil
 		}
 	}
 }

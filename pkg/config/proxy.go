@@ -44,10 +44,29 @@ func proxyDirectives() []directive {
 			s.log(&s.p.proxy.Logs, true)
 		}},
 		{name: "log-format", in: frontOrDef, args: "<format>", doc: "what a log line looks like", parse: func(s *statement) {
-			if v, ok := s.one("a format"); ok {
-				s.p.proxy.LogFormat = v
+			s.keepFormat(&s.p.proxy.logFormat)
+		}},
+		{name: "unique-id-format", in: frontOrDef, args: "<format>", doc: "what identifies a request", parse: func(s *statement) {
+			s.keepFormat(&s.p.proxy.uniqueID)
+		}},
+		{name: "unique-id-header", in: frontOrDef, args: "<name>", doc: "the header that carries it to the server", parse: func(s *statement) {
+			if v, ok := s.one("the name of a header"); ok {
+				if !isToken(v) {
+					s.errorf(0, "'unique-id-header' expects the name of a header, not '%s'", v)
+					return
+				}
+				s.p.proxy.UniqueIDHeader = v
 			}
 		}},
+		{name: "capture request header", in: frontSide, args: "<name> len <n>", doc: "keeps a header of requests for the log", parse: func(s *statement) {
+			s.captureHeader(&s.p.proxy.RequestCaptures)
+		}},
+		{name: "capture response header", in: frontSide, args: "<name> len <n>", doc: "keeps a header of responses for the log", parse: func(s *statement) {
+			s.captureHeader(&s.p.proxy.ResponseCaptures)
+		}},
+		{name: "declare capture", in: frontSide, args: "request|response len <n>", doc: "makes a slot that rules fill", parse: (*statement).declareCapture},
+		{name: "monitor fail", in: frontSide, args: "if|unless <condition>", doc: "makes monitor-uri answer 503", parse: (*statement).monitorFail},
+		{name: "http-error", in: anyProxy, args: "status <code> [content-type <type>] [string|lf-string|file|lf-file <x>] [hdr <name> <format>]…", doc: "a response in place of an error page", parse: (*statement).httpError},
 		{name: "log-tag", in: anyProxy, args: "<text>", doc: "the program's name in logs", parse: func(s *statement) {
 			if v, ok := s.one("a tag"); ok {
 				s.p.proxy.LogTag = v
@@ -156,7 +175,7 @@ func validDraws(text string) bool {
 }
 
 func (s *statement) errorFile() {
-	codes := strings.Fields("200 400 401 403 404 405 407 408 410 413 425 429 500 501 502 503 504")
+	codes := strings.Fields(errorStatuses)
 	if len(s.args) < 2 {
 		s.errorf(-1, "'errorfile' expects <status_code> and <file> as arguments")
 		return
@@ -179,6 +198,17 @@ func (s *statement) errorFile() {
 		code = code*10 + int(c-'0')
 	}
 	s.p.proxy.ErrorFiles[code] = name
+	delete(s.p.proxy.HTTPErrors, code)
+}
+
+func (s *statement) monitorFail() {
+	if len(s.args) == 0 {
+		s.errorf(-1, "'monitor fail' expects 'if' or 'unless' followed by a condition")
+		return
+	}
+	if c, ok := s.condition(0, "'monitor fail'"); ok {
+		s.p.proxy.MonitorFail = append(s.p.proxy.MonitorFail, c)
+	}
 }
 
 // env is what expressions of the current proxy may ask for. first is the index among the arguments of
@@ -187,6 +217,10 @@ func (s *statement) exprEnv(first int) sample.Env {
 	return sample.Env{
 		ACL:      s.p.proxy.acl,
 		ReadFile: s.p.opts.ReadFile,
-		Warn:     func(word int, text string) { s.warnf(first+word, "%s", text) },
+		Getenv:   s.p.env.lookup,
+		Backend: func(name string) {
+			s.p.proxy.backendUses = append(s.p.proxy.backendUses, backendUse{s.at(first), name})
+		},
+		Warn: func(word int, text string) { s.warnf(first+word, "%s", text) },
 	}
 }

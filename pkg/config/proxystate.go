@@ -21,7 +21,11 @@ type proxyState struct {
 	referenced       bool           // of a defaults section: named by a `from`
 	bindWritten      bool           // also if the line was wrong
 	httpChecked      bool           // option httpchk was written
-	httpConditions   []Pos          // conditions that look at a request
+	logFormat        *pendingFormat
+	uniqueID         *pendingFormat
+	captureUses      []captureUse
+	backendUses      []backendUse
+	httpConditions   []Pos // conditions that look at a request
 }
 
 // newProxyState has HAProxy's defaults.
@@ -41,9 +45,15 @@ func (s *proxyState) derive() *proxyState {
 	d := *s
 	d.Logs = slices.Clone(s.Logs)
 	d.ErrorFiles = maps.Clone(s.ErrorFiles)
+	d.HTTPErrors = maps.Clone(s.HTTPErrors)
 	d.Balance.Args = slices.Clone(s.Balance.Args)
-	d.ACLs = maps.Clone(s.ACLs)
+	d.ACLs = nil // they are known in the defaults section only
 	d.HTTPRequest = slices.Clone(s.HTTPRequest)
+	d.HTTPResponse = slices.Clone(s.HTTPResponse)
+	d.HTTPAfterResponse = slices.Clone(s.HTTPAfterResponse)
+	d.TCPConnection = slices.Clone(s.TCPConnection)
+	d.RequestCaptures, d.ResponseCaptures = slices.Clone(s.RequestCaptures), slices.Clone(s.ResponseCaptures)
+	d.captureUses = slices.Clone(s.captureUses)
 	d.redirects = slices.Clone(s.redirects)
 	d.defaultServer = s.defaultServer.clone()
 	if s.HTTPCheck != nil {
@@ -61,6 +71,7 @@ func (s *proxyState) derive() *proxyState {
 	d.serverAt, d.idAt, d.referenced = nil, nil, false
 	d.resolversAt = maps.Clone(s.resolversAt)
 	d.useBackendAt, d.httpConditions = Pos{}, nil
+	d.backendUses = slices.Clone(s.backendUses)
 	return &d
 }
 
@@ -83,4 +94,10 @@ func (s *proxyState) noteResolvers(name string, at Pos) {
 	if _, ok := s.resolversAt[name]; !ok {
 		s.resolversAt[name] = at
 	}
+}
+
+// backendUse is an expression that names a backend.
+type backendUse struct {
+	at   Pos
+	name string
 }

@@ -22,21 +22,19 @@ func foreignProxyDirectives() []directive {
 
 		group(backOrDef, Unsupported, "cookie persistence", "", "cookie persist+rdp-cookie"),
 		group(anyProxy, Unsupported, "compression of responses", "", "compression"),
-		group(frontSide, Unsupported, "parts of messages kept for logs", "", "capture+cookie capture+request+header capture+response+header declare+capture"),
+		group(frontSide, Unsupported, "parts of messages kept for logs", "", "capture+cookie"),
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
-		group(anyProxy, Unsupported, "error pages", "", "errorfiles errorloc errorloc302 errorloc303 http-error"),
+		group(anyProxy, Unsupported, "error pages", "", "errorfiles errorloc errorloc302 errorloc303"),
 		group(frontOrDef, Unsupported, "forms of log lines", "", "error-log-format log-format-sd log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", "", "external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
 		group(backOrDef, Unsupported, "hashing", "", "hash-type hash-balance-factor"),
-		group(inDefaults, Unsupported, "rules that all proxies inherit", "", "acl http-request"),
-		group(anyProxy, Unsupported, "rules for responses", "", "http-after-response http-response"),
 		group(backOrDef, Unsupported, "the server's name in a header", "", "http-send-name-header"),
 		group(anyProxy, Unsupported, "server states kept in files", "", "load-server-state-from-file server-state-file-name"),
 		group(frontOrDef, Unsupported, "limits", "", "rate-limit+sessions max-session-srv-conns"),
 		group(backOrDef, Unsupported, "limits of queued connections", "", "max-keep-alive-queue"),
 		group(frontSide, Unsupported, "certificates", "", "crt ssl-f-use"),
-		group(frontOrDef, Unsupported, "a health page that can fail", "", "monitor+fail monitor-net"),
+		group(frontOrDef, Unsupported, "health checks by address", "", "monitor-net"),
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
 		group(backOrDef, Unsupported, "what is retried", "", "retry-on"),
 		group(backOrDef, Unsupported, "the balancer's own address", "", "source"),
@@ -45,9 +43,8 @@ func foreignProxyDirectives() []directive {
 		group(inProxies, Unsupported, "tables of what clients did", "", "stick-table"),
 		group(backOrDef, Unsupported, "scripted TCP checks", "", `tcp-check+comment tcp-check+connect tcp-check+expect tcp-check+send tcp-check+send-lf tcp-check+send-binary
 			tcp-check+send-binary-lf tcp-check+set-var tcp-check+set-var-fmt tcp-check+unset-var`),
-		group(anyProxy, Unsupported, "rules for connections", "", `tcp-request+connection tcp-request+content tcp-request+inspect-delay tcp-request+session tcp-response+content
+		group(anyProxy, Unsupported, "rules for connections", "", `tcp-request+content tcp-request+inspect-delay tcp-request+session tcp-response+content
 			tcp-response+inspect-delay`),
-		group(anyProxy, Unsupported, "identifiers of requests", "", "unique-id-format unique-id-header"),
 	}
 	var all []directive
 	for _, r := range rows {

@@ -111,6 +111,10 @@ func (j *judge) rules() {
 		j.no(r.Pos, "rules are evaluated in userspace")
 		break
 	}
+	for _, r := range f.TCPConnection {
+		j.no(r.Pos, "rules are evaluated in userspace")
+		break
+	}
 	if f.MonitorURI != "" {
 		j.no(f.Pos, "monitor-uri answers requests")
 	}
@@ -125,7 +129,7 @@ func (j *judge) logging() {
 	f := j.frontend
 	switch {
 	case len(f.Logs) == 0:
-	case f.LogFormat != "":
+	case f.LogFormat != nil:
 		j.no(f.Logs[0].Pos, "log-format may ask for what only userspace sees")
 	case f.Options.LogASAP:
 		j.no(f.Logs[0].Pos, "option logasap: the kernel path logs sessions when they have ended")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waggle/pkg/config"
+	"waggle/pkg/sample"
 )
 
 // plain returns a TCP frontend and a backend that the kernel can take whole.
@@ -82,7 +83,9 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(fe, _ *config.Proxy) { fe.HTTPRequest = []config.HTTPRule{{}} }, "rules"},
 		{func(fe, _ *config.Proxy) { fe.MonitorURI = "/up" }, "monitor-uri"},
 		{func(fe, _ *config.Proxy) { fe.Stats = &config.Stats{} }, "stats"},
-		{func(fe, _ *config.Proxy) { fe.Logs, fe.LogFormat = []config.LogTarget{{Address: "stdout"}}, "%ci" }, "log-format"},
+		{func(fe, _ *config.Proxy) {
+			fe.Logs, fe.LogFormat = []config.LogTarget{{Address: "stdout"}}, &sample.Format{}
+		}, "log-format"},
 		{func(fe, _ *config.Proxy) {
 			fe.Logs, fe.Options.LogASAP = []config.LogTarget{{Address: "stdout"}}, true
 		}, "logasap"},

@@ -25,8 +25,9 @@ type Engine struct {
 	workers []*worker
 	addrs   []netip.AddrPort
 
-	live    atomic.Int64 // sessions
-	paused  atomic.Int32 // listeners that wait for a place
+	live    atomic.Int64  // sessions
+	numbers atomic.Uint64 // of requests, where a format shows them
+	paused  atomic.Int32  // listeners that wait for a place
 	started bool
 
 	services chan func()

@@ -119,6 +119,9 @@ func (s *session) passHead() step {
 	}
 	s.clock.response = s.w.loop.Now()
 	s.status = s.resp.Status
+	if s.responseRules() {
+		return moved
+	}
 	s.countStatus(s.status)
 	s.target.Server.Counters.Shard(s.w.shard).CountStatus(s.status)
 	s.down.begin(s.resp.Framing, s.resp.ContentLength)
@@ -149,7 +152,7 @@ func (s *session) passHead() step {
 func (s *session) writeHead(hop h1.Hop) bool {
 	c, l := &s.client, s.link
 	s.resp.Rebase(l.in.bytes())
-	out := s.resp.AppendTo(c.out.data[:c.out.w], nil, hop)
+	out := s.resp.AppendTo(c.out.data[:c.out.w], s.responseEdits(), hop)
 	if len(out) > len(c.out.data) {
 		s.status = 500
 		s.internalError()

@@ -5,6 +5,7 @@ import (
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/pool"
+	"waggle/pkg/proxy/sock"
 )
 
 // record reports the request, or TCP session, that has ended: times for the statistics, an entry for the
@@ -12,28 +13,74 @@ import (
 func (s *session) record() {
 	now := s.w.loop.Clock()
 	s.recordTimes(now)
-	if !s.fe.logs {
+	if !s.fe.logs || s.msg.level == silent {
 		return
 	}
 	e := &s.w.entry
+	s.describe(e, now)
+	if s.fe.cfg.LogFormat != nil {
+		s.recall()
+		e.Subject, e.UniqueID = (*subject)(s), (*subject)(s).UniqueID()
+	}
+	s.w.e.setup.Access(s.fe.cfg, e)
+	e.Subject = nil
+}
+
+// silent is the level of requests that are not logged.
+const silent = "silent"
+
+// describe fills an entry with what is known of the request, or TCP session, so far.
+func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	*e = accesslog.Entry{
 		Client: s.src, HTTPMode: s.fe.cfg.HTTP,
 		Frontend: s.fe.cfg.Name, Backend: s.fe.cfg.Name,
-		Bytes: s.client.taking() - s.startOut, State: [4]byte{s.why[0], s.why[1], '-', '-'},
+		Bytes: s.client.taking() - s.startOut, Uploaded: s.consumed() - s.startIn,
+		State:   [4]byte{s.why[0], s.why[1], '-', '-'},
 		Retries: s.retries, Redispatched: s.redispatch,
 		ActConn: int(s.w.e.setup.Pool.Process.Conns.Load()), FeConn: int(s.fe.stats.Sessions.Load()),
+		Counter: s.number,
 	}
-	if o := &s.fe.cfg.Options; !o.HTTPLog && !o.TCPLog || s.fe.cfg.LogFormat != "" { // costs a system call
+	if l, ok := accesslog.ParseLevel(s.msg.level); ok {
+		e.Level, e.HasLevel = l, true
+	}
+	if s.wantsDest() { // costs a system call
 		e.Dest = s.Dst()
 	}
 	if s.be != nil {
 		e.Backend, e.BeConn = s.be.cfg.Name, int(s.be.stats.Sessions.Load())
 	}
 	if t := s.target.Server; t != nil {
-		e.Server, e.SrvConn = t.Name, int(t.Sessions.Load())
+		e.Server, e.SrvConn, e.Target = t.Name, int(t.Sessions.Load()), s.target.Addr
+	}
+	if s.link != nil && s.fe.source {
+		e.Source = sock.LocalAddr(s.link.fd)
+	}
+	if s.fe.cfg.HTTP {
+		e.RequestHeaders, e.ResponseHeaders = s.msg.captured[0].shown(), s.msg.captured[1].shown()
 	}
 	s.entryTimes(e, now)
-	s.w.e.setup.Access(s.fe.cfg, e)
+}
+
+// shown gives the slots for the log, nil where none are declared.
+func (c *captures) shown() [][]byte {
+	if len(c.values) == 0 {
+		return nil
+	}
+	return c.values
+}
+
+// wantsDest says whether the log shows where the client connected to.
+func (s *session) wantsDest() bool {
+	p := s.fe.cfg
+	if p.LogFormat != nil {
+		return s.fe.dest
+	}
+	return !p.Options.HTTPLog && !p.Options.TCPLog
+}
+
+// consumed counts the bytes of the client that belong to this request and those before.
+func (s *session) consumed() int64 {
+	return s.client.got - int64(s.client.in.len()) + int64(s.taken)
 }
 
 func (s *session) entryTimes(e *accesslog.Entry, now time.Duration) {
@@ -51,6 +98,8 @@ func (s *session) entryTimes(e *accesslog.Entry, now time.Duration) {
 			e.Request = s.line
 		}
 		e.Ta = span(from, now)
+		e.Ti = span(c.idle, c.first)
+		e.Tt = span(c.idle, now)
 	} else {
 		e.Style = accesslog.TCP
 		e.Tt = span(from, now)
@@ -59,6 +108,7 @@ func (s *session) entryTimes(e *accesslog.Entry, now time.Duration) {
 	e.Tc = span(c.assigned, c.connected)
 	e.Tr = span(c.connected, c.response)
 	e.Time = time.Now().Add(from - now)
+	e.Accept = e.Time.Add(c.idle - from)
 }
 
 // span is the milliseconds between two moments, -1 if either has not come.
@@ -96,7 +146,7 @@ func (s *session) recordTimes(now time.Duration) {
 
 // keepLine keeps the request line for the log, since the buffer will not.
 func (s *session) keepLine() {
-	if !s.fe.logs {
+	if !s.fe.logs && !s.fe.lines {
 		return
 	}
 	s.line = append(s.line[:0], s.req.MethodBytes()...)

@@ -9,6 +9,7 @@ import (
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/sample"
 )
 
 // frontend is a proxy that accepts connections, ready for the hot path.
@@ -21,6 +22,11 @@ type frontend struct {
 	monitor  string
 	errors   errorPages
 	logs     bool // the access log wants to know
+	lines    bool // formats of rules show log variables, such as the request line
+	dest     bool // the log's format shows where the client connected to
+	numbers  bool // a format shows the number of the request
+	source   bool // or from where we connected to the server
+	after    bool // there are rules for responses of our own
 }
 
 // route is one use_backend line.
@@ -151,6 +157,10 @@ func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error
 	}
 	for i := range proxy.UseBackend {
 		line := &proxy.UseBackend[i]
+		if line.Format != nil {
+			f.routes = append(f.routes, route{line: line})
+			continue
+		}
 		to := pl.backends[line.Backend]
 		if to == nil {
 			return nil, fmt.Errorf("frontend '%s': unable to find required use_backend: '%s'", proxy.Name, line.Backend)
@@ -165,9 +175,36 @@ func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error
 	case proxy.Kind == config.Listen:
 		f.fallback = pl.backends[proxy.Name]
 	}
+	f.noteFormats(pl)
 	var err error
 	f.errors, err = readErrorFiles(proxy)
 	return f, err
+}
+
+// noteFormats finds out what formats and rules will want to know.
+func (f *frontend) noteFormats(pl *plan) {
+	if lf := f.cfg.LogFormat; lf != nil {
+		f.dest = lf.Uses(sample.VarFrontendIP) || lf.Uses(sample.VarFrontendPort)
+		f.source = lf.Uses(sample.VarSourceIP) || lf.Uses(sample.VarSourcePort)
+	}
+	f.after = len(f.cfg.HTTPAfterResponse) > 0
+	f.lines = f.cfg.UniqueID.NeedsVariables() || rulesUseVariables(f.cfg)
+	for _, b := range pl.backends {
+		f.after = f.after || len(b.cfg.HTTPAfterResponse) > 0
+		f.lines = f.lines || rulesUseVariables(b.cfg)
+	}
+	f.numbers = f.lines || f.cfg.LogFormat != nil && f.cfg.LogFormat.Uses(sample.VarCounter)
+}
+
+func rulesUseVariables(p *config.Proxy) bool {
+	for _, rules := range [][]config.HTTPRule{p.HTTPRequest, p.HTTPResponse, p.HTTPAfterResponse} {
+		for i := range rules {
+			if rules[i].Format.NeedsVariables() || rules[i].Reply != nil {
+				return true
+			}
+		}
+	}
+	return len(p.HTTPErrors) > 0
 }
 
 // statsURI says whether target is a request for p's stats page: the prefix is compared with case.

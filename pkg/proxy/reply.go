@@ -25,6 +25,10 @@ func (s *session) answer(status int) {
 		s.reply(page)
 		return
 	}
+	if r := s.errorReply(status); r != nil {
+		s.sendReply(r)
+		return
+	}
 	s.reply(h1.AppendError(nil, status, s.how()))
 }
 
@@ -39,6 +43,9 @@ func (s *session) errorPage(status int) []byte {
 
 // reply has a whole response of our own written. The server, if one was chosen, is given back.
 func (s *session) reply(message []byte) {
+	if s.fe.after && s.fe.cfg.HTTP {
+		message = s.afterResponse(message)
+	}
 	s.countStatus(s.status)
 	s.cancelTicket()
 	s.w.loop.Disarm(&s.serverTimer)

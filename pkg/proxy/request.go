@@ -98,14 +98,15 @@ func (s *session) begin(n int) {
 	s.w.loop.Disarm(&s.clientTimer)
 	s.up.begin(s.req.Framing, s.req.ContentLength)
 	s.keepLine()
+	s.keepHead()
+	s.takeNumber()
 	s.feShard().Requests.Add(1)
 	switch {
 	case s.req.Method == h1.MethodConnect:
 		s.terminate('P', 'R')
 		s.answer(405)
 	case s.fe.monitor != "" && string(s.req.Target()) == s.fe.monitor:
-		s.feShard().Intercepted.Add(1)
-		s.answer(200)
+		s.monitor()
 	case s.apply(s.fe.cfg):
 	default:
 		s.route()
@@ -118,7 +119,7 @@ func (s *session) apply(p *config.Proxy) bool {
 	if s.rules(p.HTTPRequest) {
 		return true
 	}
-	if statsURI(p, s.req.Target()) {
+	if statsURI(p, (*subject)(s).URI()) {
 		s.feShard().Intercepted.Add(1)
 		s.servePage(p)
 		return true
@@ -138,15 +139,24 @@ func (s *session) route() {
 		return
 	}
 	s.addForwardFor()
+	s.addUniqueID()
 	s.dispatch()
 }
 
 // choose returns the backend of a request, nil if there is none.
 func (f *frontend) choose(subj *subject) *backend {
 	for i := range f.routes {
-		if r := &f.routes[i]; r.line.Cond.Eval(subj) {
+		r := &f.routes[i]
+		if !r.line.Cond.Eval(subj) {
+			continue
+		}
+		if r.line.Format == nil {
 			return r.to
 		}
+		if b := subj.named(r.line.Format); b != nil {
+			return b
+		}
+		break // HAProxy: a name that is none ends the search
 	}
 	return f.fallback
 }

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/sample"
 )
 
 // rules runs http-request rules until one ends the evaluation. It reports whether the request has been
@@ -19,22 +21,84 @@ func (s *session) rules(rules []config.HTTPRule) bool {
 		case config.ActionDeny:
 			s.deny(r)
 			return true
-		case config.ActionRedirect:
-			s.redirect(r)
+		case config.ActionReturn:
+			s.terminate('L', 'R')
+			s.feShard().Intercepted.Add(1)
+			s.sendReply(r.Reply)
 			return true
+		case config.ActionRedirect:
+			if s.redirect(r) {
+				return true
+			}
 		case config.ActionPrometheus:
 			s.feShard().Intercepted.Add(1)
 			s.serveMetrics()
 			return true
-		case config.ActionSetHeader:
-			s.edits.Set(r.Target, r.Value)
-		case config.ActionAddHeader:
-			s.edits.Add(r.Target, r.Value)
-		case config.ActionDelHeader:
-			s.edits.Del(r.Target)
+		default:
+			if !s.rewriteTarget(r) {
+				s.act(r, &s.edits, &s.req.Head, 0)
+			}
 		}
 	}
 	return false
+}
+
+// text makes what a rule puts into a message. The result is valid until the next call.
+func (s *session) text(r *config.HTTPRule) []byte {
+	if r.Format == nil {
+		s.w.text = append(s.w.text[:0], r.Value...)
+	} else {
+		s.w.text = r.Format.Append(s.w.text[:0], (*subject)(s), s)
+	}
+	return s.w.text
+}
+
+// act does what rules for requests and for responses have in common. edits and head are the message's, and
+// captured is the index of its captures.
+func (s *session) act(r *config.HTTPRule, edits *h1.Edits, head *h1.Head, captured int) {
+	switch r.Action {
+	case config.ActionSetHeader:
+		if r.Format == nil {
+			edits.Set(r.Target, r.Value)
+		} else {
+			edits.SetBytes(r.Target, s.text(r))
+		}
+	case config.ActionAddHeader:
+		if r.Format == nil {
+			edits.Add(r.Target, r.Value)
+		} else {
+			edits.AddBytes(r.Target, s.text(r))
+		}
+	case config.ActionDelHeader:
+		delHeader(r, edits, head)
+	case config.ActionReplaceHeader, config.ActionReplaceValue:
+		s.replaceHeader(r, edits, head)
+	case config.ActionSetVar:
+		r.Expr.Store((*subject)(s), r.Var)
+	case config.ActionSetVarFormat:
+		s.msg.vars[r.Var.Scope].Set(r.Var.Name, sample.Value{Type: sample.String, Text: s.text(r)})
+	case config.ActionUnsetVar:
+		s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
+	case config.ActionCapture:
+		s.capture(r, captured)
+	case config.ActionSetLogLevel:
+		s.msg.level = r.Target
+	}
+}
+
+func (s *session) capture(r *config.HTTPRule, captured int) {
+	slots := s.fe.cfg.RequestCaptures
+	if captured == 1 {
+		slots = s.fe.cfg.ResponseCaptures
+	}
+	if r.Slot >= len(slots) { // a rule of a backend, whose frontend declares fewer
+		return
+	}
+	out, ok := r.Expr.Append(s.w.text[:0], (*subject)(s))
+	s.w.text = out
+	if ok {
+		s.msg.captured[captured].set(r.Slot, out, slots[r.Slot].Length)
+	}
 }
 
 func (s *session) deny(r *config.HTTPRule) {
@@ -43,6 +107,10 @@ func (s *session) deny(r *config.HTTPRule) {
 		s.be.stats.Counters.Shard(s.w.shard).DeniedReq.Add(1)
 	}
 	s.terminate('P', 'R')
+	if r.Reply != nil {
+		s.sendReply(r.Reply)
+		return
+	}
 	status := r.Status
 	if status == 0 {
 		status = 403
@@ -50,38 +118,58 @@ func (s *session) deny(r *config.HTTPRule) {
 	s.answer(status)
 }
 
-// redirect answers with the place that a rule names: as it is, in front of the whole target, or with
-// another scheme.
-func (s *session) redirect(r *config.HTTPRule) {
-	s.terminate('L', 'R')
-	s.feShard().Intercepted.Add(1)
-	status := r.Status
-	if status == 0 {
-		status = 302
+// takeNumber gives the request, or TCP session, its number among all, where a format shows it.
+func (s *session) takeNumber() {
+	if s.fe.numbers {
+		s.number = s.w.e.numbers.Add(1)
 	}
-	var location []byte
-	switch r.RedirectKind {
-	case config.RedirectLocation:
-		location = append(location, r.Target...)
-	case config.RedirectPrefix:
-		if r.Target != "/" { // HAProxy: a prefix of "/" alone leaves the target as it is
-			location = append(location, r.Target...)
-		}
-		location = s.appendPathQuery(location)
-	case config.RedirectScheme:
-		location = append(append(location, r.Target...), "://"...)
-		location = append(location, s.req.Host()...)
-		location = s.appendPathQuery(location)
-	}
-	s.status = status
-	s.keep = s.mayKeep() && s.up.complete()
-	s.reply(h1.AppendRedirect(nil, status, location, s.how()))
 }
 
-func (s *session) appendPathQuery(dst []byte) []byte {
-	dst = append(dst, s.req.Path()...)
-	if q := s.req.Query(); q != nil {
-		dst = append(append(dst, '?'), q...)
+// connectionAllowed runs tcp-request connection rules; the last word is to accept.
+func (s *session) connectionAllowed() bool {
+	rules := s.fe.cfg.TCPConnection
+	for i := range rules {
+		if !rules[i].Cond.Eval((*subject)(s)) {
+			continue
+		}
+		if !rules[i].Accept {
+			s.feShard().DeniedConn.Add(1)
+		}
+		return rules[i].Accept
 	}
-	return dst
+	return true
 }
+
+// monitor answers for monitor-uri, which is not logged.
+func (s *session) monitor() {
+	s.feShard().Intercepted.Add(1)
+	s.msg.level = silent
+	for _, c := range s.fe.cfg.MonitorFail {
+		if c.Eval((*subject)(s)) {
+			s.answer(503)
+			return
+		}
+	}
+	s.answer(200)
+}
+
+// named finds the backend that a format names for this request, nil if there is none.
+func (s *subject) named(f *sample.Format) *backend {
+	s.w.text = f.Append(s.w.text[:0], s, (*session)(s))
+	b := s.w.e.plan.backends[string(s.w.text)]
+	if b == nil || b.cfg.HTTP != s.fe.cfg.HTTP {
+		return nil
+	}
+	return b
+}
+
+// addUniqueID tells the server the request's identifier.
+func (s *session) addUniqueID() {
+	if name := s.fe.cfg.UniqueIDHeader; name != "" {
+		if id := (*subject)(s).UniqueID(); id != nil {
+			s.edits.AddBytes(name, id)
+		}
+	}
+}
+
+var _ sample.Variables = (*accesslog.Entry)(nil)

@@ -8,6 +8,7 @@ import (
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
+	"waggle/pkg/sample"
 )
 
 // phase is what a session is doing.
@@ -70,8 +71,11 @@ type session struct {
 	line   []byte // the request line, for the log
 
 	clientTimer, serverTimer loop.Timer
-	countedIn, countedOut    int64 // of the client's bytes, already in the counters
-	startOut                 int64 // bytes for the client before this request's response
+	countedIn, countedOut    int64  // of the client's bytes, already in the counters
+	startOut                 int64  // bytes for the client before this request's response
+	startIn                  int64  // bytes of the client before this request
+	number                   uint64 // of the request, or TCP session, among all
+	msg                      message
 }
 
 // times are the moments of a request on the loop's clock; 0 = has not come yet.
@@ -99,6 +103,11 @@ func (w *worker) accepted(fe *frontend, fd int, peer netip.AddrPort) {
 	s.client.canWrite = true
 	s.reset()
 	s.clock.idle = w.loop.Now()
+	s.msg.vars[sample.Session].Reset()
+	if !s.connectionAllowed() {
+		s.end()
+		return
+	}
 	if fe.cfg.HTTP {
 		s.phase = reading
 		w.loop.Arm(&s.clientTimer, fe.timeouts.httpRequest)
@@ -123,7 +132,8 @@ func (s *session) reset() {
 	s.avoid, s.retries, s.status = nil, 0, -1
 	s.why = [2]byte{'-', '-'}
 	s.clock = times{idle: s.w.loop.Now()}
-	s.startOut = s.client.taking()
+	s.startOut, s.startIn = s.client.taking(), s.consumed()
+	s.msg.reset()
 	s.turn++
 }
 

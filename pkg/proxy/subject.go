@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"time"
 
 	"waggle/pkg/proxy/sock"
 	"waggle/pkg/sample"
@@ -9,6 +10,9 @@ import (
 
 // subject is a session as expressions see it.
 type subject session
+
+// Now implements sample.Subject.
+func (s *subject) Now() time.Time { return time.Now() }
 
 var _ sample.Subject = (*subject)(nil)
 
@@ -26,21 +30,30 @@ func (s *session) Dst() netip.AddrPort {
 	return sock.LocalAddr(s.client.fd)
 }
 
-// http says whether there is a request to look at.
+// http says whether there is a request.
 func (s *subject) http() bool { return s.clock.head > 0 && s.fe.cfg.HTTP }
+
+// head says whether the request's head can be looked at: when rules for responses run, it has gone.
+func (s *subject) head() bool { return s.http() && !s.msg.headGone }
 
 // Method implements sample.Subject.
 func (s *subject) Method() []byte {
 	if !s.http() {
 		return nil
 	}
-	return s.req.MethodBytes()
+	if m := s.edits.Method(); m != nil {
+		return m
+	}
+	return s.msg.method
 }
 
 // URI implements sample.Subject.
 func (s *subject) URI() []byte {
-	if !s.http() {
+	if !s.head() {
 		return nil
+	}
+	if t := s.edits.Target(); t != nil {
+		return t
 	}
 	return s.req.Target()
 }
@@ -48,7 +61,7 @@ func (s *subject) URI() []byte {
 // Version implements sample.Subject.
 func (s *subject) Version() []byte {
 	switch {
-	case !s.http():
+	case !s.head():
 		return nil
 	case s.req.Minor == 0:
 		return []byte("1.0")
@@ -58,7 +71,7 @@ func (s *subject) Version() []byte {
 
 // Header implements sample.Subject. Rules see what rules before them have changed.
 func (s *subject) Header(name string) []byte {
-	if !s.http() {
+	if !s.head() {
 		return nil
 	}
 	return s.edits.Header(&s.req.Head, name)
@@ -66,7 +79,7 @@ func (s *subject) Header(name string) []byte {
 
 // Headers implements sample.Subject.
 func (s *subject) Headers(name string, fn func(value []byte) bool) {
-	if s.http() {
+	if s.head() {
 		s.edits.Headers(&s.req.Head, name, fn)
 	}
 }

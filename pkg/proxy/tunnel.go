@@ -5,6 +5,7 @@ import "waggle/pkg/proxy/h1"
 // startTCP begins a session of a tcp frontend.
 func (s *session) startTCP() {
 	s.requests = 1
+	s.takeNumber()
 	s.enter(s.fe.choose((*subject)(s)))
 	if s.be == nil {
 		s.noServer('C')

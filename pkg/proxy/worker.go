@@ -27,6 +27,7 @@ type worker struct {
 	recheck   loop.Timer  // while listeners are paused
 	waking    atomic.Bool // resume has been posted
 	entry     accesslog.Entry
+	text      []byte // scratch memory of rules
 }
 
 // keepSessions is how many ended sessions a loop keeps for their storage.

@@ -10,6 +10,12 @@ type Env struct {
 	ReadFile func(name string) ([]byte, error)
 	// Warn takes a remark about a word that is legal and probably not meant.
 	Warn func(word int, text string)
+	// Getenv looks an environment variable up, for the fetch env.
+	Getenv func(name string) (string, bool)
+	// Backend is told of each backend that an expression names, which may be declared later.
+	Backend func(name string)
+	// Where is when the expression is evaluated; the zero value is AtRequest.
+	Where Where
 }
 
 // ACL is a named access list: it holds when one of its lines does. Lines are added while the
@@ -39,7 +45,7 @@ func (a *ACL) Match(s Subject) bool {
 // connection.
 func (a *ACL) NeedsHTTP() bool {
 	for _, t := range a.lines {
-		if !t.expr.fetch.http {
+		if !t.expr.fetch.http() {
 			return false
 		}
 	}
@@ -72,7 +78,7 @@ func compileTest(words []string, env Env) (*test, *Error) {
 	if len(words) == 0 {
 		return nil, errorf(0, "missing fetch method in ACL expression")
 	}
-	expr, suffix, err := parseExpr(words[0])
+	expr, suffix, err := parseExpr(words[0], env)
 	if err != nil {
 		return nil, err
 	}
@@ -80,14 +86,17 @@ func compileTest(words []string, env Env) (*test, *Error) {
 	if err != nil {
 		return nil, err.at(1)
 	}
-	p := &patterns{method: defaultMethod(expr.result()), fold: flags.fold}
+	p := &patterns{method: defaultMethod(expr.out), fold: flags.fold}
 	if suffix != "" {
 		p.method = methods[suffix]
 	}
 	if flags.method != "" {
 		p.method = methods[flags.method]
 	}
-	if p.method != matchFound && !expr.result().castsTo(p.method.input()) {
+	if expr.out == Any && suffix == "" && flags.method == "" {
+		return nil, errorf(0, "'%s' can be of any type, so that a match method is needed before its patterns (-m)", words[0])
+	}
+	if p.method != matchFound && !expr.out.castsTo(p.method.input()) {
 		return nil, errorf(0, "match method '%s' does not fit the values of '%s'", flags.method, words[0])
 	}
 	for _, f := range flags.files {

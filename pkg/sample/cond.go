@@ -133,6 +133,9 @@ func (p *condParser) term() (term, *Error) {
 	} else {
 		t.acl, err = p.named(word)
 	}
+	if err == nil && p.env.Warn != nil && p.env.Where != AtConnection && t.acl.neverHolds(p.env.Where) {
+		p.env.Warn(start, "an ACL will never match here because it looks at what is not available at this moment")
+	}
 	return t, err
 }
 
@@ -157,13 +160,15 @@ func (p *condParser) anonymous() (*ACL, *Error) {
 	return nil, errorf(open, "missing closing '}' in condition")
 }
 
-func (p *condParser) named(name string) (*ACL, *Error) {
-	if p.env.ACL != nil {
-		if acl := p.env.ACL(name); acl != nil {
+func (p *condParser) named(name string) (*ACL, *Error) { return namedACL(name, p.at-1, p.env) }
+
+// namedACL finds an ACL that was declared, or that always exists.
+func namedACL(name string, at int, env Env) (*ACL, *Error) {
+	if env.ACL != nil {
+		if acl := env.ACL(name); acl != nil {
 			return acl, nil
 		}
 	}
-	at := p.at - 1
 	words, ok := predefined[name]
 	if !ok {
 		return nil, errorf(at, "no such ACL : '%s'", name)

@@ -3,13 +3,15 @@ package sample
 import "sync"
 
 // evaluator is the working memory of one evaluation. Fetches hand it their values one by one; it
-// applies the converters and compares. Evaluators are pooled, and the callback that a Subject gets is
-// bound once for each, so that an evaluation allocates nothing.
+// applies the converters and compares, or keeps the value. Evaluators are pooled, and the callback that
+// a Subject gets is bound once for each, so that an evaluation allocates nothing.
 type evaluator struct {
 	subject Subject
 	expr    *Expr
-	pattern *patterns
+	pattern *patterns // nil: the value is wanted
 	matched bool
+	value   Value // once found
+	found   bool
 	scratch []byte // texts made on the way: casts, converters, case folding
 
 	line   func([]byte) bool // e.headerLine, bound once
@@ -25,20 +27,55 @@ var evaluators = sync.Pool{New: func() any {
 	return e
 }}
 
-// run says whether a value that expr has on s matches one of the patterns.
-func run(expr *Expr, p *patterns, s Subject) bool {
+func (x *Expr) evaluator(s Subject, p *patterns) *evaluator {
 	e := evaluators.Get().(*evaluator)
-	e.subject, e.expr, e.pattern = s, expr, p
-	e.matched = false
+	e.subject, e.expr, e.pattern = s, x, p
+	e.matched, e.found = false, false
 	e.scratch = e.scratch[:0]
-	expr.fetch.do(e, &expr.args)
-	matched := e.matched
-	e.subject, e.expr, e.pattern = nil, nil, nil
+	x.fetch.do(e, &x.args)
+	return e
+}
+
+func (e *evaluator) release() {
+	e.subject, e.expr, e.pattern, e.value = nil, nil, nil, Value{}
 	if cap(e.scratch) <= maxScratch {
 		evaluators.Put(e)
 	}
+}
+
+// run says whether a value that expr has on s matches one of the patterns.
+func run(expr *Expr, p *patterns, s Subject) bool {
+	e := expr.evaluator(s, p)
+	matched := e.matched
+	e.release()
 	return matched
 }
+
+// Append appends the expression's value on s as text; ok is false where there is none. It does not
+// allocate, apart from what regular expressions need.
+func (x *Expr) Append(dst []byte, s Subject) (out []byte, ok bool) {
+	e := x.evaluator(s, nil)
+	if e.found {
+		var v Value
+		if v, ok = e.cast(e.value, String); ok {
+			dst = append(dst, v.Text...)
+		}
+	}
+	e.release()
+	return dst, ok
+}
+
+// Store sets a variable to the expression's value on s; without a value the variable stays as it is.
+func (x *Expr) Store(s Subject, name VarName) {
+	e := x.evaluator(s, nil)
+	if e.found {
+		s.Vars(name.Scope).Set(name.Name, e.value)
+	}
+	e.release()
+}
+
+// iterating says whether a fetch goes through all its values, as conditions want, or gives one.
+func (e *evaluator) iterating() bool { return e.pattern != nil }
 
 // offer takes one value of the fetch and says whether the fetch should look for more.
 func (e *evaluator) offer(v Value) bool {
@@ -48,9 +85,13 @@ func (e *evaluator) offer(v Value) bool {
 		if !ok {
 			return true
 		}
-		if v, ok = c.do(e, in); !ok {
+		if v, ok = c.do(e, in, &c.args); !ok {
 			return true
 		}
+	}
+	if e.pattern == nil {
+		e.value, e.found = v, true
+		return false
 	}
 	e.matched = e.pattern.match(e, v)
 	return !e.matched

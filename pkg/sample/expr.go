@@ -12,31 +12,39 @@ import (
 type Expr struct {
 	fetch      *fetch
 	args       args
-	converters []converter
+	converters []conversion
+	out        Type
 }
 
-// args are the arguments of a fetch, compiled.
-type args struct {
-	name       string // of a header
-	occurrence int    // of a header: 1 the first, -1 the last, 0 unspecified
+// conversion is a converter with its arguments.
+type conversion struct {
+	*converter
+	args args
 }
 
-// result is the type that the expression yields.
-func (x *Expr) result() Type {
-	if n := len(x.converters); n > 0 {
-		return x.converters[n-1].out
+// ParseExpr compiles `fetch(args),converter,…`. The error is an *Error about word 0.
+func ParseExpr(word string, env Env) (*Expr, error) {
+	x, method, err := parseExpr(word, env)
+	switch {
+	case err != nil:
+		return nil, err
+	case method != "":
+		return nil, errorf(0, "'%s' is the name of an ACL, not of a fetch method", word)
 	}
-	return x.fetch.out
+	if err := env.Where.check(x); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
-// parseExpr compiles `fetch(args),converter,…`. The method is that of the fetch's ACL name, such as
-// `beg` of path_beg, or "".
-func parseExpr(word string) (*Expr, string, *Error) {
+// parseExpr compiles an expression. The method is that of the fetch's ACL name, such as `beg` of
+// path_beg, or "".
+func parseExpr(word string, env Env) (*Expr, string, *Error) {
 	name, rest := cutName(word)
 	if name == "" {
 		return nil, "", errorf(0, "missing fetch method")
 	}
-	f, method, err := findFetch(name)
+	f, method, err := findFetch(name, env.Where)
 	if err != nil {
 		return nil, "", err
 	}
@@ -44,22 +52,23 @@ func parseExpr(word string) (*Expr, string, *Error) {
 	if bad != "" {
 		return nil, "", errorf(0, "%s in the arguments of fetch method '%s'", bad, name)
 	}
-	x := &Expr{fetch: f}
-	if err := f.parseArgs(name, list, &x.args); err != nil {
+	x := &Expr{fetch: f, out: f.out}
+	p := argParser{what: "fetch method '" + name + "'", list: list, env: env, out: &x.args, named: namedACL}
+	if err := p.parse(f.arg); err != nil {
 		return nil, "", err
 	}
 	for rest != "" {
 		if rest[0] != ',' {
 			return nil, "", errorf(0, "missing comma after fetch keyword '%s'", name)
 		}
-		if rest, err = x.addConverter(rest[1:]); err != nil {
+		if rest, err = x.addConverter(rest[1:], env); err != nil {
 			return nil, "", err
 		}
 	}
 	return x, method, nil
 }
 
-func (x *Expr) addConverter(word string) (rest string, err *Error) {
+func (x *Expr) addConverter(word string, env Env) (rest string, err *Error) {
 	name, rest := cutName(word)
 	list, rest, bad := cutArgs(rest)
 	if bad != "" {
@@ -75,13 +84,18 @@ func (x *Expr) addConverter(word string) (rest string, err *Error) {
 	default:
 		return "", unknown("converter", name, converters)
 	}
-	if len(list) > 0 {
-		return "", errorf(0, "converter '%s' does not support any args", name)
-	}
-	if !x.result().castsTo(c.in) {
+	if !x.out.castsTo(c.in) {
 		return "", errorf(0, "converter '%s' cannot be applied here: the value has another type", name)
 	}
-	x.converters = append(x.converters, c)
+	v := conversion{converter: c}
+	p := argParser{what: "converter '" + name + "'", list: list, env: env, out: &v.args}
+	if err := p.parse(c.arg); err != nil {
+		return "", err
+	}
+	x.converters = append(x.converters, v)
+	if !c.same {
+		x.out = c.out
+	}
 	return rest, nil
 }
 

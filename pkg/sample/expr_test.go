@@ -57,9 +57,7 @@ func TestAllNames(t *testing.T) {
 	n := AllNames()
 	for _, f := range n.Fetches {
 		word := f
-		if spec := mustFetch(t, f).arg; spec != noArgs {
-			word += "(x)"
-		}
+		word += exampleArgs(mustFetch(t, f).arg)
 		if _, err := ParseCond([]string{"if", "{", word, "-m", "found", "}"}, Env{}); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
@@ -68,7 +66,12 @@ func TestAllNames(t *testing.T) {
 		}
 	}
 	for _, c := range n.Converters {
-		if _, err := ParseCond([]string{"if", "{", "path," + c, "-m", "found", "}"}, Env{}); err != nil {
+		word := "var(txn.x)," + c + exampleArgs(converters[c].arg)
+		if strings.HasPrefix(c, "map") {
+			word = "var(txn.x)," + c + "(map)"
+		}
+		env := Env{ReadFile: func(string) ([]byte, error) { return nil, nil }}
+		if _, err := ParseCond([]string{"if", "{", word, "-m", "found", "}"}, env); err != nil {
 			t.Errorf("%s: %v", c, err)
 		}
 		if slices.Contains(n.ForeignConverters, c) {
@@ -85,9 +88,27 @@ func TestAllNames(t *testing.T) {
 	}
 }
 
+// exampleArgs are arguments that satisfy a specification.
+func exampleArgs(spec argSpec) string {
+	if p := (argParser{out: &args{}}); spec.least == 0 && p.parse(spec) == nil {
+		return ""
+	}
+	for _, try := range []string{"x", "1", "true", "1.2.3.4", "txn.x", "1,x", "x,1", "x,txn.x", "TRUE"} {
+		list := strings.Split(try, ",")
+		if len(list) < spec.least {
+			continue
+		}
+		p := argParser{list: list, out: &args{}, named: namedACL}
+		if p.parse(spec) == nil {
+			return "(" + try + ")"
+		}
+	}
+	return "()"
+}
+
 func mustFetch(t *testing.T, name string) *fetch {
 	t.Helper()
-	f, _, err := findFetch(name)
+	f, _, err := findFetch(name, AtRequest)
 	if err != nil {
 		t.Fatal(err)
 	}

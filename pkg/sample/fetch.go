@@ -1,69 +1,90 @@
 package sample
 
 import (
-	"strconv"
+	"math/rand/v2"
 	"strings"
+	"time"
 )
 
 // fetch is one sample fetch. do hands its values to the evaluator; none means that there is nothing.
 type fetch struct {
+	name string // its newest
 	out  Type
-	http bool // needs a request
+	from source
 	arg  argSpec
 	do   func(*evaluator, *args)
 }
 
-type argSpec uint8
+// http says whether the fetch needs a request.
+func (f *fetch) http() bool {
+	return f.from == fromRequest || f.from == fromRequestLine || f.from == fromResponse
+}
 
-const (
-	noArgs     argSpec = iota
-	headerArgs         // name[,occurrence]; the name is optional for counting
-	headerName         // name alone, optional
-)
+// fetches has every fetch by its newest name.
+var fetches = tableOfFetches(connectionFetches, requestFetches, responseFetches, internalFetches)
 
-var fetches = map[string]*fetch{
+func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
+	all := make(map[string]*fetch)
+	for _, part := range parts {
+		for name, f := range part {
+			f.name = name
+			all[name] = f
+		}
+	}
+	return all
+}
+
+var connectionFetches = map[string]*fetch{
+	"src":       {out: Addr, do: fetchSrc},
+	"src_port":  {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
+	"dst":       {out: Addr, do: fetchDst},
+	"dst_port":  {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
+	"fe_name":   {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.FrontendName()) }},
+	"be_name":   {out: String, from: fromBackend, do: func(e *evaluator, _ *args) { e.offerString(e.subject.BackendName()) }},
+	"srv_name":  {out: String, from: fromServer, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ServerName()) }},
+	"nbsrv":     {out: Int, arg: argSpec{0, 1, parseBackend}, do: fetchUsable},
+	"ssl_fc":    {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
+	"unique-id": {out: String, do: func(e *evaluator, _ *args) { e.offerText(e.subject.UniqueID()) }},
+	"var":       {out: Any, arg: argSpec{1, 2, parseVar}, do: fetchVar},
+}
+
+var internalFetches = map[string]*fetch{
 	"always_true":  {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(true)) }},
 	"always_false": {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(false)) }},
-
-	"src":      {out: Addr, do: fetchSrc},
-	"src_port": {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
-	"dst":      {out: Addr, do: fetchDst},
-	"dst_port": {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
-	"fe_name":  {out: String, do: fetchFrontend},
-	"ssl_fc":   {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
-
-	"method":         {out: String, http: true, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Method()) }},
-	"req.ver":        {out: String, http: true, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Version()) }},
-	"req.proto_http": {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.Method() != nil)) }},
-	"url":            {out: String, http: true, do: func(e *evaluator, _ *args) { e.offerText(e.subject.URI()) }},
-	"path":           {out: String, http: true, do: func(e *evaluator, _ *args) { e.offerText(uriPath(e.subject.URI())) }},
-	"pathq":          {out: String, http: true, do: func(e *evaluator, _ *args) { e.offerText(uriPathQuery(e.subject.URI())) }},
-	"query":          {out: String, http: true, do: func(e *evaluator, _ *args) { e.offerText(uriQuery(e.subject.URI())) }},
-	"base":           {out: String, http: true, do: fetchBase},
-
-	"req.hdr":      {out: String, http: true, arg: headerArgs, do: fetchHeader},
-	"req.fhdr":     {out: String, http: true, arg: headerArgs, do: fetchFullHeader},
-	"req.hdr_cnt":  {out: Int, http: true, arg: headerName, do: fetchHeaderCount},
-	"req.fhdr_cnt": {out: Int, http: true, arg: headerName, do: fetchFullHeaderCount},
-	"req.hdr_val":  {out: Int, http: true, arg: headerArgs, do: fetchHeaderInt},
-	"req.hdr_ip":   {out: Addr, http: true, arg: headerArgs, do: fetchHeaderAddr},
+	"bool":         {out: Bool, arg: constant(readBool), do: fetchConstant},
+	"int":          {out: Int, arg: constant(readInt), do: fetchConstant},
+	"str":          {out: String, arg: constant(readText), do: fetchConstant},
+	"ipv4":         {out: Addr, arg: constant(readAddr), do: fetchConstant},
+	"ipv6":         {out: Addr, arg: constant(readAddr), do: fetchConstant},
+	"env":          {out: String, arg: argSpec{1, 1, parseEnv}, do: fetchEnv},
+	"date":         {out: Int, arg: argSpec{0, 2, parseDate}, do: fetchDate},
+	"rand":         {out: Int, arg: optNumber, do: fetchRand},
+	"uuid":         {out: String, arg: argSpec{0, 1, parseUUID}, do: fetchUUID},
+	"acl":          {out: Bool, arg: argSpec{1, 12, parseACLs}, do: fetchACLs},
 }
 
 // aliases are the fetches' older names.
 var aliases = map[string]string{
 	"hdr": "req.hdr", "hdr_cnt": "req.hdr_cnt", "hdr_val": "req.hdr_val", "hdr_ip": "req.hdr_ip",
-	"req_ver": "req.ver", "req_proto_http": "req.proto_http",
+	"shdr": "res.hdr", "shdr_cnt": "res.hdr_cnt", "shdr_val": "res.hdr_val", "shdr_ip": "res.hdr_ip",
+	"cook": "req.cook", "cook_cnt": "req.cook_cnt", "cook_val": "req.cook_val",
+	"scook": "res.cook", "scook_cnt": "res.cook_cnt", "scook_val": "res.cook_val",
+	"urlp": "url_param", "urlp_val": "url_param_val", "meth": "method",
+	"req_ver": "req.ver", "req_proto_http": "req.proto_http", "resp_ver": "res.ver",
 }
 
 // suffixed are the names that an ACL may use with a match method behind a `_`.
-var suffixed = map[string]bool{"base": true, "hdr": true, "path": true, "url": true}
+var suffixed = map[string]bool{"base": true, "hdr": true, "path": true, "url": true, "cook": true, "scook": true, "shdr": true, "urlp": true}
 
 // findFetch finds a fetch by its name or by the name of an ACL derived from it, such as path_beg,
 // whose match method is the second result.
-func findFetch(name string) (*fetch, string, *Error) {
+func findFetch(name string, where Where) (*fetch, string, *Error) {
 	full := name
 	if alias, ok := aliases[name]; ok {
 		full = alias
+		if where == AtResponse && strings.HasPrefix(name, "hdr") { // the headers of what is being handled
+			full = "res." + name
+		}
 	}
 	if f, ok := fetches[full]; ok {
 		return f, "", nil
@@ -71,11 +92,8 @@ func findFetch(name string) (*fetch, string, *Error) {
 	if i := strings.LastIndexByte(name, '_'); i > 0 {
 		base, method := name[:i], name[i+1:]
 		if suffixed[base] && isTextMethod(method) {
-			f, _, err := findFetch(base)
+			f, _, err := findFetch(base, where)
 			return f, method, err
-		}
-		if (base == "cook" || base == "scook" || base == "shdr" || base == "urlp") && isTextMethod(method) {
-			return nil, "", unsupported("fetch method", name)
 		}
 	}
 	if knownFetch(name) {
@@ -103,38 +121,20 @@ func spellings() map[string]bool {
 	return all
 }
 
-func (f *fetch) parseArgs(name string, list []string, out *args) *Error {
-	if f.arg == noArgs {
-		if len(list) > 0 {
-			return errorf(0, "fetch method '%s' does not support any args", name)
-		}
-		return nil
-	}
-	most := 1
-	if f.arg == headerArgs {
-		most = 2
-	}
-	if len(list) > most {
-		return errorf(0, "too many arguments for fetch method '%s': at most %d", name, most)
-	}
-	if len(list) == 0 || list[0] == "" {
-		return errorf(0, "fetch method '%s' expects the name of a header in parentheses", name)
-	}
-	out.name = strings.ToLower(list[0])
-	if len(list) == 2 {
-		n, err := strconv.Atoi(list[1])
-		if err != nil || n < -10 || n > 1000 {
-			return errorf(0, "bad occurrence '%s' for fetch method '%s': a number from -10 on", list[1], name)
-		}
-		out.occurrence = n
-	}
-	return nil
-}
-
 func (e *evaluator) offerText(b []byte) {
 	if b != nil {
 		e.offer(text(b))
 	}
+}
+
+// offerString offers a name; the empty one does not exist.
+func (e *evaluator) offerString(s string) {
+	if s == "" {
+		return
+	}
+	start := len(e.scratch)
+	e.scratch = append(e.scratch, s...)
+	e.offer(text(e.scratch[start:]))
 }
 
 func fetchSrc(e *evaluator, _ *args) {
@@ -149,8 +149,131 @@ func fetchDst(e *evaluator, _ *args) {
 	}
 }
 
-func fetchFrontend(e *evaluator, _ *args) {
+func parseBackend(p *argParser) *Error {
+	p.out.name = p.text(0)
+	if p.out.name != "" && p.env.Backend != nil {
+		p.env.Backend(p.out.name)
+	}
+	return nil
+}
+
+func fetchUsable(e *evaluator, a *args) {
+	if n := e.subject.UsableServers(a.name); n >= 0 {
+		e.offer(integer(int64(n)))
+	}
+}
+
+func fetchConstant(e *evaluator, a *args) { e.offer(a.value) }
+
+func parseVar(p *argParser) *Error {
+	p.out.texts[1] = p.text(1)
+	p.out.all = len(p.list) > 1
+	if p.list[0] == "" {
+		return errorf(0, "%s expects the name of a variable", p.what)
+	}
+	return p.variable(0, 0)
+}
+
+func fetchVar(e *evaluator, a *args) {
+	name := a.vars[0]
+	v, ok := e.subject.Vars(name.Scope).Get(name.Name)
+	switch {
+	case ok:
+		e.offer(v)
+	case a.all:
+		start := len(e.scratch)
+		e.scratch = append(e.scratch, a.texts[1]...)
+		e.offer(text(e.scratch[start:]))
+	}
+}
+
+// parseEnv looks the variable up once, as HAProxy does.
+func parseEnv(p *argParser) *Error {
+	if p.env.Getenv != nil {
+		if v, ok := p.env.Getenv(p.list[0]); ok {
+			p.out.value = text([]byte(v))
+		}
+	}
+	return nil
+}
+
+func fetchEnv(e *evaluator, a *args) {
+	if a.value.Type == String {
+		e.offer(a.value)
+	}
+}
+
+// parseDate reads `[offset][,unit]`.
+func parseDate(p *argParser) *Error {
+	switch unit := p.text(1); unit {
+	case "", "s", "ms", "us":
+		p.out.texts[1] = unit
+	default:
+		return errorf(0, "the unit of %s is 's', 'ms' or 'us', not '%s'", p.what, unit)
+	}
+	return p.number(0, 0)
+}
+
+// fetchDate gives the time since 1970 in the unit, with the offset, which is in seconds.
+func fetchDate(e *evaluator, a *args) {
+	now := e.subject.Now().Add(time.Duration(a.nums[0]) * time.Second)
+	switch a.texts[1] {
+	case "ms":
+		e.offer(integer(now.UnixMilli()))
+	case "us":
+		e.offer(integer(now.UnixMicro()))
+	default:
+		e.offer(integer(now.Unix()))
+	}
+}
+
+// fetchRand gives a number from 0 to below the argument, or of 32 bits.
+func fetchRand(e *evaluator, a *args) {
+	n := uint64(rand.Uint32())
+	if a.nums[0] > 0 {
+		n = n * uint64(uint32(a.nums[0])) >> 32
+	}
+	e.offer(integer(int64(n)))
+}
+
+func parseUUID(p *argParser) *Error {
+	if v := p.text(0); v != "" && v != "4" {
+		return unsupported("UUID version", v)
+	}
+	return nil
+}
+
+// fetchUUID gives a random UUID (RFC 9562 section 5.4).
+func fetchUUID(e *evaluator, _ *args) {
+	hi, lo := rand.Uint64(), rand.Uint64()
+	hi = hi&^0xf000 | 0x4000
+	lo = lo&^(3<<62) | 2<<62
 	start := len(e.scratch)
-	e.scratch = append(e.scratch, e.subject.FrontendName()...)
+	for i := range 32 {
+		switch i {
+		case 8, 12, 16, 20:
+			e.scratch = append(e.scratch, '-')
+		}
+		n := hi
+		if i >= 16 {
+			n = lo
+		}
+		e.scratch = append(e.scratch, "0123456789abcdef"[n>>(60-4*(i%16))&15])
+	}
 	e.offer(text(e.scratch[start:]))
 }
+
+// parseACLs reads names of ACLs, each perhaps negated, all of which must hold.
+func parseACLs(p *argParser) *Error {
+	for _, word := range p.list {
+		name := strings.TrimPrefix(word, "!")
+		acl, err := p.named(name, 0, p.env)
+		if err != nil {
+			return err
+		}
+		p.out.acls = append(p.out.acls, term{negate: name != word, acl: acl})
+	}
+	return nil
+}
+
+func fetchACLs(e *evaluator, a *args) { e.offer(boolean(holds(a.acls, e.subject))) }

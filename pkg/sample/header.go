@@ -4,50 +4,76 @@ import "bytes"
 
 // headerWalk is the state of walking over the values of a header.
 type headerWalk struct {
-	want  Type // what values are offered as
-	full  bool // whole lines instead of values between commas
-	skip  int  // values to pass by before the wanted one; -1: offer all
-	count int
-	only  bool // count only
+	want     Type // what values are offered as
+	full     bool // whole lines instead of values between commas
+	response bool // headers of the response
+	skip     int  // values to pass by before the wanted one; -1: all are wanted
+	count    int
+	mode     walkMode
+	cookie   *args // the cookie that is looked for
+	last     []byte
 }
 
-func fetchHeader(e *evaluator, a *args)     { e.walkHeader(a, headerWalk{want: String}) }
-func fetchFullHeader(e *evaluator, a *args) { e.walkHeader(a, headerWalk{want: String, full: true}) }
-func fetchHeaderInt(e *evaluator, a *args)  { e.walkHeader(a, headerWalk{want: Int}) }
-func fetchHeaderAddr(e *evaluator, a *args) { e.walkHeader(a, headerWalk{want: Addr}) }
+// walkMode says what is done with each line of a header.
+type walkMode uint8
 
-func fetchHeaderCount(e *evaluator, a *args) {
-	e.offer(integer(int64(e.countHeader(a, false))))
+const (
+	walkOffer   walkMode = iota
+	walkCount            // values are counted
+	walkCookies          // lines are Cookie or Set-Cookie headers
+)
+
+// walk makes a fetch that offers the values of a header.
+func walk(w headerWalk) func(*evaluator, *args) {
+	return func(e *evaluator, a *args) { e.walkHeader(a, w) }
 }
 
-func fetchFullHeaderCount(e *evaluator, a *args) {
-	e.offer(integer(int64(e.countHeader(a, true))))
+// countWalk makes a fetch that counts them.
+func countWalk(w headerWalk) func(*evaluator, *args) {
+	return func(e *evaluator, a *args) { e.offer(integer(int64(e.countHeader(a.name, w)))) }
 }
 
-func (e *evaluator) countHeader(a *args, full bool) int {
-	e.header = headerWalk{full: full, only: true}
-	e.subject.Headers(a.name, e.line)
+// lines calls headerLine for each line of a header.
+func (e *evaluator) lines(name string, w headerWalk) {
+	e.header = w
+	if w.response {
+		e.subject.ResponseHeaders(name, e.line)
+	} else {
+		e.subject.Headers(name, e.line)
+	}
+}
+
+func (e *evaluator) countHeader(name string, w headerWalk) int {
+	w.mode = walkCount
+	e.lines(name, w)
 	return e.header.count
 }
 
-// walkHeader offers every value of a header, or the one occurrence that the arguments ask for.
+// walkHeader offers every value of a header to a condition. Otherwise, and where the arguments ask for
+// one occurrence, it offers that, the last unless said.
 func (e *evaluator) walkHeader(a *args, w headerWalk) {
 	w.skip = -1
+	occurrence := a.occurrence
+	if occurrence == 0 && !e.iterating() {
+		occurrence = -1
+	}
 	switch {
-	case a.occurrence > 0:
-		w.skip = a.occurrence - 1
-	case a.occurrence < 0:
-		if w.skip = e.countHeader(a, w.full) + a.occurrence; w.skip < 0 {
+	case occurrence > 0:
+		w.skip = occurrence - 1
+	case occurrence < 0:
+		if w.skip = e.countHeader(a.name, w) + occurrence; w.skip < 0 {
 			return
 		}
 	}
-	e.header = w
-	e.subject.Headers(a.name, e.line)
+	e.lines(a.name, w)
 }
 
 // headerLine takes one line of the header and says whether it wants more.
 func (e *evaluator) headerLine(line []byte) bool {
-	if e.header.full {
+	switch {
+	case e.header.mode == walkCookies:
+		return e.cookieLine(line)
+	case e.header.full:
 		return e.headerValue(trim(line))
 	}
 	for {
@@ -65,7 +91,7 @@ func (e *evaluator) headerLine(line []byte) bool {
 func (e *evaluator) headerValue(b []byte) bool {
 	w := &e.header
 	w.count++
-	if w.only || w.skip >= w.count {
+	if w.mode == walkCount || w.skip >= w.count {
 		return true
 	}
 	one := w.skip >= 0

@@ -38,6 +38,10 @@ func AllNames() Names {
 			n.ForeignFetches = append(n.ForeignFetches, name)
 		}
 	}
-	n.ForeignConverters = strings.Fields(knownConverters)
+	for name := range strings.FieldsSeq(knownConverters) {
+		if converters[name] == nil {
+			n.ForeignConverters = append(n.ForeignConverters, name)
+		}
+	}
 	return n
 }

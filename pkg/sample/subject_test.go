@@ -3,10 +3,16 @@ package sample
 import (
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // request is a Subject for tests.
 type request struct {
+	Nothing
+	vars                 [NumScopes]Vars
+	response             [][2]string
+	status               int
+	captures             []string
 	src, dst             netip.AddrPort
 	method, uri, version string
 	headers              [][2]string
@@ -33,6 +39,33 @@ func (r *request) Headers(name string, fn func([]byte) bool) {
 			return
 		}
 	}
+}
+
+func (r *request) Now() time.Time     { return time.Unix(1700000000, 123456000) }
+func (r *request) Status() int        { return r.status }
+func (r *request) Vars(s Scope) *Vars { return &r.vars[s] }
+func (r *request) UniqueID() []byte   { return []byte("id-7") }
+
+func (r *request) UsableServers(backend string) int {
+	if backend == "be1" {
+		return 2
+	}
+	return -1
+}
+
+func (r *request) ResponseHeaders(name string, fn func([]byte) bool) {
+	for _, h := range r.response {
+		if strings.EqualFold(h[0], name) && !fn([]byte(h[1])) {
+			return
+		}
+	}
+}
+
+func (r *request) Captured(response bool, i int) []byte {
+	if response || i >= len(r.captures) {
+		return nil
+	}
+	return []byte(r.captures[i])
 }
 
 func orNil(s string) []byte {

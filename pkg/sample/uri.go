@@ -42,19 +42,3 @@ func uriQuery(uri []byte) []byte {
 	}
 	return uri[i+1:]
 }
-
-// fetchBase yields the host header and the path as one text.
-func fetchBase(e *evaluator, _ *args) {
-	path := uriPath(e.subject.URI())
-	host := e.subject.Header("host")
-	if path == nil && host == nil {
-		return
-	}
-	if host == nil {
-		e.offer(text(path))
-		return
-	}
-	start := len(e.scratch)
-	e.scratch = append(append(e.scratch, host...), path...)
-	e.offer(text(e.scratch[start:]))
-}

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"math"
 	"net/netip"
 	"strconv"
 )
@@ -8,12 +9,14 @@ import (
 // Type is what kind of value an expression yields.
 type Type uint8
 
-// The types of values.
+// The types of values. Any stands for a type that is known only at evaluation, such as a variable's;
+// no value has it.
 const (
 	Bool Type = iota
 	Int
 	Addr
 	String
+	Any
 )
 
 // Value is what a fetch or a converter yields. Text is valid only during the evaluation.
@@ -37,37 +40,57 @@ func address(a netip.Addr) Value { return Value{Type: Addr, Addr: a.Unmap()} }
 
 // castsTo says whether some values of type t have a form of type o.
 func (t Type) castsTo(o Type) bool {
-	return t == o || t != Addr && o != Addr || o == String || t == String && o == Addr
+	return t == o || t == Any || o == Any || o == String || (t != Bool || o != Addr) && (t != Addr || o != Bool)
 }
 
-// cast gives v as type t; false means that the value does not have that form (a header that is no
-// number). The evaluator lends the memory of a text made on the way.
+// cast gives v as type t; false means that the value does not have that form (a name that is no
+// address). The evaluator lends the memory of a text made on the way. A text that is asked for its number
+// gives the digits it begins with, 0 if there are none, as in HAProxy.
 func (e *evaluator) cast(v Value, t Type) (Value, bool) {
-	if v.Type == t {
+	if v.Type == t || t == Any {
 		return v, true
 	}
 	switch t {
 	case String:
 		return e.print(v)
 	case Addr:
-		if v.Type != String {
-			return Value{}, false
-		}
-		a, ok := parseAddr(v.Text)
-		return address(a), ok
+		return castToAddr(v)
 	case Int:
-		if v.Type == String {
-			n, ok := parseInt(v.Text)
+		switch v.Type {
+		case String:
+			return integer(leadingInt(v.Text)), len(v.Text) > 0
+		case Addr:
+			n, ok := addrInt(v.Addr)
 			return integer(n), ok
 		}
-		return integer(v.Int), v.Type == Bool
+		return integer(v.Int), true
 	default:
 		if v.Type == String {
-			n, ok := parseInt(v.Text)
-			return boolean(n != 0), ok
+			return boolean(leadingInt(v.Text) != 0), len(v.Text) > 0
 		}
 		return boolean(v.Int != 0), v.Type == Int
 	}
+}
+
+func castToAddr(v Value) (Value, bool) {
+	switch v.Type {
+	case String:
+		a, ok := parseAddr(v.Text)
+		return address(a), ok
+	case Int:
+		n := uint32(v.Int)
+		return address(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})), true
+	}
+	return Value{}, false
+}
+
+// addrInt is the number of an IPv4 address.
+func addrInt(a netip.Addr) (int64, bool) {
+	if !a.Is4() {
+		return 0, false
+	}
+	q := a.As4()
+	return int64(q[0])<<24 | int64(q[1])<<16 | int64(q[2])<<8 | int64(q[3]), true
 }
 
 func (e *evaluator) print(v Value) (Value, bool) {
@@ -80,24 +103,29 @@ func (e *evaluator) print(v Value) (Value, bool) {
 	return text(e.scratch[start:]), true
 }
 
-// parseInt reads a decimal number without allocating. Numbers beyond 18 digits are refused.
-func parseInt(b []byte) (int64, bool) {
+// leadingInt reads the decimal number that b begins with, without allocating; a number beyond 64 bits
+// becomes the nearest that fits.
+func leadingInt(b []byte) int64 {
 	negative := len(b) > 0 && b[0] == '-'
-	if negative {
+	if negative || len(b) > 0 && b[0] == '+' {
 		b = b[1:]
-	}
-	if len(b) == 0 || len(b) > 18 {
-		return 0, false
 	}
 	var n int64
 	for _, c := range b {
 		if c < '0' || c > '9' {
-			return 0, false
+			break
 		}
-		n = n*10 + int64(c-'0')
+		d := int64(c - '0')
+		if n > (math.MaxInt64-d)/10 {
+			if negative {
+				return math.MinInt64
+			}
+			return math.MaxInt64
+		}
+		n = n*10 + d
 	}
 	if negative {
-		n = -n
+		return -n
 	}
-	return n, true
+	return n
 }

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"waggle/pkg/sample"
+)
+
+// ruleSet says in which sets of rules an action may stand.
+type ruleSet uint8
+
+const (
+	onRequest ruleSet = 1 << iota
+	onResponse
+	onAfterResponse
+
+	onAny = onRequest | onResponse | onAfterResponse
+)
+
+// where is the moment at which the rules of a set are run.
+func (r ruleSet) where() sample.Where {
+	if r == onRequest {
+		return sample.AtRequest
+	}
+	return sample.AtResponse
+}
+
+// ruleAction is one row of the table of actions.
+type ruleAction struct {
+	name, args, doc string
+	in              ruleSet
+	action          HTTPAction
+	parse           func(*ruleParser) bool // nil: there are no arguments
+	// scoped says that the name is followed by a variable in parentheses.
+	scoped bool
+}
+
+func ruleActions() []ruleAction {
+	return []ruleAction{
+		{name: "allow", doc: "ends the rules and lets the message pass", in: onAny, action: ActionAllow},
+		{name: "deny", args: "[deny_status|status <code>] [content-type <type>] [string|lf-string|file|lf-file|errorfile <x>] [hdr <name> <format>]…", doc: "answers with an error: 403, or 502 in place of a response", in: onRequest | onResponse, action: ActionDeny, parse: (*ruleParser).deny},
+		{name: "use-service", args: "prometheus-exporter", doc: "answers with metrics", in: onRequest, action: ActionPrometheus, parse: (*ruleParser).service},
+		{name: "redirect", args: "location|prefix|scheme <format> [code <n>] [drop-query] [append-slash] [ignore-empty] [set-cookie|clear-cookie <x>]", doc: "answers with a redirect", in: onRequest, action: ActionRedirect, parse: (*ruleParser).redirect},
+		{name: "return", args: "[status <code>] [content-type <type>] [string|lf-string|file|lf-file|errorfile <x>] [hdr <name> <format>]…", doc: "answers with a response of our own", in: onRequest, action: ActionReturn, parse: (*ruleParser).returns},
+		{name: "set-header", args: "<name> <format>", doc: "replaces a header", in: onAny, action: ActionSetHeader, parse: (*ruleParser).header},
+		{name: "add-header", args: "<name> <format>", doc: "adds a header", in: onAny, action: ActionAddHeader, parse: (*ruleParser).header},
+		{name: "del-header", args: "<name> [-m str|beg|end|sub|reg]", doc: "removes headers", in: onAny, action: ActionDelHeader, parse: (*ruleParser).delHeader},
+		{name: "replace-header", args: "<name> <regex> <format>", doc: "replaces the lines of a header that match", in: onAny, action: ActionReplaceHeader, parse: (*ruleParser).replaceHeader},
+		{name: "replace-value", args: "<name> <regex> <format>", doc: "replaces the values of a header that match", in: onAny, action: ActionReplaceValue, parse: (*ruleParser).replaceHeader},
+		{name: "set-method", args: "<format>", doc: "replaces the method; HEAD and CONNECT neither come nor go", in: onRequest, action: ActionSetMethod, parse: (*ruleParser).oneFormat},
+		{name: "set-uri", args: "<format>", doc: "replaces the request target", in: onRequest, action: ActionSetURI, parse: (*ruleParser).oneFormat},
+		{name: "set-path", args: "<format>", doc: "replaces the path and keeps the query", in: onRequest, action: ActionSetPath, parse: (*ruleParser).oneFormat},
+		{name: "set-pathq", args: "<format>", doc: "replaces path and query", in: onRequest, action: ActionSetPathQuery, parse: (*ruleParser).oneFormat},
+		{name: "set-query", args: "<format>", doc: "replaces the query", in: onRequest, action: ActionSetQuery, parse: (*ruleParser).oneFormat},
+		{name: "replace-uri", args: "<regex> <format>", doc: "replaces the request target if it matches", in: onRequest, action: ActionReplaceURI, parse: (*ruleParser).replaceTarget},
+		{name: "replace-path", args: "<regex> <format>", doc: "replaces the path if it matches", in: onRequest, action: ActionReplacePath, parse: (*ruleParser).replaceTarget},
+		{name: "replace-pathq", args: "<regex> <format>", doc: "replaces path and query if they match", in: onRequest, action: ActionReplacePathQuery, parse: (*ruleParser).replaceTarget},
+		{name: "set-var", args: "(<scope>.<name>) <expression>", doc: "sets a variable", in: onAny, action: ActionSetVar, parse: (*ruleParser).setVar, scoped: true},
+		{name: "set-var-fmt", args: "(<scope>.<name>) <format>", doc: "sets a variable to a text", in: onAny, action: ActionSetVarFormat, parse: (*ruleParser).oneFormat, scoped: true},
+		{name: "unset-var", args: "(<scope>.<name>)", doc: "forgets a variable", in: onAny, action: ActionUnsetVar, scoped: true},
+		{name: "capture", args: "<expression> len <n> | <expression> id <n>", doc: "keeps a value for the log", in: onAny, action: ActionCapture, parse: (*ruleParser).capture},
+		{name: "set-log-level", args: "emerg|…|debug|silent", doc: "the level of the log line, or that there is none", in: onRequest | onResponse, action: ActionSetLogLevel, parse: (*ruleParser).logLevel},
+		{name: "set-status", args: "<code> [reason <text>]", doc: "replaces the status", in: onResponse | onAfterResponse, action: ActionSetStatus, parse: (*ruleParser).setStatus},
+	}
+}
+
+// otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
+const otherActions = `add-acl auth cache-store cache-use del-acl del-map disable-l7-retry do-log do-resolve early-hint normalize-uri pause reject
+	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
+	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
+	set-priority-offset set-retries set-src set-src-port set-timeout set-tos silent-drop strict-mode tarpit track-sc0 track-sc1
+	track-sc2 wait-for-body wait-for-handshake`
+
+// ruleParser reads one rule.
+type ruleParser struct {
+	*statement
+	set  ruleSet
+	rule *HTTPRule
+	what string // for messages
+	i    int    // the next argument
+}
+
+// httpRule reads a rule of a set.
+func (s *statement) httpRule(set ruleSet) {
+	if !s.mayHaveRules() {
+		return
+	}
+	name, scope, scoped := strings.Cut(s.text(0), "(")
+	a := s.findAction(name, set)
+	if a == nil {
+		return
+	}
+	r := &ruleParser{statement: s, set: set, rule: &HTTPRule{Pos: s.at(-1), Action: a.action}, what: "'" + s.name() + " " + name + "'", i: 1}
+	if a.scoped != scoped {
+		s.errorf(0, "%s expects a variable in parentheses behind its name, and nothing else has one", r.what)
+		return
+	}
+	if a.scoped && !r.variable(scope) {
+		return
+	}
+	if a.parse != nil && !a.parse(r) {
+		return
+	}
+	var ok bool
+	if r.rule.Cond, ok = s.conditionAt(r.i, r.what, set.where()); !ok {
+		return
+	}
+	if set == onRequest && s.p.proxy.useBackendAt.Line > 0 {
+		s.warnf(-1, "a 'http-request' rule placed after a 'use_backend' rule will still be processed before")
+	}
+	s.addRule(set, *r.rule)
+}
+
+func (s *statement) addRule(set ruleSet, rule HTTPRule) {
+	list := &s.p.proxy.HTTPRequest
+	switch set {
+	case onResponse:
+		list = &s.p.proxy.HTTPResponse
+	case onAfterResponse:
+		list = &s.p.proxy.HTTPAfterResponse
+	}
+	*list = append(*list, rule)
+}
+
+// findAction finds an action, or reports that there is none.
+func (s *statement) findAction(name string, set ruleSet) *ruleAction {
+	actions := ruleActions()
+	valid := make([]string, 0, len(actions))
+	for i := range actions {
+		if actions[i].in&set == 0 {
+			continue
+		}
+		if actions[i].name == name {
+			return &actions[i]
+		}
+		valid = append(valid, actions[i].name)
+	}
+	elsewhere := slices.ContainsFunc(actions, func(a ruleAction) bool { return a.name == name && set != onAfterResponse })
+	if elsewhere || slices.Contains(strings.Fields(otherActions), name) {
+		s.unsupported(0, "'"+s.name()+" "+name+"'")
+		return nil
+	}
+	if name == "" {
+		s.errorf(-1, "'%s' expects one of %s", s.name(), quoteList(valid))
+		return nil
+	}
+	s.errorf(0, "unknown action '%s' in '%s', expected one of %s%s", name, s.name(), quoteList(valid), didYouMean(name, valid))
+	return nil
+}
+
+// next gives the next argument unless it begins the condition.
+func (r *ruleParser) next(expected string) (string, bool) {
+	if w := r.text(r.i); r.i < len(r.args) && w != "if" && w != "unless" {
+		r.i++
+		return w, true
+	}
+	r.errorf(min(r.i, len(r.args)-1), "%s expects %s", r.what, expected)
+	return "", false
+}
+
+// variable reads what stands in parentheses behind the name of an action.
+func (r *ruleParser) variable(scope string) bool {
+	name, closed := strings.CutSuffix(scope, ")")
+	if !closed {
+		r.errorf(0, "%s : missing closing ')'", r.what)
+		return false
+	}
+	if name, condition, ok := strings.Cut(name, ","); ok {
+		_ = name
+		r.unsupported(0, "condition '"+condition+"' of "+r.what)
+		return false
+	}
+	v, err := sample.ParseVarName(name)
+	if err != nil {
+		r.exprError(err, 0, r.what)
+		return false
+	}
+	r.rule.Var = v
+	return true
+}
+
+// tcpConnection reads a tcp-request connection rule.
+func (s *statement) tcpConnection() {
+	if !s.mayHaveRules() {
+		return
+	}
+	action := s.text(0)
+	others := strings.Fields(`capture do-log expect-netscaler-cip expect-proxy set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-src set-src-port set-tos
+		silent-drop track-sc0 track-sc1 track-sc2`)
+	if base, _, scoped := strings.Cut(action, "("); scoped || slices.Contains(others, base) {
+		s.unsupported(0, "'tcp-request connection "+base+"'")
+		return
+	}
+	if !s.oneOf(0, "action", "accept", "reject") {
+		return
+	}
+	rule := TCPRule{Pos: s.at(-1), Accept: action == "accept"}
+	var ok bool
+	if rule.Cond, ok = s.conditionAt(1, "'tcp-request connection "+action+"'", sample.AtConnection); ok {
+		s.p.proxy.TCPConnection = append(s.p.proxy.TCPConnection, rule)
+	}
+}

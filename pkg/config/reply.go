@@ -1,0 +1,211 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"waggle/pkg/sample"
+)
+
+// replyParser reads what `return`, `deny` and `http-error` have in common.
+type replyParser struct {
+	*statement
+	what    string
+	i       int
+	codes   func(int) bool // which statuses there may be
+	statusW []string       // words for the status
+	reply   *Reply
+	payload bool
+}
+
+func (r *ruleParser) returns() bool {
+	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"status"}, codes: between(200, 599), reply: &Reply{Status: 200}}
+	ok := p.parse()
+	r.i, r.rule.Reply, r.rule.Status = p.i, p.reply, p.reply.Status
+	return ok
+}
+
+func (r *ruleParser) deny() bool {
+	status := 403
+	if r.set == onResponse {
+		status = 502
+	}
+	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status, ErrorPage: true}}
+	ok := p.parse()
+	r.i, r.rule.Status = p.i, p.reply.Status
+	if p.payload || len(p.reply.Headers) > 0 {
+		p.reply.ErrorPage = p.reply.ErrorPage && !p.payload
+		r.rule.Reply = p.reply
+	}
+	return ok
+}
+
+func between(low, high int) func(int) bool { return func(n int) bool { return n >= low && n <= high } }
+
+// parse reads up to a condition.
+func (p *replyParser) parse() bool {
+	contentType := -1
+	for p.i < len(p.args) {
+		word := p.args[p.i].text
+		if word == "if" || word == "unless" {
+			break
+		}
+		at := p.i
+		switch {
+		case contains(p.statusW, word):
+			if !p.status(word) {
+				return false
+			}
+		case word == "content-type":
+			contentType = at
+			p.reply.ContentType = p.text(p.i + 1)
+			if p.reply.ContentType == "" || strings.ContainsAny(p.reply.ContentType, "\r\n\x00") {
+				p.errorf(at, "%s : 'content-type' expects a type", p.what)
+				return false
+			}
+			p.i += 2
+		case word == "hdr":
+			if !p.header() {
+				return false
+			}
+		case word == "default-errorfiles":
+			p.reply.ErrorPage = true
+			p.payload, p.i = true, p.i+1
+		case word == "errorfiles":
+			p.unsupported(at, "'errorfiles' of "+p.what)
+			return false
+		case contains(payloads, word):
+			if !p.body(word) {
+				return false
+			}
+		default:
+			p.errorf(at, "%s : unknown keyword '%s'%s", p.what, word, didYouMean(word, append([]string{"content-type", "hdr", "default-errorfiles", "if", "unless"}, append(p.statusW, payloads...)...)))
+			return false
+		}
+	}
+	return p.check(contentType)
+}
+
+// payloads are the ways to give a body.
+var payloads = []string{"string", "lf-string", "file", "lf-file", "errorfile"}
+
+func contains(list []string, word string) bool {
+	for _, w := range list {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *replyParser) check(contentType int) bool {
+	r := p.reply
+	hasBody := r.Body != "" || r.Format != nil
+	switch {
+	case hasBody && r.ContentType == "":
+		p.errorf(-1, "%s : a content type must be defined when there is a body", p.what)
+		return false
+	case contentType >= 0 && !hasBody:
+		p.warnf(contentType, "%s : 'content-type' is ignored because there is no body", p.what)
+		r.ContentType = ""
+	}
+	return true
+}
+
+func (p *replyParser) status(word string) bool {
+	code, err := strconv.Atoi(p.text(p.i + 1))
+	if err != nil || !p.codes(code) {
+		p.errorf(min(p.i+1, len(p.args)-1), "%s : '%s' expects a status code between 200 and 599", p.what, word)
+		return false
+	}
+	p.reply.Status = code
+	p.i += 2
+	return true
+}
+
+func (p *replyParser) header() bool {
+	name := p.text(p.i + 1)
+	if !isToken(name) || len(p.args) < p.i+3 {
+		p.errorf(p.i, "%s : 'hdr' expects a name and a format", p.what)
+		return false
+	}
+	switch strings.ToLower(name) {
+	case "content-length", "transfer-encoding", "content-type", "connection":
+		p.warnf(p.i+1, "%s : header '%s' is always ignored, since it belongs to the framing", p.what, name)
+		p.i += 3
+		return true
+	}
+	f, ok := p.format(p.i+2, p.what, sample.AtRequest)
+	if !ok {
+		return false
+	}
+	p.reply.Headers = append(p.reply.Headers, ReplyHeader{name, f})
+	p.i += 3
+	return true
+}
+
+// body reads the body, or where it comes from; files are read once.
+func (p *replyParser) body(word string) bool {
+	i := p.i + 1
+	if i >= len(p.args) {
+		p.errorf(p.i, "%s : '%s' expects an argument", p.what, word)
+		return false
+	}
+	p.payload, p.i, p.reply.ErrorPage = true, p.i+2, false
+	text := p.args[i].text
+	if strings.HasSuffix(word, "file") {
+		content, err := p.p.opts.ReadFile(text)
+		if err != nil {
+			p.errorf(i, "%s : cannot read '%s': %s", p.what, text, err)
+			return false
+		}
+		text = string(content)
+	}
+	switch word {
+	case "errorfile":
+		p.unsupported(i-1, "'errorfile' of "+p.what)
+		return false
+	case "string", "file":
+		p.reply.Body = text
+		return true
+	}
+	env := p.exprEnv(i)
+	f, err := sample.ParseFormat(text, sample.MessageFormat, true, env)
+	if err != nil {
+		p.exprError(err, i, p.what)
+		return false
+	}
+	p.reply.Format = f
+	return true
+}
+
+// httpError reads `http-error status <code> …`, a reply in place of an error page.
+func (s *statement) httpError() {
+	codes := strings.Fields(errorStatuses)
+	p := &replyParser{statement: s, what: "'http-error'", statusW: []string{"status"}, reply: &Reply{}, codes: func(n int) bool { return contains(codes, strconv.Itoa(n)) }}
+	for _, a := range s.args {
+		if a.text == "if" || a.text == "unless" {
+			s.errorf(-1, "'http-error' takes no condition")
+			return
+		}
+	}
+	if s.text(0) == "status" && s.text(1) != "" && !contains(codes, s.text(1)) {
+		s.errorf(1, "'http-error' : 'status' expects one of %s, not '%s'", quoteList(codes), s.text(1))
+		return
+	}
+	if !p.parse() {
+		return
+	}
+	if p.reply.Status == 0 {
+		s.errorf(-1, "'http-error' expects 'status' and a code")
+		return
+	}
+	if s.p.proxy.HTTPErrors == nil {
+		s.p.proxy.HTTPErrors = make(map[int]*Reply)
+	}
+	delete(s.p.proxy.ErrorFiles, p.reply.Status)
+	s.p.proxy.HTTPErrors[p.reply.Status] = p.reply
+}
+
+// errorStatuses are the statuses that have error pages.
+const errorStatuses = "200 400 401 403 404 405 407 408 410 413 425 429 500 501 502 503 504"

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"regexp"
+
+	"waggle/pkg/sample"
+)
+
+// UseBackend is one use_backend line.
+type UseBackend struct {
+	Pos     Pos
+	Backend string
+	Format  *sample.Format // makes the backend's name for each request, instead of Backend; nil = a fixed name
+	Cond    *sample.Cond   // nil = always
+}
+
+// TCPRule is one tcp-request connection rule.
+type TCPRule struct {
+	Pos    Pos
+	Accept bool         // otherwise the connection is closed
+	Cond   *sample.Cond // nil = always
+}
+
+// Capture is a slot for a part of a message.
+type Capture struct {
+	Header string // whose last value is kept; "" = a rule fills the slot
+	Length int    // bytes that are kept at most
+}
+
+// HTTPRule is one http-request, http-response or http-after-response rule.
+type HTTPRule struct {
+	Pos    Pos
+	Action HTTPAction
+	Cond   *sample.Cond // nil = always
+
+	Status int    // deny, return, redirect, set-status
+	Target string // header name, fixed destination of a redirect, reason of a status, level of the log
+	Value  string // fixed text
+	// Format makes the text for each message, in place of Value, or of Target in a redirect; nil = the fixed one.
+	Format *sample.Format
+
+	RedirectKind           RedirectKind
+	DropQuery, AppendSlash bool
+	IgnoreEmpty            bool           // a redirect to nowhere is none
+	SetCookie              string         // a Set-Cookie header's value
+	Match                  NameMatch      // how del-header compares names
+	Regexp                 *regexp.Regexp // replace-…, and del-header where Match says so
+	Var                    sample.VarName
+	Expr                   *sample.Expr // set-var, capture
+	Slot                   int          // capture
+	Reply                  *Reply       // deny and return; nil = the error page of Status
+}
+
+// Reply is a response of our own.
+type Reply struct {
+	Status      int
+	ContentType string
+	Body        string
+	Format      *sample.Format // makes the body, in place of Body; nil = the fixed one
+	Headers     []ReplyHeader
+	ErrorPage   bool // the proxy's page for the status is the body
+}
+
+// ReplyHeader is one header of a reply.
+type ReplyHeader struct {
+	Name  string
+	Value *sample.Format
+}
+
+// NameMatch is how names of headers are compared; all of them without case.
+type NameMatch uint8
+
+// The comparisons.
+const (
+	NameIs NameMatch = iota
+	NameBegins
+	NameEnds
+	NameContains
+	NameMatches // a regular expression, which has to ask for -i itself
+)
+
+// HTTPAction is what a rule does.
+type HTTPAction uint8
+
+// The actions that are supported so far.
+const (
+	ActionAllow HTTPAction = iota
+	ActionDeny
+	ActionPrometheus // use-service prometheus-exporter
+	ActionRedirect
+	ActionSetHeader
+	ActionAddHeader
+	ActionDelHeader
+	ActionReplaceHeader // of each line
+	ActionReplaceValue  // of each value between commas
+	ActionSetMethod
+	ActionSetURI
+	ActionSetPath
+	ActionSetPathQuery
+	ActionSetQuery
+	ActionReplaceURI
+	ActionReplacePath
+	ActionReplacePathQuery
+	ActionReturn
+	ActionSetVar
+	ActionSetVarFormat
+	ActionUnsetVar
+	ActionCapture
+	ActionSetLogLevel
+	ActionSetStatus
+)
+
+// RedirectKind is the form of a redirect.
+type RedirectKind uint8
+
+// The forms.
+const (
+	RedirectLocation RedirectKind = iota
+	RedirectPrefix
+	RedirectScheme
+)

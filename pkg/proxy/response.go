@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"waggle/pkg/config"
+	"waggle/pkg/proxy/h1"
+)
+
+// responseRules runs the rules for a response of the server, the backend's before the frontend's, and then
+// those for all responses. It reports whether the response has been replaced.
+func (s *session) responseRules() bool {
+	s.msg.answered, s.msg.headGone = true, true
+	s.keepResponse()
+	for _, p := range s.proxies() {
+		if p != nil && s.runResponse(p.HTTPResponse) {
+			return true
+		}
+	}
+	s.afterRules()
+	return false
+}
+
+// proxies gives those whose rules apply to responses, in their order; nil for none.
+func (s *session) proxies() [2]*config.Proxy {
+	if s.be == nil || s.be.cfg == s.fe.cfg {
+		return [2]*config.Proxy{nil, s.fe.cfg}
+	}
+	return [2]*config.Proxy{s.be.cfg, s.fe.cfg}
+}
+
+// afterRules runs http-after-response rules.
+func (s *session) afterRules() {
+	if !s.fe.after {
+		return
+	}
+	for _, p := range s.proxies() {
+		if p != nil {
+			s.runResponse(p.HTTPAfterResponse)
+		}
+	}
+}
+
+// runResponse runs rules for a response until one ends the evaluation. It reports whether the response has
+// been replaced.
+func (s *session) runResponse(rules []config.HTTPRule) bool {
+	for i := range rules {
+		r := &rules[i]
+		if !r.Cond.Eval((*subject)(s)) {
+			continue
+		}
+		switch r.Action {
+		case config.ActionAllow:
+			return false
+		case config.ActionDeny:
+			s.denyResponse(r)
+			return true
+		case config.ActionSetStatus:
+			if s.msg.response.SetStatus(&s.resp, r.Status, r.Target) {
+				s.status = r.Status
+			}
+		default:
+			s.act(r, &s.msg.response, &s.resp.Head, 1)
+		}
+	}
+	return false
+}
+
+// denyResponse answers in place of the server.
+func (s *session) denyResponse(r *config.HTTPRule) {
+	s.feShard().DeniedResp.Add(1)
+	s.be.stats.Counters.Shard(s.w.shard).DeniedResp.Add(1)
+	s.target.Server.Counters.Shard(s.w.shard).DeniedResp.Add(1)
+	s.terminate('P', 'H')
+	s.clock.response = 0 // as if the head had never come
+	s.dropLink(false)
+	s.msg.response.Reset()
+	if r.Reply != nil {
+		s.sendReply(r.Reply)
+		return
+	}
+	s.answer(r.Status)
+}
+
+// responseEdits gives the changes to the response, nil for an interim one.
+func (s *session) responseEdits() *h1.Edits {
+	if s.resp.Interim() {
+		return nil
+	}
+	return &s.msg.response
+}
+
+// afterResponse runs the rules for all responses on one of our own, and gives it with their changes.
+func (s *session) afterResponse(message []byte) []byte {
+	s.resp.Reset()
+	s.msg.response.Reset()
+	n, why := s.resp.Parse(message, h1.Asked{Method: s.req.Method})
+	if why != h1.OK || n == 0 {
+		return message // an errorfile that says what it likes
+	}
+	s.msg.answered, s.msg.headGone = true, true
+	s.status = s.resp.Status
+	s.afterRules()
+	out := s.resp.AppendTo(nil, &s.msg.response, h1.Hop{Minor: s.replyMinor(), KeepAlive: s.keep})
+	return append(out, message[n:]...)
+}
+
+// errorReply is what http-error says of a status, nil if nothing.
+func (s *session) errorReply(status int) *config.Reply {
+	if s.be != nil {
+		if r := s.be.cfg.HTTPErrors[status]; r != nil {
+			return r
+		}
+	}
+	return s.fe.cfg.HTTPErrors[status]
+}
+
+// sendReply answers as `return`, `deny` or `http-error` say.
+func (s *session) sendReply(r *config.Reply) {
+	if r.ErrorPage && len(r.Headers) == 0 {
+		s.answer(r.Status)
+		return
+	}
+	s.status = r.Status
+	s.keep = s.mayKeep() && s.up.complete() && r.Status != 408 && r.Status != 400
+	var fields []byte
+	for _, h := range r.Headers {
+		fields = append(append(fields, h.Name...), ": "...)
+		fields = h.Value.Append(fields, (*subject)(s), s)
+		fields = append(fields, "\r\n"...)
+	}
+	if r.ErrorPage {
+		page := h1.AppendError(nil, r.Status, s.how())
+		s.reply(withFields(page, fields))
+		return
+	}
+	body := []byte(r.Body)
+	if r.Format != nil {
+		body = r.Format.Append(nil, (*subject)(s), s)
+	}
+	s.reply(h1.AppendReply(nil, r.Status, r.ContentType, string(fields), body, s.how()))
+}
+
+// withFields puts header lines behind the status line of a message.
+func withFields(message, fields []byte) []byte {
+	for i := range message {
+		if message[i] == '\n' {
+			out := append([]byte(nil), message[:i+1]...)
+			return append(append(out, fields...), message[i+1:]...)
+		}
+	}
+	return message
+}

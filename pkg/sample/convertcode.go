@@ -1,0 +1,250 @@
+package sample
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
+	"strconv"
+	"unicode/utf8"
+)
+
+const upperHex = "0123456789ABCDEF"
+
+// codeConverters encode, decode and hash.
+var codeConverters = map[string]*converter{
+	"base64":  {in: String, out: String, do: encodeBase64(base64.StdEncoding)},
+	"b64dec":  {in: String, out: String, do: decodeBase64(base64.StdEncoding)},
+	"ub64enc": {in: String, out: String, do: encodeBase64(base64.RawURLEncoding)},
+	"ub64dec": {in: String, out: String, do: decodeBase64(base64.RawURLEncoding)},
+	"url_dec": {in: String, out: String, arg: optNumber, do: decodeURL},
+	"url_enc": {in: String, out: String, arg: optText, do: encodeURL},
+	"hex":     {in: Any, out: String, do: encodeHex},
+	"hex2i":   {in: String, out: Int, do: decodeHexInt},
+	"json":    {in: String, out: String, arg: argSpec{0, 1, parseJSON}, do: encodeJSON},
+	"sha1":    {in: String, out: String, do: func(e *evaluator, v Value, _ *args) (Value, bool) { s := sha1.Sum(v.Text); return e.keep(s[:]), true }},
+	"sha2":    {in: String, out: String, arg: argSpec{0, 1, parseSHA2}, do: hashSHA2},
+	"crc32":   hashing(crc32.ChecksumIEEE),
+	"crc32c":  hashing(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }),
+	"djb2":    hashing(hashDJB2),
+	"sdbm":    hashing(hashSDBM),
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// keep copies bytes into the evaluator's memory.
+func (e *evaluator) keep(b []byte) Value {
+	start := len(e.scratch)
+	e.scratch = append(e.scratch, b...)
+	return text(e.scratch[start:])
+}
+
+func encodeBase64(enc *base64.Encoding) func(*evaluator, Value, *args) (Value, bool) {
+	return func(e *evaluator, v Value, _ *args) (Value, bool) {
+		start := len(e.scratch)
+		e.scratch = enc.AppendEncode(e.scratch, v.Text)
+		return text(e.scratch[start:]), true
+	}
+}
+
+func decodeBase64(enc *base64.Encoding) func(*evaluator, Value, *args) (Value, bool) {
+	return func(e *evaluator, v Value, _ *args) (Value, bool) {
+		start := len(e.scratch)
+		out, err := enc.AppendDecode(e.scratch, v.Text)
+		if err != nil {
+			return Value{}, false
+		}
+		e.scratch = out
+		return text(e.scratch[start:]), true
+	}
+}
+
+// decodeURL undoes percent-encoding; with an argument of 1 a plus is a blank in the whole text, otherwise
+// behind the first question mark only.
+func decodeURL(e *evaluator, v Value, a *args) (Value, bool) {
+	start := len(e.scratch)
+	query := a.nums[0] == 1
+	for i := 0; i < len(v.Text); i++ {
+		c := v.Text[i]
+		switch {
+		case c == '+' && query:
+			c = ' '
+		case c == '?':
+			query = true
+		case c == '%':
+			if i+2 >= len(v.Text) {
+				return Value{}, false
+			}
+			n, digits := hexGroup(v.Text[i+1 : i+3])
+			if digits != 2 {
+				return Value{}, false
+			}
+			c = byte(n)
+			i += 2
+		}
+		e.scratch = append(e.scratch, c)
+	}
+	return text(e.scratch[start:]), true
+}
+
+func encodeURL(e *evaluator, v Value, _ *args) (Value, bool) {
+	start := len(e.scratch)
+	for _, c := range v.Text {
+		l := lowerByte(c)
+		if l >= 'a' && l <= 'z' || c >= '0' && c <= '9' || isOneOf(c, "-._~") {
+			e.scratch = append(e.scratch, c)
+		} else {
+			e.scratch = append(e.scratch, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return text(e.scratch[start:]), true
+}
+
+// encodeHex writes bytes in hexadecimal; a number is eight of them, an address as many as it has.
+func encodeHex(e *evaluator, v Value, _ *args) (Value, bool) {
+	var raw [16]byte
+	b := v.Text
+	switch v.Type {
+	case Bool, Int:
+		b = binary.BigEndian.AppendUint64(raw[:0], uint64(v.Int))
+	case Addr:
+		b = append(raw[:0], v.Addr.AsSlice()...)
+	}
+	start := len(e.scratch)
+	for _, c := range b {
+		e.scratch = append(e.scratch, upperHex[c>>4], upperHex[c&15])
+	}
+	return text(e.scratch[start:]), true
+}
+
+func decodeHexInt(_ *evaluator, v Value, _ *args) (Value, bool) {
+	n, err := strconv.ParseUint(string(v.Text), 16, 64)
+	return integer(int64(n)), err == nil
+}
+
+func parseJSON(p *argParser) *Error {
+	switch p.text(0) {
+	case "", "ascii", "utf8", "utf8s", "utf8p", "utf8ps":
+		p.out.texts[0] = p.text(0)
+		return nil
+	}
+	return errorf(0, "%s knows 'ascii', 'utf8', 'utf8s', 'utf8p' and 'utf8ps', not '%s'", p.what, p.list[0])
+}
+
+// encodeJSON escapes what may not stand in a JSON string. Of input that is not UTF-8, utf8 gives up, utf8s
+// passes it by, and utf8p and utf8ps take the byte as it is.
+func encodeJSON(e *evaluator, v Value, a *args) (Value, bool) {
+	mode := a.texts[0]
+	start := len(e.scratch)
+	for b := v.Text; len(b) > 0; {
+		r, size := rune(b[0]), 1
+		if mode != "" && mode != "ascii" && r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(b)
+			if r == utf8.RuneError && size == 1 {
+				if mode == "utf8" {
+					return Value{}, false
+				}
+				r = rune(b[0])
+				if mode == "utf8s" {
+					b = b[1:]
+					continue
+				}
+			}
+		}
+		if r > 0xffff {
+			return Value{}, false
+		}
+		e.scratch = appendJSONRune(e.scratch, r)
+		b = b[size:]
+	}
+	return text(e.scratch[start:]), true
+}
+
+func appendJSONRune(dst []byte, r rune) []byte {
+	switch r {
+	case '"', '\\', '/':
+		return append(dst, '\\', byte(r))
+	case '\b':
+		return append(dst, `\b`...)
+	case '\f':
+		return append(dst, `\f`...)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	if r >= ' ' && r < 0x7f {
+		return append(dst, byte(r))
+	}
+	const hex = "0123456789abcdef"
+	return append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+}
+
+func parseSHA2(p *argParser) *Error {
+	if err := p.number(0, 256); err != nil {
+		return err
+	}
+	switch p.out.nums[0] {
+	case 224, 256, 384, 512:
+		return nil
+	}
+	return errorf(0, "%s knows 224, 256, 384 and 512 bits, not '%s'", p.what, p.list[0])
+}
+
+func hashSHA2(e *evaluator, v Value, a *args) (Value, bool) {
+	switch a.nums[0] {
+	case 224:
+		s := sha256.Sum224(v.Text)
+		return e.keep(s[:]), true
+	case 384:
+		s := sha512.Sum384(v.Text)
+		return e.keep(s[:]), true
+	case 512:
+		s := sha512.Sum512(v.Text)
+		return e.keep(s[:]), true
+	}
+	s := sha256.Sum256(v.Text)
+	return e.keep(s[:]), true
+}
+
+// hashing makes a converter of a 32-bit hash; an argument that is not 0 adds a full avalanche.
+func hashing(f func([]byte) uint32) *converter {
+	return &converter{in: String, out: Int, arg: optNumber, do: func(_ *evaluator, v Value, a *args) (Value, bool) {
+		h := f(v.Text)
+		if a.nums[0] != 0 {
+			h = avalanche(h)
+		}
+		return integer(int64(h)), true
+	}}
+}
+
+func hashDJB2(b []byte) uint32 {
+	h := uint32(5381)
+	for _, c := range b {
+		h = h*33 + uint32(c)
+	}
+	return h
+}
+
+func hashSDBM(b []byte) uint32 {
+	h := uint32(0)
+	for _, c := range b {
+		h = uint32(c) + h<<6 + h<<16 - h
+	}
+	return h
+}
+
+// avalanche spreads a hash over all its bits: Bob Jenkins' integer hash of six shifts, with whose results
+// HAProxy's full avalanche agrees.
+func avalanche(h uint32) uint32 {
+	h = (h + 0x7ed55d16) + h<<12
+	h = (h ^ 0xc761c23c) ^ h>>19
+	h = (h + 0x165667b1) + h<<5
+	h = (h + 0xd3a2646c) ^ h<<9
+	h = (h + 0xfd7046c5) + h<<3
+	return ((h ^ 0xb55a4f09) ^ h>>16) * 3221225473
+}
