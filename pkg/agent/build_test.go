@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/datapath"
 	"waggle/pkg/offload"
@@ -198,6 +199,29 @@ func TestLogGlobalIsResolved(t *testing.T) {
 	got := targetsOf([]config.LogTarget{{Inherit: true}, {Address: "127.0.0.1:514", Facility: "local1", Level: "err"}}, global)
 	if len(got) != 2 || got[0].Address != "stdout" || got[0].Format != "raw" || got[1].Address != "127.0.0.1:514" || got[1].Level != "err" {
 		t.Errorf("targets %+v", got)
+	}
+}
+
+func TestUnwantedEntries(t *testing.T) {
+	normal, null := config.Options{DontLogNormal: true}, config.Options{DontLogNull: true}
+	fine, broken := [4]byte{'-', '-'}, [4]byte{'S', 'D'}
+	for _, tc := range []struct {
+		options config.Options
+		entry   accesslog.Entry
+		want    bool
+	}{
+		{config.Options{}, accesslog.Entry{State: fine}, false},
+		{normal, accesslog.Entry{State: fine, Status: 404}, true},
+		{normal, accesslog.Entry{State: fine, Status: 500}, false},
+		{normal, accesslog.Entry{State: fine, Retries: 1}, false},
+		{normal, accesslog.Entry{State: broken}, false},
+		{null, accesslog.Entry{State: broken, Bytes: 10}, true}, // a banner that nobody answered
+		{null, accesslog.Entry{State: broken, Uploaded: 1}, false},
+		{null, accesslog.Entry{State: fine, HTTPMode: true}, false},
+	} {
+		if got := unwanted(&config.Proxy{Options: tc.options}, &tc.entry, failure(&tc.entry)); got != tc.want {
+			t.Errorf("%+v of %+v: %v", tc.entry, tc.options, got)
+		}
 	}
 }
 

@@ -90,11 +90,8 @@ func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
 	if logger == nil {
 		return
 	}
-	failed := e.Status >= 500 || e.State[0] != '-'
-	switch {
-	case p.Options.DontLogNormal && !failed && e.Retries == 0:
-		return
-	case p.Options.DontLogNull && e.Bytes == 0 && len(e.Request) == 0 && e.Server == "":
+	failed := failure(e)
+	if unwanted(p, e, failed) {
 		return
 	}
 	switch {
@@ -109,6 +106,15 @@ func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
 	}
 	e.Err = p.Options.LogSeparateErrors && failed
 	logger.Log(e)
+}
+
+// failure says whether an entry is of a request or session that did not go well.
+func failure(e *accesslog.Entry) bool { return e.Status >= 500 || e.State[0] != '-' }
+
+// unwanted says whether the options of a frontend keep an entry out of the log.
+func unwanted(p *config.Proxy, e *accesslog.Entry, failed bool) bool {
+	null := !e.HTTPMode && e.Uploaded == 0 // of HTTP the engine knows
+	return p.Options.DontLogNormal && !failed && e.Retries == 0 || p.Options.DontLogNull && null
 }
 
 // event logs a change of state: to the backend's targets in HAProxy's words, and to the process log.

@@ -53,7 +53,7 @@ func (l *kernelLog) closed(c datapath.Closed) {
 	e := accesslog.Entry{
 		Style: accesslog.TCP, Client: c.Client, Dest: c.Front, Time: c.Started,
 		Frontend: s.frontend.Name, Backend: s.backend.Name,
-		Bytes: int64(c.BytesOut), State: stateOf(c.End),
+		Bytes: int64(c.BytesOut), Uploaded: int64(c.BytesIn), State: stateOf(c.End),
 	}
 	e.NoTimers()
 	e.Tw = 0 // the kernel path has no queue

@@ -93,7 +93,6 @@ func (s *session) assign(t pool.Target) {
 	sh.LBTotal.Add(1)
 	s.be.stats.Counters.Shard(s.w.shard).LBTotal.Add(1)
 	if s.fe.cfg.HTTP {
-		sh.Requests.Add(1)
 		if l := s.w.idle.take(t, s.mayReuse()); l != nil {
 			s.reuse(l)
 			return
@@ -164,6 +163,7 @@ func (s *session) connected() {
 		s.sendHead()
 		return
 	}
+	s.recordEarly()
 	s.startTunnel()
 }
 
@@ -178,8 +178,8 @@ const turnaround = time.Second
 func (s *session) connectFailed(refused bool) {
 	s.dropLink(false)
 	s.w.loop.Disarm(&s.serverTimer)
-	s.bothShards(func(sh *pool.Shard) { sh.ConnErrors.Add(1) })
 	if s.retries >= s.be.cfg.Retries {
+		s.bothShards(func(sh *pool.Shard) { sh.ConnErrors.Add(1) })
 		if refused {
 			s.terminate('S', 'C')
 		} else {
@@ -208,11 +208,31 @@ func (s *session) connectFailed(refused bool) {
 	}
 }
 
-// redispatches says whether this retry goes to another server: with more than one to choose from at once,
-// else on the last attempt.
+// redispatches says whether this retry goes to another server. With an algorithm that does not care which one it is,
+// and more than one to choose from, each does; else those that the interval of the option says: n is every n-th, -n
+// the n-th from the end, by default the last (HAProxy, section 4.2, option redispatch).
 func (s *session) redispatches() bool {
-	return s.be.cfg.Options.Redispatch &&
-		(len(s.be.stats.Snapshot().Targets) > 1 || s.retries >= s.be.cfg.Retries)
+	o := &s.be.cfg.Options
+	if !o.Redispatch {
+		return false
+	}
+	if s.be.careless() && len(s.be.stats.Snapshot().Targets) > 1 {
+		return true
+	}
+	interval := o.RedispatchInterval
+	if interval <= 0 {
+		interval = s.be.cfg.Retries + 1 + min(interval, -1)
+	}
+	return interval > 0 && s.retries%interval == 0
+}
+
+// careless says whether the next choice is as good as this one: the round robins and random.
+func (b *backend) careless() bool {
+	switch b.cfg.Balance.Algorithm {
+	case "leastconn", "first", "source":
+		return false
+	}
+	return true
 }
 
 // redispatchNow lets balancing choose again.

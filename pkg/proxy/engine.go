@@ -90,7 +90,7 @@ func (e *Engine) Listen() error {
 
 func (e *Engine) bind(fe *frontend, i int) error {
 	bind := &fe.cfg.Binds[i]
-	addr := bind.Addr
+	addr, limit := bind.Addr, newBindLimit(bind.MaxConn)
 	for _, w := range e.workers {
 		fd, bound, err := sock.Listen(addr, sock.ListenOptions{
 			Backlog: fe.cfg.Backlog, V6Only: bind.V6Only, Interface: bind.Interface,
@@ -102,7 +102,7 @@ func (e *Engine) bind(fe *frontend, i int) error {
 			e.addrs = append(e.addrs, bound)
 			addr = netip.AddrPortFrom(addr.Addr(), bound.Port()) // port 0: all loops share what the first got
 		}
-		w.listeners = append(w.listeners, &listener{w: w, fe: fe, fd: fd})
+		w.listeners = append(w.listeners, &listener{w: w, fe: fe, fd: fd, bind: limit})
 	}
 	return nil
 }

@@ -36,6 +36,10 @@ func (s *session) exchange() step {
 		s.exchangeAborted()
 		return moved
 	}
+	if s.client.eof && !s.up.open && !s.responded && s.abortsOnClose() {
+		s.abandon()
+		return moved
+	}
 	if s.up.open && s.upload() == moved {
 		return moved
 	}
@@ -123,7 +127,9 @@ func (s *session) passHead() step {
 		return moved
 	}
 	s.countStatus(s.status)
-	s.target.Server.Counters.Shard(s.w.shard).CountStatus(s.status)
+	sh := s.target.Server.Counters.Shard(s.w.shard)
+	sh.Requests.Add(1) // HAProxy counts a server's requests by its responses
+	sh.CountStatus(s.status)
 	s.down.begin(s.resp.Framing, s.resp.ContentLength)
 	hop := h1.Hop{Minor: s.req.Minor}
 	switch {
@@ -140,6 +146,7 @@ func (s *session) passHead() step {
 		return moved
 	}
 	s.responded = true
+	s.recordEarly()
 	if s.resp.Framing == h1.BodyTunnel {
 		s.switchProtocol()
 	} else if !s.down.open {
@@ -274,6 +281,15 @@ func (s *session) exchangeAborted() {
 	s.clientAborted()
 	s.record()
 	s.end()
+}
+
+// abandon ends an exchange without a response whose client has sent FIN, for `option abortonclose`. The client may
+// still read, and is told what HAProxy tells it.
+func (s *session) abandon() {
+	s.terminate('C', 'H')
+	s.clientAborted()
+	s.dropLink(false)
+	s.answer(400)
 }
 
 // abort ends an exchange in the middle. What has come from the server is still passed on; then the client

@@ -87,6 +87,7 @@ func (w *world) settled() {
 		gauges["queue "+b.Name] = &b.Queue
 		for _, s := range b.Servers() {
 			gauges["server "+s.Name] = &s.Sessions
+			gauges["idle "+s.Name] = &s.Idle
 		}
 	}
 	for name, g := range gauges {

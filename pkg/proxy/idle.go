@@ -74,6 +74,7 @@ func (i *idleLinks) put(l *link) {
 	l.list = list
 	l.owner = l
 	i.total++
+	l.server.Idle.Add(1)
 	if !i.sweep.Armed() {
 		l.w.loop.Arm(&i.sweep, sweepEvery)
 	}
@@ -89,6 +90,7 @@ func (i *idleLinks) remove(l *link) {
 	l.list.low = min(l.list.low, len(l.list.links))
 	l.list = nil
 	i.total--
+	l.server.Idle.Add(-1)
 }
 
 // advance implements owner for an idle link: anything that a server does now ends it.

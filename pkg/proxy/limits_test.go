@@ -238,8 +238,8 @@ func TestRetries(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 		sum := w.pool.Backend("be").Servers()[0].Counters.Sum()
-		if sum.Connects != 4 || sum.Retries != 3 || sum.ConnErrors != 4 {
-			t.Errorf("%d connects, %d retries, %d errors; want 4, 3, 4", sum.Connects, sum.Retries, sum.ConnErrors)
+		if sum.Connects != 4 || sum.Retries != 3 || sum.ConnErrors != 1 { // measured with HAProxy: econ is 1, wretr 3
+			t.Errorf("%d connects, %d retries, %d errors; want 4, 3, 1", sum.Connects, sum.Retries, sum.ConnErrors)
 		}
 	})
 	t.Run("with redispatch another one serves at once", func(t *testing.T) {

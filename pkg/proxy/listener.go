@@ -14,6 +14,7 @@ import (
 type listener struct {
 	w      *worker
 	fe     *frontend
+	bind   *bindLimit
 	fd     int
 	paused bool
 	held   bool // connections wait in the accept queue for a place, as far as is known
@@ -35,13 +36,13 @@ func (l *listener) Ready(loop.Events) { l.accept(acceptRound) }
 // with HAProxy.
 func (l *listener) accept(n int) {
 	for i := 0; i < n || l.held; i++ {
-		if !l.fe.admit(l.w.e) {
+		if !l.admit() {
 			l.pause()
 			return
 		}
 		fd, peer, errno := sock.Accept(l.fd)
 		if errno != 0 {
-			l.fe.leave(l.w.e)
+			l.fe.leave(l.w.e, l.bind)
 			if errno == unix.EAGAIN {
 				l.hold(false)
 			} else {
@@ -50,11 +51,22 @@ func (l *listener) accept(n int) {
 			}
 			return
 		}
-		l.w.accepted(l.fe, fd, peer)
+		l.w.accepted(l, fd, peer)
 	}
 }
 
-// admit takes a place in the process and in the frontend; false if either is full.
+// admit takes a place in the process, the frontend and the bind line; false if one of them is full.
+func (l *listener) admit() bool {
+	if !l.fe.admit(l.w.e) {
+		return false
+	}
+	if !l.bind.enter() {
+		l.fe.leave(l.w.e, nil)
+		return false
+	}
+	return true
+}
+
 func (f *frontend) admit(e *Engine) bool {
 	p := e.setup.Pool
 	if !p.Process.Conns.Enter(int64(p.Limit())) {
@@ -75,7 +87,8 @@ func (f *frontend) room(e *Engine) bool {
 }
 
 // leave gives the place back.
-func (f *frontend) leave(e *Engine) {
+func (f *frontend) leave(e *Engine, bind *bindLimit) {
+	bind.leave()
 	f.stats.Sessions.Add(-1)
 	e.setup.Pool.Process.Conns.Add(-1)
 }
@@ -109,7 +122,7 @@ func (l *listener) hold(on bool) {
 func (w *worker) resume() {
 	for _, l := range w.listeners {
 		if l.paused && l.fd >= 0 {
-			if !l.fe.room(w.e) {
+			if !l.fe.room(w.e) || !l.bind.room() {
 				w.loop.Arm(&w.recheck, recheckEvery)
 				continue
 			}

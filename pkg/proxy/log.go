@@ -13,9 +13,22 @@ import (
 func (s *session) record() {
 	now := s.w.loop.Clock()
 	s.recordTimes(now)
-	if !s.fe.logs || s.msg.level == silent {
+	s.log(now)
+}
+
+// recordEarly is for `option logasap`: the line is written when the response has begun, or a TCP session stands.
+func (s *session) recordEarly() {
+	if s.fe.cfg.Options.LogASAP {
+		s.log(s.w.loop.Clock())
+	}
+}
+
+// log hands out the entry of the request or session, once.
+func (s *session) log(now time.Duration) {
+	if !s.fe.logs || s.logged || s.msg.level == silent || s.fe.cfg.Options.DontLogNull && s.client.got == 0 {
 		return
 	}
+	s.logged = true
 	e := &s.w.entry
 	s.describe(e, now)
 	if s.fe.cfg.LogFormat != nil {
@@ -32,7 +45,7 @@ const silent = "silent"
 // describe fills an entry with what is known of the request, or TCP session, so far.
 func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	*e = accesslog.Entry{
-		Client: s.src, HTTPMode: s.fe.cfg.HTTP,
+		Client: s.src, HTTPMode: s.fe.cfg.HTTP, ASAP: s.fe.cfg.Options.LogASAP,
 		Frontend: s.fe.cfg.Name, Backend: s.fe.cfg.Name,
 		Bytes: s.client.taking() - s.startOut, Uploaded: s.consumed() - s.startIn,
 		State:   [4]byte{s.why[0], s.why[1], '-', '-'},

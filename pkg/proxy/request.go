@@ -56,6 +56,9 @@ func (s *session) firstByte() {
 // headCut ends a session whose client closes before a head is complete.
 func (s *session) headCut() {
 	if s.client.in.len() == 0 { // between requests, or it never said anything
+		if s.requests == 0 {
+			s.nullRequest()
+		}
 		s.end()
 		return
 	}
@@ -63,6 +66,17 @@ func (s *session) headCut() {
 	s.feShard().ReqErrors.Add(1)
 	s.keep = false
 	s.answer(400)
+}
+
+// nullRequest counts and logs a connection on which nothing came, in HAProxy's way: as a bad request.
+func (s *session) nullRequest() {
+	s.terminate('C', 'R')
+	s.status = 400
+	sh := s.feShard()
+	sh.Requests.Add(1)
+	sh.ReqErrors.Add(1)
+	sh.CountStatus(s.status)
+	s.record()
 }
 
 // headTimeout answers 408, or closes in silence where the client never began a further request.

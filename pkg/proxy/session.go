@@ -33,7 +33,8 @@ const (
 type session struct {
 	w          *worker
 	fe         *frontend
-	prev, next *session // in the worker's list
+	bind       *bindLimit // of the address that the client connected to
+	prev, next *session   // in the worker's list
 
 	client   conn
 	src      netip.AddrPort
@@ -69,6 +70,7 @@ type session struct {
 	why    [2]byte // termination state, for the log
 	clock  times
 	line   []byte // the request line, for the log
+	logged bool   // there is nothing left to log
 
 	clientTimer, serverTimer loop.Timer
 	countedIn, countedOut    int64  // of the client's bytes, already in the counters
@@ -81,10 +83,10 @@ type session struct {
 // times are the moments of a request on the loop's clock; 0 = has not come yet.
 type times struct{ idle, first, head, queued, assigned, connected, response time.Duration }
 
-// accepted starts a session on a connection of fe.
-func (w *worker) accepted(fe *frontend, fd int, peer netip.AddrPort) {
-	s := w.newSession()
-	s.fe, s.src = fe, peer
+// accepted starts a session on a connection that l has admitted.
+func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
+	s, fe := w.newSession(), l.fe
+	s.fe, s.bind, s.src = fe, l.bind, peer
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
 	shard := fe.stats.Counters.Shard(w.shard)
 	shard.Connections.Add(1)
@@ -127,7 +129,7 @@ func (s *session) reset() {
 	s.down.drop(s.w)
 	s.up, s.down = stream{}, stream{}
 	s.headLen, s.taken, s.respLen = 0, 0, 0
-	s.forgotten, s.responded, s.keep, s.reused, s.redispatch = false, false, false, false, false
+	s.forgotten, s.responded, s.keep, s.reused, s.redispatch, s.logged = false, false, false, false, false, false
 	s.pending, s.handler = nil, nil
 	s.avoid, s.retries, s.status = nil, 0, -1
 	s.why = [2]byte{'-', '-'}
@@ -212,11 +214,17 @@ func (s *session) watchClient() step {
 	if s.client.hup {
 		s.client.fill()
 	}
-	if s.client.broken || s.client.lost {
+	if s.client.broken || s.client.lost || s.client.eof && s.abortsOnClose() {
 		s.clientGone()
 		return moved
 	}
 	return stuck
+}
+
+// abortsOnClose says whether FIN is enough to give a request up that has no answer yet. As with HAProxy it is the
+// backend's word, or the frontend's that a defaults section gave it.
+func (s *session) abortsOnClose() bool {
+	return s.fe.cfg.Options.Abortonclose || s.be != nil && s.be.cfg.Options.Abortonclose
 }
 
 // drain writes the last bytes and closes.
@@ -280,7 +288,7 @@ func (s *session) end() {
 	s.phase = ended
 	s.turn++
 	s.pending, s.handler = nil, nil
-	s.fe.leave(s.w.e)
+	s.fe.leave(s.w.e, s.bind)
 	if s.w.e.paused.Load() > 0 {
 		s.w.e.resumeListeners()
 	}

@@ -1,0 +1,204 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/accesslog"
+	"waggle/pkg/config"
+)
+
+// logTo makes the frontend log into ch, in the style of its mode.
+func logTo(ch chan string) option {
+	return func(s *Setup, fe, _ *config.Proxy) {
+		fe.Logs = []config.LogTarget{{Address: "stdout"}}
+		s.Access = func(_ *config.Proxy, e *accesslog.Entry) { ch <- string(e.Append(nil, time.UTC)) }
+	}
+}
+
+// TestBindMaxConn leaves what is over the limit of an address in its queue, whichever loop it is on, while the
+// frontend's other address goes on.
+func TestBindMaxConn(t *testing.T) {
+	w := start(t, []netip.AddrPort{named(t, "a")}, func(s *Setup, fe, _ *config.Proxy) {
+		s.Loops = 2
+		fe.Binds = append(fe.Binds, fe.Binds[0])
+		fe.Binds[0].MaxConn = 2
+	})
+	one, two := w.dial(), w.dial()
+	one.get("/")
+	two.get("/")
+	third := w.dial()
+	third.send("GET /3 HTTP/1.1\r\nHost: t\r\n\r\n")
+	eventually(t, "the listener is full", func() bool { return w.pool.Frontend("fe").Status().String() == "FULL" })
+	w.addr = w.engine.Addrs()[1].String()
+	if status, _ := w.dial().get("/other"); status != 200 {
+		t.Errorf("the other address: status %d", status)
+	}
+	if n := w.pool.Frontend("fe").Sessions.Load(); n != 3 {
+		t.Errorf("%d sessions, want 2 and 1", n)
+	}
+	one.Close()
+	if resp, body := third.response("GET"); resp.StatusCode != 200 || body != "a GET /3 0" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+}
+
+// TestWhatIsLogged has what HAProxy 2.6 was measured to write.
+func TestWhatIsLogged(t *testing.T) {
+	null := func(w *world) { w.dial().Close() }
+	for _, tc := range []struct {
+		name string
+		set  func(fe *config.Proxy)
+		do   func(w *world)
+		want string // of the first line; "" for a line of the request that follows
+	}{
+		{"a connection without data", nil, null, `fe/<NOSRV> -1/-1/-1/-1/0 400 0 - - CR-- 1/1/0/0/0 0/0 "<BADREQ>"`},
+		{"the same with dontlognull", func(fe *config.Proxy) { fe.Options.DontLogNull = true }, null, ""},
+		{"one that waits in silence, with dontlognull", func(fe *config.Proxy) {
+			fe.Options.DontLogNull, fe.Timeouts.HTTPRequest = true, short
+		}, func(w *world) { w.dial().rest() }, ""},
+		{"monitor-uri", func(fe *config.Proxy) { fe.MonitorURI = "/mon" }, func(w *world) {
+			if status, _ := w.dial().get("/mon"); status != 200 {
+				w.t.Errorf("status %d", status)
+			}
+		}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			lines := make(chan string, 10)
+			w := start(t, []netip.AddrPort{named(t, "a")}, logTo(lines), func(_ *Setup, fe, _ *config.Proxy) {
+				if tc.set != nil {
+					tc.set(fe)
+				}
+			})
+			tc.do(w)
+			eventually(t, "the first is gone", func() bool { return w.engine.Sessions() == 0 || tc.name == "monitor-uri" })
+			w.dial().get("/next")
+			if tc.want == "" {
+				tc.want = `"GET /next HTTP/1.1"`
+			}
+			if got := <-lines; !strings.HasSuffix(got, tc.want) {
+				t.Errorf("the first line is %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestLogASAP: the line comes when the response has begun, with a plus, and no second one at the end.
+func TestLogASAP(t *testing.T) {
+	for _, mode := range []string{"http", "tcp"} {
+		t.Run(mode, func(t *testing.T) {
+			more := make(chan struct{})
+			server := listen(t, func(c net.Conn, r *bufio.Reader) {
+				if _, err := readHead(r); err == nil {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+					<-more
+					_, _ = io.WriteString(c, "cd")
+				}
+			})
+			lines := make(chan string, 10)
+			w := start(t, []netip.AddrPort{server}, logTo(lines), func(_ *Setup, fe, be *config.Proxy) {
+				fe.Options.LogASAP = true
+				fe.HTTP, be.HTTP = mode == "http", mode == "http"
+			})
+			c := w.dial()
+			c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+			if line := <-lines; strings.Count(line, "+") != 2 || !strings.Contains(line, " -- ") && !strings.Contains(line, " ---- ") {
+				t.Errorf("line %s", line)
+			}
+			close(more)
+			if _, body := c.response("GET"); body != "abcd" {
+				t.Errorf("body %q", body)
+			}
+			c.Close()
+			eventually(t, "the session is gone", func() bool { return w.engine.Sessions() == 0 })
+			if len(lines) > 0 {
+				t.Errorf("a second line: %s", <-lines)
+			}
+		})
+	}
+}
+
+// TestAbortOnClose: FIN gives a request up that has no answer yet. The states and answers were measured with HAProxy.
+func TestAbortOnClose(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		t.Run(fmt.Sprint(on), func(t *testing.T) {
+			g := newGate(t)
+			lines := make(chan string, 10)
+			w := start(t, []netip.AddrPort{g.addr}, logTo(lines), func(_ *Setup, _, be *config.Proxy) {
+				be.Servers[0].MaxConn, be.Options.Abortonclose = 1, on
+			})
+			queue := func(n int64) func() bool { return func() bool { return w.pool.Backend("be").Queue.Load() == n } }
+			first, second := w.dial(), w.dial()
+			first.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
+			<-g.arrived
+			second.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
+			eventually(t, "the second waits", queue(1))
+			_ = second.CloseWrite()
+			if !on {
+				g.answer <- struct{}{}
+				g.answer <- struct{}{}
+				if got := second.rest(); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+					t.Errorf("the second got %q", got)
+				}
+				return
+			}
+			if got := second.rest(); got != "" {
+				t.Errorf("the second got %q", got)
+			}
+			if line := <-lines; !strings.Contains(line, " -1 0 - - CQ-- ") {
+				t.Errorf("the second is logged as %s", line)
+			}
+			eventually(t, "its place is free", queue(0))
+			_ = first.CloseWrite()
+			if got := first.rest(); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+				t.Errorf("the first got %q", got)
+			}
+			if line := <-lines; !strings.Contains(line, " 400 ") || !strings.Contains(line, " CH-- ") {
+				t.Errorf("the first is logged as %s", line)
+			}
+			g.answer <- struct{}{}
+		})
+	}
+}
+
+// TestRedispatchInterval follows which attempts go to a server that refuses: the first of two that `first` fills.
+func TestRedispatchInterval(t *testing.T) {
+	for _, tc := range []struct{ interval, retries, connects int }{
+		{-1, 3, 3}, {-2, 3, 2}, {1, 3, 1}, {2, 3, 2}, {3, 3, 3}, {-1, 1, 1},
+	} {
+		t.Run(fmt.Sprint(tc.interval, " of ", tc.retries), func(t *testing.T) {
+			w := start(t, []netip.AddrPort{refused(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
+				be.Balance.Algorithm, be.Retries = "first", tc.retries
+				be.Options.Redispatch, be.Options.RedispatchInterval = true, tc.interval
+				be.Timeouts.Connect = short / 5 // also the pause between attempts
+			})
+			if status, body := w.dial().get("/"); status != 200 || body[:1] != "b" {
+				t.Errorf("%d %q", status, body)
+			}
+			if n := w.pool.Backend("be").Servers()[0].Counters.Sum().Connects; n != uint64(tc.connects) {
+				t.Errorf("%d connections to the first, want %d", n, tc.connects)
+			}
+		})
+	}
+}
+
+func TestIdleConnectionsAreCounted(t *testing.T) {
+	w := start(t, []netip.AddrPort{named(t, "a")})
+	gauge := &w.pool.Backend("be").Servers()[0].Idle
+	c := w.dial()
+	for range 3 {
+		c.get("/")
+		if n := gauge.Load(); n != 1 || w.idle() != 1 {
+			t.Errorf("%d are counted, %d are there", n, w.idle())
+		}
+	}
+	if gauge.Max() != 1 {
+		t.Errorf("%d at once", gauge.Max())
+	}
+}
