@@ -73,9 +73,9 @@ static __always_inline __s64 slot_load(const struct schedule *s, const struct wg
 	return g->limit && taken >= g->limit ? -1 : taken;
 }
 
-/* The server with the fewest open connections on both paths for its weight. Equals are taken in turn, since each call
- * begins at another slot. */
-static __always_inline int choose_least(const struct schedule *s, __u32 start, struct choice *choice)
+/* Looks at each server: for the one with the fewest open connections on both paths for its weight, or just for the first
+ * with room. Of equals the one nearest behind start is taken. One loop for both, since the verifier walks all its rounds. */
+static __always_inline int choose_scan(const struct schedule *s, __u32 start, int first, struct choice *choice)
 {
 	__u64 best_load = 0, best_weight = 0;
 	const struct wg_slot *slot;
@@ -95,6 +95,8 @@ static __always_inline int choose_least(const struct schedule *s, __u32 start, s
 		best = at;
 		best_load = load;
 		best_weight = slot->weight;
+		if (first)
+			break;
 	}
 	if (!best_weight)
 		return WG_R_SERVERS_FULL;
@@ -127,22 +129,6 @@ static __always_inline int choose_random(const struct schedule *s, struct choice
 	return choose_from(s, best, s->length, choice);
 }
 
-/* The first server of the list with room. */
-static __always_inline int choose_first(const struct schedule *s, struct choice *choice)
-{
-	__u32 i;
-
-	for (i = 0; i < WG_SCAN_MAX && i < s->length; i++) {
-		const struct wg_slot *slot = slot_at(s, i);
-
-		if (!slot)
-			return WG_R_NO_SERVER;
-		if (slot_load(s, slot) >= 0)
-			return choose_slot(s, slot, choice);
-	}
-	return WG_R_SERVERS_FULL;
-}
-
 /* The server that the client's address leads to. One that is full is waited for, in userspace; one that has failed this
  * connection is passed by, to the next in the table. */
 static __always_inline int choose_source(const struct schedule *s, __u32 source, struct choice *choice)
@@ -164,7 +150,7 @@ WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct cho
 	struct schedule s = { .avoid = avoid };
 	__u64 *cursor = bpf_map_lookup_elem(&wg_cursors, &service);
 	const struct wg_slot *head;
-	__u32 zero = 0;
+	__u32 zero = 0, start = 0;
 
 	s.slots = bpf_map_lookup_elem(&wg_sched, &service);
 	if (!s.slots || !cursor || !choice)
@@ -175,14 +161,15 @@ WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct cho
 	s.length = head->server;
 	s.draws = head->weight;
 	switch (head->counter) {
-	case WG_LEAST_CONN:
-		return choose_least(&s, __sync_fetch_and_add(cursor, 1) % s.length, choice);
+	case WG_LEAST_CONN: /* idle servers take turns */
+		start = __sync_fetch_and_add(cursor, 1) % s.length;
+		/* fall through */
+	case WG_FIRST:
+		return choose_scan(&s, start, head->counter == WG_FIRST, choice);
 	case WG_RANDOM:
 		return choose_random(&s, choice);
 	case WG_SOURCE:
 		return choose_source(&s, source, choice);
-	case WG_FIRST:
-		return choose_first(&s, choice);
 	}
 	return choose_from(&s, __sync_fetch_and_add(cursor, 1) % s.length, s.length, choice);
 }

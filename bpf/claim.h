@@ -74,26 +74,27 @@ static __always_inline int flow_insert(struct __sk_buff *skb, const struct packe
 {
 	__u32 zero = 0;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_draft, &zero);
-	struct wg_key back = {};
+	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	long err;
 	int reason;
 
-	if (!f)
+	if (!f || !back)
 		return WG_R_TABLE_FULL;
 	__builtin_memset(f, 0, sizeof(*f));
 	f->server = choice->server;
 	f->counter = choice->counter;
 	reverse_init(f, skb, p, svc, server);
-	addr_copy(back.saddr, server->addr);
-	addr_copy(back.daddr, server->source);
-	back.sport = bpf_htons(server->port);
-	reason = port_claim(skb, f->server_gauge, &back, f);
+	addr_copy(back->saddr, server->addr);
+	addr_copy(back->daddr, server->source);
+	back->sport = bpf_htons(server->port);
+	reason = port_claim(skb, f->server_gauge, back, f);
 	if (reason)
 		return reason;
-	forward_init(f, &back, server);
+	forward_init(f, back, server);
+	f->retries = svc->retries;
 	err = bpf_map_update_elem(&wg_flows, &p->key, f, BPF_NOEXIST);
 	if (err) {
-		bpf_map_delete_elem(&wg_flows, &back);
+		bpf_map_delete_elem(&wg_flows, back);
 		return err == -EEXIST ? WG_R_RACE : WG_R_TABLE_FULL;
 	}
 	gauges_add(f, 1, 0, 0);

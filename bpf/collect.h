@@ -52,13 +52,17 @@ static __always_inline int collect_pair(struct wg_doomed *d)
 	return 1;
 }
 
-/* A reverse entry whose forward entry is gone or is another flow's by now. */
+/* A reverse entry whose forward entry is gone or is another flow's by now, or a tombstone. */
 static __always_inline int collect_orphan(struct wg_doomed *d)
 {
 	struct wg_key key = d->key;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, &key);
 
-	if (!f || f->dir != WG_REVERSE || f->generation != d->generation || flow_twin(f))
+	if (!f || f->generation != d->generation)
+		return 0;
+	if (f->dir == WG_TOMBSTONE)
+		gauge_add(f->server_gauge, -1, 0, 0);
+	else if (f->dir != WG_REVERSE || flow_twin(f))
 		return 0;
 	return bpf_map_delete_elem(&wg_flows, &key) == 0;
 }

@@ -41,6 +41,19 @@ static __always_inline void count_connection(const struct wg_flow *f)
 		c->connections++;
 }
 
+/* Counts a failed attempt at the server of f: one that is repeated there, or elsewhere. */
+static __always_inline void count_retry(const struct wg_flow *f, int elsewhere)
+{
+	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+
+	if (!c)
+		return;
+	if (elsewhere)
+		c->redispatches++;
+	else
+		c->retries++;
+}
+
 static __always_inline void count_session(const struct wg_flow *f)
 {
 	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);

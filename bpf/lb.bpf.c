@@ -11,6 +11,7 @@
 #include "forward.h"
 #include "icmp.h"
 #include "parse.h"
+#include "retry.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -72,6 +73,22 @@ static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
 	f = flow_usable(bpf_map_lookup_elem(&wg_flows, &p.key), &p);
 	if (!f)
 		return on_miss(skb, &p, reason);
+	if (f->dir == WG_TOMBSTONE) {
+		*reason = WG_R_TOMBSTONE;
+		return TC_ACT_SHOT;
+	}
+	if ((p.tcp_flags & WG_RST) && refusal_is_ours(f, &p)) {
+		*reason = WG_R_REFUSED;
+		return TC_ACT_SHOT;
+	}
+	if (packet_is_opening(&p)) {
+		retry(skb, &p);
+		f = bpf_map_lookup_elem(&wg_flows, &p.key);
+		if (!f) {
+			*reason = WG_R_RACE;
+			return TC_ACT_SHOT;
+		}
+	}
 	return forward(skb, &p, f, reason);
 }
 

@@ -76,6 +76,14 @@ struct {
 	__type(value, struct wg_flow);
 } wg_draft SEC(".maps");
 
+/* The key of a flow's way back while it is made, for the same reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wg_key);
+} wg_draft_key SEC(".maps");
+
 /* Half-open flows of each CPU in order of arrival: the oldest makes room for the newest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

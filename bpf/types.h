@@ -18,6 +18,7 @@ struct wg_key {
 enum wg_dir {
 	WG_FORWARD = 0, /* client to server */
 	WG_REVERSE = 1, /* server to client */
+	WG_TOMBSTONE = 2, /* a reverse entry that its flow has left for another server */
 };
 
 /* The life of a flow, kept in its forward entry only and changed by compare-and-swap only, so that each
@@ -75,14 +76,16 @@ struct wg_flow {
 	__u32 ack; /* last acknowledgement number of this direction */
 	enum wg_flow_flag flags;
 	__u32 connect; /* time from the SYN to the server's answer, us; in the reverse entry */
+	__u32 retries; /* attempts that are left if the server does not take the connection; in the forward entry */
+	__u32 refused; /* the server has refused this attempt; in the forward entry */
 	__u64 generation; /* the same in both entries, and in no other flow */
-	__u64 created; /* CLOCK_MONOTONIC, ns */
+	__u64 created; /* CLOCK_MONOTONIC, ns; in the reverse entry that of the attempt at this server */
 	__u64 seen; /* last payload, SYN, FIN or RST */
 	__u64 packets;
 	__u64 bytes; /* TCP payload */
 };
 _Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
-_Static_assert(sizeof(struct wg_flow) == 104 + 2 * WG_ADDR_LEN, "a flow has no padding");
+_Static_assert(sizeof(struct wg_flow) == 112 + 2 * WG_ADDR_LEN, "a flow has no padding");
 
 /* Address and port of a frontend. The port is in host order, for readers of dumps. */
 struct wg_service_key {
@@ -95,12 +98,15 @@ enum wg_service_flag {
 	WG_NO_FLAG = 0,
 	WG_QUEUED = 1 << 0, /* connections wait in userspace: first come, first served */
 	WG_LOGGED = 1 << 1, /* the end of its flows is told to the agent */
+	WG_REDISPATCH = 1 << 2, /* a retry goes to another server */
 };
 
 struct wg_service {
 	__u32 id;
 	__u32 gauge;
 	enum wg_service_flag flags;
+	__u32 retries; /* further attempts when a server does not take a connection */
+	__u64 connect; /* how long a server has to answer, ns; 0: for ever */
 	char name[WG_NAME_LEN];
 };
 
@@ -196,6 +202,8 @@ struct wg_counter {
 	__u64 packets_out;
 	__u64 bytes_in;
 	__u64 bytes_out;
+	__u64 retries; /* attempts that failed and were repeated at this server */
+	__u64 redispatches; /* attempts that failed here and were repeated elsewhere */
 };
 
 struct wg_settings {

@@ -221,7 +221,8 @@ func (k *kernel) desired() datapath.Desired {
 	for _, s := range k.services {
 		svc := datapath.Service{
 			ID: s.id, Name: s.frontend.Name, Limit: uint32(frontendLimit(k.pool, s.frontend)), Timeouts: s.timeouts(),
-			Logged: k.logs.of(s.verdict.Proxy),
+			Logged: k.logs.of(s.verdict.Proxy), Retries: uint32(max(0, s.verdict.Backend.Retries)),
+			Redispatch: s.verdict.Backend.Options.Redispatch,
 		}
 		for _, b := range s.verdict.Proxy.Binds {
 			svc.Binds = append(svc.Binds, datapath.Bind{AddrPort: b.Addr, V6Only: b.V6Only})
@@ -335,6 +336,9 @@ func (k *kernel) backends(now datapath.Snapshot) {
 			shard.Sessions.Add(d.Sessions)
 			shard.LBTotal.Add(d.Connections)
 			shard.Connects.Add(d.Connections)
+			shard.ConnErrors.Add(d.Retries + d.Redispatches)
+			shard.Retries.Add(d.Retries)
+			shard.Redispatches.Add(d.Redispatches)
 			shard.BytesIn.Add(d.BytesIn)
 			shard.BytesOut.Add(d.BytesOut)
 		}
@@ -359,6 +363,7 @@ func grown(now, last datapath.Counts) datapath.Counts {
 	}
 	return datapath.Counts{
 		Sessions: diff(now.Sessions, last.Sessions), Connections: diff(now.Connections, last.Connections),
+		Retries: diff(now.Retries, last.Retries), Redispatches: diff(now.Redispatches, last.Redispatches),
 		BytesIn: diff(now.BytesIn, last.BytesIn), BytesOut: diff(now.BytesOut, last.BytesOut),
 	}
 }

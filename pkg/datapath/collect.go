@@ -111,6 +111,10 @@ func (c *collector) pass(now uint64) (deleted int, err error) {
 
 // judge says whether the entry is to be deleted, with its twin, given that nothing happens to it meanwhile.
 func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s sentence, ok bool) {
+	if f.Dir == dirTombstone {
+		s.Key, s.How, s.State, s.Generation = key, lbWgDoomWG_DOOM_ORPHAN, f.State, f.Generation
+		return s, idle(now, f.Seen) >= holdTombstone
+	}
 	if f.Dir == dirReverse {
 		if !orphans || idle(now, f.Created) < orphanAge {
 			return s, false

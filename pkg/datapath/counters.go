@@ -16,6 +16,8 @@ func Reasons() []Reason {
 func (c *Counts) add(k lbWgCounter) {
 	c.Sessions += k.Sessions
 	c.Connections += k.Connections
+	c.Retries += k.Retries
+	c.Redispatches += k.Redispatches
 	c.BytesIn += k.BytesIn
 	c.BytesOut += k.BytesOut
 }
@@ -35,6 +37,8 @@ func readCounter(m *ebpf.Map, index uint32, perCPU []lbWgCounter) (sum lbWgCount
 	}
 	for _, c := range perCPU {
 		sum.Connections += c.Connections
+		sum.Retries += c.Retries
+		sum.Redispatches += c.Redispatches
 		sum.Sessions += c.Sessions
 		sum.PacketsIn += c.PacketsIn
 		sum.PacketsOut += c.PacketsOut
@@ -53,6 +57,8 @@ type ledger struct {
 
 func plus(a, b lbWgCounter) lbWgCounter {
 	a.Connections += b.Connections
+	a.Retries += b.Retries
+	a.Redispatches += b.Redispatches
 	a.Sessions += b.Sessions
 	a.PacketsIn += b.PacketsIn
 	a.PacketsOut += b.PacketsOut

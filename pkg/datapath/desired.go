@@ -65,6 +65,12 @@ type Service struct {
 	Queued bool
 	// Logged has Options.OnClose called for each session that ends. It holds for flows that begin from then on.
 	Logged bool
+	// Retries is how many further attempts there are when a server does not take a connection: because it refuses, or
+	// because Timeouts.Connect passes without an answer. Each attempt is a SYN of the client, which so comes a
+	// retransmission later; while attempts remain the client hears of no refusal.
+	Retries uint32
+	// Redispatch lets such an attempt go to another server, if there is one that is usable.
+	Redispatch bool
 	// Timeouts after which the collector forgets a flow of this service.
 	Timeouts Timeouts
 }

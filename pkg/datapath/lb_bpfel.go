@@ -27,13 +27,15 @@ type lbIcmpQuote struct {
 }
 
 type lbWgCounter struct {
-	_           structs.HostLayout
-	Connections uint64
-	Sessions    uint64
-	PacketsIn   uint64
-	PacketsOut  uint64
-	BytesIn     uint64
-	BytesOut    uint64
+	_            structs.HostLayout
+	Connections  uint64
+	Sessions     uint64
+	PacketsIn    uint64
+	PacketsOut   uint64
+	BytesIn      uint64
+	BytesOut     uint64
+	Retries      uint64
+	Redispatches uint64
 }
 
 type lbWgDoom uint32
@@ -123,6 +125,8 @@ type lbWgFlow struct {
 	Ack          uint32
 	Flags        lbWgFlowFlag
 	Connect      uint32
+	Retries      uint32
+	Refused      uint32
 	Generation   uint64
 	Created      uint64
 	Seen         uint64
@@ -208,19 +212,22 @@ const (
 )
 
 type lbWgService struct {
-	_     structs.HostLayout
-	Id    uint32
-	Gauge uint32
-	Flags lbWgServiceFlag
-	Name  [32]int8
+	_       structs.HostLayout
+	Id      uint32
+	Gauge   uint32
+	Flags   lbWgServiceFlag
+	Retries uint32
+	Connect uint64
+	Name    [32]int8
 }
 
 type lbWgServiceFlag uint32
 
 const (
-	lbWgServiceFlagWG_NO_FLAG lbWgServiceFlag = 0
-	lbWgServiceFlagWG_QUEUED  lbWgServiceFlag = 1
-	lbWgServiceFlagWG_LOGGED  lbWgServiceFlag = 2
+	lbWgServiceFlagWG_NO_FLAG    lbWgServiceFlag = 0
+	lbWgServiceFlagWG_QUEUED     lbWgServiceFlag = 1
+	lbWgServiceFlagWG_LOGGED     lbWgServiceFlag = 2
+	lbWgServiceFlagWG_REDISPATCH lbWgServiceFlag = 4
 )
 
 type lbWgServiceKey struct {
@@ -278,6 +285,7 @@ const (
 	lbMapWgCursors    = "wg_cursors"
 	lbMapWgDoomed     = "wg_doomed"
 	lbMapWgDraft      = "wg_draft"
+	lbMapWgDraftKey   = "wg_draft_key"
 	lbMapWgEvents     = "wg_events"
 	lbMapWgFlows      = "wg_flows"
 	lbMapWgGauges     = "wg_gauges"
@@ -356,6 +364,7 @@ type lbMapSpecs struct {
 	WgCursors  *ebpf.MapSpec `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.MapSpec `ebpf:"wg_doomed"`
 	WgDraft    *ebpf.MapSpec `ebpf:"wg_draft"`
+	WgDraftKey *ebpf.MapSpec `ebpf:"wg_draft_key"`
 	WgEvents   *ebpf.MapSpec `ebpf:"wg_events"`
 	WgFlows    *ebpf.MapSpec `ebpf:"wg_flows"`
 	WgGauges   *ebpf.MapSpec `ebpf:"wg_gauges"`
@@ -408,6 +417,7 @@ type lbMaps struct {
 	WgCursors  *ebpf.Map `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.Map `ebpf:"wg_doomed"`
 	WgDraft    *ebpf.Map `ebpf:"wg_draft"`
+	WgDraftKey *ebpf.Map `ebpf:"wg_draft_key"`
 	WgEvents   *ebpf.Map `ebpf:"wg_events"`
 	WgFlows    *ebpf.Map `ebpf:"wg_flows"`
 	WgGauges   *ebpf.Map `ebpf:"wg_gauges"`
@@ -433,6 +443,7 @@ func (m *lbMaps) Close() error {
 		m.WgCursors,
 		m.WgDoomed,
 		m.WgDraft,
+		m.WgDraftKey,
 		m.WgEvents,
 		m.WgFlows,
 		m.WgGauges,

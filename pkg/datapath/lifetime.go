@@ -11,6 +11,8 @@ const (
 	// holdServerFirst keeps the source port while the task is in TIME_WAIT, which lasts 60 s in Linux: a SYN of
 	// another client from the same port would meet it there and could stall for a second.
 	holdServerFirst = 60 * time.Second
+	// holdTombstone is how long an abandoned server may still answer: Linux repeats a SYN-ACK for 31 s.
+	holdTombstone = 32 * time.Second
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 const (
 	dirForward = 0
 	dirReverse = 1
+
+	dirTombstone = 2
 )
 
 // lifetime is how long a flow may be without activity before it is forgotten. busy is the share of the source ports

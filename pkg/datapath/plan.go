@@ -138,7 +138,12 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 		return value, err
 	}
 	out.limits[gauge] = uint64(s.Limit)
-	value = lbWgService{Id: s.ID, Gauge: gauge, Name: cName(s.Name)}
+	value = lbWgService{
+		Id: s.ID, Gauge: gauge, Retries: s.Retries, Connect: uint64(max(0, s.Timeouts.Connect)), Name: cName(s.Name),
+	}
+	if s.Redispatch {
+		value.Flags |= lbWgServiceFlagWG_REDISPATCH
+	}
 	if s.Queued {
 		value.Flags |= lbWgServiceFlagWG_QUEUED
 	}
@@ -182,7 +187,10 @@ func (s Service) serves(v4 bool) bool {
 func (p *planner) slots(s Service) ([]lbWgSlot, error) {
 	byID := make(map[uint32]lbWgSlot, len(s.Servers))
 	slots := make([]lbWgSlot, 1, 1+len(s.Schedule))
-	slots[0] = lbWgSlot{Server: uint32(len(s.Schedule)), Counter: uint32(s.Algorithm), Weight: s.Draws}
+	slots[0] = lbWgSlot{Server: uint32(len(s.Schedule)), Counter: uint32(s.Algorithm)}
+	if s.Algorithm == Random {
+		slots[0].Weight = s.Draws
+	}
 	for _, v := range s.Servers {
 		byID[v.ID] = lbWgSlot{Server: v.ID, Gauge: p.gauges.used[gaugeKey{server: true, id: v.ID}], Weight: max(1, v.Weight)}
 	}

@@ -11,6 +11,8 @@ type Counts struct {
 	Sessions uint64
 	// Connections is the number of SYNs taken, retransmissions not counted.
 	Connections uint64
+	// Retries and Redispatches are attempts that failed and were repeated, at the same server or at another one.
+	Retries, Redispatches uint64
 	// BytesIn and BytesOut are TCP payload from and to clients, in bytes.
 	BytesIn, BytesOut uint64
 	// Current is the number of established flows that have not ended.

@@ -158,9 +158,6 @@ func (j *judge) target() *config.Proxy {
 // backend judges where the connections go.
 func (j *judge) backend(b *config.Proxy) {
 	j.balance(b)
-	if b.Options.Redispatch {
-		j.no(b.Pos, "option redispatch: the kernel path keeps a connection on the server it was given first")
-	}
 	if len(b.Servers) == 0 {
 		j.no(b.Pos, "backend %s has no server", b.Name)
 	}

@@ -95,7 +95,6 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "leastconn", 1025 }, "leastconn over 1025 servers"},
 		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "first", 1025 }, "first over 1025 servers"},
 		{func(_, be *config.Proxy) { be.Balance = config.Balance{Algorithm: "random", Args: []string{"17"}} }, "17 draws"},
-		{func(_, be *config.Proxy) { be.Options.Redispatch = true }, "option redispatch"},
 		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
 		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
 		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},
@@ -112,7 +111,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 
 func TestSummaryCountsFurtherReasons(t *testing.T) {
 	cfg, fe, be := plain()
-	fe.MonitorURI, be.Options.Redispatch = "/up", true
+	fe.MonitorURI, be.Servers[0].SendProxy = "/up", 2
 	if got := Decide(cfg, fe).Summary(); got != "userspace: monitor-uri answers requests (and 1 more)" {
 		t.Errorf("summary %q", got)
 	}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What becomes of a connection whose server does not take it: `retries`, `option redispatch` and `timeout connect`.
+ * There is nothing to send again but what the client sends again, so each attempt is a SYN of the client. */
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include "claim.h"
+#include "flow.h"
+
+/* Takes note of a server's refusal of a SYN. Returns 1 while attempts remain: the client then must not hear of it. */
+static __always_inline int refusal_is_ours(struct wg_flow *f, const struct packet *p)
+{
+	struct wg_flow *fwd;
+
+	if (f->dir != WG_REVERSE || (f->tcp_flags & WG_SYN))
+		return 0;
+	fwd = flow_twin(f);
+	if (!fwd || fwd->state != WG_HALF || !fwd->retries || !rst_is_credible(f, fwd, p))
+		return 0;
+	fwd->refused = 1;
+	return 1;
+}
+
+/* Gives a half-open flow another server, at which the caller has taken a place. The forward entry is replaced whole; the
+ * generation stays, so the ring still finds the flow. If the old server may answer yet, its entry stays as a tombstone
+ * that drops what it says; it keeps the port. Returns 0, or the reason why all is as before. */
+static __always_inline int flow_move(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f,
+				     struct wg_flow *rev, const struct wg_service *svc, const struct choice *choice)
+{
+	__u32 zero = 0, server_id = choice->server, old_gauge = f->server_gauge;
+	struct wg_flow *draft = bpf_map_lookup_elem(&wg_draft, &zero);
+	struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &server_id);
+	__u64 generation = f->generation, created = f->created;
+	__u32 retries = f->retries - 1, refused = f->refused;
+	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
+	int reason;
+
+	if (!draft || !back || !server)
+		return WG_R_NO_SERVER;
+	__builtin_memset(draft, 0, sizeof(*draft));
+	draft->server = choice->server;
+	draft->counter = choice->counter;
+	reverse_init(draft, skb, p, svc, server);
+	draft->generation = generation;
+	addr_copy(back->saddr, server->addr);
+	addr_copy(back->daddr, server->source);
+	back->sport = bpf_htons(server->port);
+	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
+		return WG_R_RACE;
+	reason = port_claim(skb, draft->server_gauge, back, draft);
+	if (!reason) {
+		forward_init(draft, back, server);
+		draft->created = created;
+		draft->retries = retries;
+		if (bpf_map_update_elem(&wg_flows, &p->key, draft, BPF_EXIST)) {
+			bpf_map_delete_elem(&wg_flows, back);
+			reason = WG_R_TABLE_FULL;
+		}
+	}
+	if (reason) {
+		f->state = WG_HALF;
+		return reason;
+	}
+	gauge_leave(old_gauge);
+	gauge_add(draft->server_gauge, 1, 0, 0);
+	count_connection(draft);
+	if (refused) {
+		gauge_add(old_gauge, -1, 0, 0);
+		flow_twin_key(f, back); /* replaced, but not freed before this program ends */
+		bpf_map_delete_elem(&wg_flows, back);
+	} else {
+		rev->dir = WG_TOMBSTONE;
+		rev->seen = bpf_ktime_get_coarse_ns();
+	}
+	return 0;
+}
+
+/* Finds another server for a half-open flow. Returns 0 if it has one. */
+static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f,
+				      struct wg_flow *rev, const struct wg_service *svc)
+{
+	struct choice choice = {};
+	struct wg_server *server;
+	int reason = choose_server(svc->id, addr_hash(p->key.saddr), f->server, &choice);
+
+	if (reason)
+		return reason;
+	reason = flow_move(skb, p, f, rev, svc, &choice);
+	if (!reason)
+		return 0;
+	server = bpf_map_lookup_elem(&wg_servers, &choice.server);
+	if (server)
+		gauge_leave(server->gauge);
+	return reason;
+}
+
+/* Called with a client's SYN that comes again. When the attempt at the flow's server has failed, because the server
+ * refused it or `timeout connect` has passed without an answer, the next one begins: at another server with `option
+ * redispatch` if there is one, else at the same. In all other cases the SYN is an ordinary retransmission. */
+WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
+{
+	struct wg_service *svc;
+	struct wg_flow *f, *rev;
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (!p)
+		return 0;
+	f = bpf_map_lookup_elem(&wg_flows, &p->key);
+	if (!f || f->dir != WG_FORWARD || f->state != WG_HALF || !f->retries)
+		return 0;
+	rev = flow_twin(f);
+	svc = service_for(&p->key);
+	if (!rev || (rev->tcp_flags & WG_SYN) || !svc)
+		return 0;
+	if (!f->refused && (!svc->connect || now - rev->created < svc->connect))
+		return 0;
+	if ((svc->flags & WG_REDISPATCH) && !redispatch(skb, p, f, rev, svc)) {
+		count_retry(f, 1);
+		return 0;
+	}
+	f->refused = 0;
+	f->retries--;
+	rev->created = now;
+	count_retry(f, 0);
+	return 0;
+}

@@ -1,0 +1,259 @@
+package datapath
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+)
+
+// retrying is oneService whose servers have a second to answer.
+func retrying(n int, retries uint32, redispatch bool) Desired {
+	d := oneService(n)
+	s := &d.Services[0]
+	s.Retries, s.Redispatch, s.Timeouts.Connect = retries, redispatch, time.Second
+	return d
+}
+
+// again sends the client's SYN once more and learns where it goes now.
+func (c *conn) again(t testing.TB) {
+	t.Helper()
+	verdict, out := c.k.send(t, packet{src: c.client, dst: c.front, flags: syn, seq: c.clientSeq - 1})
+	if verdict != verdictRedirect {
+		t.Fatalf("SYN again: verdict %d, want %d (redirect); reasons %v", verdict, verdictRedirect, c.k.reasons(t))
+	}
+	got := decode(t, out)
+	c.back, c.task = got.src, got.dst
+}
+
+// refuse has the task answer with a RST, and demands that the client hears of it or not.
+func (c *conn) refuse(t testing.TB, heard bool) {
+	t.Helper()
+	p := packet{src: c.task, dst: c.back, flags: rst | ack, ack: c.clientSeq}
+	if heard {
+		want := p
+		want.src, want.dst, want.ttl = c.front, c.client, 63
+		c.k.expect(t, p, want)
+		return
+	}
+	before := c.k.reasons(t)["refused"]
+	if verdict, _ := c.k.send(t, p); verdict != verdictDrop || c.k.reasons(t)["refused"] != before+1 {
+		t.Fatalf("refusal: verdict %d, reasons %v", verdict, c.k.reasons(t))
+	}
+}
+
+// late makes it as if the attempt had begun two seconds ago.
+func (c *conn) late(t testing.TB) {
+	t.Helper()
+	key := lbWgKey{Saddr: c.task.Addr().As16(), Daddr: c.back.Addr().As16(), Sport: netOrder(c.task.Port()), Dport: netOrder(c.back.Port())}
+	var f lbWgFlow
+	if err := c.k.obj.WgFlows.Lookup(key, &f); err != nil {
+		t.Fatal(err)
+	}
+	f.Created -= uint64(2 * time.Second)
+	if err := c.k.obj.WgFlows.Update(key, f, ebpf.UpdateExist); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type way struct{ back, task netip.AddrPort }
+
+func (c *conn) way() way { return way{c.back, c.task} }
+
+// Without option redispatch a SYN that comes again goes to the same server from the same port, whatever has happened.
+func TestRetransmissionKeepsItsServer(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, retrying(3, 3, false))
+	c := k.open(t, client(0))
+	first := c.way()
+	c.again(t)
+	c.late(t)
+	c.again(t)
+	c.refuse(t, false)
+	c.again(t)
+	if c.way() != first {
+		t.Errorf("%v became %v", first, c.way())
+	}
+	c.fromTask(t, syn|ack, "")
+	c.fromClient(t, ack, "")
+	if s := k.snapshot(t); s.Total.Sessions != 1 || s.Total.Retries != 2 || s.Total.Redispatches != 0 || s.Total.Connections != 1 {
+		t.Errorf("%+v", s.Total)
+	}
+}
+
+// A refusal is kept from the client while retries remain, and no longer.
+func TestRefusalIsHeardWhenRetriesAreUsedUp(t *testing.T) {
+	for _, redispatch := range []bool{false, true} {
+		k := newKernel(t, Options{})
+		k.sync(t, retrying(3, 2, redispatch))
+		c := k.open(t, client(0))
+		servers := map[netip.AddrPort]bool{c.task: true}
+		for range 2 {
+			c.refuse(t, false)
+			c.again(t)
+			servers[c.task] = true
+		}
+		c.refuse(t, true)
+		if want := map[bool]int{false: 1}[redispatch]; want != 0 && len(servers) != want || redispatch && len(servers) < 2 {
+			t.Errorf("redispatch %t: servers %v", redispatch, servers)
+		}
+		if s := k.snapshot(t).Total; s.HalfOpen != 0 || s.Entries != 1 {
+			t.Errorf("redispatch %t: %+v", redispatch, s)
+		}
+		for id, s := range k.snapshot(t).Servers {
+			if s.HalfOpen != 0 || k.gaugeOf(t, id).Taken != 0 {
+				t.Errorf("redispatch %t: server %d: %+v, %d taken", redispatch, id, s, k.gaugeOf(t, id).Taken)
+			}
+		}
+	}
+}
+
+func TestRefusalWithoutRetriesIsHeardAtOnce(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, retrying(2, 0, true))
+	k.open(t, client(0)).refuse(t, true)
+}
+
+// A forged refusal moves nothing.
+func TestForgedRefusalIsNoRefusal(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, retrying(2, 3, true))
+	c := k.open(t, client(0))
+	first := c.way()
+	k.send(t, packet{src: c.task, dst: c.back, flags: rst | ack, ack: c.clientSeq + 77})
+	c.again(t)
+	if c.way() != first || k.reasons(t)["refused"] != 0 {
+		t.Errorf("%v became %v", first, c.way())
+	}
+}
+
+// With option redispatch a server that does not answer in time loses the connection to another one, and what it says
+// later is dropped. Nothing is left of it in the end.
+func TestRedispatchAfterTimeout(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, retrying(2, 3, true))
+	c := k.open(t, client(0))
+	first, seq := c.way(), c.clientSeq
+	c.again(t)
+	if c.way() != first {
+		t.Fatalf("moved before its time: %v became %v", first, c.way())
+	}
+	c.late(t)
+	c.again(t)
+	if c.task == first.task {
+		t.Fatalf("still at %v", c.way())
+	}
+	lateAnswer := packet{src: first.task, dst: first.back, flags: syn | ack, seq: 9, ack: seq}
+	for range 2 {
+		if verdict, _ := k.send(t, lateAnswer); verdict != verdictDrop {
+			t.Errorf("late SYN-ACK: verdict %d, want drop", verdict)
+		}
+	}
+	if n := k.reasons(t)["tombstone"]; n != 2 {
+		t.Errorf("tombstone counted %d times", n)
+	}
+	c.fromTask(t, syn|ack, "")
+	c.fromClient(t, ack, "")
+	c.fromClient(t, ack, "to the second server")
+	// Once it has answered, a SYN-ACK was seen: no SYN moves it any more.
+	second := c.way()
+	c.late(t)
+	if verdict, out := k.send(t, packet{src: c.client, dst: c.front, flags: syn, seq: c.clientSeq}); verdict != verdictRedirect || decode(t, out).dst != second.task {
+		t.Errorf("verdict %d", verdict)
+	}
+	s := k.snapshot(t)
+	if s.Servers[101].HalfOpen+s.Servers[102].HalfOpen != 0 || s.Total.Current != 1 || s.Total.Redispatches != 1 {
+		t.Errorf("%+v %+v", s.Total, s.Servers)
+	}
+	if g := k.gaugeOf(t, serverOf(first.task)); g.Taken != 0 || g.Entries != 1 {
+		t.Errorf("the first server: %+v, want the port held and no place taken", g)
+	}
+	k.pass(t, k.collector(Timeouts{}), 31*time.Second, 0)
+	k.pass(t, k.collector(Timeouts{}), 33*time.Second, 1)
+	if g := k.gaugeOf(t, serverOf(first.task)); g.Entries != 0 || k.entries(t) != 2 {
+		t.Errorf("the tombstone is left: %+v, %d entries", g, k.entries(t))
+	}
+	c.fromTask(t, ack, "still here")
+}
+
+// serverOf is the id of a task in oneService.
+func serverOf(task netip.AddrPort) uint32 {
+	for i := range 10 {
+		if task.Addr().String() == taskAddr(i) {
+			return uint32(101 + i)
+		}
+	}
+	return 0
+}
+
+// A server that refused has nothing to say any more: nothing is kept of it.
+func TestRedispatchAfterRefusal(t *testing.T) {
+	k := newKernel(t, Options{HalfOpenRing: 4})
+	k.oneCPU = true
+	k.sync(t, retrying(2, 3, true))
+	c := k.open(t, client(0))
+	first := c.way()
+	c.refuse(t, false)
+	c.again(t)
+	if c.task == first.task {
+		t.Fatalf("still at %v", c.way())
+	}
+	if n := k.entries(t); n != 2 {
+		t.Errorf("%d entries, want 2", n)
+	}
+	// It is half-open still, and recycled like any other.
+	for i := 1; i <= 8; i++ {
+		k.open(t, client(i))
+	}
+	if s := c.state(t); s != "none" {
+		t.Errorf("the moved flow is %s", s)
+	}
+	if s := k.snapshot(t).Total; s.HalfOpen != 4 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Without another server that is usable the same one is tried again.
+func TestRedispatchWithoutAnotherServer(t *testing.T) {
+	for name, change := range map[string]func(*Desired){
+		"only one": func(d *Desired) { d.Services[0].Servers, d.Services[0].Schedule = d.Services[0].Servers[:1], []uint32{101} },
+		"full":     func(d *Desired) { d.Services[0].Servers[1].Limit = 1 },
+	} {
+		k := newKernel(t, Options{})
+		d := retrying(2, 3, true)
+		change(&d)
+		k.sync(t, d)
+		if name == "full" {
+			k.gaugeOf(t, 102).Taken = 1
+		}
+		c := k.open(t, client(0))
+		c.refuse(t, false)
+		c.again(t)
+		if serverOf(c.task) != 101 || k.gaugeOf(t, 101).Taken != 1 {
+			t.Errorf("%s: goes to %s", name, c.task)
+		}
+		c.fromTask(t, syn|ack, "")
+		c.fromClient(t, ack, "")
+	}
+}
+
+// Without a free port towards the other server the flow stays where it is, and no place is lost.
+func TestRedispatchWithoutAPort(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, 2000
+	k.sync(t, retrying(2, 3, true))
+	c := k.open(t, client(0))
+	other := k.open(t, client(1))
+	c.late(t)
+	first := c.way()
+	c.again(t)
+	if c.way() != first || c.task == other.task {
+		t.Errorf("%v became %v", first, c.way())
+	}
+	for id := uint32(101); id <= 102; id++ {
+		if g := k.gaugeOf(t, id); g.Taken != 1 || g.Open != 1 || g.Entries != 1 {
+			t.Errorf("server %d: %+v", id, g)
+		}
+	}
+}
