@@ -217,8 +217,10 @@ func TestRedispatchAfterRefusal(t *testing.T) {
 // Without another server that is usable the same one is tried again.
 func TestRedispatchWithoutAnotherServer(t *testing.T) {
 	for name, change := range map[string]func(*Desired){
-		"only one": func(d *Desired) { d.Services[0].Servers, d.Services[0].Schedule = d.Services[0].Servers[:1], []uint32{101} },
-		"full":     func(d *Desired) { d.Services[0].Servers[1].Limit = 1 },
+		"only one": func(d *Desired) {
+			d.Services[0].Servers, d.Services[0].Schedule = d.Services[0].Servers[:1], []uint32{101}
+		},
+		"full": func(d *Desired) { d.Services[0].Servers[1].Limit = 1 },
 	} {
 		k := newKernel(t, Options{})
 		d := retrying(2, 3, true)
