@@ -92,6 +92,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.pool.Observe(a.logs.event)
 	a.discover(built)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
+	a.page.Shutdown = a.ShutdownServer
 	a.kernel = newKernel(a.pool, offload.Explain(opts.Config), a.logs, a.log)
 	if err := a.listen(ctx); err != nil {
 		return nil, errors.Join(err, a.logs.close())

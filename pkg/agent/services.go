@@ -8,7 +8,7 @@ import (
 
 // servePage answers for the stats page of a proxy.
 func (a *Agent) servePage(p *config.Proxy, r proxy.ServiceRequest) proxy.ServiceResponse {
-	return proxy.ServiceResponse(a.page.Serve(p, stats.Request{Method: r.Method, URI: r.URI, Header: r.Header}))
+	return proxy.ServiceResponse(a.page.Serve(p, stats.Request{Method: r.Method, URI: r.URI, Header: r.Header, Body: r.Body, Admin: r.Admin}))
 }
 
 // serveExporter answers for `use-service prometheus-exporter`.

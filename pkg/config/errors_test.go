@@ -279,7 +279,9 @@ var alertRows = []struct {
 	{"backend", "stats ur /x", 8, "unknown keyword 'stats ur' in 'backend' section; did you mean 'stats uri' maybe ?"},
 	{"backend", "stats uri", 2, "'stats uri' expects a URI prefix"},
 	{"backend", "stats auth admin", 13, "'stats auth' expects <user>:<password>"},
-	{"backend", "stats admin if TRUE", 2, "'stats admin' is valid HAProxy but not supported by waggle yet"},
+	{"backend", "stats admin", 2, "'stats admin' expects 'if' or 'unless' followed by a condition"},
+	{"backend", "stats admin when TRUE", 14, "'stats admin' : expects 'if' or 'unless' followed by a condition, not 'when'"},
+	{"backend", "stats http-request allow", 2, "'stats http-request' is valid HAProxy but not supported by waggle yet"},
 }
 
 func TestAlerts(t *testing.T) {

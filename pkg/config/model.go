@@ -287,6 +287,12 @@ type Cookie struct {
 	Insert, Prefix, Rewrite, Indirect, NoCache, Dynamic bool
 }
 
+// Permission is a `stats admin` line: what its condition says is allowed.
+type Permission struct {
+	Pos  Pos
+	Cond *sample.Cond
+}
+
 // Stats is what the `stats` lines of a proxy say.
 type Stats struct {
 	Pos         Pos
@@ -299,6 +305,7 @@ type Stats struct {
 	ShowDesc    bool
 	HideVersion bool
 	Realm       string
-	Auth        []string // user:password
+	Auth        []string     // user:password
+	Admin       []Permission // who may change servers from the page; the first whose condition holds
 	Scope       []string
 }

@@ -66,6 +66,7 @@ func (s *proxyState) derive() *proxyState {
 		stats := *s.Stats
 		stats.Auth = slices.Clone(stats.Auth)
 		stats.Scope = slices.Clone(stats.Scope)
+		stats.Admin = slices.Clone(stats.Admin)
 		d.Stats = &stats
 	}
 	d.serverAt, d.idAt, d.referenced = nil, nil, false

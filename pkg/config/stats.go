@@ -44,13 +44,14 @@ func statsDirectives() []directive {
 			}
 		}},
 		{name: "stats auth", in: anyProxy, args: "<user>:<password>", doc: "asks for a password", parse: (*statement).statsAuth},
+		{name: "stats admin", in: inProxies, args: "if|unless <condition>", doc: "lets the page change servers", parse: (*statement).statsAdmin},
 		{name: "stats scope", in: anyProxy, args: "<proxy>|.", doc: "shows these proxies only", parse: func(s *statement) {
 			if v, ok := s.one("the name of a proxy"); ok {
 				s.stats().Scope = append(s.stats().Scope, v)
 			}
 		}},
 	}
-	return append(rows, group(anyProxy, Unsupported, "changes from the page, and rules for it", "", "stats+admin stats+http-request stats+show-modules")...)
+	return append(rows, group(anyProxy, Unsupported, "rules for the page, and further statistics", "", "stats+http-request stats+show-modules")...)
 }
 
 func (s *statement) stats() *Stats {
@@ -70,4 +71,15 @@ func (s *statement) statsAuth() {
 		return
 	}
 	s.stats().Auth = append(s.stats().Auth, v)
+}
+
+func (s *statement) statsAdmin() {
+	if len(s.args) == 0 {
+		s.errorf(-1, "'stats admin' expects 'if' or 'unless' followed by a condition")
+		return
+	}
+	if c, ok := s.condition(0, "'stats admin'"); ok {
+		stats := s.stats()
+		stats.Admin = append(stats.Admin, Permission{Pos: s.at(-1), Cond: c})
+	}
 }

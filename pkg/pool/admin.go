@@ -119,3 +119,21 @@ func orNone(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// Ready ends what an operator has asked for: maintenance and drain.
+func (s *Server) Ready(cause Cause) {
+	s.SetDrain(false)
+	s.SetMaint(false, cause)
+}
+
+// Drain has a server take no new sessions; it ends an operator's maintenance.
+func (s *Server) Drain(cause Cause) {
+	s.SetDrain(true) // before maintenance ends, so that no session slips in
+	s.SetMaint(false, cause)
+}
+
+// Maintain takes a server out; it ends a drain.
+func (s *Server) Maintain(cause Cause) {
+	s.SetMaint(true, cause)
+	s.SetDrain(false)
+}

@@ -26,6 +26,7 @@ type Backend struct {
 	Counters    Counters
 	Times       Times
 	LastSession UnixSeconds
+	Trend       Trend
 
 	pool     *Pool
 	waiting  waitList

@@ -45,6 +45,7 @@ type Frontend struct {
 	ConnRate    Rate
 	RequestRate Rate
 	Counters    Counters
+	Trend       Trend
 
 	held   atomic.Int64
 	flag   atomic.Pointer[atomic.Int64]

@@ -115,6 +115,7 @@ func (p *Pool) Tick() {
 	for _, f := range p.Frontends {
 		t := f.Counters.all()
 		f.SessionRate.tick(t.Sessions)
+		f.Trend.add(f.Sessions.Load(), f.SessionRate.Cur())
 		f.ConnRate.tick(t.Connections)
 		f.RequestRate.tick(t.Requests)
 		conns += t.Connections
@@ -127,8 +128,10 @@ func (p *Pool) Tick() {
 	for _, b := range p.Backends {
 		b.warmUp()
 		b.SessionRate.tick(b.Counters.all().Sessions)
+		b.Trend.add(b.Sessions.Load(), b.SessionRate.Cur())
 		for _, s := range b.Servers() {
 			s.SessionRate.tick(s.Counters.all().Sessions)
+			s.Trend.add(s.Sessions.Load(), s.SessionRate.Cur())
 		}
 	}
 }

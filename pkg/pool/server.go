@@ -47,6 +47,7 @@ type Server struct {
 	Counters    Counters
 	Times       Times
 	LastSession UnixSeconds
+	Trend       Trend
 
 	probing atomic.Bool  // a check is under way
 	limit   atomic.Int64 // see Limit

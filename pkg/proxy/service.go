@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"waggle/pkg/config"
@@ -33,7 +34,11 @@ func (s *session) servePage(p *config.Proxy) {
 		s.answer(503)
 		return
 	}
-	s.handOut(func(r ServiceRequest) ServiceResponse { return page(p, r) })
+	admin := slices.ContainsFunc(p.Stats.Admin, func(a config.Permission) bool { return a.Cond.Eval((*subject)(s)) })
+	s.handOut(func(r ServiceRequest) ServiceResponse {
+		r.Admin = admin
+		return page(p, r)
+	})
 }
 
 // serveMetrics has the exporter answer.

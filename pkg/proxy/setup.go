@@ -40,6 +40,8 @@ type ServiceRequest struct {
 	Fields [][2]string // the header fields as they came
 	// Body is as much of the body as came along with the head, at most tune.bufsize bytes.
 	Body []byte
+	// Admin says that a `stats admin` line lets this request change servers.
+	Admin bool
 }
 
 // Header returns the first value of a header field, compared without ASCII case; "" if there is none.

@@ -109,14 +109,11 @@ func word(args []string, i int) string {
 func setState(s *pool.Server, state string) string {
 	switch state {
 	case "ready":
-		s.SetDrain(false)
-		s.SetMaint(false, pool.CauseCLI)
+		s.Ready(pool.CauseCLI)
 	case "drain":
-		s.SetDrain(true) // before maintenance ends, so that no session slips in
-		s.SetMaint(false, pool.CauseCLI)
+		s.Drain(pool.CauseCLI)
 	case "maint":
-		s.SetMaint(true, pool.CauseCLI)
-		s.SetDrain(false)
+		s.Maintain(pool.CauseCLI)
 	default:
 		return "'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"
 	}

@@ -36,7 +36,7 @@ func NewExporter(src Source) *Exporter {
 // is always the text format 0.0.4, as HAProxy's: OpenMetrics would rename counters.
 func (e *Exporter) Serve(req Request) Response {
 	if !readable(req.Method) {
-		return methodNotAllowed()
+		return methodNotAllowed("GET, HEAD")
 	}
 	q, ok := parseMetricQuery(req.URI)
 	if !ok {

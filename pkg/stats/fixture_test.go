@@ -132,12 +132,14 @@ func traffic(fe *pool.Frontend, web *pool.Backend, slots []*pool.Server) {
 	}
 }
 
-// crowd is a snapshot with many backends.
-func crowd(n int) *Snapshot {
+// crowd is a snapshot with many backends of three servers.
+func crowd(n int) *Snapshot { return crowdOf(n, 3) }
+
+func crowdOf(n, servers int) *Snapshot {
 	s := swarm()
 	for i := range n {
 		b := s.Pool.AddBackend(pool.BackendOptions{Name: fmt.Sprintf("service-%02d", i+1), Mode: pool.HTTP, FullConn: 100})
-		for j := range 3 {
+		for j := range servers {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Check, o.Addr = fmt.Sprintf("task-%d", j+1), true, netip.MustParseAddrPort(fmt.Sprintf("10.1.%d.%d:80", i, j+1))
 			srv := b.AddServer(o)

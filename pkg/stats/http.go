@@ -7,6 +7,10 @@ type Request struct {
 	// Header returns the first value of a header, "" if it is absent. The name is given in lower
 	// case and is compared without case. A nil Header has no headers.
 	Header func(name string) string
+	// Body is as much of the body as has come; a form that is longer is refused.
+	Body []byte
+	// Admin says that the rules of the configuration (`stats admin`) let this request change servers.
+	Admin bool
 }
 
 func (r *Request) header(name string) string {
@@ -51,10 +55,10 @@ const (
 	htmlText  = "text/html; charset=utf-8"
 )
 
-// methodNotAllowed answers whatever is neither GET nor HEAD.
-func methodNotAllowed() Response {
-	r := reply(405, plainText, []byte("Only GET and HEAD are answered here.\n"))
-	r.set("allow", "GET, HEAD")
+// methodNotAllowed answers a method that is none of those allowed.
+func methodNotAllowed(allowed string) Response {
+	r := reply(405, plainText, []byte("Only "+allowed+" are answered here.\n"))
+	r.set("allow", allowed)
 	return r
 }
 

@@ -26,6 +26,8 @@ type shown struct {
 	Alarm string
 	// Tip adds what is told on hovering.
 	Tip func(*Row) string
+	// Spark draws the recent past.
+	Spark func(*Row) string
 	// Cell, for columns that show several statistics at once, takes the place of Statistic.
 	Cell func(*Row) cell
 }
@@ -41,6 +43,7 @@ const (
 // cell is one cell of the page.
 type cell struct {
 	Text, Small, Class, Tip string
+	Spark                   string // points of a line
 }
 
 // groups declares the page's table: which statistics, in which groups, under which titles.
@@ -50,10 +53,10 @@ func groups() []group {
 			{Title: "Cur", Statistic: "qcur", Alarm: "warn"}, {Title: "Max", Statistic: "qmax"}, {Title: "Limit", Statistic: "qlimit"},
 		}},
 		{"Session rate", []shown{
-			{Title: "Cur", Statistic: "rate", Tip: rateTip}, {Title: "Max", Statistic: "rate_max"}, {Title: "Limit", Statistic: "rate_lim"},
+			{Title: "Cur", Statistic: "rate", Tip: rateTip, Spark: rateSpark}, {Title: "Max", Statistic: "rate_max"}, {Title: "Limit", Statistic: "rate_lim"},
 		}},
 		{"Sessions", []shown{
-			{Title: "Cur", Statistic: "scur", Tip: pathTip}, {Title: "Max", Statistic: "smax"}, {Title: "Limit", Statistic: "slim"},
+			{Title: "Cur", Statistic: "scur", Tip: pathTip, Spark: sessionSpark}, {Title: "Max", Statistic: "smax"}, {Title: "Limit", Statistic: "slim"},
 			{Title: "Total", Class: "wide", Statistic: "stot", Tip: sessionTip},
 			{Title: "LbTot", Class: "wide", Hint: "times that balancing chose it", Statistic: "lbtot"},
 			{Title: "Last", Hint: "time since the last session", Statistic: "lastsess", Form: asAge},
@@ -102,6 +105,9 @@ func (s *shown) render(c *Column, r *Row) cell {
 	out := cell{Class: s.Class}
 	if s.Tip != nil && !v.Empty() {
 		out.Tip = s.Tip(r)
+	}
+	if s.Spark != nil {
+		out.Spark = s.Spark(r)
 	}
 	n := v.Int()
 	switch {

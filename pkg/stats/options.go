@@ -39,11 +39,12 @@ func originForm(uri string) string {
 
 // options are what the tokens of a request target ask for.
 type options struct {
-	format    string // "", csv, typed, json
+	format    string // "", csv, typed, json, json-schema
 	up        bool
 	noMaint   bool
 	noRefresh bool
 	scope     string
+	outcome   outcome // of a form that was sent before
 }
 
 // parseOptions reads the tokens after the page's URI. A form of the page sends the same words as
@@ -54,7 +55,7 @@ func parseOptions(uri string, cfg *config.Stats) options {
 	for _, token := range strings.FieldsFunc(rest, func(r rune) bool { return r == ';' || r == '?' || r == '&' }) {
 		name, value, _ := strings.Cut(token, "=")
 		switch name {
-		case "csv", "typed", "json":
+		case "csv", "typed", "json", "json-schema":
 			o.format = name
 		case "up":
 			o.up = true
@@ -62,6 +63,8 @@ func parseOptions(uri string, cfg *config.Stats) options {
 			o.noMaint = true
 		case "norefresh":
 			o.noRefresh = true
+		case "st":
+			o.outcome = outcome(value[:min(len(value), 4)])
 		case "scope":
 			if v, err := url.QueryUnescape(value); err == nil {
 				o.scope = v[:min(len(v), scopeMax)]
@@ -79,7 +82,7 @@ func (o options) link(cfg *config.Stats) string {
 		on   bool
 		name string
 	}{
-		{o.format != "", o.format}, {o.up, "up"}, {o.noMaint, "no-maint"}, {o.noRefresh, "norefresh"},
+		{o.outcome != "", "st=" + url.QueryEscape(string(o.outcome))}, {o.format != "", o.format}, {o.up, "up"}, {o.noMaint, "no-maint"}, {o.noRefresh, "norefresh"},
 		{o.scope != "", "scope=" + url.QueryEscape(o.scope)},
 	} {
 		if t.on {

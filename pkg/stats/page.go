@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waggle/pkg/config"
+	"waggle/pkg/pool"
 )
 
 //go:embed page.css
@@ -21,6 +22,10 @@ var pageTemplate string
 // Page answers requests for the statistics page of HAProxy and its forms for programs. It is safe for
 // concurrent use.
 type Page struct {
+	// Shutdown ends the sessions of a server, on an operator's word; nil: the page cannot. Set it before the
+	// first request.
+	Shutdown func(*pool.Server) error
+
 	src      Source
 	template *template.Template
 	policy   string
@@ -41,16 +46,23 @@ func NewPage(src Source) *Page {
 }
 
 // Serve answers a request for the page of a proxy with a `stats` line, one for which [Match] holds.
-// Tokens in the request target choose form and rows: `;csv`, `;json`, `;typed`, `;up`, `;no-maint`,
-// `;norefresh` and `scope=` (HAProxy's configuration manual, `stats uri`).
+// Tokens in the request target choose form and rows: `;csv`, `;json`, `;json-schema`, `;typed`, `;up`,
+// `;no-maint`, `;norefresh` and `scope=` (HAProxy's configuration manual, `stats uri`). A POST is a form
+// of the page, which acts on servers.
 func (p *Page) Serve(proxy *config.Proxy, req Request) Response {
 	if !authorized(proxy.Stats, &req) {
 		return unauthorized(proxy.Stats)
 	}
-	if !readable(req.Method) {
-		return methodNotAllowed()
+	switch {
+	case req.Method == "POST":
+		return p.post(proxy, &req)
+	case !readable(req.Method):
+		return methodNotAllowed("GET, HEAD, POST")
 	}
 	o := parseOptions(req.URI, proxy.Stats)
+	if o.format == "json-schema" {
+		return reply(200, jsonText, Schema())
+	}
 	s := p.src.Snapshot()
 	switch o.format {
 	case "csv":
@@ -60,19 +72,22 @@ func (p *Page) Serve(proxy *config.Proxy, req Request) Response {
 	case "json":
 		return reply(200, jsonText, Proxies(s, JSON, o.filter(proxy)))
 	default:
-		return p.html(proxy, s, o)
+		return p.html(proxy, s, o, req.Admin)
 	}
 }
 
-func (p *Page) html(proxy *config.Proxy, s *Snapshot, o options) Response {
+func (p *Page) html(proxy *config.Proxy, s *Snapshot, o options, admin bool) Response {
 	view := newView(proxy, s, o)
+	if admin {
+		view.Actions = actions()
+	}
 	var b bytes.Buffer
 	if err := p.template.Execute(&b, view); err != nil {
 		return reply(500, plainText, []byte("render the statistics page: "+err.Error()+"\n"))
 	}
 	r := reply(200, htmlText, b.Bytes())
 	r.set("content-security-policy", p.policy)
-	r.set("referrer-policy", "no-referrer")
+	r.set("referrer-policy", "same-origin") // without it browsers do not tell where our own forms come from
 	if view.Refresh > 0 {
 		r.set("refresh", strconv.Itoa(view.Refresh))
 	}

@@ -13,6 +13,9 @@ type view struct {
 	Title, Heading, Description, Version string
 	Refresh                              int // seconds, 0 = never
 	Links                                links
+	Outcome                              string // of a form that was sent before
+	OutcomeGood                          bool
+	Actions                              []action // that may be chosen; none: nothing may be changed
 	Scope                                string
 	Warnings                             []string
 	Summary                              []chip
@@ -28,10 +31,10 @@ type view struct {
 
 // links are the display options.
 type links struct {
-	Self, Up, Refresh, CSV, JSON string
-	HidesDown, Stopped           bool // what the options are now
-	Action                       string
-	Hidden                       [][2]string // parameters that the filter's form keeps
+	Self, Up, Refresh, CSV, JSON, Schema string
+	HidesDown, Stopped                   bool // what the options are now
+	Action                               string
+	Hidden                               [][2]string // parameters that the filter's form keeps
 }
 
 // chip counts servers in one tone.
@@ -47,11 +50,13 @@ type proxyView struct {
 	Name, Anchor, Mode, Kind, State string
 	Down                            string // how many servers are down, if any are
 	Rows                            []rowView
+	Form                            string // how its form names the backend; empty without servers
 }
 
 type rowView struct {
 	tone
 	Name, Tip, Kind, State string
+	Server                 string // its name, if it can be chosen in a form
 	Cells                  []cell
 }
 
@@ -72,6 +77,7 @@ func newView(proxy *config.Proxy, s *Snapshot, o options) *view {
 		Groups:    groups(),
 		Now:       s.Now.Format("2006-01-02 15:04:05 MST"),
 	}
+	v.Outcome, v.OutcomeGood = o.outcome.text()
 	v.Heading = fmt.Sprintf("Statistics Report for pid %d", s.Process.PID)
 	v.Title = "waggle statistics"
 	if node := nodeName(s, cfg); node != "" {
@@ -121,6 +127,9 @@ func (v *view) addProxies(s *Snapshot, f Filter) {
 		for j := range rows {
 			r := &rows[j]
 			pv.Rows = append(pv.Rows, v.row(r, columns))
+			if r.Scope == Servers {
+				pv.Rows[j].Server, pv.Form = r.Server.Name, fmt.Sprintf("#%d", r.ProxyID())
+			}
 			if r.Scope != Servers { // the backend, which is last, tells most
 				pv.tone, pv.State = r.tone(), status(r).String()
 			}
@@ -183,6 +192,7 @@ func summary(s *Snapshot, f Filter) []chip {
 }
 
 func newLinks(cfg *config.Stats, o options) links {
+	o.outcome = "" // it is told once
 	with := func(change func(*options)) string {
 		c := o
 		change(&c)
@@ -194,6 +204,7 @@ func newLinks(cfg *config.Stats, o options) links {
 		Refresh:   with(func(o *options) { o.noRefresh = !o.noRefresh }),
 		CSV:       with(func(o *options) { o.format, o.noRefresh = "csv", true }),
 		JSON:      with(func(o *options) { o.format, o.noRefresh = "json", true }),
+		Schema:    with(func(o *options) { *o = options{format: "json-schema"} }),
 		HidesDown: o.up, Stopped: o.noRefresh,
 	}
 	// A form that is sent by GET replaces the query of its address, so what is in there goes into
