@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,5 +187,62 @@ func compareRecords(t *testing.T, got string) {
 	}
 	if len(wants) < 100 {
 		t.Errorf("only %d commands are recorded", len(wants))
+	}
+}
+
+// TestStatsAdminEndToEnd posts the page's form to a running balancer: who may is the configuration's say.
+func TestStatsAdminEndToEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close() // the port is free
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	text := `defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+listen in
+  bind ` + l.Addr().String() + `
+  stats enable
+  stats uri /s
+  stats admin if { hdr(x-operator) yes }
+  server one 127.0.0.1:81
+  server two 127.0.0.1:82
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := startWaggle(t, file)
+	url := fmt.Sprintf("http://%s/s", a.Addrs()[0])
+	post := func(operator, body string) string {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("x-operator", operator)
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusSeeOther {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+		return resp.Header.Get("location")
+	}
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	status := func() string { return a.Pool().Backend("in").Servers()[0].View().Status }
+	for _, tt := range []struct{ operator, body, location, status string }{
+		{"no", "s=one&action=maint&b=in", "/s?;st=DENY", "no check"},
+		{"yes", "s=one&action=maint&b=in", "/s?;st=DONE", "MAINT"},
+		{"yes", "s=one&action=ready&b=%232", "/s?;st=DONE", "no check"},
+		{"yes", strings.Repeat("s=one&", 5000) + "action=maint&b=in", "/s?;st=EXCD", "no check"},
+	} {
+		if got := post(tt.operator, tt.body); got != tt.location || status() != tt.status {
+			t.Errorf("%.40s: %s and %s, want %s and %s", tt.body, got, status(), tt.location, tt.status)
+		}
 	}
 }
