@@ -162,7 +162,7 @@ WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct cho
 	s.draws = head->weight;
 	switch (head->counter) {
 	case WG_LEAST_CONN: /* idle servers take turns */
-		start = __sync_fetch_and_add(cursor, 1) % s.length;
+		start = next_turn(cursor) % s.length;
 		/* fall through */
 	case WG_FIRST:
 		return choose_scan(&s, start, head->counter == WG_FIRST, choice);
@@ -171,5 +171,5 @@ WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct cho
 	case WG_SOURCE:
 		return choose_source(&s, source, choice);
 	}
-	return choose_from(&s, __sync_fetch_and_add(cursor, 1) % s.length, s.length, choice);
+	return choose_from(&s, next_turn(cursor) % s.length, s.length, choice);
 }

@@ -83,12 +83,14 @@ static __always_inline int flow_insert(struct __sk_buff *skb, const struct packe
 	__builtin_memset(f, 0, sizeof(*f));
 	f->server = choice->server;
 	f->counter = choice->counter;
-	reverse_init(f, skb, p, svc, server);
+	if (!wg_dry_run)
+		reverse_init(f, skb, p, svc, server);
+	f->server_gauge = server->gauge;
 	addr_copy(back->saddr, server->addr);
 	addr_copy(back->daddr, server->source);
 	back->sport = bpf_htons(server->port);
 	reason = port_claim(skb, f->server_gauge, back, f);
-	if (reason)
+	if (reason || wg_dry_run)
 		return reason;
 	forward_init(f, back, server);
 	f->retries = svc->retries;
@@ -111,6 +113,8 @@ static __always_inline int claim_with_server(struct __sk_buff *skb, const struct
 
 	if (reason)
 		return reason;
+	if (wg_dry_run)
+		skb->cb[WG_DRY_SERVER] = choice.server;
 	server = bpf_map_lookup_elem(&wg_servers, &choice.server);
 	if (!server)
 		return WG_R_NO_SERVER;

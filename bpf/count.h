@@ -4,6 +4,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "dryrun.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -75,6 +76,8 @@ WG_GLOBAL int gauge_enter(__u32 index)
 	if (!g)
 		return 0;
 	limit = g->limit;
+	if (wg_dry_run)
+		return !limit || g->taken < limit;
 	if (!limit) {
 		__sync_fetch_and_add(&g->taken, 1);
 		__sync_fetch_and_add(&g->open, 1);
@@ -98,7 +101,7 @@ static __always_inline void gauge_leave(__u32 index)
 {
 	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
 
-	if (!g)
+	if (!g || wg_dry_run)
 		return;
 	__sync_fetch_and_add(&g->open, -1);
 	__sync_fetch_and_add(&g->taken, -1);

@@ -7,6 +7,7 @@
 #include "claim.h"
 #include "collect.h"
 #include "count.h"
+#include "dryrun.h"
 #include "flow.h"
 #include "forward.h"
 #include "icmp.h"
@@ -57,6 +58,27 @@ static __always_inline struct wg_flow *flow_usable(struct wg_flow *f, const stru
 	return f;
 }
 
+/* The dry run of a packet that is whole and may be ours. */
+static __always_inline int on_dry_run(struct __sk_buff *skb, const struct packet *p, __u32 *reason)
+{
+	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, &p->key);
+	struct wg_service *svc;
+
+	if (f && f->state != WG_DEAD && f->state != WG_CLOSED) {
+		skb->cb[WG_DRY_OUTCOME] = WG_OUTCOME_FLOW;
+		skb->cb[WG_DRY_SERVICE] = f->service;
+		skb->cb[WG_DRY_SERVER] = f->server;
+		return TC_ACT_UNSPEC;
+	}
+	svc = service_for(&p->key);
+	if (!svc)
+		return TC_ACT_UNSPEC;
+	skb->cb[WG_DRY_SERVICE] = svc->id;
+	*reason = claim(skb, p, svc);
+	skb->cb[WG_DRY_OUTCOME] = *reason ? WG_OUTCOME_LEFT : WG_OUTCOME_TAKEN;
+	return TC_ACT_UNSPEC;
+}
+
 static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
 {
 	struct packet p = {};
@@ -70,6 +92,8 @@ static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
 			*reason = parsed;
 		return TC_ACT_UNSPEC;
 	}
+	if (wg_dry_run)
+		return on_dry_run(skb, &p, reason);
 	f = flow_usable(bpf_map_lookup_elem(&wg_flows, &p.key), &p);
 	if (!f)
 		return on_miss(skb, &p, reason);
@@ -98,7 +122,9 @@ int wg_ingress(struct __sk_buff *skb)
 	__u32 reason = WG_R_NONE;
 	int verdict = on_packet(skb, &reason);
 
-	if (reason)
+	if (wg_dry_run)
+		skb->cb[WG_DRY_REASON] = reason;
+	else if (reason)
 		count_reason(reason);
 	return verdict;
 }

@@ -6,6 +6,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "dryrun.h"
 #include "maps.h"
 #include "socket.h"
 
@@ -25,13 +26,16 @@ WG_GLOBAL int port_claim(struct __sk_buff *skb, __u32 server_gauge, struct wg_ke
 		return WG_R_NO_PORT;
 	range = settings->port_max - settings->port_min + 1;
 	for (i = 0; i < WG_PORT_TRIES; i++) {
-		__u64 turn = __sync_fetch_and_add(&g->ports, 1);
+		__u64 turn = wg_dry_run ? g->ports + i : next_turn(&g->ports);
 		long err;
 
 		key->dport = bpf_htons(settings->port_min + turn % range);
 		if (socket_for(skb, key) != SOCKET_NONE)
 			continue;
-		err = bpf_map_update_elem(&wg_flows, key, reverse, BPF_NOEXIST);
+		if (wg_dry_run)
+			err = bpf_map_lookup_elem(&wg_flows, key) ? -EEXIST : 0;
+		else
+			err = bpf_map_update_elem(&wg_flows, key, reverse, BPF_NOEXIST);
 		if (!err)
 			return 0;
 		if (err != -EEXIST)

@@ -62,7 +62,7 @@ func (s *sockets) serve(a *Agent, t *tasks) {
 	global := &a.opts.Config.Global
 	api := runtimeapi.New(a, runtimeapi.Options{
 		MaxClients: global.StatsMaxConn, Idle: global.StatsTimeout, MaxLine: global.BufSize,
-		Sessions: a, Control: control{a}, StartupLogs: a.startupLogs,
+		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.startupLogs,
 	})
 	t.run(func(ctx context.Context) {
 		if err := api.Serve(ctx, s.runtime); err != nil && !errors.Is(err, context.Canceled) {

@@ -18,6 +18,11 @@ func flowsCommand(ctx context.Context, e Env, args []string) int {
 	return ask(ctx, e, "show flows", args)
 }
 
+// traceCommand asks what would happen to a connection. An arrow between the two may be there, in quotes.
+func traceCommand(ctx context.Context, e Env, args []string) int {
+	return ask(ctx, e, "trace", args)
+}
+
 // ask has the running waggle run a command of its Runtime API. Words without a dash are its arguments. What is asked for
 // begins with '#', a complaint does not.
 func ask(ctx context.Context, e Env, command string, args []string) int {

@@ -44,6 +44,7 @@ func commands() []command {
 		{"demo", "build a small swarm on this machine and balance over it", demoCommand},
 		{"flows", "list connections of the kernel path [frontend|server|client|state VALUE] [max N]", flowsCommand},
 		{"healthcheck", "ask the running waggle whether it is alive", healthcheckCommand},
+		{"trace", "say what would happen to a connection: trace CLIENT[:PORT] FRONTEND|ADDR:PORT", traceCommand},
 		{"version", "print the version", versionCommand},
 	}
 }

@@ -117,7 +117,7 @@ func ownFlags() []oneFlag {
 		{"log-format", "=text|json", "of the process log on standard error", func(s *settings, v string) error {
 			return oneOf(&s.logFormat, v, "text", "json")
 		}},
-		{"health-socket", "=NAME", "abstract socket of healthcheck; flows adds -control; default @waggle", func(s *settings, v string) error {
+		{"health-socket", "=NAME", "abstract socket of healthcheck, flows and trace; default @waggle", func(s *settings, v string) error {
 			if !strings.HasPrefix(v, "@") || len(v) < 2 || len(v) > 100 {
 				return fmt.Errorf("%q is not an abstract socket name such as @waggle", v)
 			}

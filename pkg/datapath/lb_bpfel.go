@@ -304,6 +304,7 @@ const (
 	lbMapWgWays       = "wg_ways"
 	lbProgWgCollect   = "wg_collect"
 	lbProgWgIngress   = "wg_ingress"
+	lbVarWgDryRun     = "wg_dry_run"
 	lbVarWgEventInBtf = "wg_event_in_btf"
 	lbVarWgRingSize   = "wg_ring_size"
 	lbVarWgSlotInBtf  = "wg_slot_in_btf"
@@ -387,6 +388,7 @@ type lbMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lbVariableSpecs struct {
+	WgDryRun     *ebpf.VariableSpec `ebpf:"wg_dry_run"`
 	WgEventInBtf *ebpf.VariableSpec `ebpf:"wg_event_in_btf"`
 	WgRingSize   *ebpf.VariableSpec `ebpf:"wg_ring_size"`
 	WgSlotInBtf  *ebpf.VariableSpec `ebpf:"wg_slot_in_btf"`
@@ -467,6 +469,7 @@ func (m *lbMaps) Close() error {
 //
 // It can be passed to loadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lbVariables struct {
+	WgDryRun     *ebpf.Variable `ebpf:"wg_dry_run"`
 	WgEventInBtf *ebpf.Variable `ebpf:"wg_event_in_btf"`
 	WgRingSize   *ebpf.Variable `ebpf:"wg_ring_size"`
 	WgSlotInBtf  *ebpf.Variable `ebpf:"wg_slot_in_btf"`

@@ -17,6 +17,7 @@ const (
 
 const (
 	tcpFin = 0x01
+	tcpSyn = 0x02
 	tcpRst = 0x04
 	tcpAck = 0x10
 )

@@ -90,9 +90,14 @@ const (
 	tcpHeader = 20
 )
 
-// rstPacket builds a packet. ACK is set, so that an end that still waits for a SYN-ACK believes it too (RFC 9293,
+// rstPacket builds a RST. ACK is set, so that an end that still waits for a SYN-ACK believes it too (RFC 9293,
 // section 3.10.7.3).
 func rstPacket(from, to netip.AddrPort, seq, ack uint32) []byte {
+	return tcpPacket(from, to, tcpRst|tcpAck, seq, ack)
+}
+
+// tcpPacket builds an IP packet without payload.
+func tcpPacket(from, to netip.AddrPort, flags uint8, seq, ack uint32) []byte {
 	src, dst := from.Addr().AsSlice(), to.Addr().AsSlice()
 	var p, tcp []byte
 	if to.Addr().Is4() {
@@ -109,14 +114,15 @@ func rstPacket(from, to netip.AddrPort, seq, ack uint32) []byte {
 	binary.BigEndian.PutUint32(tcp[4:], seq)
 	binary.BigEndian.PutUint32(tcp[8:], ack)
 	tcp[12] = tcpHeader / 4 << 4
-	tcp[13] = tcpRst | tcpAck
+	tcp[13] = flags
 	binary.BigEndian.PutUint16(tcp[16:], tcpChecksum(src, dst, tcp))
 	return p
 }
 
-// ip4 fills in a header; length, identification and checksum are the kernel's to fill in.
+// ip4 fills in a header, but for identification and checksum, which a raw socket fills in.
 func ip4(p, src, dst []byte) {
 	p[0] = 4<<4 | ip4Header/4
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	p[6] = 0x40 // do not fragment
 	p[8] = 64
 	p[9] = unix.IPPROTO_TCP

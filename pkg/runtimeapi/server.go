@@ -23,6 +23,8 @@ type Options struct {
 	MaxLine int
 	// Sessions lists single connections and ends them; nil: the commands for that say that they cannot.
 	Sessions Sessions
+	// Tracer answers `trace`; nil: there is no kernel path to ask.
+	Tracer Tracer
 	// Control makes the changes that the pool alone cannot; nil refuses them.
 	Control Control
 	// StartupLogs returns what was said while starting, in lines; nil says that there was nothing.

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"waggle/pkg/lab/labtest"
 )
@@ -64,5 +66,42 @@ func TestFlowsAreListed(t *testing.T) {
 	off := startLogged(t, "off")
 	if said, err := off.says("flows"); err == nil || !strings.Contains(said, "the kernel path is off") {
 		t.Errorf("without the kernel path: %q, %v", said, err)
+	}
+}
+
+// waggle trace says beforehand where a connection will go, and why one stays in userspace.
+func TestTrace(t *testing.T) {
+	b := startLogged(t, "tc")
+	client := b.Client.Addr().String()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{client + ":5555", "->", b.Balancer.Endpoint(8002)}, "verdict:  kernel\nfrontend: detailed_in\nserver:   raw/one (" + b.task.Endpoint().String() + ")\n"},
+		{[]string{client, "checked_in"}, "verdict:  kernel\nfrontend: checked_in\n"},
+		{[]string{client, b.Balancer.Endpoint(8404)}, "verdict:  neither\nwhy:      No frontend of the kernel path"},
+	} {
+		said, err := b.says(append([]string{"trace"}, tt.args...)...)
+		if err != nil || !strings.Contains(said, tt.want) {
+			t.Errorf("trace %v: %v\n%s\nwant\n%s", tt.args, err, said, tt.want)
+		}
+	}
+	for args, want := range map[string]string{"metrics": "frontend metrics is not the kernel's: userspace: mode http", "nobody": "there is no frontend"} {
+		if said, err := b.says("trace", client, args); err == nil || !strings.Contains(said, want) {
+			t.Errorf("trace to %s: %q, %v", args, said, err)
+		}
+	}
+	if answer, err := b.runtime("disable server raw/one"); err != nil || strings.TrimSpace(answer) != "" {
+		t.Fatalf("%q, %v", answer, err)
+	}
+	b.eventually(2*time.Second, "the reason is given", func() error {
+		said, err := b.says("trace", client, "detailed_in")
+		if err == nil && !strings.Contains(said, "verdict:  userspace\nfrontend: detailed_in\nwhy:      no_server: A SYN for a service") {
+			err = errors.New(said)
+		}
+		return err
+	})
+	if n := b.metric("waggle_datapath_verdicts_total", `reason="no_server"`); n != 0 {
+		t.Errorf("tracing was counted %v times", n)
 	}
 }
