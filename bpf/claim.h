@@ -75,7 +75,7 @@ static __always_inline int flow_insert(struct __sk_buff *skb, const struct packe
 	__u32 zero = 0;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_draft, &zero);
 	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
-	long err;
+	int err; /* no long: before 6.4 the upper half of what updating a map returns is not the sign's */
 	int reason;
 
 	if (!f || !back)

@@ -27,7 +27,7 @@ WG_GLOBAL int port_claim(struct __sk_buff *skb, __u32 server_gauge, struct wg_ke
 	range = settings->port_max - settings->port_min + 1;
 	for (i = 0; i < WG_PORT_TRIES; i++) {
 		__u64 turn = wg_dry_run ? g->ports + i : next_turn(&g->ports);
-		long err;
+		int err; /* no long: before 6.4 the upper half of what updating a map returns is not the sign's */
 
 		key->dport = bpf_htons(settings->port_min + turn % range);
 		if (socket_for(skb, key) != SOCKET_NONE)
