@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,8 +29,7 @@ func NewExporter(src Source) *Exporter {
 
 // Serve answers a request for the metrics. The query may hold, as in HAProxy's exporter (its README):
 // `scope=` global, frontend, backend, server, listener, sticktable, resolver or `*`, repeatable, an
-// empty one resets; `metrics=` with the full names of metrics, separated by commas, or with a minus in front
-// of those that are not wanted; and `no-maint`, which leaves servers in maintenance out. What is waggle's own, and
+// empty one resets; and `no-maint`, which leaves servers in maintenance out. What is waggle's own, and
 // of the Go runtime, belongs to the scope global.
 //
 // A statistic without a value has no series; HAProxy's exporter shows NaN, which spoils sums. The form
@@ -71,11 +69,7 @@ func (e *Exporter) gather(q metricQuery) ([]*dto.MetricFamily, error) {
 	if q.global {
 		from = append(from, e.runtime)
 	}
-	families, err := from.Gather()
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !q.wants(f.GetName()) }), nil
+	return from.Gather()
 }
 
 // metricQuery says which series are asked for.
@@ -83,30 +77,12 @@ type metricQuery struct {
 	global, resolvers bool
 	scopes            Scope
 	noMaint           bool
-	only, not         map[string]bool // full names of metrics; if only has any, just those
-}
-
-// wants says whether a metric is asked for.
-func (q *metricQuery) wants(name string) bool {
-	return !q.not[name] && (len(q.only) == 0 || q.only[name])
-}
-
-// filter reads the value of `metrics=`: names, and with a minus in front those that are not wanted.
-func (q *metricQuery) filter(names string) {
-	for name := range strings.SplitSeq(names, ",") {
-		switch bare, without := strings.CutPrefix(name, "-"); {
-		case bare == "":
-		case without:
-			q.not[bare] = true
-		default:
-			q.only[bare] = true
-		}
-	}
 }
 
 // parseMetricQuery reads the query of a request target; it is false for one that HAProxy refuses.
 func parseMetricQuery(uri string) (metricQuery, bool) {
-	q := metricQuery{global: true, resolvers: true, scopes: everything, only: map[string]bool{}, not: map[string]bool{}}
+	all := metricQuery{global: true, resolvers: true, scopes: everything}
+	q := all
 	chosen := false
 	_, query, _ := strings.Cut(uri, "?")
 	for _, pair := range strings.Split(query, "&") {
@@ -115,7 +91,7 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 		case "no-maint":
 			q.noMaint = true
 			continue
-		case "scope", "metrics":
+		case "scope":
 		default:
 			continue
 		}
@@ -123,12 +99,8 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 		if err != nil || !hasValue {
 			return q, false
 		}
-		if name == "metrics" {
-			q.filter(value)
-			continue
-		}
 		if !chosen || value == "" {
-			q.global, q.resolvers, q.scopes = false, false, 0
+			q = metricQuery{noMaint: q.noMaint}
 			chosen = true
 		}
 		switch value {
@@ -146,7 +118,7 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 		case "resolver":
 			q.resolvers = true
 		case "*":
-			q.global, q.resolvers, q.scopes = true, true, everything
+			q = metricQuery{global: true, resolvers: true, scopes: everything, noMaint: q.noMaint}
 		default:
 			return q, false
 		}

@@ -276,30 +276,3 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	b.ReportMetric(float64(n), "bytes")
 }
-
-func TestMetricsFilter(t *testing.T) {
-	all := scrape(t, swarm(), "/metrics")
-	for _, tt := range []struct {
-		query string
-		want  func(name string) bool
-	}{
-		{"metrics=haproxy_server_status,haproxy_process_uptime_seconds", func(n string) bool {
-			return n == "haproxy_server_status" || n == "haproxy_process_uptime_seconds"
-		}},
-		{"metrics=-haproxy_server_check_status", func(n string) bool { return n != "haproxy_server_check_status" }},
-		{"metrics=haproxy_server_status&metrics=-haproxy_server_status,haproxy_server_weight", func(n string) bool { return n == "haproxy_server_weight" }},
-		{"metrics=", func(string) bool { return true }},
-		{"metrics=haproxy_server_status,haproxy_backend_status&scope=server", func(n string) bool { return n == "haproxy_server_status" }},
-		{"metrics=nothing", func(string) bool { return false }},
-	} {
-		got := scrape(t, swarm(), "/metrics?"+tt.query)
-		for name := range all {
-			if _, ok := got[name]; ok != tt.want(name) {
-				t.Errorf("%s: %s is there: %v", tt.query, name, ok)
-			}
-		}
-	}
-	if r := NewExporter(fixed{swarm()}).Serve(Request{Method: "GET", URI: "/metrics?metrics"}); r.Status != 400 {
-		t.Errorf("metrics without a value: %d", r.Status)
-	}
-}
