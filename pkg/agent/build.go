@@ -148,7 +148,7 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
-		SendProxy: line.SendProxy,
+		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0, PortOffset: line.PortOffset,
 		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart,
 	}
 	if line.Addr.Addr().IsValid() {

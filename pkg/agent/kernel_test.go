@@ -65,7 +65,7 @@ func TestVerdictsKnowTheKernelsBounds(t *testing.T) {
 	be := &config.Proxy{Kind: config.Listen, Name: "l", Binds: []config.Bind{{Addr: netip.MustParseAddrPort("0.0.0.0:80")}}}
 	cfg := &config.Config{Proxies: []*config.Proxy{be}}
 	kernel := func(balance config.Balance, servers int) bool {
-		be.Balance, be.Servers = balance, []config.Server{{Name: "s", Low: 1, High: servers}}
+		be.Balance, be.Servers = balance, []config.Server{{Name: "s", Low: 1, High: servers, Addr: netip.AddrPortFrom(netip.Addr{}, 80)}}
 		return offload.Decide(cfg, be).Kernel
 	}
 	random := func(draws string) config.Balance {

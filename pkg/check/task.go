@@ -71,6 +71,9 @@ func (s Spec) probe(ctx context.Context, dial Dial, target netip.AddrPort, start
 		return connectFailure(err)
 	}
 	defer reset(conn)
+	if err := s.announce(conn); err != nil {
+		return connectFailure(err)
+	}
 	if s.HTTP == nil {
 		return pool.CheckResult{Status: pool.CheckL4OK}
 	}

@@ -13,7 +13,7 @@ import (
 // plain returns a TCP frontend and a backend that the kernel can take whole.
 func plain() (*config.Config, *config.Proxy, *config.Proxy) {
 	be := &config.Proxy{Kind: config.Backend, Name: "tasks", Servers: []config.Server{
-		{Name: "web-", Low: 1, High: 3, Host: "web", Weight: 1},
+		{Name: "web-", Low: 1, High: 3, Host: "web", Addr: netip.AddrPortFrom(netip.Addr{}, 8000), Weight: 1},
 	}}
 	fe := &config.Proxy{Kind: config.Frontend, Name: "tcp", DefaultBackend: "tasks", Binds: []config.Bind{
 		{Addr: netip.MustParseAddrPort("0.0.0.0:8001")},
@@ -95,6 +95,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "leastconn", 1025 }, "leastconn over 1025 servers"},
 		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "first", 1025 }, "first over 1025 servers"},
 		{func(_, be *config.Proxy) { be.Balance = config.Balance{Algorithm: "random", Args: []string{"17"}} }, "17 draws"},
+		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.AddrPort{} }, "its port follows"},
 		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
 		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
 		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},

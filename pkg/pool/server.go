@@ -10,11 +10,13 @@ import (
 // ServerOptions is what the configuration says about a server. The zero value is a server of weight 0;
 // use [DefaultServerOptions].
 type ServerOptions struct {
-	Name   string
-	FQDN   string         // the name to resolve, empty for a literal address
-	Addr   netip.AddrPort // literal address, or only the port when FQDN is set
-	Weight int            // 0..256
-	Backup bool
+	Name       string
+	FQDN       string         // the name to resolve, empty for a literal address
+	Addr       netip.AddrPort // literal address, or only the port when FQDN is set
+	MapPort    bool           // to the port that the client connected to, plus PortOffset, instead of Addr's
+	PortOffset int            // of MapPort
+	Weight     int            // 0..256
+	Backup     bool
 
 	Check            bool
 	SendProxy        int  // version of the PROXY protocol spoken to the server, 0 = none

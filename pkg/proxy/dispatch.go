@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"time"
 
 	"waggle/pkg/balance"
@@ -84,6 +85,7 @@ func (s *session) queueTimeout() {
 
 // assign gives the session a server, of which a session has been acquired.
 func (s *session) assign(t pool.Target) {
+	t = s.aim(t)
 	s.target = t
 	s.clock.assigned = s.w.loop.Now()
 	now := s.w.unix()
@@ -99,6 +101,14 @@ func (s *session) assign(t pool.Target) {
 		}
 	}
 	s.connect()
+}
+
+// aim gives a server whose port follows the client's that port.
+func (s *session) aim(t pool.Target) pool.Target {
+	if srv := t.Server; srv.MapPort {
+		t.Addr = netip.AddrPortFrom(t.Addr.Addr(), uint16(int(s.Dst().Port())+srv.PortOffset))
+	}
+	return t
 }
 
 // leaveServer gives the server back; with keep its connection may serve others.
@@ -203,7 +213,7 @@ func (s *session) connectFailed(refused bool) {
 		s.w.loop.Arm(&s.serverTimer, pause)
 	default:
 		s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
-		s.target.Addr = target.Addr
+		s.target = s.aim(target)
 		s.connect()
 	}
 }
@@ -251,6 +261,6 @@ func (s *session) reconnect() {
 		s.redispatchNow()
 		return
 	}
-	s.target = target
+	s.target = s.aim(target)
 	s.connect()
 }

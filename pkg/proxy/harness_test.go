@@ -116,7 +116,8 @@ func buildPool(cfg *config.Config, loops int) *pool.Pool {
 		for _, s := range proxy.Servers {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Addr, o.Weight, o.MaxConn, o.Backup = s.Name, s.Addr, s.Weight, s.MaxConn, s.Backup
-			o.SendProxy = s.SendProxy
+			o.SendProxy, o.PortOffset, o.MaxQueue = s.SendProxy, s.PortOffset, s.MaxQueue
+			o.MapPort = s.Addr.Port() == 0
 			b.AddServer(o)
 		}
 	}
@@ -149,7 +150,13 @@ type serverFunc func(c net.Conn, r *bufio.Reader)
 // listen runs a raw server.
 func listen(t *testing.T, fn serverFunc) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return listenAt(t, "127.0.0.1:0", fn)
+}
+
+// listenAt does so at an address.
+func listenAt(t *testing.T, addr string, fn serverFunc) netip.AddrPort {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +179,14 @@ func listen(t *testing.T, fn serverFunc) netip.AddrPort {
 
 // named runs an HTTP server that answers each request with its name and what it was asked for.
 func named(t *testing.T, name string) netip.AddrPort {
-	return listen(t, func(c net.Conn, r *bufio.Reader) {
+	t.Helper()
+	return namedAt(t, "127.0.0.1:0", name)
+}
+
+// namedAt does so at an address.
+func namedAt(t *testing.T, addr, name string) netip.AddrPort {
+	t.Helper()
+	return listenAt(t, addr, func(c net.Conn, r *bufio.Reader) {
 		for {
 			req, err := http.ReadRequest(r)
 			if err != nil {

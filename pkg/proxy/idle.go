@@ -154,7 +154,7 @@ func (w *worker) purge() {
 // current says whether t's server is usable, at t's address.
 func current(t pool.Target) bool {
 	now, ok := refresh(t)
-	return ok && now.Addr == t.Addr
+	return ok && (now.Addr == t.Addr || t.Server.MapPort && now.Addr.Addr() == t.Addr.Addr())
 }
 
 // refresh returns t as its backend has it now; false if balancing may not choose it any more.

@@ -202,3 +202,35 @@ func TestIdleConnectionsAreCounted(t *testing.T) {
 		t.Errorf("%d at once", gauge.Max())
 	}
 }
+
+// TestPortsThatFollowTheClients: a server without a port, or with an offset, is connected to at the port that the
+// client connected to, plus the offset. Connections to different ports are never taken for each other.
+func TestPortsThatFollowTheClients(t *testing.T) {
+	for _, offset := range []bool{false, true} {
+		t.Run(fmt.Sprint("offset ", offset), func(t *testing.T) {
+			front := refused(t) // a port that is free on 127.0.0.1
+			servers := namedAt(t, fmt.Sprintf("127.0.0.2:%d", front.Port()), "same")
+			shifted := named(t, "shifted")
+			w := start(t, []netip.AddrPort{netip.AddrPortFrom(servers.Addr(), 0)}, func(_ *Setup, fe, be *config.Proxy) {
+				fe.Binds[0].Addr = front
+				if offset {
+					be.Servers[0].Addr = netip.AddrPortFrom(shifted.Addr(), 0)
+					be.Servers[0].PortOffset = int(shifted.Port()) - int(front.Port())
+				}
+			})
+			want := "same GET / 0"
+			if offset {
+				want = "shifted GET / 0"
+			}
+			c := w.dial()
+			for range 2 {
+				if _, body := c.get("/"); body != want {
+					t.Errorf("got %q, want %q", body, want)
+				}
+			}
+			if n := w.idle(); n != 1 {
+				t.Errorf("%d connections are kept", n)
+			}
+		})
+	}
+}
