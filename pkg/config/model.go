@@ -155,7 +155,7 @@ type Proxy struct {
 
 // Timeouts of a proxy; 0 means none, as in HAProxy.
 type Timeouts struct {
-	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check, Tarpit time.Duration
+	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check time.Duration
 }
 
 // Options are the `option` lines of a proxy.

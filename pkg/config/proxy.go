@@ -93,7 +93,6 @@ func proxyDirectives() []directive {
 		timeout("queue", backOrDef, "in the queue of a full server", func(t *Timeouts) *time.Duration { return &t.Queue }),
 		timeout("server", backOrDef, "of silence from the server", func(t *Timeouts) *time.Duration { return &t.Server }),
 		timeout("server-fin", backOrDef, "the same on a half-closed connection", func(t *Timeouts) *time.Duration { return &t.ServerFin }),
-		timeout("tarpit", anyProxy, "that a tarpitted request is held", func(t *Timeouts) *time.Duration { return &t.Tarpit }),
 		timeout("tunnel", backOrDef, "of silence in both directions of a tunnel", func(t *Timeouts) *time.Duration { return &t.Tunnel }),
 	}
 }

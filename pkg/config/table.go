@@ -13,6 +13,7 @@ func foreignProxyDirectives() []directive {
 	const noCookies = "it belongs to cookie persistence, which is an error by itself"
 	rows := [][]directive{
 		group(frontOrDef, Ignored, "handshakes of TLS clients", "TLS is an error by itself", "timeout+client-hs"),
+		group(anyProxy, Ignored, "how long a tarpitted request is held", "nothing is tarpitted: the action is an error by itself", "timeout+tarpit"),
 		group(inProxies, Ignored, "identity in tools", "nothing here uses it", "guid"),
 		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt clitcpka-idle clitcpka-intvl"),
 		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"),
