@@ -51,7 +51,8 @@ WG_GLOBAL int event_close(const struct wg_flow *fwd, const struct wg_flow *rev, 
 	e->total_open = established_now(0);
 	e->service_open = established_now(fwd->service_gauge);
 	e->server_open = established_now(fwd->server_gauge);
-	e->pad = 0;
+	e->retries = fwd->retries;
+	e->moved = !!(fwd->flags & WG_FLOW_MOVED);
 	e->created = fwd->created;
 	e->ended = bpf_ktime_get_coarse_ns();
 	e->bytes_in = fwd->bytes;

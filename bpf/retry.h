@@ -43,6 +43,7 @@ static __always_inline int flow_move(struct __sk_buff *skb, const struct packet 
 	draft->counter = choice->counter;
 	reverse_init(draft, skb, p, svc, server);
 	draft->generation = generation;
+	draft->flags |= WG_FLOW_MOVED;
 	addr_copy(back->saddr, server->addr);
 	addr_copy(back->daddr, server->source);
 	back->sport = bpf_htons(server->port);

@@ -33,6 +33,7 @@ enum wg_state {
 enum wg_flow_flag {
 	WG_FLOW_PLAIN = 0,
 	WG_FLOW_LOGGED = 1 << 0, /* its end is told to the agent; set in both entries */
+	WG_FLOW_MOVED = 1 << 1, /* by option redispatch, to another server than its first; set in both entries */
 };
 
 /* How a flow ended, as far as the kernel can tell; the agent gives the reasons of what it ended itself. */
@@ -267,7 +268,8 @@ struct wg_event {
 	__u32 total_open; /* established flows, this one among them: over all, */
 	__u32 service_open; /* of its service */
 	__u32 server_open; /* and of its server */
-	__u32 pad;
+	__u16 retries; /* attempts that were left */
+	__u16 moved; /* to another server than the first */
 	__u64 created; /* CLOCK_MONOTONIC, ns */
 	__u64 ended;
 	__u64 bytes_in; /* TCP payload from the client */

@@ -68,6 +68,8 @@ func (l *kernelLog) closed(c datapath.Closed) {
 	e.ActConn = c.Total + int(l.process.User())
 	e.FeConn = c.InService + int(s.frontend.Sessions.User())
 	e.BeConn = c.InService + int(s.backend.Sessions.User()) + l.others(s)
+	e.Retries = max(0, s.verdict.Backend.Retries-int(c.RetriesLeft))
+	e.Redispatched = c.Redispatched
 	if c.Connect < 0 { // it was never established, and the kernel counts only those: HAProxy counts it too
 		e.ActConn++
 		e.FeConn++

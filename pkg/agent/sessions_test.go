@@ -39,7 +39,7 @@ func TestLinesOfKernelSessions(t *testing.T) {
 		Service: 1, Server: server.Key, End: datapath.EndFIN,
 		Client: netip.MustParseAddrPort("192.0.2.7:4711"), Front: netip.MustParseAddrPort("192.0.2.1:81"),
 		Started: time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC), Duration: 1234 * time.Millisecond, Connect: 2500 * time.Microsecond,
-		BytesIn: 10, BytesOut: 4000, Total: 9, InService: 3, InServer: 2,
+		RetriesLeft: 3, BytesIn: 10, BytesOut: 4000, Total: 9, InService: 3, InServer: 2,
 	}
 	const begin = "192.0.2.7:4711 [03/Feb/2026:04:05:06.007] tcp_in tasks/task-2 "
 	for _, tt := range []struct {
@@ -53,6 +53,8 @@ func TestLinesOfKernelSessions(t *testing.T) {
 		{func(c *datapath.Closed) { c.End = datapath.EndClientTimeout }, "0/2/1234 4000 cD 14/5/34/3/0 0/0"},
 		{func(c *datapath.Closed) { c.End = datapath.EndServerTimeout }, "0/2/1234 4000 sD 14/5/34/3/0 0/0"},
 		{func(c *datapath.Closed) { c.End = datapath.EndServerDown }, "0/2/1234 4000 DD 14/5/34/3/0 0/0"},
+		{func(c *datapath.Closed) { c.RetriesLeft = 2 }, "0/2/1234 4000 -- 14/5/34/3/1 0/0"},
+		{func(c *datapath.Closed) { c.RetriesLeft, c.Redispatched = 1, true }, "0/2/1234 4000 -- 14/5/34/3/+2 0/0"},
 		{func(c *datapath.Closed) { c.End = datapath.EndKilled }, "0/2/1234 4000 KD 14/5/34/3/0 0/0"},
 		{func(c *datapath.Closed) {
 			c.End, c.Connect, c.BytesIn, c.BytesOut, c.Total, c.InService, c.InServer = datapath.EndRefused, -1, 0, 0, 0, 0, 0

@@ -42,6 +42,9 @@ type Closed struct {
 	Connect time.Duration
 	// BytesIn and BytesOut are TCP payload from and to the client.
 	BytesIn, BytesOut uint64
+	// RetriesLeft is what was left of Service.Retries, and Redispatched whether another server than the first one was tried.
+	RetriesLeft  uint32
+	Redispatched bool
 	// Total, InService and InServer count the established flows at the end, this one among them: all, those of its
 	// service, and those of its server over all services.
 	Total, InService, InServer int
@@ -57,6 +60,7 @@ func makeClosed(e *lbWgEvent, now time.Time, mono uint64) Closed {
 		Duration: idle(e.Ended, e.Created),
 		Connect:  time.Duration(e.Connect) * time.Microsecond,
 		BytesIn:  e.BytesIn, BytesOut: e.BytesOut,
+		RetriesLeft: uint32(e.Retries), Redispatched: e.Moved != 0,
 		Total: int(e.TotalOpen), InService: int(e.ServiceOpen), InServer: int(e.ServerOpen),
 	}
 	if e.Connect == noTime {

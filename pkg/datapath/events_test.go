@@ -127,6 +127,27 @@ func TestEventOfEachEnd(t *testing.T) {
 	}
 }
 
+// The event of a session says how many attempts it took, and whether it ended up at another server.
+func TestEventOfARetriedSession(t *testing.T) {
+	for _, redispatch := range []bool{false, true} {
+		k := newKernel(t, Options{})
+		d := retrying(2, 3, redispatch)
+		d.Services[0].Logged = true
+		k.sync(t, d)
+		c := k.open(t, client(0))
+		first := c.task
+		c.refuse(t, false)
+		c.again(t)
+		c.fromTask(t, syn|ack, "")
+		c.fromClient(t, ack, "")
+		c.fromClient(t, rst, "")
+		events := k.events(t)
+		if len(events) != 1 || events[0].RetriesLeft != 2 || events[0].Redispatched != redispatch || (events[0].Task != first) != redispatch || events[0].Connect < 0 {
+			t.Errorf("redispatch %v: %+v, first %s", redispatch, events, first)
+		}
+	}
+}
+
 // Silent are services that do not log, clients that never finish their handshake, and flows that the ring of half-open
 // flows recycles: a flood must not become a flood of lines.
 func TestNoEvent(t *testing.T) {

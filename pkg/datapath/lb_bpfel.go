@@ -95,7 +95,8 @@ type lbWgEvent struct {
 	TotalOpen   uint32
 	ServiceOpen uint32
 	ServerOpen  uint32
-	Pad         uint32
+	Retries     uint16
+	Moved       uint16
 	Created     uint64
 	Ended       uint64
 	BytesIn     uint64
@@ -139,6 +140,7 @@ type lbWgFlowFlag uint32
 const (
 	lbWgFlowFlagWG_FLOW_PLAIN  lbWgFlowFlag = 0
 	lbWgFlowFlagWG_FLOW_LOGGED lbWgFlowFlag = 1
+	lbWgFlowFlagWG_FLOW_MOVED  lbWgFlowFlag = 2
 )
 
 type lbWgGauge struct {
