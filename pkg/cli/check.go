@@ -15,9 +15,16 @@ func checkCommand(_ context.Context, e Env, args []string) int {
 }
 
 func check(e Env, s *settings) int {
+	if err := s.prepare(); err != nil {
+		return failStart(e, err)
+	}
 	cfg, code := load(e, s)
 	if cfg == nil {
 		return code
+	}
+	if !listens(cfg) { // HAProxy's exit code for a file that is right and of no use
+		fmt.Fprintln(e.Stderr, "Configuration file has no error but will not start (no listener) => exit(2).")
+		return ExitUsage
 	}
 	if !s.quiet {
 		fmt.Fprintln(e.Stdout, "Configuration file is valid")

@@ -41,9 +41,11 @@ func commands() []command {
 		{"run", "balance (this is the default)", runCommand},
 		{"check", "read the configuration, report every error, and exit", checkCommand},
 		{"explain", "say which path serves each frontend, and why", explainCommand},
+		{"completion", "print completions for bash, zsh or fish", completionCommand},
 		{"demo", "build a small swarm on this machine and balance over it", demoCommand},
 		{"flows", "list connections of the kernel path [frontend|server|client|state VALUE] [max N]", flowsCommand},
 		{"healthcheck", "ask the running waggle whether it is alive", healthcheckCommand},
+		{"stats", "print what the running waggle counts, as a table", statsCommand},
 		{"trace", "say what would happen to a connection: trace CLIENT[:PORT] FRONTEND|ADDR:PORT", traceCommand},
 		{"version", "print the version", versionCommand},
 	}
@@ -102,7 +104,12 @@ Flags (HAProxy's):
 	for _, f := range haproxyFlags() {
 		fmt.Fprintf(w, "  %-12s %s\n", "-"+f.name+f.arg, f.doc)
 	}
+	fmt.Fprint(w, "  also taken: ")
+	for _, f := range rareFlags() {
+		fmt.Fprintf(w, " -%s", f.name)
+	}
 	fmt.Fprint(w, `
+
 Flags (waggle's; each also as an environment variable, --dns-hold as WAGGLE_DNS_HOLD):
 `)
 	for _, f := range ownFlags() {

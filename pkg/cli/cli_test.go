@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"testing"
 
@@ -24,6 +26,7 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("SOCK", fmt.Sprintf("@wg-cli-%d-%d", os.Getpid(), rand.Uint32())) // not that of another waggle
 			seed, err := os.ReadFile("../../deploy/haproxy.cfg")
 			if err != nil {
 				return err

@@ -21,6 +21,10 @@ type settings struct {
 	loops                                      int
 	flowMax                                    uint32
 	portMin, portMax                           uint16
+	pidFile, dir                               string
+	maxConn, proxyMaxConn, memory              int // 0 = not given; memory in MiB
+	strict, noResolve                          bool
+	stop                                       []stopped
 	notices                                    []string // of flags that are accepted and mean nothing here
 }
 
@@ -124,6 +128,7 @@ func ownFlags() []oneFlag {
 			s.healthSocket = v
 			return nil
 		}},
+		{"strict", "", "check: warnings are errors", func(s *settings, _ string) error { s.strict = true; return nil }},
 		{"json", "", "explain, version: print JSON", func(s *settings, _ string) error { s.json = true; return nil }},
 	}
 }
@@ -174,6 +179,10 @@ func parseFlags(e Env, args []string) (*settings, error) {
 		if err != nil {
 			return nil, err
 		}
+		if f.name == "sf" || f.name == "st" {
+			args = s.takePIDs(f.name, args)
+			continue
+		}
 		if f.takesValue() && !hasValue {
 			if len(args) == 0 {
 				return nil, usageError{fmt.Sprintf("flag %s needs a value", word)}
@@ -195,7 +204,7 @@ func lookUp(word string) (f oneFlag, value string, hasValue bool, err error) {
 	if !strings.HasPrefix(word, "-") {
 		return f, "", false, usageError{fmt.Sprintf("unexpected argument %q: files are given with -f", word)}
 	}
-	table, name := haproxyFlags(), strings.TrimPrefix(word, "-")
+	table, name := append(haproxyFlags(), rareFlags()...), strings.TrimPrefix(word, "-")
 	if strings.HasPrefix(word, "--") {
 		table = ownFlags()
 		name, value, hasValue = strings.Cut(strings.TrimPrefix(word, "--"), "=")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"waggle/pkg/agent"
@@ -25,10 +26,16 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	case s.check:
 		return check(e, s)
 	}
+	if err := s.prepare(); err != nil {
+		return failStart(e, err)
+	}
 	var said strings.Builder
 	cfg, code := load(e.with(&said), s)
 	if cfg == nil {
 		return code
+	}
+	if err := s.writePID(); err != nil {
+		return failStart(e, err)
 	}
 	a, err := agent.New(ctx, agent.Options{
 		Config: cfg, Files: s.files, Version: agent.BuildVersion(),
@@ -42,6 +49,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	if err != nil {
 		return failStart(e, err)
 	}
+	s.stopOthers()
 	if err := a.Run(ctx); err != nil {
 		return failStart(e, err)
 	}
@@ -90,7 +98,12 @@ func load(e Env, s *settings) (*config.Config, int) {
 			fmt.Fprintln(e.Stderr, d.Format(pid))
 		}
 	}
+	if err == nil && s.strict && warned(remarks) {
+		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : Some warnings were found, and they are errors here (--strict, -dW). Aborting.\n", pid)
+		return nil, ExitFailed
+	}
 	if err == nil {
+		s.override(cfg)
 		return cfg, ExitOK
 	}
 	var bad *config.Errors
@@ -116,4 +129,8 @@ func logger(e Env, s *settings) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(e.Stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(e.Stderr, options))
+}
+
+func warned(remarks config.Diagnostics) bool {
+	return slices.ContainsFunc(remarks, func(d config.Diagnostic) bool { return d.Severity == config.Warning })
 }
