@@ -48,9 +48,3 @@ func (l *leastConn) least(targets []pool.Target, avoid *pool.Server) (best pool.
 	}
 	return best, ok
 }
-
-// full says whether a server with so many sessions can take none.
-func full(s *pool.Server, load int64) bool {
-	limit := int64(s.Limit())
-	return limit > 0 && load >= limit
-}

@@ -20,7 +20,7 @@ func dynamicParams() []string {
 // sentence for the operator; remarks are notices about parameters without effect.
 func ParseDynamicServer(name string, words []string) (srv *Server, remarks Diagnostics, err error) {
 	if len(words) == 0 {
-		return nil, nil, errors.New("'server' expects <name> and <addr>[:<port>] as arguments.")
+		return nil, nil, errors.New("'server' expects <name> and <addr>[:<port>] as arguments")
 	}
 	p := newParser(LoadOptions{})
 	p.proxy = newProxyState()

@@ -11,7 +11,7 @@ func TestParseDynamicServer(t *testing.T) {
 		{"new1", []string{"127.0.0.1:1"}, ""},
 		{"new2", []string{"127.0.0.1:2", "weight", "10", "check", "maxconn", "3", "id", "77"}, ""},
 		{"host", []string{"task:80"}, ""},
-		{"none", nil, "'server' expects <name> and <addr>[:<port>] as arguments."},
+		{"none", nil, "'server' expects <name> and <addr>[:<port>] as arguments"},
 		{"foo", []string{"127.0.0.1:3", "wieght"}, "'server foo' : unknown keyword 'wieght'; did you mean 'weight' maybe ?"},
 		{"heavy", []string{"127.0.0.1:3", "weight", "999"}, "'server heavy' : 'weight' expects an integer between 0 and 256, not '999'"},
 		{"dns", []string{"task:8", "resolvers", "docker"}, "'resolvers' option is not accepted for dynamic server"},

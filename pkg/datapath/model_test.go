@@ -20,11 +20,10 @@ type modelSide struct {
 }
 
 type modelFlow struct {
-	state      FlowState
-	client     netip.AddrPort
-	back       uint16
-	generation int
-	fwd, rev   modelSide
+	state    FlowState
+	client   netip.AddrPort
+	back     uint16
+	fwd, rev modelSide
 }
 
 // model says what the program has to do with a packet, in words of its own: it knows no hash, no map and no pointer. One

@@ -89,7 +89,6 @@ func (p *argParser) variable(i, into int) *Error {
 
 // Argument lists that several fetches and converters share.
 var (
-	noArgs  = argSpec{}
 	oneText = argSpec{1, 1, (*argParser).keepTexts}
 	optText = argSpec{0, 1, (*argParser).keepTexts}
 	// name[,occurrence]
