@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -16,40 +17,60 @@ const (
 	resync = 30 * time.Second
 )
 
-// watchNetwork sends on the returned channel, which has room for one, whenever interfaces, addresses or routes of the
-// namespace change, until ctx ends.
+// networkGroups are the multicast groups of what the network is read from: interfaces, addresses, routes and routing
+// rules, of both families.
+var networkGroups = [...]uint{
+	unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
+	unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+}
+
+// watchNetwork sends on the returned channel, which has room for one, whenever interfaces, addresses, routes or rules of
+// the namespace change, until ctx ends. What a message says does not matter, since all is read again; one that was lost
+// for lack of room counts as one.
 func watchNetwork(ctx context.Context, ns netns.NsHandle) (<-chan struct{}, error) {
+	subscribe := func() (*nl.NetlinkSocket, error) {
+		return nl.SubscribeAt(ns, netns.None(), unix.NETLINK_ROUTE, networkGroups[:]...)
+	}
+	socket, err := subscribe()
+	if err != nil {
+		return nil, fmt.Errorf("follow the network: %w", err)
+	}
 	changed := make(chan struct{}, 1)
-	links := make(chan netlink.LinkUpdate, 16)
-	addrs := make(chan netlink.AddrUpdate, 16)
-	routes := make(chan netlink.RouteUpdate, 16)
-	done := ctx.Done()
-	ignore := func(error) {} // a lost message is made good by resync
-	if err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{Namespace: &ns, ErrorCallback: ignore}); err != nil {
-		return nil, fmt.Errorf("follow interfaces: %w", err)
-	}
-	if err := netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{Namespace: &ns, ErrorCallback: ignore}); err != nil {
-		return nil, fmt.Errorf("follow addresses: %w", err)
-	}
-	if err := netlink.RouteSubscribeWithOptions(routes, done, netlink.RouteSubscribeOptions{Namespace: &ns, ErrorCallback: ignore}); err != nil {
-		return nil, fmt.Errorf("follow routes: %w", err)
-	}
-	notify := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
+	go func() {
+		for ctx.Err() == nil {
+			if err == nil {
+				untilError(ctx, socket, changed)
+			}
+			if ctx.Err() == nil {
+				pause(ctx, settle)
+				socket, err = subscribe()
+				notify(changed)
+			}
 		}
-	}
-	// Each ends when netlink closes its channel, which it does when done is closed.
-	go drain(links, notify)
-	go drain(addrs, notify)
-	go drain(routes, notify)
+		if err == nil {
+			socket.Close()
+		}
+	}()
 	return changed, nil
 }
 
-func drain[T any](updates <-chan T, notify func()) {
-	for range updates {
-		notify()
+// untilError notifies of each message until the socket fails, as it does when messages are lost, or ctx ends.
+func untilError(ctx context.Context, socket *nl.NetlinkSocket, changed chan<- struct{}) {
+	stop := context.AfterFunc(ctx, socket.Close)
+	defer stop()
+	for {
+		if _, _, err := socket.Receive(); err != nil {
+			socket.Close()
+			return
+		}
+		notify(changed)
+	}
+}
+
+func notify(changed chan<- struct{}) {
+	select {
+	case changed <- struct{}{}:
+	default:
 	}
 }
 

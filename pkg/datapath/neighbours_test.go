@@ -132,3 +132,71 @@ func TestSilentChangeOfAMACMidFlow(t *testing.T) {
 		}
 	}
 }
+
+// A routing rule takes effect at once: flows ask the kernel again, and not the copy of its main table.
+func TestRoutingRulesAreFollowed(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	copied := func() bool {
+		dp.mu.Lock()
+		defer dp.mu.Unlock()
+		for key := range dp.tables.routes {
+			if netip.AddrFrom16(key.Addr).Is4In6() {
+				return true
+			}
+		}
+		return false
+	}
+	if !copied() {
+		t.Fatal("the table of routes is empty")
+	}
+	rule := netlink.NewRule()
+	rule.Priority, rule.Table, rule.Family = 100, 99, netlink.FAMILY_V4
+	top.lb.must(t, "add rule", func() error { return netlink.RuleAdd(rule) })
+	waitFor(t, "the copy to go", func() bool { return !copied() })
+	top.lb.must(t, "delete rule", func() error { return netlink.RuleDel(rule) })
+	waitFor(t, "the copy to come back", copied)
+}
+
+// Losing messages must not end the following: the socket is flooded while nobody may read it, then asked again.
+func TestLostMessagesDoNotEndTheWatch(t *testing.T) {
+	require.Root(t)
+	r := newRoom(t)
+	changed, err := watchNetwork(t.Context(), r.ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.must(t, "flood", func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		for i := range 8000 { // the socket holds some hundred messages; the reader keeps up or not
+			if err := netlink.LinkSetMTU(lo, 60000+i%2); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	drained := func() {
+		for quiet := time.Now().Add(300 * time.Millisecond); time.Now().Before(quiet); {
+			select {
+			case <-changed:
+				quiet = time.Now().Add(300 * time.Millisecond)
+			default:
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	drained()
+	r.must(t, "one more", func() error { return addAddr("lo", "192.0.2.200") })
+	waitFor(t, "a change", func() bool {
+		select {
+		case <-changed:
+			return true
+		default:
+			return false
+		}
+	})
+}
