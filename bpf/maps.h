@@ -57,7 +57,7 @@ struct {
 } wg_cursors SEC(".maps");
 
 /* Both directions of every flow from its SYN on. Not preallocated: a table for the worst hour would be charged to
- * the container's memory from the start (400 bytes a flow), and a SYN for which memory is lacking only falls through.
+ * the container's memory from the start (512 bytes a flow), and a SYN for which memory is lacking only falls through.
  * Preallocated, a SYN takes 0.95 of the time (median of 7 rounds of BenchmarkSYN, quartiles 0.79 to 0.95, on a busy
  * machine), and for other packets no difference shows. */
 struct {

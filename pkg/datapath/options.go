@@ -19,7 +19,7 @@ type Options struct {
 	// Ifaces names the interfaces to attach to. Empty means every Ethernet interface of the namespace that has
 	// an IPv4 address, bridge, bond and team ports excepted. Either way interfaces are followed as they come and go.
 	Ifaces []string
-	// FlowMax is the number of flows the table holds; default 262144. Memory is taken as flows come (about 400 bytes each).
+	// FlowMax is the number of flows the table holds; default 262144. Memory is taken as flows come (512 bytes each).
 	FlowMax uint32
 	// HalfOpenRing is how many half-open flows each CPU keeps before it recycles the oldest; default 4096, or less
 	// where that could fill more than half of the table. Times the CPUs it should stay below FlowMax.
