@@ -203,6 +203,10 @@ func (s *statement) httpError() {
 	if s.p.proxy.HTTPErrors == nil {
 		s.p.proxy.HTTPErrors = make(map[int]*Reply)
 	}
+	if p.reply.ErrorPage { // as if nothing had been said
+		delete(s.p.proxy.HTTPErrors, p.reply.Status)
+		return
+	}
 	delete(s.p.proxy.ErrorFiles, p.reply.Status)
 	s.p.proxy.HTTPErrors[p.reply.Status] = p.reply
 }

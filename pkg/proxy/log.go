@@ -31,6 +31,8 @@ func (s *session) log(now time.Duration) {
 	s.logged = true
 	e := &s.w.entry
 	s.describe(e, now)
+	// HAProxy writes the line when the session has left its server and its backend, and not yet its frontend.
+	e.BeConn, e.SrvConn = max(e.BeConn-1, 0), max(e.SrvConn-1, 0)
 	if s.fe.cfg.LogFormat != nil {
 		s.recall()
 		e.Subject, e.UniqueID = (*subject)(s), (*subject)(s).UniqueID()

@@ -163,12 +163,14 @@ func (s *subject) named(f *sample.Format) *backend {
 	return b
 }
 
-// addUniqueID tells the server the request's identifier.
+// addUniqueID makes the request's identifier while the request can be looked at, and tells the server.
 func (s *session) addUniqueID() {
+	if s.fe.cfg.UniqueID == nil {
+		return
+	}
+	id := (*subject)(s).UniqueID()
 	if name := s.fe.cfg.UniqueIDHeader; name != "" {
-		if id := (*subject)(s).UniqueID(); id != nil {
-			s.edits.AddBytes(name, id)
-		}
+		s.edits.AddBytes(name, id)
 	}
 }
 

@@ -105,7 +105,8 @@ func (f *Format) Append(dst []byte, s Subject, vars Variables) []byte {
 		default:
 			dst = append(dst, n.text...)
 		}
-		blank = blank && len(dst) == from
+		// Captured headers of which none is declared leave the blank before them open; all else ends it.
+		blank = blank && len(dst) == from && n.v.captures()
 	}
 	return dst
 }
@@ -173,11 +174,6 @@ func (p *formatParser) parse() *Error {
 		}
 	}
 	p.flush()
-	if p.f.log { // blanks at the end of a line say nothing
-		for n := len(p.f.nodes); n > 0 && p.f.nodes[n-1].blank; n-- {
-			p.f.nodes = p.f.nodes[:n-1]
-		}
-	}
 	return nil
 }
 

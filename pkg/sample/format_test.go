@@ -22,7 +22,7 @@ func TestLogFormat(t *testing.T) {
 	r.status, r.response = 404, [][2]string{{"Server", "s/1"}, {"Set-Cookie", "sid=7; Path=/"}, {"Age", "12"}}
 	r.captures = []string{"shown"}
 	for source, want := range map[string]string{
-		"  a   b  ":                                "a b",
+		"  a   b  ":                                "a b ",
 		"%[var(txn.q)] x":                          "- x",
 		"%{+Q}[var(txn.q)]":                        `""`,
 		"%{+Q}[path]":                              `"/p/a/b"`,

@@ -74,6 +74,9 @@ const (
 	NumVariables        = int(iota)
 )
 
+// captures says whether the variable shows captured headers, which may be nothing at all.
+func (v Variable) captures() bool { return v == VarRequestHeaders || v == VarResponseHeaders }
+
 // logVariable is a variable's name and where it means something.
 type logVariable struct {
 	name string

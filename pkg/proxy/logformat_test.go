@@ -1,0 +1,185 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"waggle/pkg/accesslog"
+	"waggle/pkg/config"
+	"waggle/pkg/lab/require"
+)
+
+// logRow is a log format, what else the frontend says, a request, and the line that HAProxy 2.6 writes, in which varying
+// numbers are N.
+type logRow struct{ format, front, request, want string }
+
+const (
+	plainGet = "GET /p/a?q=1 HTTP/1.1\nHost: t.example\nX-B: one, two"
+	postBody = "POST /up HTTP/1.1\nHost: t.example\nContent-Length: 4\n\nabcd"
+)
+
+var logRows = []logRow{
+	{"%ci %f %ft %b %s %ST %ts %tsc %rc %sq %bq %r", "", plainGet, `127.0.0.1 fe fe be s1 200 -- ---- 0 0 0 GET /p/a?q=1 HTTP/1.1`},
+	{"%{+Q}o %ci %f %ft %b %s %ST %r %HM %HU %HP %HQ %HV %ts", "", plainGet, `"127.0.0.1" "fe" "fe" "be" "s1" 200 "GET /p/a?q=1 HTTP/1.1" "GET" "/p/a?q=1" "/p/a" "?q=1" "HTTP/1.1" --`},
+	{"%HM %HU %HP %HQ %HV|%{+Q}HQ", "", "GET /x HTTP/1.1\nHost: t", `GET /x /x  HTTP/1.1|""`},
+	{"%HM %ST", "", postBody, `POST 200`},
+	{"%fi %si %bi %{+X}ci %{+X}fi", "", plainGet, `127.0.0.1 127.0.0.1 127.0.0.1 7F000001 7F000001`},
+	{"%b/%s %ST %ts %si:%sp %bi:%bp %sc %Tw/%Tc/%Tr", "http-request deny", plainGet, `fe/<NOSRV> 403 PR -:- -:- 0 -1/-1/-1`},
+	{"%b/%s %ST %ts", "http-request return status 201", plainGet, `fe/<NOSRV> 201 LR`},
+	{"%b/%s %ST %ts", "http-request redirect location /x", plainGet, `fe/<NOSRV> 302 LR`},
+	{"%b/%s %ST %ts %Tr", "http-response deny", plainGet, `be/s1 502 PH -1`},
+	{"%hr %hs|%hrl|%hsl|%{+Q}hr|%{+Q}hrl", "capture request header Host len 5\n capture request header nope len 5\n capture response header X-From len 20", plainGet,
+		`{t.exa|} {two}|t.exa -|two|"{t.exa|}"|"t.exa" ""`},
+	{"a  %hr   b %hs", "", plainGet, `a b `},
+	{"%[capture.req.hdr(0)] %[capture.req.hdr(1)] %[capture.req.method]", "capture request header Host len 50\n declare capture request len 9\n http-request capture path,upper id 1", plainGet, `t.example /P/A GET`},
+	{"%[var(txn.a)] %[var(txn.b)] %{+Q}[var(txn.b)]", "http-request set-var(txn.a) path", plainGet, `/p/a - ""`},
+	{"%[src] %[fe_name] %[be_name] %[srv_name] %[method]", "", plainGet, `127.0.0.1 fe be s1 GET`},
+	{"%ID %{+Q}ID", "unique-id-format %[req.hdr(host)]-%[path]", plainGet, `t.example-/p/a "t.example-/p/a"`},
+	{"[x@1 p=%{+Q,+E}[var(txn.a)]]", `http-request set-var(txn.a) str('a]b\"c')`, plainGet, `[x@1 p="a\]b\"c"]`},
+	{"%{+E,+Q}HU", "", "GET /a]b HTTP/1.1\nHost: t", `"/a\]b"`},
+	{"%CC %CS %{+Q}CC", "", plainGet, `- - ""`},
+	{"%TR %Tw %Tc %Tr %Ta %Tt %Td %Th %Ti %Tq %Tu", "", plainGet, `N N N N N N N N N N N`},
+	{"%t|%tr|%T|%Tl|%trg|%trl", "", plainGet, `N/M/N:N:N:N.N|N/M/N:N:N:N.N|N/M/N:N:N:N +N|N/M/N:N:N:N +N|N/M/N:N:N:N +N|N/M/N:N:N:N +N`},
+	{"%ac %fc %bc %sc", "", plainGet, `1 1 0 0`},
+	{"%%ci 100%%", "", plainGet, `%ci 100%`},
+}
+
+// months and varying make lines comparable.
+var (
+	months  = regexp.MustCompile(`/[A-Z][a-z]{2}/`)
+	varying = regexp.MustCompile(`\d+`)
+)
+
+// comparable blanks what differs from run to run where the row wants that.
+func comparable(row logRow, line string) string {
+	if strings.Contains(row.format, "%T") || strings.HasPrefix(row.format, "%t|") {
+		if !strings.Contains(row.format, "%b") {
+			return varying.ReplaceAllString(months.ReplaceAllString(line, "/M/"), "N")
+		}
+	}
+	return line
+}
+
+func (r logRow) rows() ruleRow {
+	front := []string{"log stdout format raw local0", `log-format "` + strings.ReplaceAll(r.format, `"`, `\"`) + `"`}
+	if r.front != "" {
+		front = append(front, strings.Split(r.front, "\n ")...)
+	}
+	return ruleRow{front: front}
+}
+
+// send sends the row's request and waits for the answer's end.
+func (r logRow) send(t *testing.T, addr string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	head, body, _ := strings.Cut(r.request, "\n\n")
+	fmt.Fprintf(c, "%s\r\nConnection: close\r\n\r\n%s", strings.ReplaceAll(head, "\n", "\r\n"), body)
+	buf := make([]byte, 4096)
+	for err == nil {
+		_, err = c.Read(buf)
+	}
+}
+
+// Lines in every form are those of HAProxy.
+func TestLogFormats(t *testing.T) {
+	server := mirror(t)
+	for _, row := range logRows {
+		t.Run(row.format, func(t *testing.T) {
+			var mu sync.Mutex
+			var lines []string
+			w := startText(t, row.rows(), server, func(setup *Setup, _, _ *config.Proxy) {
+				setup.Access = func(p *config.Proxy, e *accesslog.Entry) {
+					mu.Lock()
+					defer mu.Unlock()
+					e.Style, e.Format = accesslog.Custom, p.LogFormat
+					lines = append(lines, string(e.Append(nil, time.UTC)))
+				}
+			})
+			row.send(t, w.addr)
+			eventually(t, "a line is written", func() bool { mu.Lock(); defer mu.Unlock(); return len(lines) > 0 })
+			if got := comparable(row, lines[0]); got != row.want {
+				t.Errorf("%s\ngot     %s\nHAProxy %s", row.format, got, row.want)
+			}
+		})
+	}
+}
+
+// HAProxy writes what the rows say.
+func TestLogFormatsAsHAProxy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts HAProxy for each of its rows")
+	}
+	haproxy := require.Tool(t, "haproxy")
+	server := mirror(t)
+	for _, row := range logRows {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := ln.Addr().String()
+		ln.Close()
+		file := filepath.Join(t.TempDir(), "h.cfg")
+		if err := os.WriteFile(file, []byte(ruleConfig(row.rows(), addr, server.String(), "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(haproxy, "-db", "-f", file)
+		var complaints strings.Builder
+		cmd.Stderr = &complaints
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		up := false
+		for end := time.Now().Add(patience); !up && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			up = listens(addr)
+		}
+		line := ""
+		if up {
+			row.send(t, addr)
+			giveUp := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+			line, _ = bufio.NewReader(out).ReadString('\n')
+			giveUp.Stop()
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if !up {
+			t.Errorf("HAProxy does not listen:\n%s", complaints.String())
+			continue
+		}
+		if line = strings.TrimSuffix(line, "\n"); comparable(row, line) != row.want {
+			t.Errorf("%s\nHAProxy %s\nwant    %s", row.format, comparable(row, line), row.want)
+		}
+	}
+}
+
+// listens asks the kernel, without connecting: each connection would be logged.
+func listens(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return false
+	}
+	var n int
+	_, _ = fmt.Sscan(port, &n)
+	return strings.Contains(string(table), fmt.Sprintf(":%04X 00000000:0000 0A", n))
+}
