@@ -40,7 +40,6 @@ var alertRows = []struct {
 	{"", "globl", 1, "unknown keyword 'globl' out of section; did you mean 'global' maybe ?"},
 	{"global", "xyzzy 1", 2, "unknown keyword 'xyzzy' in 'global' section"},
 	{"global", `node "x`, 7, "unmatched quote at position 7"},
-	{"global", ".if TRUE", 2, "'.if' is valid HAProxy but not supported by waggle yet"},
 	{"global", ".alert no good", 2, "no good"},
 	{"global", ".iff", 2, "unknown directive '.iff'"},
 	{"global", "no maxconn 3", 5, "'maxconn' cannot be negated: 'no' and 'default' work on options and logs only"},

@@ -64,6 +64,9 @@ func Parse(name string, content []byte, opts LoadOptions) (*Config, Diagnostics,
 func ParseFiles(files []File, opts LoadOptions) (*Config, Diagnostics, error) {
 	p := newParser(opts)
 	for _, f := range files {
+		p.env.files = append(p.env.files, f.Name)
+	}
+	for _, f := range files {
 		p.file(f)
 	}
 	cfg := p.finish()

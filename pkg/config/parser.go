@@ -25,7 +25,8 @@ type parser struct {
 	pos         Pos               // of the line being read
 	section     string            // its section's keyword, "" before the first
 	in          sections
-	skip        bool // the section cannot be read: pass its lines by
+	blocks      []block // conditional ones that are open
+	skip        bool    // the section cannot be read: pass its lines by
 	proxy       *proxyState
 	resolvers   *Resolvers
 	defaults    []*proxyState // in file order
@@ -72,11 +73,15 @@ func (p *parser) file(f File) {
 		rest = after
 		p.line(string(line))
 	}
+	p.closeBlocks()
 	p.leaveSection()
 }
 
 func (p *parser) line(raw string) {
 	raw = strings.TrimSuffix(raw, "\r")
+	if p.conditional(raw) || p.skipping() {
+		return
+	}
 	words, err := lexLine(raw, p.env.lookup)
 	if err != nil {
 		pos := p.pos
@@ -102,7 +107,7 @@ func (p *parser) line(raw string) {
 	p.statement(s, words)
 }
 
-// preprocessor reports a conditional block or a message to print.
+// preprocessor prints a message.
 func (p *parser) preprocessor(s *statement) {
 	word := s.keyword[0].text
 	switch word {
@@ -114,8 +119,6 @@ func (p *parser) preprocessor(s *statement) {
 		p.report(Diagnostic{Severity: severity, Pos: s.at(-1), Text: s.rest(0), Line: s.raw})
 	case ".alert":
 		p.report(Diagnostic{Severity: Alert, Pos: s.at(-1), Text: s.rest(0), Line: s.raw})
-	case ".if", ".elif", ".else", ".endif":
-		s.unsupported(-1, "'"+word+"'")
 	default:
 		s.errorf(-1, "unknown directive '%s'", word)
 	}

@@ -103,6 +103,7 @@ type environment struct {
 	reset     map[string]bool    // after resetenv: the names that stay; nil: all
 	pos       *Pos
 	section   *string
+	files     []string // that are read
 }
 
 func (e *environment) lookup(name string) (string, bool) {
@@ -126,7 +127,26 @@ func (e *environment) lookup(name string) (string, bool) {
 	if e.reset != nil && !e.reset[name] {
 		return "", false
 	}
-	return e.getenv(name)
+	if v, ok := e.getenv(name); ok {
+		return v, true
+	}
+	return e.provided(name)
+}
+
+// provided gives the variables that HAProxy sets itself before it reads a configuration (configuration manual,
+// 2.3). The formats are those of option httplog and option tcplog.
+func (e *environment) provided(name string) (string, bool) {
+	switch name {
+	case "HAPROXY_BRANCH":
+		return "3.2", true
+	case "HAPROXY_CFGFILES":
+		return strings.Join(e.files, ";"), true
+	case "HAPROXY_HTTP_LOG_FMT":
+		return "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r", true
+	case "HAPROXY_TCP_LOG_FMT":
+		return "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq", true
+	}
+	return "", false
 }
 
 // set gives a variable a value for the rest of the configuration; nil unsets it.
