@@ -183,3 +183,27 @@ func listens(addr string) bool {
 	_, _ = fmt.Sscan(port, &n)
 	return strings.Contains(string(table), fmt.Sprintf(":%04X 00000000:0000 0A", n))
 }
+
+// set-log-level changes the line's level or keeps it away, and what a monitor asks is not logged.
+func TestLogLevels(t *testing.T) {
+	front := []string{
+		"log stdout format raw local0", "monitor-uri /alive", "http-request set-log-level silent if { path /quiet }",
+		"http-request set-log-level warning if { path /warn }", "http-response set-log-level err if { status 200 } { var(txn.e) -m found }",
+		"http-request set-var(txn.e) int(1) if { path /err }",
+	}
+	got := make(chan accesslog.Entry, 16)
+	w := startText(t, ruleRow{front: front}, mirror(t), func(setup *Setup, _, _ *config.Proxy) {
+		setup.Access = func(_ *config.Proxy, e *accesslog.Entry) {
+			got <- accesslog.Entry{Level: e.Level, HasLevel: e.HasLevel, Request: append([]byte(nil), e.Request...)}
+		}
+	})
+	for _, path := range []string{"/alive", "/quiet", "/warn", "/err", "/plain"} {
+		w.dial().get(path)
+	}
+	for _, want := range []string{"GET /warn HTTP/1.1 true 4", "GET /err HTTP/1.1 true 3", "GET /plain HTTP/1.1 false 0"} {
+		e := <-got
+		if s := fmt.Sprintf("%s %v %d", e.Request, e.HasLevel, e.Level); s != want {
+			t.Errorf("%s, want %s", s, want)
+		}
+	}
+}
