@@ -13,26 +13,27 @@ import (
 func (s *session) record() {
 	now := s.w.loop.Clock()
 	s.recordTimes(now)
-	s.log(now)
+	s.log(now, false)
 }
 
 // recordEarly is for `option logasap`: the line is written when the response has begun, or a TCP session stands.
 func (s *session) recordEarly() {
 	if s.fe.cfg.Options.LogASAP {
-		s.log(s.w.loop.Clock())
+		s.log(s.w.loop.Clock(), true)
 	}
 }
 
-// log hands out the entry of the request or session, once.
-func (s *session) log(now time.Duration) {
+// log hands out the entry of the request or session, once; early says that it still goes on.
+func (s *session) log(now time.Duration, early bool) {
 	if !s.fe.logs || s.logged || s.msg.level == silent || s.fe.cfg.Options.DontLogNull && s.client.got == 0 {
 		return
 	}
 	s.logged = true
 	e := &s.w.entry
 	s.describe(e, now)
-	// HAProxy writes the line when the session has left its server and its backend, and not yet its frontend.
-	e.BeConn, e.SrvConn = max(e.BeConn-1, 0), max(e.SrvConn-1, 0)
+	if !early { // HAProxy writes the line when the session has left its server and its backend, and not yet its frontend
+		e.BeConn, e.SrvConn = max(e.BeConn-1, 0), max(e.SrvConn-1, 0)
+	}
 	if s.fe.cfg.LogFormat != nil {
 		s.recall()
 		e.Subject, e.UniqueID = (*subject)(s), (*subject)(s).UniqueID()

@@ -8,6 +8,7 @@ import (
 // responseRules runs the rules for a response of the server, the backend's before the frontend's, and then
 // those for all responses. It reports whether the response has been replaced.
 func (s *session) responseRules() bool {
+	s.resp.Rebase(s.link.in.bytes()) // they may have moved while the client's buffer was full
 	s.msg.answered, s.msg.headGone = true, true
 	s.keepResponse()
 	for _, p := range s.proxies() {
