@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
 )
 
@@ -75,4 +76,74 @@ func TestHealthcheckFindsTheRunningWaggle(t *testing.T) {
 	if said, err := ask(); err == nil || !strings.Contains(said, "unhealthy: no waggle answers") {
 		t.Errorf("without waggle: %q, %v", said, err)
 	}
+}
+
+// TestServersComeAndGoAtRunTimeOnBothPaths adds the task that found no slot, uses and counts it, bounds it, and
+// removes it again.
+func TestServersComeAndGoAtRunTimeOnBothPaths(t *testing.T) {
+	modes(t, func(t *testing.T, b *balancer, kernel bool) {
+		say := func(command, want string) {
+			t.Helper()
+			if answer, err := b.runtime(command); err != nil || strings.TrimSpace(answer) != want {
+				t.Errorf("%s: %v, %q, want %q", command, err, answer, want)
+			}
+		}
+		task, err := b.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
+		if err != nil {
+			t.Fatal(err)
+		}
+		say("add server raw/extra "+task.Endpoint().String()+" check inter 200ms rise 1 fall 1", "New server registered.")
+		if err := b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"); err != nil {
+			t.Errorf("a server that nobody has enabled: %v", err)
+		}
+		say("enable health raw/extra; enable server raw/extra", "")
+		all := []string{"hostname: raw-1", "hostname: raw-2", "hostname: raw-3", "hostname: raw-4"}
+		b.eventually(2*time.Second, "the server that was added gets its share", func() error { return b.shares(b.rawName, 8, all...) })
+		before := b.metric("haproxy_server_sessions_total", `proxy="raw",server="extra"`)
+		if err := b.shares(b.rawName, 40, all...); err != nil {
+			t.Error(err)
+		}
+		if got := b.metric("haproxy_server_sessions_total", `proxy="raw",server="extra"`) - before; got != 10 {
+			t.Errorf("%v sessions were counted for it, want 10", got)
+		}
+
+		// With one place each, the fifth connection waits, whichever path carries the others.
+		for _, s := range []string{"raw-1", "raw-2", "raw-3", "extra"} {
+			say("set maxconn server raw/"+s+" 1", "")
+		}
+		b.eventually(2*time.Second, "limits hold", func() error {
+			var held []*echo
+			for range 4 {
+				held = append(held, b.echo(t))
+			}
+			defer func() {
+				for _, h := range held {
+					h.conn.Close()
+				}
+			}()
+			conn, err := b.ask("hostname")
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+			if n, err := conn.Read(make([]byte, 64)); err == nil {
+				return fmt.Errorf("a fifth connection was served: %d bytes", n)
+			}
+			return nil
+		})
+		for _, s := range []string{"raw-1", "raw-2", "raw-3", "extra"} {
+			say("set maxconn server raw/"+s+" 0", "")
+		}
+
+		say("del server raw/extra", "Only servers in maintenance mode can be deleted.")
+		say("disable server raw/extra; wait 10s srv-removable raw/extra; del server raw/extra", "Done.\n\nServer deleted.")
+		b.eventually(2*time.Second, "the others share what is left", func() error {
+			return b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3")
+		})
+		say("get weight raw/extra", "No such server.")
+		if kernel && b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="tcp_in"`) < 40 {
+			t.Error("the kernel path did not carry this test")
+		}
+	})
 }
