@@ -46,6 +46,7 @@ func commands() []command {
 		{"flows", "list connections of the kernel path [frontend|server|client|state VALUE] [max N]", flowsCommand},
 		{"healthcheck", "ask the running waggle whether it is alive", healthcheckCommand},
 		{"stats", "print what the running waggle counts, as a table", statsCommand},
+		{"sysdump", "write a support bundle without secrets to standard output", sysdumpCommand},
 		{"trace", "say what would happen to a connection: trace CLIENT[:PORT] FRONTEND|ADDR:PORT", traceCommand},
 		{"version", "print the version", versionCommand},
 	}
