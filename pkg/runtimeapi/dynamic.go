@@ -40,8 +40,11 @@ func addServer(c *session, args []string) string {
 		if !dynamicBalance(&p) {
 			return "Backend must use a dynamic load balancing to support dynamic servers."
 		}
-		if c.server.opts.Control == nil {
+		switch {
+		case c.server.opts.Control == nil:
 			return noControl
+		case len(args) < 2:
+			return "'server' expects <name> and <addr>[:<port>] as arguments.\n"
 		}
 		if err := c.server.opts.Control.AddServer(p.Backend, name, args[1:]); err != nil {
 			return err.Error() + "\n"
