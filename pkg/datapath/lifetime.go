@@ -75,7 +75,9 @@ func shortestLife(fwd lbWgFlow, t Timeouts) time.Duration {
 	case lbWgStateWG_CLOSED:
 		return holdReset
 	}
-	shortest := holdReset // a RST or second FIN may be in the reverse entry
+	// A RST or second FIN in the reverse entry has closed the forward one. So the reverse entry, a system call away, need not
+	// be looked at before one of the timeouts has passed: that is what makes a pass over a large table cheap.
+	shortest := EstablishedDefault
 	for _, d := range []time.Duration{t.ClientFin, t.ServerFin, t.Tunnel, t.Client, t.Server} {
 		if d > 0 {
 			shortest = min(shortest, d)
