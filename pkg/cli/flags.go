@@ -25,6 +25,7 @@ type settings struct {
 	maxConn, proxyMaxConn, memory              int // 0 = not given; memory in MiB
 	strict, noResolve                          bool
 	stop                                       []stopped
+	condition                                  *string  // to evaluate; nil for none
 	notices                                    []string // of flags that are accepted and mean nothing here
 }
 

@@ -38,8 +38,9 @@ func rareFlags() []oneFlag {
 		{"sf", " PID…", "soft stop these processes once ready to listen", nil},
 		{"st", " PID…", "stop these processes once ready to listen", nil},
 		{"x", " SOCKET", "no effect", ignored("x", "sockets are not handed over; both processes listen until the old one stops")},
-		{"cc", " CONDITION", "not supported", func(*settings, string) error {
-			return fmt.Errorf("conditions are valid HAProxy but not supported by waggle yet")
+		{"cc", " CONDITION", "evaluate a condition of .if: exit code 0 true, 1 false, 2 not readable", func(s *settings, v string) error {
+			s.condition = &v
+			return nil
 		}},
 	}
 }
@@ -51,6 +52,19 @@ func positive(into *int, v string) error {
 	}
 	*into = n
 	return nil
+}
+
+// evaluate is -cc.
+func evaluate(e Env, condition string) int {
+	holds, err := config.EvaluateCondition(condition, config.LoadOptions{Getenv: e.Getenv})
+	switch {
+	case err != nil:
+		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : config : Failed to evaluate condition: %v\n", os.Getpid(), err)
+		return ExitUsage
+	case holds:
+		return ExitOK
+	}
+	return ExitFailed
 }
 
 // takePIDs reads the process ids that follow -sf and -st, as many as there are.

@@ -23,6 +23,8 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	switch {
 	case s.version, s.longVersion:
 		return printVersion(e, s.longVersion, s.json)
+	case s.condition != nil:
+		return evaluate(e, *s.condition)
 	case s.check:
 		return check(e, s)
 	}
