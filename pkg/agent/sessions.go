@@ -70,11 +70,12 @@ func (l *kernelLog) closed(c datapath.Closed) {
 	e.BeConn = c.InService + int(s.backend.Sessions.User()) + l.others(s)
 	e.Retries = max(0, s.verdict.Backend.Retries-int(c.RetriesLeft))
 	e.Redispatched = c.Redispatched
-	if c.Connect < 0 { // it was never established, and the kernel counts only those: HAProxy counts it too
+	// HAProxy writes the line when the session has left its server and its backend, and not yet its frontend.
+	if c.Connect >= 0 {
+		e.BeConn, e.SrvConn = max(e.BeConn-1, 0), max(e.SrvConn-1, 0)
+	} else { // it was never established, and the kernel counts only those
 		e.ActConn++
 		e.FeConn++
-		e.BeConn++
-		e.SrvConn++
 	}
 	l.access(s.verdict.Proxy, &e)
 }

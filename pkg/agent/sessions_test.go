@@ -47,21 +47,21 @@ func TestLinesOfKernelSessions(t *testing.T) {
 		want   string
 	}{
 		// 30 more of tasks came by another frontend, which is service 3.
-		{func(*datapath.Closed) {}, "0/2/1234 4000 -- 14/5/34/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndClientReset }, "0/2/1234 4000 CD 14/5/34/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndServerReset }, "0/2/1234 4000 SD 14/5/34/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndClientTimeout }, "0/2/1234 4000 cD 14/5/34/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndServerTimeout }, "0/2/1234 4000 sD 14/5/34/3/0 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndServerDown }, "0/2/1234 4000 DD 14/5/34/3/0 0/0"},
-		{func(c *datapath.Closed) { c.RetriesLeft = 2 }, "0/2/1234 4000 -- 14/5/34/3/1 0/0"},
-		{func(c *datapath.Closed) { c.RetriesLeft, c.Redispatched = 1, true }, "0/2/1234 4000 -- 14/5/34/3/+2 0/0"},
-		{func(c *datapath.Closed) { c.End = datapath.EndKilled }, "0/2/1234 4000 KD 14/5/34/3/0 0/0"},
+		{func(*datapath.Closed) {}, "0/2/1234 4000 -- 14/5/33/2/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndClientReset }, "0/2/1234 4000 CD 14/5/33/2/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndServerReset }, "0/2/1234 4000 SD 14/5/33/2/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndClientTimeout }, "0/2/1234 4000 cD 14/5/33/2/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndServerTimeout }, "0/2/1234 4000 sD 14/5/33/2/0 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndServerDown }, "0/2/1234 4000 DD 14/5/33/2/0 0/0"},
+		{func(c *datapath.Closed) { c.RetriesLeft = 2 }, "0/2/1234 4000 -- 14/5/33/2/1 0/0"},
+		{func(c *datapath.Closed) { c.RetriesLeft, c.Redispatched = 1, true }, "0/2/1234 4000 -- 14/5/33/2/+2 0/0"},
+		{func(c *datapath.Closed) { c.End = datapath.EndKilled }, "0/2/1234 4000 KD 14/5/33/2/0 0/0"},
 		{func(c *datapath.Closed) {
 			c.End, c.Connect, c.BytesIn, c.BytesOut, c.Total, c.InService, c.InServer = datapath.EndRefused, -1, 0, 0, 0, 0, 0
-		}, "0/-1/1234 0 SC 6/3/32/2/0 0/0"},
+		}, "0/-1/1234 0 SC 6/3/31/1/0 0/0"},
 		{func(c *datapath.Closed) {
 			c.End, c.Connect, c.BytesIn, c.BytesOut, c.Total, c.InService, c.InServer = datapath.EndConnectTimeout, -1, 0, 0, 0, 0, 0
-		}, "0/-1/1234 0 sC 6/3/32/2/0 0/0"},
+		}, "0/-1/1234 0 sC 6/3/31/1/0 0/0"},
 	} {
 		c := base
 		tt.change(&c)
