@@ -121,6 +121,10 @@ func (s *session) passHead() step {
 		s.passInterim()
 		return moved
 	}
+	if s.resp.Framing == h1.BodyTunnel && !s.up.complete() { // the rest of the body would become the tunnel's
+		s.badResponse(h1.BadStatus)
+		return moved
+	}
 	s.clock.response = s.w.loop.Now()
 	s.status = s.resp.Status
 	if s.responseRules() {

@@ -93,6 +93,9 @@ func provenLink(l *link) bool { return l.served > 1 }
 // repeatable says whether the request can be sent again without harm: its method is idempotent (RFC 9110
 // section 9.2.2) and all of it is still in the buffer.
 func (s *session) repeatable() bool {
+	if s.edits.Method() != nil { // of which only the rule's author knows what it does
+		return false
+	}
 	switch s.req.Method {
 	case h1.MethodGet, h1.MethodHead, h1.MethodPut, h1.MethodDelete, h1.MethodOptions, h1.MethodTrace:
 	default:
