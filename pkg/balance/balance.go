@@ -24,6 +24,12 @@ type Algorithm interface {
 	Pick(Request) (pool.Target, bool)
 }
 
+// Binder is an algorithm whose choice depends on the client alone: a session waits for that server when it is full.
+type Binder interface {
+	// Bound returns the server that Pick would choose if it had room, nil for any.
+	Bound(Request) *pool.Server
+}
+
 // New returns the algorithm that a `balance` line names. The empty name is round robin, which is
 // HAProxy's default up to 3.2.
 func New(name string, args []string, b *pool.Backend) (Algorithm, error) {

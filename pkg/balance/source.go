@@ -34,6 +34,18 @@ func (s *source) Pick(req Request) (pool.Target, bool) {
 	return lastResort(p.snapshot.Targets, req.Avoid)
 }
 
+// Bound implements Binder.
+func (s *source) Bound(req Request) *pool.Server {
+	p := s.current()
+	if len(p.slots) == 0 {
+		return nil
+	}
+	if t := p.at(uint64(SourceHash(req.Src)) % MaglevSize); t.Server != req.Avoid {
+		return t.Server
+	}
+	return nil
+}
+
 // sourceTable is the Maglev table over the targets. Weights count as they are set: a server that warms up must not
 // take clients over one by one.
 func sourceTable(targets []pool.Target) []int {

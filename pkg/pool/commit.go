@@ -25,6 +25,7 @@ func (b *Backend) commit(fn func(*change)) {
 
 	if changed {
 		b.pool.signal()
+		b.scatter()
 		b.drainQueue()
 	}
 	b.tell()

@@ -14,14 +14,20 @@ type Waiter struct {
 	Grant func(Target) bool
 
 	elem *list.Element
+	in   *list.List // that elem is in
+	want *Server    // nil: any
+	seq  uint64     // order of arrival in the backend
 }
 
 // waitList is a backend's queue, first come first served. Its memory is bounded by the frontends'
 // maxconn, since each waiter is one session.
 type waitList struct {
 	mu sync.Mutex
-	l  list.List
-	n  atomic.Int64 // its length, written under mu; lets a release see an empty queue without locking
+	l  list.List    // those who take any server; those who want one are in that server's list
+	n  atomic.Int64 // all who wait, written under mu; lets a release see an empty queue without locking
+	// anyone is the length of l, written under mu.
+	anyone atomic.Int64
+	seq    uint64
 	// flags are raised by the length of the queue, so that the kernel path leaves new connections to those who
 	// wait. Set before traffic starts.
 	flags []*atomic.Int64
@@ -80,16 +86,96 @@ func (b *Backend) ServeQueue() (waiting bool) {
 	return b.waiting.n.Load() > 0
 }
 
-// Enqueue makes w wait for a place on any server of the backend. The caller bounds the wait with
-// [Backend.Dequeue].
-func (b *Backend) Enqueue(w *Waiter) {
+// Enqueue makes w wait for a place on any server of the backend, and returns its place in that queue, from 1. The
+// caller bounds the wait with [Backend.Dequeue].
+func (b *Backend) Enqueue(w *Waiter) (place int64) {
 	b.waiting.mu.Lock()
-	w.elem = b.waiting.l.PushBack(w)
-	b.waiting.add(1)
+	place = b.join(w, nil)
 	b.waiting.mu.Unlock()
+	b.joined()
+	return place
+}
+
+// EnqueueFor makes w wait for a place on s and no other server, as long as s is usable. It returns false when the
+// server's queue has reached its maxqueue; w does not wait then. Its place is in the server's queue, from 1.
+func (b *Backend) EnqueueFor(w *Waiter, s *Server) (place int64, ok bool) {
+	b.waiting.mu.Lock()
+	if s.MaxQueue > 0 && s.wanted.Len() >= s.MaxQueue {
+		b.waiting.mu.Unlock()
+		return 0, false
+	}
+	place = b.join(w, s)
+	b.waiting.mu.Unlock()
+	b.scatter() // s may have become unusable since the caller looked
+	b.joined()
+	return place, true
+}
+
+func (b *Backend) joined() {
 	b.Queue.Add(1)
 	b.pool.wait()
 	b.drainQueue() // a place may have come free since the caller looked
+}
+
+// join puts w at the end of a queue and returns the queue's length; waiting.mu is held.
+func (b *Backend) join(w *Waiter, s *Server) int64 {
+	q := &b.waiting
+	q.seq++
+	w.seq, w.want, w.in = q.seq, s, &q.l
+	if s != nil {
+		w.in = &s.wanted
+		s.Queue.Add(1)
+	} else {
+		q.anyone.Add(1)
+	}
+	w.elem = w.in.PushBack(w)
+	q.add(1)
+	return int64(w.in.Len())
+}
+
+// part takes w out of its queue; waiting.mu is held.
+func (b *Backend) part(w *Waiter) {
+	w.in.Remove(w.elem)
+	if w.want != nil {
+		w.want.Queue.Add(-1)
+	} else {
+		b.waiting.anyone.Add(-1)
+	}
+	w.elem = nil
+	b.waiting.add(-1)
+}
+
+// scatter lets those who want a server that is not usable take any, in the order of their arrival.
+func (b *Backend) scatter() {
+	if b.waiting.n.Load() == 0 {
+		return
+	}
+	usable := make(map[*Server]bool)
+	for _, t := range b.Snapshot().Targets {
+		usable[t.Server] = true
+	}
+	servers := b.Servers()
+	q := &b.waiting
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range servers {
+		at := q.l.Front()
+		for !usable[s] && s.wanted.Len() > 0 {
+			w := s.wanted.Front().Value.(*Waiter)
+			b.part(w)
+			for at != nil && at.Value.(*Waiter).seq < w.seq {
+				at = at.Next()
+			}
+			w.want, w.in = nil, &q.l
+			if at != nil {
+				w.elem = q.l.InsertBefore(w, at)
+			} else {
+				w.elem = q.l.PushBack(w)
+			}
+			q.anyone.Add(1)
+			q.add(1)
+		}
+	}
 }
 
 // Dequeue takes w out of the queue. It returns false if w was not in it any more: it has been, or is
@@ -98,9 +184,7 @@ func (b *Backend) Dequeue(w *Waiter) bool {
 	b.waiting.mu.Lock()
 	queued := w.elem != nil
 	if queued {
-		b.waiting.l.Remove(w.elem)
-		b.waiting.add(-1)
-		w.elem = nil
+		b.part(w)
 	}
 	b.waiting.mu.Unlock()
 	if queued {
@@ -112,7 +196,7 @@ func (b *Backend) Dequeue(w *Waiter) bool {
 // drainQueue hands free places to waiters, oldest first.
 func (b *Backend) drainQueue() {
 	for b.waiting.n.Load() > 0 {
-		t, ok := b.acquireAny()
+		t, ok := b.acquireAwaited()
 		if !ok {
 			return
 		}
@@ -124,19 +208,29 @@ func (b *Backend) drainQueue() {
 	}
 }
 
+// next is the oldest of those who wait for t or for any server, nil for nobody; waiting.mu is held.
+func (b *Backend) next(t Target) *Waiter {
+	var oldest *Waiter
+	for _, l := range []*list.List{&b.waiting.l, &t.Server.wanted} {
+		if front := l.Front(); front != nil {
+			if w := front.Value.(*Waiter); oldest == nil || w.seq < oldest.seq {
+				oldest = w
+			}
+		}
+	}
+	return oldest
+}
+
 // grantNext gives t to the oldest waiter that wants it.
 func (b *Backend) grantNext(t Target) bool {
 	for {
 		b.waiting.mu.Lock()
-		front := b.waiting.l.Front()
-		if front == nil {
+		w := b.next(t)
+		if w == nil {
 			b.waiting.mu.Unlock()
 			return false
 		}
-		w := front.Value.(*Waiter)
-		b.waiting.l.Remove(front)
-		b.waiting.add(-1)
-		w.elem = nil
+		b.part(w)
 		b.waiting.mu.Unlock()
 		b.Queue.Add(-1)
 		if w.Grant(t) {
@@ -145,11 +239,15 @@ func (b *Backend) grantNext(t Target) bool {
 	}
 }
 
-// acquireAny takes a session of the usable server with the most room.
-func (b *Backend) acquireAny() (Target, bool) {
+// acquireAwaited takes a session of the usable server with the most room among those that somebody waits for.
+func (b *Backend) acquireAwaited() (Target, bool) {
 	var best Target
 	room := int64(0)
+	anyone := b.waiting.anyone.Load() > 0
 	for _, t := range b.Snapshot().Targets {
+		if !anyone && t.Server.Queue.Load() == 0 {
+			continue
+		}
 		free := int64(1) << 32
 		if limit := t.Server.limit.Load(); limit > 0 {
 			free = limit - t.Server.Sessions.Taken()

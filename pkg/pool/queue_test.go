@@ -157,3 +157,77 @@ func use(b *bench, impatient bool, served, gaveUp, over *atomic.Int64) {
 	s.Release()
 	served.Add(1)
 }
+
+// TestServersHaveQueuesOfTheirOwn: who wants one server gets no other; among those that a place suits, the first to
+// come is the first served.
+func TestServersHaveQueuesOfTheirOwn(t *testing.T) {
+	b := newBench(t, BackendOptions{})
+	one := b.server(func(o *ServerOptions) { o.MaxConn, o.MaxQueue = 1, 2 })
+	two := b.server(limited(1))
+	one.Acquire()
+	two.Acquire()
+	var grants []string
+	wait := func(name string, s *Server) bool {
+		_, ok := b.EnqueueFor(waiter(&grants, name, true), s)
+		return ok
+	}
+	wait("a", one)
+	b.Enqueue(waiter(&grants, "b", true))
+	left := waiter(&grants, "left", true)
+	if place, ok := b.EnqueueFor(left, one); place != 2 || !ok {
+		t.Errorf("place %d, %v", place, ok)
+	}
+	if wait("too many", one) {
+		t.Error("a queue is longer than maxqueue")
+	}
+	if one.Queue.Load() != 2 || two.Queue.Load() != 0 || b.Queue.Load() != 3 {
+		t.Errorf("queues of %d, %d and in all %d", one.Queue.Load(), two.Queue.Load(), b.Queue.Load())
+	}
+	two.Release() // suits b only
+	two.Release() // suits nobody
+	if got := fmt.Sprint(grants); got != "[b s2]" {
+		t.Fatalf("grants %s", got)
+	}
+	b.Dequeue(left)
+	wait("c", one)
+	two.Acquire()
+	b.Enqueue(waiter(&grants, "d", true))
+	one.Release()
+	one.Release()
+	one.Release()
+	if got := fmt.Sprint(grants); got != "[b s2 a s1 c s1 d s1]" {
+		t.Errorf("grants %s", got)
+	}
+	if one.Queue.Load() != 0 || b.Queue.Load() != 0 {
+		t.Errorf("%d and %d are left", one.Queue.Load(), b.Queue.Load())
+	}
+}
+
+// TestWaitersOfAServerThatGoesDownTakeAnyOther in the order in which all came.
+func TestWaitersOfAServerThatGoesDownTakeAnyOther(t *testing.T) {
+	b := newBench(t, BackendOptions{})
+	one, two := b.server(limited(1)), b.server(limited(1))
+	one.Acquire()
+	two.Acquire()
+	var grants []string
+	b.Enqueue(waiter(&grants, "a", true))
+	b.EnqueueFor(waiter(&grants, "b", true), one)
+	b.Enqueue(waiter(&grants, "c", true))
+	b.EnqueueFor(waiter(&grants, "d", true), one)
+	one.SetMaint(true, CauseCLI)
+	if one.Queue.Load() != 0 || b.Queue.Load() != 4 {
+		t.Errorf("%d wait for the server, %d in all", one.Queue.Load(), b.Queue.Load())
+	}
+	for range 4 {
+		two.Release()
+	}
+	if got := fmt.Sprint(grants); got != "[a s2 b s2 c s2 d s2]" {
+		t.Errorf("grants %s", got)
+	}
+	one.Sessions.Add(-1)
+	b.EnqueueFor(waiter(&grants, "late", true), one) // it is down already
+	two.Release()
+	if got := grants[len(grants)-1]; got != "late s2" {
+		t.Errorf("the last grant is %s", got)
+	}
+}

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"container/list"
 	"net/netip"
 	"strconv"
 	"sync/atomic"
@@ -54,6 +55,7 @@ type Server struct {
 	probing atomic.Bool  // a check is under way
 	limit   atomic.Int64 // see Limit
 	grouped bool         // discovery decides on its address; guarded by Backend.mu
+	wanted  list.List    // waiters that take no other server; guarded by Backend.waiting.mu
 	state   serverState  // guarded by Backend.mu
 }
 

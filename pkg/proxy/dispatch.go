@@ -16,13 +16,21 @@ func (s *session) dispatch() {
 		s.noServer('C')
 		return
 	}
-	if b.Queue.Load() == 0 { // otherwise others were here first
-		if t, ok := s.be.algo.Pick(balance.Request{Src: s.src.Addr(), Avoid: s.avoid}); ok {
+	req := balance.Request{Src: s.src.Addr(), Avoid: s.avoid}
+	var bound *pool.Server // the only one that will do
+	waiting := b.Queue.Load()
+	if binder, ok := s.be.algo.(balance.Binder); ok {
+		if bound = binder.Bound(req); bound != nil {
+			waiting = bound.Queue.Load()
+		}
+	}
+	if waiting == 0 { // otherwise others were here first
+		if t, ok := s.be.algo.Pick(req); ok {
 			s.assign(t)
 			return
 		}
 	}
-	s.enqueue()
+	s.enqueue(bound)
 }
 
 // noServer answers that nobody can serve the request; a TCP client is closed.
@@ -44,7 +52,8 @@ type ticket struct {
 	s      *session // nil when given up; only the loop touches it
 }
 
-func (s *session) enqueue() {
+// enqueue makes the session wait for a place on a server, nil for any; one whose own queue is full refuses it.
+func (s *session) enqueue(bound *pool.Server) {
 	t := &ticket{s: s}
 	w := s.w
 	t.waiter.Grant = func(target pool.Target) bool {
@@ -53,7 +62,17 @@ func (s *session) enqueue() {
 	s.ticket = t
 	s.phase = queued
 	w.loop.Arm(&s.serverTimer, s.be.timeouts.queue)
-	s.be.stats.Enqueue(&t.waiter)
+	if bound == nil {
+		s.place.backend = int(s.be.stats.Enqueue(&t.waiter))
+		return
+	}
+	place, ok := s.be.stats.EnqueueFor(&t.waiter, bound)
+	s.place.server = int(place)
+	if !ok {
+		s.ticket, t.s = nil, nil
+		w.loop.Disarm(&s.serverTimer)
+		s.noServer('Q')
+	}
 }
 
 // arrive brings a granted place to the loop.

@@ -168,14 +168,14 @@ func (e *Engine) Start() {
 // watch has the loops follow the servers: their addresses, and that they went down.
 func (e *Engine) watch() {
 	for {
-		changed := e.setup.Pool.Changed()
+		changed := e.setup.Pool.Changed() // first, so that no change falls between a look and the next wait
+		for _, w := range e.workers {
+			w.loop.Post(w.purge)
+		}
 		select {
 		case <-e.quit:
 			return
 		case <-changed:
-		}
-		for _, w := range e.workers {
-			w.loop.Post(w.purge)
 		}
 	}
 }

@@ -234,3 +234,38 @@ func TestPortsThatFollowTheClients(t *testing.T) {
 		})
 	}
 }
+
+// TestMaxQueue: a client whose server is the only one that will do is refused when that server's queue is full, though
+// another server is idle. The states and positions were measured with HAProxy.
+func TestMaxQueue(t *testing.T) {
+	g := newGate(t)
+	lines := make(chan string, 10)
+	w := start(t, []netip.AddrPort{g.addr, g.addr}, logTo(lines), func(_ *Setup, _, be *config.Proxy) {
+		be.Balance.Algorithm = "source"
+		for i := range be.Servers {
+			be.Servers[i].MaxConn, be.Servers[i].MaxQueue = 1, 1
+		}
+	})
+	first, second, third := w.dial(), w.dial(), w.dial()
+	first.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
+	<-g.arrived
+	second.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
+	eventually(t, "the second waits", func() bool { return w.pool.Backend("be").Queue.Load() == 1 })
+	if status, _ := third.get("/3"); status != 503 {
+		t.Errorf("status %d", status)
+	}
+	if line := <-lines; !strings.Contains(line, " SQ-- ") {
+		t.Errorf("the third is logged as %s", line)
+	}
+	if len(g.arrived) > 0 {
+		t.Error("the second went to another server")
+	}
+	for _, c := range []*client{first, second} {
+		g.answer <- struct{}{}
+		c.response("GET")
+	}
+	<-lines
+	if line := <-lines; !strings.Contains(line, ` ---- `) || !strings.Contains(line, ` 1/0 "GET /2 `) {
+		t.Errorf("the second is logged as %s", line)
+	}
+}

@@ -69,8 +69,9 @@ type session struct {
 	status int
 	why    [2]byte // termination state, for the log
 	clock  times
-	line   []byte // the request line, for the log
-	logged bool   // there is nothing left to log
+	line   []byte                        // the request line, for the log
+	logged bool                          // there is nothing left to log
+	place  struct{ server, backend int } // in the queues, for the log
 
 	clientTimer, serverTimer loop.Timer
 	countedIn, countedOut    int64  // of the client's bytes, already in the counters
@@ -133,6 +134,7 @@ func (s *session) reset() {
 	s.pending, s.handler = nil, nil
 	s.avoid, s.retries, s.status = nil, 0, -1
 	s.why = [2]byte{'-', '-'}
+	s.place.server, s.place.backend = 0, 0
 	s.clock = times{idle: s.w.loop.Now()}
 	s.startOut, s.startIn = s.client.taking(), s.consumed()
 	s.msg.reset()

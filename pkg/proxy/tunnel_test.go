@@ -21,6 +21,7 @@ func TestTCPRelayHalfClose(t *testing.T) {
 	if got := c.rest(); got != "got: hello" {
 		t.Errorf("got %q", got)
 	}
+	eventually(t, "the session is gone", func() bool { return w.engine.Sessions() == 0 })
 	fe, srv := w.pool.Frontend("fe").Counters.Sum(), w.pool.Backend("be").Servers()[0].Counters.Sum()
 	if fe.BytesIn != 5 || fe.BytesOut != 10 || srv.BytesIn != 5 || srv.BytesOut != 10 || srv.Sessions != 1 {
 		t.Errorf("frontend %+v\nserver %+v", fe, srv)
