@@ -77,7 +77,10 @@ func TestWhatIsLogged(t *testing.T) {
 				}
 			})
 			tc.do(w)
-			eventually(t, "the first is gone", func() bool { return w.engine.Sessions() == 0 || tc.name == "monitor-uri" })
+			eventually(t, "the first has come and gone", func() bool {
+				come := w.pool.Frontend("fe").Counters.Sum().Connections > 0
+				return come && (w.engine.Sessions() == 0 || tc.name == "monitor-uri")
+			})
 			w.dial().get("/next")
 			if tc.want == "" {
 				tc.want = `"GET /next HTTP/1.1"`
