@@ -116,7 +116,8 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 		return 0;
 	if (!f->refused && (!svc->connect || now - rev->created < svc->connect))
 		return 0;
-	if ((svc->flags & WG_REDISPATCH) && !redispatch(skb, p, f, rev, svc)) {
+	/* svc->retries may have changed since: then it is any number, and no harm is done. */
+	if (svc->redispatch && (svc->retries + 1 - f->retries) % svc->redispatch == 0 && !redispatch(skb, p, f, rev, svc)) {
 		count_retry(f, 1);
 		return 0;
 	}

@@ -99,7 +99,6 @@ enum wg_service_flag {
 	WG_NO_FLAG = 0,
 	WG_QUEUED = 1 << 0, /* connections wait in userspace: first come, first served */
 	WG_LOGGED = 1 << 1, /* the end of its flows is told to the agent */
-	WG_REDISPATCH = 1 << 2, /* a retry goes to another server */
 };
 
 struct wg_service {
@@ -107,6 +106,8 @@ struct wg_service {
 	__u32 gauge;
 	enum wg_service_flag flags;
 	__u32 retries; /* further attempts when a server does not take a connection */
+	__u32 redispatch; /* every so manieth of them goes to another server; 0: none */
+	__u32 pad;
 	__u64 connect; /* how long a server has to answer, ns; 0: for ever */
 	char name[WG_NAME_LEN];
 };

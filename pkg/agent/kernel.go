@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"waggle/pkg/balance"
+	"waggle/pkg/config"
 	"waggle/pkg/datapath"
 	"waggle/pkg/offload"
 	"waggle/pkg/pool"
@@ -222,7 +223,7 @@ func (k *kernel) desired() datapath.Desired {
 		svc := datapath.Service{
 			ID: s.id, Name: s.frontend.Name, Limit: uint32(frontendLimit(k.pool, s.frontend)), Timeouts: s.timeouts(),
 			Logged: k.logs.of(s.verdict.Proxy), Retries: uint32(max(0, s.verdict.Backend.Retries)),
-			Redispatch: s.verdict.Backend.Options.Redispatch,
+			Redispatch: redispatchEvery(s.verdict.Backend),
 		}
 		for _, b := range s.verdict.Proxy.Binds {
 			svc.Binds = append(svc.Binds, datapath.Bind{AddrPort: b.Addr, V6Only: b.V6Only})
@@ -232,6 +233,24 @@ func (k *kernel) desired() datapath.Desired {
 		d.Services = append(d.Services, svc)
 	}
 	return d
+}
+
+// redispatchEvery says which retries go to another server, as userspace has it: all where the algorithm does not care
+// which server it is, else every n-th by the interval of the option, counted from the end if it is negative.
+func redispatchEvery(b *config.Proxy) uint32 {
+	if !b.Options.Redispatch {
+		return 0
+	}
+	switch b.Balance.Algorithm {
+	case "leastconn", "first", "source":
+	default:
+		return 1
+	}
+	every := b.Options.RedispatchInterval
+	if every <= 0 {
+		every = b.Retries + 1 + min(every, -1)
+	}
+	return uint32(max(0, every))
 }
 
 // algorithm is the backend's, in the kernel's words.

@@ -79,3 +79,17 @@ func TestVerdictsKnowTheKernelsBounds(t *testing.T) {
 		t.Error("servers of leastconn")
 	}
 }
+
+func TestWhichRetriesAreRedispatched(t *testing.T) {
+	for line, want := range map[string][2]uint32{ // retries, redispatch
+		"": {3, 0}, "retries 5": {5, 0}, "option redispatch": {3, 1}, "option redispatch 2": {3, 1},
+		"balance leastconn\n    option redispatch":    {3, 3}, // the last one
+		"balance source\n    option redispatch 2":     {3, 2},
+		"balance first\n    option redispatch -2":     {3, 2}, // the second from the end
+		"option redispatch\n    no option redispatch": {3, 0},
+	} {
+		if s := told(t, line); s.Retries != want[0] || s.Redispatch != want[1] {
+			t.Errorf("%q: %d retries, redispatch %d; want %v", line, s.Retries, s.Redispatch, want)
+		}
+	}
+}

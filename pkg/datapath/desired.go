@@ -69,8 +69,8 @@ type Service struct {
 	// because Timeouts.Connect passes without an answer. Each attempt is a SYN of the client, which so comes a
 	// retransmission later; while attempts remain the client hears of no refusal.
 	Retries uint32
-	// Redispatch lets such an attempt go to another server, if there is one that is usable.
-	Redispatch bool
+	// Redispatch lets every so manieth of these attempts go to another server, if there is one that is usable; 0: none.
+	Redispatch uint32
 	// Timeouts after which the collector forgets a flow of this service.
 	Timeouts Timeouts
 }

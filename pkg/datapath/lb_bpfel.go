@@ -214,22 +214,23 @@ const (
 )
 
 type lbWgService struct {
-	_       structs.HostLayout
-	Id      uint32
-	Gauge   uint32
-	Flags   lbWgServiceFlag
-	Retries uint32
-	Connect uint64
-	Name    [32]int8
+	_          structs.HostLayout
+	Id         uint32
+	Gauge      uint32
+	Flags      lbWgServiceFlag
+	Retries    uint32
+	Redispatch uint32
+	Pad        uint32
+	Connect    uint64
+	Name       [32]int8
 }
 
 type lbWgServiceFlag uint32
 
 const (
-	lbWgServiceFlagWG_NO_FLAG    lbWgServiceFlag = 0
-	lbWgServiceFlagWG_QUEUED     lbWgServiceFlag = 1
-	lbWgServiceFlagWG_LOGGED     lbWgServiceFlag = 2
-	lbWgServiceFlagWG_REDISPATCH lbWgServiceFlag = 4
+	lbWgServiceFlagWG_NO_FLAG lbWgServiceFlag = 0
+	lbWgServiceFlagWG_QUEUED  lbWgServiceFlag = 1
+	lbWgServiceFlagWG_LOGGED  lbWgServiceFlag = 2
 )
 
 type lbWgServiceKey struct {

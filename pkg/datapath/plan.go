@@ -139,10 +139,7 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 	}
 	out.limits[gauge] = uint64(s.Limit)
 	value = lbWgService{
-		Id: s.ID, Gauge: gauge, Retries: s.Retries, Connect: uint64(max(0, s.Timeouts.Connect)), Name: cName(s.Name),
-	}
-	if s.Redispatch {
-		value.Flags |= lbWgServiceFlagWG_REDISPATCH
+		Id: s.ID, Gauge: gauge, Retries: s.Retries, Redispatch: s.Redispatch, Connect: uint64(max(0, s.Timeouts.Connect)), Name: cName(s.Name),
 	}
 	if s.Queued {
 		value.Flags |= lbWgServiceFlagWG_QUEUED

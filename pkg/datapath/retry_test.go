@@ -12,7 +12,10 @@ import (
 func retrying(n int, retries uint32, redispatch bool) Desired {
 	d := oneService(n)
 	s := &d.Services[0]
-	s.Retries, s.Redispatch, s.Timeouts.Connect = retries, redispatch, time.Second
+	s.Retries, s.Timeouts.Connect = retries, time.Second
+	if redispatch {
+		s.Redispatch = 1
+	}
 	return d
 }
 
@@ -258,4 +261,22 @@ func TestRedispatchWithoutAPort(t *testing.T) {
 			t.Errorf("server %d: %+v", id, g)
 		}
 	}
+}
+
+// With an interval only some of the retries move.
+func TestRedispatchInterval(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := retrying(2, 4, true)
+	d.Services[0].Redispatch = 3
+	k.sync(t, d)
+	c := k.open(t, client(0))
+	for i, moves := range []bool{false, false, true, false} {
+		before := c.task
+		c.refuse(t, false)
+		c.again(t)
+		if (c.task != before) != moves {
+			t.Errorf("retry %d: from %s to %s", i+1, before, c.task)
+		}
+	}
+	c.refuse(t, true)
 }
