@@ -52,6 +52,24 @@ static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow 
 	return 1;
 }
 
+/* Makes room for a new connection of the same client from the same port. If the server closed first it is in TIME_WAIT, so
+ * the source port towards it stays taken, by a tombstone. */
+static __always_inline void flow_recycle(const struct wg_key *key, struct wg_flow *f)
+{
+	struct wg_flow *rev = flow_twin(f);
+
+	if (f->closer != 1 + WG_REVERSE || !rev || ((f->tcp_flags | rev->tcp_flags) & WG_RST)) {
+		flow_forget(key, f, WG_CLOSED);
+		return;
+	}
+	if (!flow_shift(f, WG_CLOSED, WG_DEAD))
+		return;
+	rev->dir = WG_TOMBSTONE;
+	gauges_add(f, -1, 0, 0);
+	gauge_add(f->server_gauge, 1, 0, 0);
+	bpf_map_delete_elem(&wg_flows, key);
+}
+
 /* Makes a flow established when the client acknowledges the server's SYN: only someone who has received the
  * SYN-ACK can, so a flood from made-up addresses never leaves the half-open ring. */
 static __always_inline void flow_promote(struct wg_flow *f, const struct packet *p)

@@ -23,7 +23,7 @@
 	DROP(TTL, "ttl", ODD, "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.") \
 	DROP(RACE, "race", NORMAL, "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.") \
 	DROP(REFUSED, "refused", NORMAL, "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.") \
-	DROP(TOMBSTONE, "tombstone", NORMAL, "A late answer of a server whose connection has gone to another one by option redispatch.") \
+	DROP(TOMBSTONE, "tombstone", NORMAL, "A late packet of a server whose connection has gone to another one by option redispatch, or has ended.") \
 	DROP(REWRITE, "rewrite", ODD, "A packet whose headers the kernel refused to change.")
 
 #define WG_REASON_ENUM(name, label, normal, help) WG_R_##name,

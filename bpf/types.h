@@ -18,7 +18,7 @@ struct wg_key {
 enum wg_dir {
 	WG_FORWARD = 0, /* client to server */
 	WG_REVERSE = 1, /* server to client */
-	WG_TOMBSTONE = 2, /* a reverse entry that its flow has left for another server */
+	WG_TOMBSTONE = 2, /* a reverse entry without a flow: the server may yet speak, or be in TIME_WAIT */
 };
 
 /* The life of a flow, kept in its forward entry only and changed by compare-and-swap only, so that each

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -113,6 +112,9 @@ func (c *collector) pass(now uint64) (deleted int, err error) {
 func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s sentence, ok bool) {
 	if f.Dir == dirTombstone {
 		s.Key, s.How, s.State, s.Generation = key, lbWgDoomWG_DOOM_ORPHAN, f.State, f.Generation
+		if f.TcpFlags&tcpFin != 0 { // its client began anew from the same port
+			return s, idle(now, f.Seen) >= holdServerFirst
+		}
 		return s, idle(now, f.Seen) >= holdTombstone
 	}
 	if f.Dir == dirReverse {
@@ -133,12 +135,7 @@ func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s 
 	}
 	s = sentenceOf(key, f, rev)
 	s.End = lbWgEnd(timeoutEnd(f, rev, t))
-	return s, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t, c.busy(f))
-}
-
-// busy is the share of the source ports towards the flow's server that is taken.
-func (c *collector) busy(f lbWgFlow) float64 {
-	return float64(atomic.LoadUint64(&c.obj.gauges[f.ServerGauge].Entries)) / float64(c.ports)
+	return s, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t)
 }
 
 func idle(now, since uint64) time.Duration {

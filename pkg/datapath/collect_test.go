@@ -152,26 +152,23 @@ func TestLifetime(t *testing.T) {
 		name string
 		flow [2]lbWgFlow
 		t    Timeouts
-		busy float64
 		want time.Duration
 	}{
-		{"half-open", flow(lbWgStateWG_HALF, 0, 0), all, 0, HalfOpenMin},
-		{"half-open, long connect", flow(lbWgStateWG_HALF, 0, 0), Timeouts{Connect: 30 * s}, 0, 30 * s},
-		{"established", flow(lbWgStateWG_ESTABLISHED, 0, 0), all, 0, 50 * s},
-		{"established, one timeout", flow(lbWgStateWG_ESTABLISHED, 0, 0), Timeouts{Server: 60 * s}, 0, 60 * s},
-		{"established, none", flow(lbWgStateWG_ESTABLISHED, 0, 0), Timeouts{}, 0, 8000 * s},
-		{"tunnel", flow(lbWgStateWG_ESTABLISHED, 0, 0), tunnel, 0, 3600 * s},
-		{"client's FIN", flow(lbWgStateWG_ESTABLISHED, tcpFin, 0), tunnel, 0, 3 * s},
-		{"server's FIN", flow(lbWgStateWG_ESTABLISHED, 0, tcpFin), tunnel, 0, 4 * s},
-		{"server's FIN, no timeout for it", flow(lbWgStateWG_ESTABLISHED, 0, tcpFin), Timeouts{Client: 50 * s}, 0, 50 * s},
-		{"both FINs crossed", flow(lbWgStateWG_ESTABLISHED, tcpFin, tcpFin), all, 0, holdServerFirst},
-		{"server closed first", byServer, all, 0.75, 60 * s},
-		{"server closed first, ports are short", byServer, all, 0.76, 10 * s},
-		{"server closed first, ports are very short", byServer, all, 0.9, holdReset},
-		{"client closed first", byClient, all, 0.9, holdClientFirst},
-		{"reset", flow(lbWgStateWG_CLOSED, 0, tcpRst), all, 0, holdReset},
+		{"half-open", flow(lbWgStateWG_HALF, 0, 0), all, HalfOpenMin},
+		{"half-open, long connect", flow(lbWgStateWG_HALF, 0, 0), Timeouts{Connect: 30 * s}, 30 * s},
+		{"established", flow(lbWgStateWG_ESTABLISHED, 0, 0), all, 50 * s},
+		{"established, one timeout", flow(lbWgStateWG_ESTABLISHED, 0, 0), Timeouts{Server: 60 * s}, 60 * s},
+		{"established, none", flow(lbWgStateWG_ESTABLISHED, 0, 0), Timeouts{}, 8000 * s},
+		{"tunnel", flow(lbWgStateWG_ESTABLISHED, 0, 0), tunnel, 3600 * s},
+		{"client's FIN", flow(lbWgStateWG_ESTABLISHED, tcpFin, 0), tunnel, 3 * s},
+		{"server's FIN", flow(lbWgStateWG_ESTABLISHED, 0, tcpFin), tunnel, 4 * s},
+		{"server's FIN, no timeout for it", flow(lbWgStateWG_ESTABLISHED, 0, tcpFin), Timeouts{Client: 50 * s}, 50 * s},
+		{"both FINs crossed", flow(lbWgStateWG_ESTABLISHED, tcpFin, tcpFin), all, holdServerFirst},
+		{"server closed first", byServer, all, 60 * s},
+		{"client closed first", byClient, all, holdClientFirst},
+		{"reset", flow(lbWgStateWG_CLOSED, 0, tcpRst), all, holdReset},
 	} {
-		if got := lifetime(tt.flow[0], tt.flow[1], tt.t, tt.busy); got != tt.want {
+		if got := lifetime(tt.flow[0], tt.flow[1], tt.t); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 		if least := shortestLife(tt.flow[0], tt.t); least > tt.want {

@@ -30,9 +30,8 @@ const (
 	dirTombstone = 2
 )
 
-// lifetime is how long a flow may be without activity before it is forgotten. busy is the share of the source ports
-// towards its server that is taken, 0 to 1: the fewer are left, the sooner closed flows give theirs back.
-func lifetime(fwd, rev lbWgFlow, t Timeouts, busy float64) time.Duration {
+// lifetime is how long a flow may be without activity before it is forgotten.
+func lifetime(fwd, rev lbWgFlow, t Timeouts) time.Duration {
 	bothFin := fwd.TcpFlags&rev.TcpFlags&tcpFin != 0
 	switch {
 	case fwd.State == lbWgStateWG_HALF:
@@ -40,7 +39,7 @@ func lifetime(fwd, rev lbWgFlow, t Timeouts, busy float64) time.Duration {
 	case (fwd.TcpFlags|rev.TcpFlags)&tcpRst != 0:
 		return holdReset
 	case fwd.State == lbWgStateWG_CLOSED || bothFin:
-		return holdClosed(fwd, busy)
+		return holdClosed(fwd)
 	case fwd.TcpFlags&tcpFin != 0 && t.ClientFin > 0:
 		return t.ClientFin
 	case rev.TcpFlags&tcpFin != 0 && t.ServerFin > 0:
@@ -55,14 +54,11 @@ func lifetime(fwd, rev lbWgFlow, t Timeouts, busy float64) time.Duration {
 	return EstablishedDefault
 }
 
-func holdClosed(fwd lbWgFlow, busy float64) time.Duration {
-	switch {
-	case fwd.Closer == 1+dirForward:
+// holdClosed goes by who closed first. It is not cut short when ports run out: what finds none goes through userspace at
+// once, which is better than a second's wait in the kernel path.
+func holdClosed(fwd lbWgFlow) time.Duration {
+	if fwd.Closer == 1+dirForward {
 		return holdClientFirst
-	case busy > 0.875:
-		return holdReset
-	case busy > 0.75:
-		return 10 * time.Second
 	}
 	return holdServerFirst
 }

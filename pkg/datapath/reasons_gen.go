@@ -48,6 +48,6 @@ var reasonTable = [reasonCount]Reason{
 	reasonTtl:          {Name: "ttl", Help: "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.", Drop: true, Expected: false},
 	reasonRace:         {Name: "race", Help: "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.", Drop: true, Expected: true},
 	reasonRefused:      {Name: "refused", Help: "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.", Drop: true, Expected: true},
-	reasonTombstone:    {Name: "tombstone", Help: "A late answer of a server whose connection has gone to another one by option redispatch.", Drop: true, Expected: true},
+	reasonTombstone:    {Name: "tombstone", Help: "A late packet of a server whose connection has gone to another one by option redispatch, or has ended.", Drop: true, Expected: true},
 	reasonRewrite:      {Name: "rewrite", Help: "A packet whose headers the kernel refused to change.", Drop: true, Expected: false},
 }

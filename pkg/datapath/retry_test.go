@@ -1,11 +1,15 @@
 package datapath
 
 import (
+	"bufio"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+
+	"waggle/pkg/lab/require"
 )
 
 // retrying is oneService whose servers have a second to answer.
@@ -279,4 +283,30 @@ func TestRedispatchInterval(t *testing.T) {
 		}
 	}
 	c.refuse(t, true)
+}
+
+// With real TCP: one of two tasks does not listen. Each client is served by the other, after its SYN has come again.
+func TestRedispatchEndToEnd(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 2)
+	dp := openIn(t, top.lb, Options{})
+	if err := dp.Sync(retrying(2, 3, true)); err != nil {
+		t.Fatal(err)
+	}
+	greetAndEcho(top.tasks[1].listen(t, fmt.Sprintf(":%d", taskPort)), 1)
+	for range 4 {
+		conn, err := top.client.dial(front())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(dialTimeout))
+		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "task1\n" {
+			t.Errorf("%q, %v", line, err)
+		}
+	}
+	s := dp.Counters()
+	if s.Total.Sessions != 4 || s.Servers[102].Current != 4 || s.Servers[101].HalfOpen != 0 || s.Servers[101].Redispatches == 0 {
+		t.Errorf("%+v", s)
+	}
 }
