@@ -24,6 +24,8 @@ type modelFlow struct {
 	client   netip.AddrPort
 	back     uint16
 	fwd, rev modelSide
+	closer   *modelSide // the side of the first FIN
+	reset    bool
 }
 
 // model says what the program has to do with a packet, in words of its own: it knows no hash, no map and no pointer. One
@@ -31,6 +33,7 @@ type modelFlow struct {
 type model struct {
 	flows   map[netip.AddrPort]*modelFlow
 	backs   map[uint16]*modelFlow
+	held    map[uint16]bool // ports that the server may have in TIME_WAIT
 	ring    []*modelFlow
 	begun   int
 	noFlow  uint64
@@ -39,7 +42,7 @@ type model struct {
 }
 
 func newModel(ring int) *model {
-	return &model{flows: make(map[netip.AddrPort]*modelFlow), backs: make(map[uint16]*modelFlow), ring: make([]*modelFlow, ring)}
+	return &model{flows: make(map[netip.AddrPort]*modelFlow), backs: make(map[uint16]*modelFlow), held: make(map[uint16]bool), ring: make([]*modelFlow, ring)}
 }
 
 func (m *model) forget(f *modelFlow) {
@@ -72,6 +75,7 @@ func (m *model) fromClient(p packet) *modelFlow {
 	opening := p.flags&(syn|ack|rst|fin) == syn
 	f := m.flows[p.src]
 	if f != nil && f.state == FlowClosed && opening {
+		m.held[f.back] = f.closer == &f.rev && !f.reset
 		m.forget(f)
 		f = nil
 	}
@@ -128,11 +132,15 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 		if reverse && !side.syn {
 			credible = p.ack == other.seqNext
 		}
+		f.reset = f.reset || credible
 		if credible && f.state != FlowClosed {
 			m.shift(f, FlowClosed)
 		}
 	case p.flags&fin != 0:
 		side.fin = true
+		if !other.fin && f.closer == nil {
+			f.closer = side
+		}
 		if other.fin && f.state != FlowClosed {
 			m.shift(f, FlowClosed)
 		}
@@ -259,6 +267,12 @@ func (m *model) check(t *testing.T, k *kernel, p packet, task netip.AddrPort) er
 	} else {
 		f = m.fromClient(p)
 	}
+	if p.src == task && m.held[p.dst.Port()] {
+		if verdict != verdictDrop {
+			return fmt.Errorf("verdict %d, want it dropped: its connection has ended", verdict)
+		}
+		return nil
+	}
 	if f == nil {
 		if verdict != verdictNext || !bytes.Equal(run.DataOut, frame) {
 			return fmt.Errorf("verdict %d, want it to pass unchanged", verdict)
@@ -270,7 +284,7 @@ func (m *model) check(t *testing.T, k *kernel, p packet, task netip.AddrPort) er
 	}
 	if m.claimed != nil {
 		f.back = decode(t, run.DataOut).src.Port()
-		if other := m.backs[f.back]; other != nil || f.back < 1024 || f.back > 32767 {
+		if other := m.backs[f.back]; other != nil || m.held[f.back] || f.back < 1024 || f.back > 32767 {
 			return fmt.Errorf("port %d claimed, which %+v has", f.back, other)
 		}
 		m.backs[f.back] = f
@@ -298,7 +312,13 @@ func (m *model) compare(t *testing.T, k *kernel) {
 		t.Errorf("%d packets without a flow, want %d", got, m.noFlow)
 	}
 	flows := k.flows(t)
-	if len(flows) != len(m.flows) || k.entries(t) != 2*len(m.flows) {
+	held := 0
+	for _, holds := range m.held {
+		if holds {
+			held++
+		}
+	}
+	if len(flows) != len(m.flows) || k.entries(t) != 2*len(m.flows)+held {
 		t.Errorf("%d flows, %d entries; want %d flows", len(flows), k.entries(t), len(m.flows))
 	}
 	for _, f := range flows {
