@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"testing"
@@ -44,7 +43,7 @@ func TestVerifierIsNotPressed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Log(fmt.Sprintf("%s: %s", name, p.VerifierLog))
+		t.Logf("%s: %s", name, p.VerifierLog)
 		if n > verifierBudget {
 			t.Errorf("%s: the verifier walks %d instructions, more than %d", name, n, verifierBudget)
 		}
