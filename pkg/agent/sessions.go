@@ -61,18 +61,13 @@ func (l *kernelLog) closed(c datapath.Closed) {
 		e.Tc = milliseconds(c.Connect)
 	}
 	e.Tt = milliseconds(c.Duration)
-	// As with HAProxy a session has left its server and backend when its line is written, but not its frontend.
-	counted := 1
-	if c.Connect < 0 {
-		counted = 0
-	}
 	if server := l.servers.get(c.Server); server != nil {
 		e.Server = server.Name
-		e.SrvConn = c.InServer - counted + int(server.Sessions.User())
+		e.SrvConn = c.InServer + int(server.Sessions.User())
 	}
 	e.ActConn = c.Total + int(l.process.User())
 	e.FeConn = c.InService + int(s.frontend.Sessions.User())
-	e.BeConn = c.InService - counted + int(s.backend.Sessions.User()) + l.others(s)
+	e.BeConn = c.InService + int(s.backend.Sessions.User()) + l.others(s)
 	e.Retries = max(0, s.verdict.Backend.Retries-int(c.RetriesLeft))
 	e.Redispatched = c.Redispatched
 	// HAProxy writes the line when the session has left its server and its backend, and not yet its frontend.
