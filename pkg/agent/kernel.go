@@ -84,7 +84,7 @@ func newKernel(p *pool.Pool, verdicts []offload.Verdict, logs *logs, log *slog.L
 func (k *kernel) open(ctx context.Context, mode DatapathMode, opts datapath.Options) error {
 	switch {
 	case mode == DatapathOff:
-		k.fallback("userspace: the kernel path is switched off (--datapath=off)")
+		k.fallback("the kernel path is switched off (--datapath=off)")
 		return nil
 	case mode == DatapathXDP:
 		return errors.New("--datapath=xdp: this version attaches by TC only")
@@ -105,7 +105,7 @@ func (k *kernel) open(ctx context.Context, mode DatapathMode, opts datapath.Opti
 		}
 		k.warning = err.Error()
 		k.log.Warn("all connections take the userspace path", "err", err)
-		k.fallback("userspace: " + err.Error())
+		k.fallback(err.Error())
 		return nil
 	}
 	k.dp = dp

@@ -27,12 +27,12 @@ type Reason struct {
 	Text string // a clause without capital and full stop, e.g. "mode http needs requests to be read"
 }
 
-// Summary is one sentence for a stats page or a log line.
+// Summary says in one clause why the path is what it is, for a stats page or a log line.
 func (v Verdict) Summary() string {
 	if v.Kernel {
-		return "kernel: plain TCP to backend " + v.Backend.Name
+		return "plain TCP to backend " + v.Backend.Name
 	}
-	s := "userspace: " + v.Reasons[0].Text
+	s := v.Reasons[0].Text
 	if n := len(v.Reasons) - 1; n > 0 {
 		s += fmt.Sprintf(" (and %d more)", n)
 	}

@@ -27,7 +27,7 @@ func TestPlainTCPIsTheKernels(t *testing.T) {
 	if len(v) != 1 || !v[0].Kernel || v[0].Backend != be {
 		t.Fatalf("Explain = %+v", v)
 	}
-	if got := v[0].Summary(); got != "kernel: plain TCP to backend tasks" {
+	if got := v[0].Summary(); got != "plain TCP to backend tasks" {
 		t.Errorf("summary %q", got)
 	}
 }
@@ -113,7 +113,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 func TestSummaryCountsFurtherReasons(t *testing.T) {
 	cfg, fe, be := plain()
 	fe.MonitorURI, be.Servers[0].SendProxy = "/up", 2
-	if got := Decide(cfg, fe).Summary(); got != "userspace: monitor-uri answers requests (and 1 more)" {
+	if got := Decide(cfg, fe).Summary(); got != "monitor-uri answers requests (and 1 more)" {
 		t.Errorf("summary %q", got)
 	}
 }

@@ -86,7 +86,7 @@ func TestTrace(t *testing.T) {
 			t.Errorf("trace %v: %v\n%s\nwant\n%s", tt.args, err, said, tt.want)
 		}
 	}
-	for args, want := range map[string]string{"metrics": "frontend metrics is not the kernel's: userspace: mode http", "nobody": "there is no frontend"} {
+	for args, want := range map[string]string{"metrics": "frontend metrics is not the kernel's: mode http", "nobody": "there is no frontend"} {
 		if said, err := b.says("trace", client, args); err == nil || !strings.Contains(said, want) {
 			t.Errorf("trace to %s: %q, %v", args, said, err)
 		}
