@@ -26,16 +26,11 @@ static __always_inline const struct wg_slot *slot_at(const struct schedule *s, _
 	return bpf_map_lookup_elem(s->slots, &index);
 }
 
-/* Enters the gauge of a slot's server. Returns 0, WG_R_SERVERS_FULL if another server may do, or why none will. */
-static __always_inline int choose_slot(const struct schedule *s, const struct wg_slot *slot, struct choice *choice)
+/* Takes a place at a server. Returns 0, WG_R_SERVERS_FULL if another server may do, or why none will. */
+WG_GLOBAL int server_enter(__u32 id)
 {
-	struct wg_server *server;
+	struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &id);
 
-	choice->server = slot->server;
-	choice->counter = slot->counter;
-	if (choice->server == s->avoid)
-		return WG_R_SERVERS_FULL;
-	server = bpf_map_lookup_elem(&wg_servers, &choice->server);
 	if (!server)
 		return WG_R_NO_SERVER;
 	if (server->state != WG_SERVER_READY)
@@ -43,14 +38,25 @@ static __always_inline int choose_slot(const struct schedule *s, const struct wg
 	return gauge_enter(server->gauge) ? 0 : WG_R_SERVERS_FULL;
 }
 
-/* Walks the schedule from a slot on, past full servers, for as many slots as tries. */
-static __always_inline int choose_from(const struct schedule *s, __u32 at, __u32 tries, struct choice *choice)
+/* The same for a slot's server. */
+static __always_inline int choose_slot(const struct schedule *s, const struct wg_slot *slot, struct choice *choice)
+{
+	choice->server = slot->server;
+	choice->counter = slot->counter;
+	if (slot->server == s->avoid)
+		return WG_R_SERVERS_FULL;
+	return server_enter(slot->server);
+}
+
+/* Walks the schedule from a slot on, past full servers. (The number of rounds is a constant here: before 6.8 the verifier
+ * does not see the end of a loop that a variable bounds.) */
+static __always_inline int choose_from(const struct schedule *s, __u32 at, struct choice *choice)
 {
 	const struct wg_slot *slot;
 	int reason = WG_R_SERVERS_FULL;
 	__u32 i;
 
-	for (i = 0; i < WG_CHOOSE_TRIES && i < tries && i < s->length; i++) {
+	for (i = 0; i < WG_CHOOSE_TRIES && i < s->length; i++) {
 		slot = slot_at(s, (at + i) % s->length);
 		if (!slot)
 			return WG_R_NO_SERVER;
@@ -73,34 +79,63 @@ static __always_inline __s64 slot_load(const struct schedule *s, const struct wg
 	return g->limit && taken >= g->limit ? -1 : taken;
 }
 
-/* Looks at each server: for the one with the fewest open connections on both paths for its weight, or just for the first
- * with room. Of equals the one nearest behind start is taken. One loop for both, since the verifier walks all its rounds. */
-static __always_inline int choose_scan(const struct schedule *s, __u32 start, int first, struct choice *choice)
+/* Looks at the next WG_SCAN_STEP slots, from the done'th behind start on, and returns the best so far, counted from 1: the least
+ * loaded for its weight, or just the first with room; best is that of the steps before. A function of its own, since the
+ * verifier of 6.1 does not take a loop of so many rounds as a whole. */
+WG_GLOBAL int scan_on(__u32 service, __u32 avoid, __u32 start, __u32 done, __u32 best)
 {
+	struct schedule s = { .slots = bpf_map_lookup_elem(&wg_sched, &service), .avoid = avoid };
 	__u64 best_load = 0, best_weight = 0;
 	const struct wg_slot *slot;
-	__u32 i, at, best = 0;
+	__u32 i, at, zero = 0, first;
 
-	for (i = 0; i < WG_SCAN_MAX && i < s->length; i++) {
+	slot = s.slots ? bpf_map_lookup_elem(s.slots, &zero) : 0;
+	if (!slot || !slot->server)
+		return best;
+	s.length = slot->server;
+	first = slot->counter == WG_FIRST;
+	if (best) {
+		slot = slot_at(&s, best - 1);
+		if (slot) {
+			best_load = slot_load(&s, slot);
+			best_weight = slot->weight;
+		}
+	}
+	for (i = 0; i < WG_SCAN_STEP && done + i < s.length; i++) {
 		__s64 load;
 
-		at = (start + i) % s->length;
-		slot = slot_at(s, at);
+		at = (start + done + i) % s.length;
+		slot = slot_at(&s, at);
 		if (!slot)
-			return WG_R_NO_SERVER;
-		load = slot_load(s, slot);
+			break;
+		load = slot_load(&s, slot);
 		/* load / weight < best_load / best_weight, without dividing */
 		if (load < 0 || (best_weight && load * best_weight >= best_load * slot->weight))
 			continue;
-		best = at;
+		best = at + 1;
 		best_load = load;
 		best_weight = slot->weight;
 		if (first)
 			break;
 	}
-	if (!best_weight)
+	return best;
+}
+
+/* Looks at each server: for the one with the fewest open connections on both paths for its weight, or just for the first
+ * with room. Of equals the one nearest behind start is taken. */
+static __always_inline int choose_scan(const struct schedule *s, __u32 service, __u32 start, int first, struct choice *choice)
+{
+	const struct wg_slot *slot;
+	__u32 done, best = 0;
+
+	for (done = 0; done < WG_SCAN_MAX && done < s->length; done += WG_SCAN_STEP) {
+		best = scan_on(service, s->avoid, start, done, best);
+		if (best && first)
+			break;
+	}
+	if (!best)
 		return WG_R_SERVERS_FULL;
-	slot = slot_at(s, best);
+	slot = slot_at(s, best - 1);
 	return slot ? choose_slot(s, slot, choice) : WG_R_NO_SERVER;
 }
 
@@ -126,7 +161,7 @@ static __always_inline int choose_random(const struct schedule *s, struct choice
 		best_load = load < 0 ? (__u32)-1 : load;
 		best_weight = slot->weight;
 	}
-	return choose_from(s, best, s->length, choice);
+	return choose_from(s, best, choice);
 }
 
 /* The server that the client's address leads to. One that is full is waited for, in userspace; one that has failed this
@@ -138,7 +173,7 @@ static __always_inline int choose_source(const struct schedule *s, __u32 source,
 
 	if (!slot)
 		return WG_R_NO_SERVER;
-	return choose_from(s, at, slot->server == s->avoid ? s->length : 1, choice);
+	return slot->server == s->avoid ? choose_from(s, at, choice) : choose_slot(s, slot, choice);
 }
 
 /* Chooses a server of a service for the client whose address has the hash source, and takes a place at it.
@@ -165,11 +200,11 @@ WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct cho
 		start = next_turn(cursor) % s.length;
 		/* fall through */
 	case WG_FIRST:
-		return choose_scan(&s, start, head->counter == WG_FIRST, choice);
+		return choose_scan(&s, service, start, head->counter == WG_FIRST, choice);
 	case WG_RANDOM:
 		return choose_random(&s, choice);
 	case WG_SOURCE:
 		return choose_source(&s, source, choice);
 	}
-	return choose_from(&s, next_turn(cursor) % s.length, s.length, choice);
+	return choose_from(&s, next_turn(cursor) % s.length, choice);
 }

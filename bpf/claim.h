@@ -69,8 +69,8 @@ static __always_inline void forward_init(struct wg_flow *f, const struct wg_key 
 }
 
 /* Inserts both entries. Returns 0 or the reason; leaving the gauges is up to the caller. */
-static __always_inline int flow_insert(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
-				       const struct choice *choice, const struct wg_server *server)
+WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
+			  const struct choice *choice, const struct wg_server *server)
 {
 	__u32 zero = 0;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_draft, &zero);
@@ -78,7 +78,7 @@ static __always_inline int flow_insert(struct __sk_buff *skb, const struct packe
 	int err; /* no long: before 6.4 the upper half of what updating a map returns is not the sign's */
 	int reason;
 
-	if (!f || !back)
+	if (!f || !back || !p || !svc || !choice || !server)
 		return WG_R_TABLE_FULL;
 	__builtin_memset(f, 0, sizeof(*f));
 	f->server = choice->server;
@@ -89,13 +89,15 @@ static __always_inline int flow_insert(struct __sk_buff *skb, const struct packe
 	addr_copy(back->saddr, server->addr);
 	addr_copy(back->daddr, server->source);
 	back->sport = bpf_htons(server->port);
-	reason = port_claim(skb, f->server_gauge, back, f);
+	reason = port_claim(skb, f->server_gauge);
 	if (reason || wg_dry_run)
 		return reason;
 	forward_init(f, back, server);
 	f->retries = svc->retries;
-	err = bpf_map_update_elem(&wg_flows, &p->key, f, BPF_NOEXIST);
+	*back = p->key;
+	err = bpf_map_update_elem(&wg_flows, back, f, BPF_NOEXIST);
 	if (err) {
+		flow_twin_key(f, back);
 		bpf_map_delete_elem(&wg_flows, back);
 		return err == -EEXIST ? WG_R_RACE : WG_R_TABLE_FULL;
 	}
@@ -125,13 +127,16 @@ static __always_inline int claim_with_server(struct __sk_buff *skb, const struct
 }
 
 /* Takes a SYN for a service. Returns 0, and the flow is in the table, or the reason why not, and all is as before. */
-static __always_inline int claim(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
+WG_GLOBAL int claim(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
 {
 	__u32 zero = 0;
 	struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);
-	__u32 service_gauge = svc->gauge;
+	__u32 service_gauge;
 	int reason;
 
+	if (!p || !svc)
+		return WG_R_STALE;
+	service_gauge = svc->gauge;
 	if (!settings || bpf_ktime_get_coarse_ns() > settings->heartbeat + WG_STALE_NS)
 		return WG_R_STALE;
 	if ((svc->flags & WG_QUEUED) || gauge_awaited(service_gauge))

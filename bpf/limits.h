@@ -11,6 +11,7 @@
 
 /* Servers that leastconn and first look at for one SYN; pkg/datapath.MaxScan is the same number. */
 #define WG_SCAN_MAX 1024
+#define WG_SCAN_STEP 64
 
 /* Servers drawn at most by random; pkg/datapath.MaxDraws is the same number. */
 #define WG_DRAWS_MAX 16

@@ -25,36 +25,44 @@ static __always_inline int refusal_is_ours(struct wg_flow *f, const struct packe
 /* Gives a half-open flow another server, at which the caller has taken a place. The forward entry is replaced whole; the
  * generation stays, so the ring still finds the flow. If the old server may answer yet, its entry stays as a tombstone
  * that drops what it says; it keeps the port. Returns 0, or the reason why all is as before. */
-static __always_inline int flow_move(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f,
-				     struct wg_flow *rev, const struct wg_service *svc, const struct choice *choice)
+WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc, __u32 server_id,
+			__u32 counter)
 {
-	__u32 zero = 0, server_id = choice->server, old_gauge = f->server_gauge;
+	__u32 zero = 0, old_gauge;
 	struct wg_flow *draft = bpf_map_lookup_elem(&wg_draft, &zero);
 	struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &server_id);
-	__u64 generation = f->generation, created = f->created;
-	__u32 retries = f->retries - 1, refused = f->refused;
 	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
+	struct wg_flow *f, *rev;
 	int reason;
 
-	if (!draft || !back || !server)
+	if (!draft || !back || !server || !p || !svc)
 		return WG_R_NO_SERVER;
+	*back = p->key;
+	f = bpf_map_lookup_elem(&wg_flows, back);
+	if (!f || f->dir != WG_FORWARD)
+		return WG_R_RACE;
+	rev = flow_twin(f);
+	if (!rev)
+		return WG_R_RACE;
 	__builtin_memset(draft, 0, sizeof(*draft));
-	draft->server = choice->server;
-	draft->counter = choice->counter;
+	draft->server = server_id;
+	draft->counter = counter;
 	reverse_init(draft, skb, p, svc, server);
-	draft->generation = generation;
+	draft->generation = f->generation;
 	draft->flags |= WG_FLOW_MOVED;
 	addr_copy(back->saddr, server->addr);
 	addr_copy(back->daddr, server->source);
 	back->sport = bpf_htons(server->port);
 	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
-	reason = port_claim(skb, draft->server_gauge, back, draft);
+	reason = port_claim(skb, draft->server_gauge);
 	if (!reason) {
 		forward_init(draft, back, server);
-		draft->created = created;
-		draft->retries = retries;
-		if (bpf_map_update_elem(&wg_flows, &p->key, draft, BPF_EXIST)) {
+		draft->created = f->created;
+		draft->retries = f->retries - 1;
+		*back = p->key;
+		if (bpf_map_update_elem(&wg_flows, back, draft, BPF_EXIST)) {
+			flow_twin_key(draft, back);
 			bpf_map_delete_elem(&wg_flows, back);
 			reason = WG_R_TABLE_FULL;
 		}
@@ -63,12 +71,13 @@ static __always_inline int flow_move(struct __sk_buff *skb, const struct packet 
 		f->state = WG_HALF;
 		return reason;
 	}
+	old_gauge = f->server_gauge; /* replaced, but not freed before this program ends */
 	gauge_leave(old_gauge);
 	gauge_add(draft->server_gauge, 1, 0, 0);
 	count_connection(draft);
-	if (refused) {
+	if (f->refused) {
 		gauge_add(old_gauge, -1, 0, 0);
-		flow_twin_key(f, back); /* replaced, but not freed before this program ends */
+		flow_twin_key(f, back);
 		bpf_map_delete_elem(&wg_flows, back);
 	} else {
 		rev->dir = WG_TOMBSTONE;
@@ -78,8 +87,8 @@ static __always_inline int flow_move(struct __sk_buff *skb, const struct packet 
 }
 
 /* Finds another server for a half-open flow. Returns 0 if it has one. */
-static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f,
-				      struct wg_flow *rev, const struct wg_service *svc)
+static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, const struct wg_flow *f,
+				      const struct wg_service *svc)
 {
 	struct choice choice = {};
 	struct wg_server *server;
@@ -87,7 +96,7 @@ static __always_inline int redispatch(struct __sk_buff *skb, const struct packet
 
 	if (reason)
 		return reason;
-	reason = flow_move(skb, p, f, rev, svc, &choice);
+	reason = flow_move(skb, p, svc, choice.server, choice.counter);
 	if (!reason)
 		return 0;
 	server = bpf_map_lookup_elem(&wg_servers, &choice.server);
@@ -104,10 +113,13 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	struct wg_service *svc;
 	struct wg_flow *f, *rev;
 	__u64 now = bpf_ktime_get_coarse_ns();
+	__u32 zero = 0;
+	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
 
-	if (!p)
+	if (!p || !key)
 		return 0;
-	f = bpf_map_lookup_elem(&wg_flows, &p->key);
+	*key = p->key;
+	f = bpf_map_lookup_elem(&wg_flows, key);
 	if (!f || f->dir != WG_FORWARD || f->state != WG_HALF || !f->retries)
 		return 0;
 	rev = flow_twin(f);
@@ -117,7 +129,7 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	if (!f->refused && (!svc->connect || now - rev->created < svc->connect))
 		return 0;
 	/* svc->retries may have changed since: then it is any number, and no harm is done. */
-	if (svc->redispatch && (svc->retries + 1 - f->retries) % svc->redispatch == 0 && !redispatch(skb, p, f, rev, svc)) {
+	if (svc->redispatch && (svc->retries + 1 - f->retries) % svc->redispatch == 0 && !redispatch(skb, p, f, svc)) {
 		count_retry(f, 1);
 		return 0;
 	}
