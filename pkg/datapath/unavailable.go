@@ -111,13 +111,13 @@ func explain(err error, m machine) *UnavailableError {
 	switch {
 	case errors.Is(err, unix.ENOSYS):
 		e.Problem = "the kernel has no bpf system call"
-		e.Remedy = "use a kernel with CONFIG_BPF_SYSCALL, 5.15 or newer"
+		e.Remedy = "use a kernel with CONFIG_BPF_SYSCALL, 6.1 or newer"
 	case len(missing) > 0:
 		e.Problem = "missing capability " + strings.Join(missing, ", ")
 		e.Remedy = "add cap_add: [BPF, NET_ADMIN, PERFMON, NET_RAW]; on Docker before 23.0 [SYS_ADMIN, NET_ADMIN, NET_RAW]"
-	case m.older(5, 15):
+	case m.older(6, 1):
 		e.Problem = "kernel " + m.kernel + " is too old"
-		e.Remedy = "use 5.15 or newer"
+		e.Remedy = "use 6.1 or newer"
 	case errors.Is(err, unix.EPERM) && !m.has(unix.CAP_SYS_ADMIN):
 		e.Problem = "the kernel refuses bpf although CAP_BPF is there"
 		e.Remedy = "Docker's seccomp profile before 23.0 wants SYS_ADMIN: add it, or update the engine"

@@ -29,7 +29,7 @@ func TestExplain(t *testing.T) {
 		{"no NET_ADMIN", unix.EPERM, machine{kernel: "6.1.0", caps: bpf | perf}, "missing capability NET_ADMIN", "cap_add"},
 		{"old Docker", unix.EPERM, machine{kernel: "6.1.0", caps: bpf | net | perf}, "although CAP_BPF", "SYS_ADMIN"},
 		{"lockdown", unix.EPERM, machine{kernel: "6.1.0", caps: all}, "although the capabilities", "lockdown"},
-		{"old kernel", unix.EINVAL, machine{kernel: "5.10.0-30-amd64", caps: all}, "5.10.0-30-amd64 is too old", "5.15"},
+		{"old kernel", unix.EINVAL, machine{kernel: "5.10.0-30-amd64", caps: all}, "5.10.0-30-amd64 is too old", "6.1"},
 		{"no bpf", unix.ENOSYS, machine{kernel: "6.1.0", caps: all}, "no bpf system call", "CONFIG_BPF_SYSCALL"},
 		{"memory", unix.ENOMEM, machine{kernel: "6.1.0", caps: all}, "not enough memory", "memory limit"},
 		{"verifier", &ebpf.VerifierError{Cause: unix.EINVAL}, machine{kernel: "6.1.0", caps: all}, "verifier of kernel 6.1.0", "report"},
