@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,15 @@ type metricTable struct {
 	process []*prometheus.Desc
 	dns     []*prometheus.Desc
 	own     *ownMetrics
+	defined []Metric // of HAProxy's names
+}
+
+// define notes a metric and returns its description. Columns that differ in a fixed label share one metric.
+func (t *metricTable) define(m Metric) *prometheus.Desc {
+	if !slices.ContainsFunc(t.defined, func(d Metric) bool { return d.Name == m.Name }) {
+		t.defined = append(t.defined, m)
+	}
+	return m.desc()
 }
 
 // prefixes are the kinds of objects as the names of their metrics have them.
@@ -23,11 +33,12 @@ func prefixes() map[Scope]string {
 
 func newMetricTable() *metricTable {
 	t := &metricTable{columns: Columns(), byScope: map[Scope][]*prometheus.Desc{}, fields: processFields(), own: newOwnMetrics()}
-	for scope, prefix := range prefixes() {
+	for _, scope := range []Scope{Frontends, Listeners, Backends, Servers} {
+		prefix := prefixes()[scope]
 		descs := make([]*prometheus.Desc, len(t.columns))
 		for i := range t.columns {
 			if c := &t.columns[i]; c.Metric != "" && c.Scopes&scope != 0 && c.counted() {
-				descs[i] = prometheus.NewDesc("haproxy_"+prefix+"_"+c.Metric, c.Help, c.labels(scope), nil)
+				descs[i] = t.define(Metric{Name: "haproxy_" + prefix + "_" + c.Metric, Kind: c.Tags.kind(), Labels: c.labels(scope), Help: c.Help})
 			}
 		}
 		t.byScope[scope] = descs
@@ -39,13 +50,16 @@ func newMetricTable() *metricTable {
 			if f.Label != "" {
 				labels = []string{f.Label}
 			}
-			d = prometheus.NewDesc("haproxy_process_"+f.Metric, f.Help, labels, nil)
+			d = t.define(Metric{Name: "haproxy_process_" + f.Metric, Kind: f.Tags.kind(), Labels: labels, Help: f.Help})
 		}
 		t.process = append(t.process, d)
 	}
 	for _, c := range (&Nameserver{}).Counts() {
 		name := "haproxy_resolver_" + resolverMetric(c.Name)
-		t.dns = append(t.dns, prometheus.NewDesc(name, "Queries to a nameserver, by outcome: "+c.Name+".", []string{"resolver", "nameserver"}, nil))
+		t.dns = append(t.dns, t.define(Metric{
+			Name: name, Kind: "gauge", Labels: []string{"resolver", "nameserver"},
+			Help: "Queries to a nameserver, by outcome: " + c.Name + ".",
+		}))
 	}
 	return t
 }
@@ -84,6 +98,14 @@ func (t Tags) valueType() prometheus.ValueType {
 		return prometheus.CounterValue
 	}
 	return prometheus.GaugeValue
+}
+
+// kind is the valueType in Prometheus' word for it.
+func (t Tags) kind() string {
+	if t.counts() {
+		return "counter"
+	}
+	return "gauge"
 }
 
 // series makes one sample. Names may hold bytes that are no UTF-8, which Prometheus does not take.

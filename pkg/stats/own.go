@@ -13,13 +13,17 @@ type ownMetrics struct {
 	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax, runs, runTime *prometheus.Desc
 	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt                 *prometheus.Desc
 	resolverEvents                                                                              *prometheus.Desc
+	defined                                                                                     []Metric
 }
 
 func newOwnMetrics() *ownMetrics {
+	var defined []Metric
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("waggle_"+name, help, labels, nil)
+		d := Metric{Name: "waggle_" + name, Kind: kindByName(name), Labels: labels, Help: help}
+		defined = append(defined, d)
+		return d.desc()
 	}
-	return &ownMetrics{
+	m := &ownMetrics{
 		buildInfo:      desc("build_info", "What is running; always 1.", "version", "revision", "goversion"),
 		mode:           desc("datapath_mode", "1 for the mode that the kernel path is in, 0 for the others.", "mode"),
 		interfaces:     desc("datapath_interface_info", "An interface that the kernel path is attached to, and how; always 1.", "interface", "attach"),
@@ -39,6 +43,8 @@ func newOwnMetrics() *ownMetrics {
 		configLoaded:   desc("config_last_reload_successful", "1 if the last attempt to load a configuration succeeded, otherwise 0."),
 		configLoadedAt: desc("config_last_reload_timestamp_seconds", "Time of the last attempt to load a configuration."),
 	}
+	m.defined = defined
+	return m
 }
 
 func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
