@@ -21,7 +21,7 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
 NEED_TEST := $(NEED_CLANG) wrk:wrk nginx:nginx-light bpftool:bpftool python3:python3 haproxy:haproxy setsid:util-linux chromium:chromium \
-	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables
+	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables promtool:prometheus
 NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables
 
 .PHONY: help
@@ -42,7 +42,7 @@ test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a
 	@test/install.sh $(NEED_TEST)
 	go vet ./...
 	go test -p 1 -timeout 20m $(TESTFLAGS) ./...
-	cd test/stack && go vet ./... && go test $(TESTFLAGS) ./...
+	for module in test/stack test/grafana; do (cd $$module && go vet ./... && go test $(TESTFLAGS) ./...); done
 
 # Nothing is installed into /boot or /lib: the package is only unpacked, into the cache.
 .PHONY: test-kernel
