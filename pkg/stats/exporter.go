@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +30,9 @@ func NewExporter(src Source) *Exporter {
 
 // Serve answers a request for the metrics. The query may hold, as in HAProxy's exporter (its README):
 // `scope=` global, frontend, backend, server, listener, sticktable, resolver or `*`, repeatable, an
-// empty one resets; and `no-maint`, which leaves servers in maintenance out. What is waggle's own, and
-// of the Go runtime, belongs to the scope global.
+// empty one resets; `metrics=`, repeatable, a list of names with commas between, where a minus sign before
+// a name leaves it out and any name without one leaves out all that is not named; and `no-maint`, which
+// leaves servers in maintenance out. What is waggle's own, and of the Go runtime, belongs to the scope global.
 //
 // A statistic without a value has no series; HAProxy's exporter shows NaN, which spoils sums. The form
 // is always the text format 0.0.4, as HAProxy's: OpenMetrics would rename counters.
@@ -69,7 +71,8 @@ func (e *Exporter) gather(q metricQuery) ([]*dto.MetricFamily, error) {
 	if q.global {
 		from = append(from, e.runtime)
 	}
-	return from.Gather()
+	families, err := from.Gather()
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !q.names.shows(f.GetName()) }), err
 }
 
 // metricQuery says which series are asked for.
@@ -77,6 +80,25 @@ type metricQuery struct {
 	global, resolvers bool
 	scopes            Scope
 	noMaint           bool
+	names             nameFilter
+}
+
+// nameFilter says which metrics are asked for by name.
+type nameFilter struct{ only, without []string }
+
+func (f *nameFilter) add(list string) {
+	for _, name := range strings.Split(list, ",") {
+		switch unwanted, minus := strings.CutPrefix(name, "-"); {
+		case minus:
+			f.without = append(f.without, unwanted)
+		case name != "":
+			f.only = append(f.only, name)
+		}
+	}
+}
+
+func (f *nameFilter) shows(name string) bool {
+	return !slices.Contains(f.without, name) && (len(f.only) == 0 || slices.Contains(f.only, name))
 }
 
 // parseMetricQuery reads the query of a request target; it is false for one that HAProxy refuses.
@@ -91,6 +113,13 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 		case "no-maint":
 			q.noMaint = true
 			continue
+		case "metrics":
+			list, err := url.QueryUnescape(value)
+			if err != nil {
+				return q, false
+			}
+			q.names.add(list)
+			continue
 		case "scope":
 		default:
 			continue
@@ -100,7 +129,7 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 			return q, false
 		}
 		if !chosen || value == "" {
-			q = metricQuery{noMaint: q.noMaint}
+			q = metricQuery{noMaint: q.noMaint, names: q.names}
 			chosen = true
 		}
 		switch value {
@@ -118,7 +147,7 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 		case "resolver":
 			q.resolvers = true
 		case "*":
-			q = metricQuery{global: true, resolvers: true, scopes: everything, noMaint: q.noMaint}
+			q = metricQuery{global: true, resolvers: true, scopes: everything, noMaint: q.noMaint, names: q.names}
 		default:
 			return q, false
 		}

@@ -276,3 +276,27 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	b.ReportMetric(float64(n), "bytes")
 }
+
+func TestMetricsByName(t *testing.T) {
+	const status = "haproxy_frontend_status"
+	everything := len(scrape(t, swarm(), "/metrics"))
+	for _, test := range []struct {
+		query string
+		want  int
+		shown bool
+	}{
+		{"?metrics=haproxy_frontend_status,haproxy_server_status", 2, true},
+		{"?metrics=haproxy_frontend_status&metrics=haproxy_server_status&no-maint", 2, true},
+		{"?metrics=haproxy_frontend_status%2Chaproxy_server_status", 2, true},
+		{"?metrics=haproxy_frontend_status,-haproxy_frontend_status", 0, false},
+		{"?metrics=-haproxy_frontend_status", everything - 1, false},
+		{"?metrics=haproxy_frontend_status,haproxy_server_status&scope=&scope=server", 1, false},
+		{"?metrics=,", everything, true},
+		{"?metrics=no_such_metric", 0, false},
+	} {
+		families := scrape(t, swarm(), "/metrics"+test.query)
+		if len(families) != test.want || (families[status] != nil) != test.shown {
+			t.Errorf("%s: %d families, want %d; %s shown: %v, want %v", test.query, len(families), test.want, status, families[status] != nil, test.shown)
+		}
+	}
+}
