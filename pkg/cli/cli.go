@@ -47,6 +47,7 @@ func commands() []command {
 		{"healthcheck", "ask the running waggle whether it is alive", healthcheckCommand},
 		{"stats", "print what the running waggle counts, as a table", statsCommand},
 		{"sysdump", "write a support bundle without secrets to standard output", sysdumpCommand},
+		{"top", "show what the running waggle does now [every SECONDS] [rounds N]", topCommand},
 		{"trace", "say what would happen to a connection: trace CLIENT[:PORT] FRONTEND|ADDR:PORT", traceCommand},
 		{"version", "print the version", versionCommand},
 	}
