@@ -161,7 +161,7 @@ func parseFlags(e Env, args []string) (*settings, error) {
 		if !f.takesValue() {
 			continue
 		}
-		name := "WAGGLE_" + strings.ToUpper(strings.ReplaceAll(f.name, "-", "_"))
+		name := f.env()
 		if v, ok := e.Getenv(name); ok && v != "" {
 			if err := f.set(s, v); err != nil {
 				return nil, usageError{fmt.Sprintf("environment variable %s: %v", name, err)}

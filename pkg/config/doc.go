@@ -6,3 +6,4 @@
 package config
 
 //go:generate go run ./internal/compatdoc ../../docs/haproxy-compatibility.md
+//go:generate go run ../cli/internal/manual cfg ../../docs/man/waggle.cfg.5

@@ -8,3 +8,5 @@
 // The package does no I/O and keeps no state but that of the Go runtime's collectors. It looks at the
 // balancer through [Source] and answers requests that the userspace path has already parsed.
 package stats
+
+//go:generate go run ./internal/metricsdoc ../../docs/metrics.md

@@ -1,0 +1,40 @@
+package cli
+
+import "strings"
+
+//go:generate go run ./internal/manual waggle ../../docs/man/waggle.1
+
+// Entry is a command or a flag, as the manual page shows it.
+type Entry struct {
+	Name string // with its dashes
+	Arg  string // its value as the help shows it: " FILE" or "=off"; empty for none
+	Doc  string
+	Env  string // the environment variable that does the same; empty for none
+}
+
+// Reference holds all commands and flags, made from the tables that the command line is read by.
+type Reference struct{ Commands, HAProxyFlags, OwnFlags []Entry }
+
+// NewReference returns the reference of this version.
+func NewReference() Reference {
+	var r Reference
+	for _, c := range commands() {
+		r.Commands = append(r.Commands, Entry{Name: c.name, Doc: c.summary})
+	}
+	for _, f := range append(haproxyFlags(), rareFlags()...) {
+		r.HAProxyFlags = append(r.HAProxyFlags, Entry{Name: "-" + f.name, Arg: f.arg, Doc: f.doc})
+	}
+	for _, f := range ownFlags() {
+		entry := Entry{Name: "--" + f.name, Arg: f.arg, Doc: f.doc}
+		if f.takesValue() {
+			entry.Env = f.env()
+		}
+		r.OwnFlags = append(r.OwnFlags, entry)
+	}
+	return r
+}
+
+// env is the environment variable of a flag with a value.
+func (f oneFlag) env() string {
+	return "WAGGLE_" + strings.ToUpper(strings.ReplaceAll(f.name, "-", "_"))
+}
