@@ -15,7 +15,7 @@ type settings struct {
 	version, longVersion                       bool
 	json                                       bool
 	datapath, dnsHold, logFormat, healthSocket string
-	subnetGuard, bpfStats                      bool
+	subnetGuard, bpfStats, keepPrivileges      bool
 	ifaces                                     []string
 	logLevel                                   slog.Level
 	loops                                      int
@@ -41,12 +41,6 @@ func (f oneFlag) takesValue() bool { return f.arg != "" }
 
 // haproxyFlags are written with one dash, and their values follow as a word of their own.
 func haproxyFlags() []oneFlag {
-	ignored := func(name, why string) func(*settings, string) error {
-		return func(s *settings, _ string) error {
-			s.notices = append(s.notices, fmt.Sprintf("flag -%s has no effect: %s", name, why))
-			return nil
-		}
-	}
 	return []oneFlag{
 		{"f", " FILE", "configuration file or directory of *.cfg; may be repeated", func(s *settings, v string) error {
 			s.files = append(s.files, v)
@@ -58,7 +52,6 @@ func haproxyFlags() []oneFlag {
 		{"d", "", "debug: --log-level=debug", func(s *settings, _ string) error { s.logLevel = slog.LevelDebug; return nil }},
 		{"db", "", "stay in the foreground (always so)", func(*settings, string) error { return nil }},
 		{"W", "", "accepted: there is no master process", func(*settings, string) error { return nil }},
-		{"D", "", "accepted with a notice: waggle stays in the foreground", ignored("D", "waggle stays in the foreground")},
 		{"v", "", "print the version; -vv prints more", func(s *settings, _ string) error { s.version = true; return nil }},
 		{"vv", "", "print the version and what was built in", func(s *settings, _ string) error { s.longVersion = true; return nil }},
 	}
@@ -111,6 +104,10 @@ func ownFlags() []oneFlag {
 		}},
 		{"bpf-stats", "", "measure the kernel path's time per packet; takes CAP_SYS_ADMIN", func(s *settings, _ string) error {
 			s.bpfStats = true
+			return nil
+		}},
+		{"keep-privileges", "", "do not drop capabilities that a running balancer does not use", func(s *settings, _ string) error {
+			s.keepPrivileges = true
 			return nil
 		}},
 		{"log-level", "=LEVEL", "debug, info (default), warn or error", func(s *settings, v string) error {

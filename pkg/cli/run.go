@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"waggle/pkg/agent"
 	"waggle/pkg/config"
@@ -39,6 +40,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	if err := s.writePID(); err != nil {
 		return failStart(e, err)
 	}
+	log := logger(e, s)
 	a, err := agent.New(ctx, agent.Options{
 		Config: cfg, Files: s.files, Version: agent.BuildVersion(),
 		Datapath: agent.DatapathMode(s.datapath), Ifaces: s.ifaces, FlowMax: s.flowMax,
@@ -46,16 +48,30 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
 		Loops: s.loops, HealthSocket: s.healthSocket,
 		StartupLogs: startupLines(said.String()),
-		Logger:      logger(e, s),
+		Logger:      log,
 	})
 	if err != nil {
 		return failStart(e, err)
 	}
 	s.stopOthers()
+	dropPrivileges(log, s.keepPrivileges)
 	if err := a.Run(ctx); err != nil {
 		return failStart(e, err)
 	}
 	return ExitOK
+}
+
+// dropPrivileges leaves the process with what a running balancer uses. It goes on without: it was started with more.
+func dropPrivileges(log *slog.Logger, keep bool) {
+	if keep {
+		return
+	}
+	switch err := agent.DropPrivileges(); {
+	case errors.Is(err, syscall.ENOTSUP):
+		log.Warn("capabilities are not dropped: this program was built with cgo; build it with CGO_ENABLED=0")
+	case err != nil:
+		log.Warn("capabilities are not dropped", "err", err)
+	}
 }
 
 // with has what goes to standard error written to w, too.
