@@ -241,9 +241,7 @@ func redispatchEvery(b *config.Proxy) uint32 {
 	if !b.Options.Redispatch {
 		return 0
 	}
-	switch b.Balance.Algorithm {
-	case "leastconn", "first", "source":
-	default:
+	if !balance.Deterministic(b.Balance.Algorithm) {
 		return 1
 	}
 	every := b.Options.RedispatchInterval

@@ -12,6 +12,9 @@ import (
 // Request is what an algorithm may look at.
 type Request struct {
 	Src netip.Addr
+	// Hash is that of the session's key, for the algorithms that go by one, where Hashed says that it has one.
+	Hash   uint32
+	Hashed bool
 	// Avoid is a server that has just failed this session; it is chosen only when no other can be.
 	Avoid *pool.Server
 }
@@ -30,10 +33,19 @@ type Binder interface {
 	Bound(Request) *pool.Server
 }
 
-// New returns the algorithm that a `balance` line names. The empty name is round robin, which is
-// HAProxy's default up to 3.2.
-func New(name string, args []string, b *pool.Backend) (Algorithm, error) {
-	switch name {
+// Spec is what the lines `balance`, `hash-type` and `hash-balance-factor` say.
+type Spec struct {
+	// Name is the algorithm's. The empty one is round robin, which is HAProxy's default up to 3.2.
+	Name string
+	Args []string
+	// Consistent and Factor are of the algorithms that go by a key: map-based otherwise, and without a bound.
+	Consistent bool
+	Factor     int // percent
+}
+
+// New returns the algorithm that a backend's lines name.
+func New(spec Spec, b *pool.Backend) (Algorithm, error) {
+	switch name := spec.Name; name {
 	case "", "roundrobin", "static-rr":
 		rr := NewRoundRobin(b)
 		rr.table = tableOf(name)
@@ -43,11 +55,27 @@ func New(name string, args []string, b *pool.Backend) (Algorithm, error) {
 	case "first":
 		return &first{backend: b}, nil
 	case "random":
-		return newRandom(b, args)
+		return newRandom(b, spec.Args)
 	case "source":
-		return &source{planner{backend: b, table: tableOf(name)}}, nil
+		return newSource(b), nil
+	case "uri", "url_param", "hdr", "hash":
+		if spec.Consistent {
+			return &ring{backend: b, factor: spec.Factor}, nil
+		}
+		return newMapped(b), nil
+	default:
+		return nil, fmt.Errorf("unknown balancing algorithm %q", name)
 	}
-	return nil, fmt.Errorf("unknown balancing algorithm %q", name)
+}
+
+// Deterministic says whether an algorithm's next choice for the same session means something: it is the same server,
+// or the best one. Of the others any is as good (HAProxy configuration manual, option redispatch).
+func Deterministic(name string) bool {
+	switch name {
+	case "leastconn", "first", "source", "uri", "url_param", "hdr", "hash":
+		return true
+	}
+	return false
 }
 
 // acquire takes a session of t unless it is the one to avoid.

@@ -68,7 +68,7 @@ func backendOf(t *testing.T, servers ...pool.ServerOptions) *pool.Backend {
 
 func algorithm(t *testing.T, name string, b *pool.Backend) Algorithm {
 	t.Helper()
-	a, err := New(name, nil, b)
+	a, err := New(Spec{Name: name}, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,14 +167,14 @@ func TestFirstFillsInOrder(t *testing.T) {
 
 func TestRandomFollowsWeights(t *testing.T) {
 	b := backendOf(t, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 3})
-	r, err := New("random", []string{"1"}, b) // one draw: no correction by load
+	r, err := New(Spec{Name: "random", Args: []string{"1"}}, b) // one draw: no correction by load
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := picks(r, 4000, Request{}); got["s2"] < 2850 || got["s2"] > 3150 {
 		t.Errorf("weight 3 of 4 got %d of 4000", got["s2"])
 	}
-	if _, err := New("random", []string{"0"}, b); err == nil {
+	if _, err := New(Spec{Name: "random", Args: []string{"0"}}, b); err == nil {
 		t.Error("0 draws were accepted")
 	}
 }

@@ -6,44 +6,12 @@ import (
 	"waggle/pkg/pool"
 )
 
-// source sends a client address always to the same server, by a Maglev table over the servers' addresses: as
+// newSource sends a client address always to the same server, by a Maglev table over the servers' addresses: as
 // long as the set of servers stays as it is (what HAProxy promises), on every balancer alike whatever slots
 // the servers have there, and for nearly all clients also when another server comes or goes. A full server
 // is not replaced by another one: the session waits.
-type source struct{ planner }
-
-func (s *source) Pick(req Request) (pool.Target, bool) {
-	p := s.current()
-	if len(p.slots) == 0 {
-		return pool.Target{}, false
-	}
-	at := uint64(SourceHash(req.Src)) % MaglevSize
-	t := p.at(at)
-	if acquire(t, req.Avoid) {
-		return t, true
-	}
-	if t.Server != req.Avoid {
-		return pool.Target{}, false
-	}
-	// Redispatch: the server itself failed. The next ones in the table take its clients, as the kernel path has it.
-	for i := range uint64(MaglevSize) {
-		if next := p.at(at + i); acquire(next, req.Avoid) {
-			return next, true
-		}
-	}
-	return lastResort(p.snapshot.Targets, req.Avoid)
-}
-
-// Bound implements Binder.
-func (s *source) Bound(req Request) *pool.Server {
-	p := s.current()
-	if len(p.slots) == 0 {
-		return nil
-	}
-	if t := p.at(uint64(SourceHash(req.Src)) % MaglevSize); t.Server != req.Avoid {
-		return t.Server
-	}
-	return nil
+func newSource(b *pool.Backend) Algorithm {
+	return &hashed{planner: planner{backend: b, table: sourceTable}, hash: func(req Request) (uint32, bool) { return SourceHash(req.Src), true }}
 }
 
 // sourceTable is the Maglev table over the targets. Weights count as they are set: a server that warms up must not

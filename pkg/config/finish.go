@@ -13,6 +13,7 @@ func (p *parser) finish() *Config {
 		p.checkTargets(s)
 		p.checkServers(s)
 		p.checkHTTP(s)
+		p.checkBalance(s)
 		p.checkTimeouts(s)
 		p.checkCaptures(s)
 		p.checkBackendUses(s)

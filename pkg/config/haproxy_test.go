@@ -52,7 +52,8 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 	}
 	configs := []string{string(seed)}
 	for _, line := range []string{
-		"balance leastconn", "balance random(3)", "http-reuse always", "option forwardfor except 127.0.0.0/8 header X-C if-none",
+		"balance leastconn", "balance random(3)", "balance uri len 5 depth 2 whole", "balance url_param id", "balance hdr(host) use_domain_only", "balance hash path,lower",
+		"balance uri\n hash-type consistent wt6 avalanche\n hash-balance-factor 150", "http-reuse always", "option forwardfor except 127.0.0.0/8 header X-C if-none",
 		"server s 1.2.3.4:80 check inter 1s fastinter 500 downinter 2s rise 1 fall 2 weight 0 backup maxconn 3 maxqueue 4 slowstart 1s",
 		"server s 1.2.3.4", "server s 1.2.3.4:+1", "server s ::1:80", "server s [::1]:80", "server s 1.2.3.4:80 init-addr last,libc,none,1.2.3.4",
 		"server-template w 3 127.0.0.1:80", "server-template w 4-6 127.0.0.1:80 check port 81 addr 127.0.0.2 on-marked-down shutdown-sessions",

@@ -221,8 +221,25 @@ type Bind struct {
 // Balance is the algorithm of a backend.
 type Balance struct {
 	Pos       Pos
-	Algorithm string // roundrobin (default), static-rr, leastconn, first, source, random, …
+	Algorithm string // roundrobin (default), static-rr, leastconn, first, source, random, uri, url_param, hdr, hash
 	Args      []string
+	Key       BalanceKey // of uri, url_param, hdr and hash
+
+	// What hash-type and hash-balance-factor say. They apply to the algorithms that have a Key; source has its own table.
+	Consistent bool   // otherwise map-based
+	Function   string // sdbm (default, also ""), djb2, wt6, crc32, none
+	Avalanche  bool
+	Factor     int // percent; 0 = no bound
+}
+
+// BalanceKey is the part of a request that a hashing algorithm goes by.
+type BalanceKey struct {
+	Name       string       // of the parameter or header
+	DomainOnly bool         // of a host only what stands before its last dot
+	Whole      bool         // uri: with the query
+	PathOnly   bool         // uri: without scheme and authority
+	Len, Depth int          // uri: bytes and slashes behind the first at most; 0 = no bound
+	Expr       *sample.Expr // hash
 }
 
 // InitAddr is one method of `init-addr`.

@@ -81,6 +81,9 @@ func proxyDirectives() []directive {
 			s.number(0, 1000, &s.p.proxy.Retries)
 		}},
 		{name: "balance", in: backOrDef, args: "<algorithm>", doc: "how a server is chosen", parse: (*statement).balance},
+		{name: "hash-type", in: backOrDef, args: "map-based|consistent [sdbm|djb2|wt6|crc32|none] [avalanche]", doc: "how balance uri, url_param, hdr and hash find the server of a key", parse: (*statement).hashType},
+		{name: "hash-balance-factor", in: backOrDef, args: "<percent>", doc: "bounds the load of a server with a consistent hash, in percent of its share", parse: (*statement).hashFactor},
+		{name: "hash-preserve-affinity", in: backOrDef, args: "always", doc: "a key waits for its server when that is full", parse: (*statement).hashAffinity},
 		{name: "http-reuse", in: backOrDef, args: "never|safe|aggressive|always", doc: "who may share a server connection", parse: (*statement).httpReuse},
 		{name: "errorfile", in: anyProxy, args: "<code> <file>", doc: "a whole response instead of the built-in one", parse: (*statement).errorFile},
 
@@ -136,41 +139,6 @@ func (s *statement) httpReuse() {
 	if s.oneOf(0, "policy", "never", "safe", "aggressive", "always") && s.atMost(1) {
 		s.p.proxy.Options.HTTPReuse = policies[s.text(0)]
 	}
-}
-
-// balance reads an algorithm that chooses without looking at a request.
-func (s *statement) balance() {
-	got := s.text(0)
-	algorithm, _, _ := strings.Cut(got, "(")
-	switch algorithm {
-	case "uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "log-sticky", "sticky":
-		s.unsupported(0, "balance algorithm '"+algorithm+"'")
-		return
-	case "random":
-		if got != "random" && !validDraws(got) {
-			s.errorf(0, "'random' of 'balance' expects a number of draws from 1 on in parentheses, not '%s'", got)
-			return
-		}
-	default:
-		valid := []string{"roundrobin", "static-rr", "leastconn", "first", "source", "random"}
-		if !s.oneOf(0, "algorithm", valid...) {
-			return
-		}
-	}
-	if !s.atMost(1) {
-		return
-	}
-	b := Balance{Pos: s.at(-1), Algorithm: algorithm}
-	if got != algorithm {
-		b.Args = []string{strings.Trim(got[len(algorithm):], "()")}
-	}
-	s.p.proxy.Balance = b
-}
-
-// validDraws checks `random(n)`.
-func validDraws(text string) bool {
-	inner, closed := strings.CutSuffix(strings.TrimPrefix(text, "random("), ")")
-	return closed && inner != "" && len(inner) < 5 && strings.Trim(inner, "0123456789") == "" && strings.Trim(inner, "0") != ""
 }
 
 func (s *statement) errorFile() {

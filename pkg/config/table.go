@@ -17,7 +17,6 @@ func foreignProxyDirectives() []directive {
 		group(inProxies, Ignored, "identity in tools", "nothing here uses it", "guid"),
 		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt clitcpka-idle clitcpka-intvl"),
 		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"),
-		group(backOrDef, Ignored, "tuning of hashing", "the algorithms that hash by a key of a request are errors by themselves", "hash-preserve-affinity"),
 		group(backSide, Ignored, "exceptions from persistence", noCookies, "force-persist ignore-persist"),
 		group(backOrDef, Ignored, "cookies that name a server's address", noCookies, "dynamic-cookie-key"),
 
@@ -29,7 +28,6 @@ func foreignProxyDirectives() []directive {
 		group(frontOrDef, Unsupported, "forms of log lines", "", "error-log-format log-format-sd log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", "", "external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
-		group(backOrDef, Unsupported, "hashing", "", "hash-type hash-balance-factor"),
 		group(backOrDef, Unsupported, "the server's name in a header", "", "http-send-name-header"),
 		group(anyProxy, Unsupported, "server states kept in files", "", "load-server-state-from-file server-state-file-name"),
 		group(frontOrDef, Unsupported, "limits", "", "rate-limit+sessions max-session-srv-conns"),

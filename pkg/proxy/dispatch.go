@@ -17,6 +17,12 @@ func (s *session) dispatch() {
 		return
 	}
 	req := balance.Request{Src: s.src.Addr(), Avoid: s.avoid}
+	if h := s.be.hasher; h != nil {
+		if s.fe.cfg.HTTP {
+			s.req.Rebase(s.client.in.bytes()) // it may have moved while the session waited
+		}
+		h.note(s, &req)
+	}
 	var bound *pool.Server // the only one that will do
 	waiting := b.Queue.Load()
 	if binder, ok := s.be.algo.(balance.Binder); ok {
@@ -256,13 +262,7 @@ func (s *session) redispatches() bool {
 }
 
 // careless says whether the next choice is as good as this one: the round robins and random.
-func (b *backend) careless() bool {
-	switch b.cfg.Balance.Algorithm {
-	case "leastconn", "first", "source":
-		return false
-	}
-	return true
-}
+func (b *backend) careless() bool { return !balance.Deterministic(b.cfg.Balance.Algorithm) }
 
 // redispatchNow lets balancing choose again.
 func (s *session) redispatchNow() {

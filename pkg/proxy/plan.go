@@ -40,6 +40,7 @@ type backend struct {
 	cfg      *config.Proxy
 	stats    *pool.Backend
 	algo     balance.Algorithm
+	hasher   *hasher // of algorithms that go by a key
 	timeouts timeouts
 	errors   errorPages
 }
@@ -142,8 +143,11 @@ func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
 	if b.stats == nil {
 		return nil, fmt.Errorf("backend '%s' is not in the pool", proxy.Name)
 	}
+	line := &proxy.Balance
+	spec := balance.Spec{Name: line.Algorithm, Args: line.Args, Consistent: line.Consistent, Factor: line.Factor}
+	b.hasher = newHasher(line)
 	var err error
-	if b.algo, err = balance.New(proxy.Balance.Algorithm, proxy.Balance.Args, b.stats); err != nil {
+	if b.algo, err = balance.New(spec, b.stats); err != nil {
 		return nil, fmt.Errorf("backend '%s': %w", proxy.Name, err)
 	}
 	b.errors, err = readErrorFiles(proxy)

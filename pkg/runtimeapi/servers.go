@@ -170,5 +170,5 @@ func fixedWeights(p *stats.Proxy) bool {
 // dynamicBalance says whether weights and servers of a backend may change at run time in HAProxy.
 func dynamicBalance(p *stats.Proxy) bool {
 	dynamic := []string{"", "roundrobin", "leastconn", "random", "first"}
-	return p.Config == nil || slices.Contains(dynamic, p.Config.Balance.Algorithm)
+	return p.Config == nil || p.Config.Balance.Consistent || slices.Contains(dynamic, p.Config.Balance.Algorithm)
 }

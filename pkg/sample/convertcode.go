@@ -30,6 +30,7 @@ var codeConverters = map[string]*converter{
 	"crc32c":  hashing(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }),
 	"djb2":    hashing(hashDJB2),
 	"sdbm":    hashing(hashSDBM),
+	"wt6":     hashing(hashWT6),
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -106,17 +107,30 @@ func encodeURL(e *evaluator, v Value, _ *args) (Value, bool) {
 func encodeHex(e *evaluator, v Value, _ *args) (Value, bool) {
 	var raw [16]byte
 	b := v.Text
-	switch v.Type {
-	case Bool, Int:
-		b = binary.BigEndian.AppendUint64(raw[:0], uint64(v.Int))
-	case Addr:
-		b = append(raw[:0], v.Addr.AsSlice()...)
+	if v.Type != String {
+		b = appendRaw(raw[:0], v)
 	}
 	start := len(e.scratch)
 	for _, c := range b {
 		e.scratch = append(e.scratch, upperHex[c>>4], upperHex[c&15])
 	}
 	return text(e.scratch[start:]), true
+}
+
+// appendRaw appends the bytes of a value: eight of a number, and as many of an address as it has.
+func appendRaw(dst []byte, v Value) []byte {
+	switch v.Type {
+	case Bool, Int:
+		return binary.BigEndian.AppendUint64(dst, uint64(v.Int))
+	case Addr:
+		if v.Addr.Is4() {
+			a := v.Addr.As4()
+			return append(dst, a[:]...)
+		}
+		a := v.Addr.As16()
+		return append(dst, a[:]...)
+	}
+	return append(dst, v.Text...)
 }
 
 func decodeHexInt(_ *evaluator, v Value, _ *args) (Value, bool) {
