@@ -117,7 +117,7 @@ func (a *Agent) discover(b *building) {
 		Pool: a.pool, SpreadChecks: a.opts.Config.Global.SpreadChecks, HAProxyPace: a.opts.HAProxyHold,
 	})
 	for _, c := range b.checks {
-		a.checker.Add(checkSpec(c))
+		a.checker.Add(check.SpecOf(c.server, c.backend, c.line, a.nodeName()))
 	}
 }
 

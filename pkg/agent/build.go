@@ -44,6 +44,7 @@ func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Ad
 		}
 	}
 	b.number()
+	b.track()
 	return b, nil
 }
 
@@ -109,7 +110,7 @@ func (b *building) servers(p *config.Proxy, backend *pool.Backend) error {
 		}
 		lines.add(line, servers)
 		for _, s := range servers {
-			if line.Check.Enabled {
+			if line.Check.Enabled || line.Agent.Enabled {
 				b.checks = append(b.checks, checkedServer{server: s, backend: p, line: line})
 			}
 		}
@@ -149,7 +150,9 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
 		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0, PortOffset: line.PortOffset,
-		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart,
+		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled,
+		InitState: initStates[line.InitState], Observe: observes[line.Observe], OnError: onErrors[line.OnError], ErrorLimit: line.ErrorLimit,
+		ShutdownBackups: line.ShutdownBackups,
 	}
 	if line.Addr.Addr().IsValid() {
 		o.FQDN = ""

@@ -29,7 +29,7 @@ func (c control) AddServer(b *pool.Backend, name string, words []string) error {
 	if err := c.a.kernel.welcome(s); err != nil {
 		return errors.Join(err, s.RemoveDynamic())
 	}
-	c.a.checker.Add(checkSpec(checkedServer{server: s, backend: proxy, line: line}))
+	c.a.checker.Add(check.SpecOf(s, proxy, line, c.a.nodeName()))
 	c.a.log.Info("server added at run time", "backend", b.Name, "server", name, "parameters", strings.Join(words, " "))
 	return nil
 }
@@ -53,12 +53,4 @@ func (a *Agent) proxy(backend string) *config.Proxy {
 		}
 	}
 	return &config.Proxy{Name: backend}
-}
-
-// checkSpec is how a server's line and its backend say that it is checked.
-func checkSpec(c checkedServer) check.Spec {
-	return check.Spec{
-		Server: c.server, Options: c.line.Check, HTTP: c.backend.HTTPCheck,
-		ConnectTimeout: c.backend.Timeouts.Connect, CheckTimeout: c.backend.Timeouts.Check,
-	}
 }

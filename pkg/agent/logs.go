@@ -119,6 +119,9 @@ func unwanted(p *config.Proxy, e *accesslog.Entry, failed bool) bool {
 
 // event logs a change of state: to the backend's targets in HAProxy's words, and to the process log.
 func (l *logs) event(e pool.Event) {
+	if e.Text == "" {
+		return
+	}
 	level, severity := slog.LevelInfo, accesslog.Notice
 	switch e.Level {
 	case pool.Warning:

@@ -25,6 +25,8 @@ type Options struct {
 	Pool *pool.Pool
 	// SpreadChecks is `spread-checks`: intervals vary at random by up to this many percent.
 	SpreadChecks int
+	// MaxSpread is `max-spread-checks`: no interval varies by more; 0 is no limit.
+	MaxSpread time.Duration
 	// HAProxyPace turns off what is faster than in HAProxy: the first checks of a new address, which
 	// follow each other within at most 500 ms until the server is fully up, for at most 10 s. A task is
 	// in Swarm's DNS before it listens, so its first check often fails, and two more at the usual
@@ -42,7 +44,9 @@ type Options struct {
 type Spec struct {
 	Server  *pool.Server
 	Options config.CheckOptions
-	HTTP    *config.HTTPCheck // nil: the check is to connect
+	Agent   config.AgentOptions
+	Check   *config.HealthCheck // nil: the check is to connect
+	Node    string              // this balancer's name, for http-check send-state
 	// ConnectTimeout is `timeout connect` and CheckTimeout `timeout check`; 0 means not set. Without
 	// CheckTimeout the whole check must end within `inter`; with it, connecting must within the
 	// shorter of `inter` and ConnectTimeout, and the answer must come CheckTimeout later.
@@ -71,11 +75,11 @@ type Checker struct {
 	started, late atomic.Uint64
 
 	mu     sync.Mutex
-	of     map[*pool.Server]*task
-	began  bool                  // Run has; what is added from now on goes by way of added
-	added  []*task               // not scheduled yet
-	gone   []*task               // to be forgotten
-	woken  map[*pool.Server]bool // servers to look at now; true: the address is new
+	of     map[*pool.Server][]*task // its checks, and its agent's
+	began  bool                     // Run has; what is added from now on goes by way of added
+	added  []*task                  // not scheduled yet
+	gone   []*task                  // to be forgotten
+	woken  map[*pool.Server]waking  // servers to look at
 	wakeup chan struct{}
 }
 
@@ -91,8 +95,8 @@ func New(opts Options) *Checker {
 		opts.Rand = rand.Float64
 	}
 	c := &Checker{
-		opts: opts, of: make(map[*pool.Server]*task), done: make(chan *task),
-		woken: make(map[*pool.Server]bool), wakeup: make(chan struct{}, 1),
+		opts: opts, of: make(map[*pool.Server][]*task), done: make(chan *task),
+		woken: make(map[*pool.Server]waking), wakeup: make(chan struct{}, 1),
 	}
 	if opts.Pool != nil {
 		opts.Pool.Observe(c.observe)
@@ -102,17 +106,23 @@ func New(opts Options) *Checker {
 
 // Add makes the checker check a server, which has no check yet.
 func (c *Checker) Add(s Spec) {
-	if !s.Options.Enabled {
+	var tasks []*task
+	if s.Options.Enabled {
+		tasks = append(tasks, &task{Spec: s, index: -1})
+	}
+	if s.Agent.Enabled {
+		tasks = append(tasks, &task{Spec: s, index: -1, agent: true})
+	}
+	if len(tasks) == 0 {
 		return
 	}
-	t := &task{Spec: s, index: -1}
 	c.mu.Lock()
-	c.of[s.Server] = t
+	c.of[s.Server] = tasks
 	began := c.began
 	if began {
-		c.added = append(c.added, t)
+		c.added = append(c.added, tasks...)
 	} else {
-		c.tasks = append(c.tasks, t)
+		c.tasks = append(c.tasks, tasks...)
 	}
 	c.mu.Unlock()
 	if began {
@@ -123,11 +133,8 @@ func (c *Checker) Add(s Spec) {
 // Remove ends the checks of a server. The outcome of one that is running does not count any more.
 func (c *Checker) Remove(s *pool.Server) {
 	c.mu.Lock()
-	t := c.of[s]
+	c.gone = append(c.gone, c.of[s]...)
 	delete(c.of, s)
-	if t != nil {
-		c.gone = append(c.gone, t)
-	}
 	c.mu.Unlock()
 	c.rouse()
 }
@@ -152,13 +159,21 @@ func (c *Checker) Totals() Totals { return Totals{Started: c.started.Load(), Lat
 // observe notes servers that have something new to check. It runs on whichever goroutine changed the
 // pool and does not block.
 func (c *Checker) observe(e pool.Event) {
-	if e.Kind != pool.EventAddress && e.Kind != pool.EventReady {
+	var why waking
+	switch e.Kind {
+	case pool.EventAddress:
+		why = wakeAddress
+	case pool.EventReady:
+		why = wakeReady
+	case pool.EventErrors:
+		why = wakeErrors
+	default:
 		return
 	}
 	c.mu.Lock()
 	known := c.of[e.Server] != nil
 	if known {
-		c.woken[e.Server] = c.woken[e.Server] || e.Kind == pool.EventAddress
+		c.woken[e.Server] |= why
 	}
 	c.mu.Unlock()
 	if known {
@@ -197,12 +212,12 @@ func (c *Checker) Run(ctx context.Context) {
 func (c *Checker) spread(now time.Time) {
 	smallest := time.Duration(0)
 	for _, t := range c.tasks {
-		if i := t.inter(); i >= time.Second && (smallest == 0 || i < smallest) {
+		if i := t.pause(); i >= time.Second && (smallest == 0 || i < smallest) {
 			smallest = i
 		}
 	}
 	for i, t := range c.tasks {
-		delay := max(smallest, t.inter()) * time.Duration(i) / time.Duration(len(c.tasks))
+		delay := max(smallest, t.pause()) * time.Duration(i) / time.Duration(len(c.tasks))
 		c.schedule(t, now.Add(delay))
 	}
 }
@@ -221,8 +236,8 @@ func (c *Checker) startDue(ctx context.Context, now time.Time) {
 	for len(c.queue) > 0 && c.running < c.opts.MaxRunning && !c.queue[0].due.After(now) {
 		t := c.queue[0]
 		v := t.Server.View()
-		if v.Admin.Maint() || !v.Checking || !v.Addr.Addr().IsValid() {
-			c.schedule(t, now.Add(t.inter()))
+		if !t.runnable(&v) {
+			c.schedule(t, now.Add(t.pause()))
 			continue
 		}
 		heap.Pop(&c.queue)
@@ -233,10 +248,8 @@ func (c *Checker) startDue(ctx context.Context, now time.Time) {
 		if now.Sub(t.due) >= lateAfter {
 			c.late.Add(1)
 		}
-		t.Server.MarkCheckRunning(true)
 		go func() {
-			t.run(checking, c.opts.Dial, v.Addr)
-			t.Server.MarkCheckRunning(false)
+			t.do(checking, c.opts.Dial, v.Addr)
 			c.done <- t
 		}()
 	}
@@ -274,16 +287,20 @@ func (c *Checker) wake(now time.Time) {
 	for _, t := range fresh {
 		c.schedule(t, now)
 	}
-	for t, address := range woken {
-		if address {
+	for t, why := range woken {
+		if why&wakeAddress != 0 {
 			t.freshUntil = now.Add(freshWindow)
 		}
-		if t.cancel != nil {
+		switch {
+		case t.agent && why&(wakeAddress|wakeReady) == 0:
+		case why == wakeErrors:
+			c.hurry(t, now)
+		case t.cancel != nil:
 			t.again = true
 			t.cancel()
-			continue
+		default:
+			c.schedule(t, now)
 		}
-		c.schedule(t, now)
 	}
 	for _, t := range gone {
 		t.removed = true
@@ -297,13 +314,13 @@ func (c *Checker) wake(now time.Time) {
 }
 
 // collect takes what others have left for Run.
-func (c *Checker) collect() (fresh []*task, woken map[*task]bool, gone []*task) {
+func (c *Checker) collect() (fresh []*task, woken map[*task]waking, gone []*task) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	woken = make(map[*task]bool, len(c.woken))
-	for s, address := range c.woken {
-		if t := c.of[s]; t != nil {
-			woken[t] = address
+	woken = make(map[*task]waking, len(c.woken))
+	for s, why := range c.woken {
+		for _, t := range c.of[s] {
+			woken[t] = why
 		}
 	}
 	fresh, gone = c.added, c.gone
@@ -314,6 +331,10 @@ func (c *Checker) collect() (fresh []*task, woken map[*task]bool, gone []*task) 
 
 // interval is the time from the end of a check to the next one (HAProxy, server.c, srv_getinter).
 func (c *Checker) interval(t *task, now time.Time) time.Duration {
+	share := float64(c.opts.SpreadChecks) / 100 * (1 - 2*c.opts.Rand())
+	if t.agent {
+		return jittered(t.agentInter(), share, c.opts.MaxSpread)
+	}
 	v := t.Server.View()
 	top := t.Server.Rise + t.Server.Fall - 1
 	d := t.inter()
@@ -327,9 +348,35 @@ func (c *Checker) interval(t *task, now time.Time) time.Duration {
 	if v.Health < top && now.Before(t.freshUntil) && !c.opts.HAProxyPace {
 		d = min(d, freshPace)
 	}
-	share := float64(c.opts.SpreadChecks) / 100 * (1 - 2*c.opts.Rand())
-	return d + time.Duration(float64(d)*share)
+	return jittered(d, share, c.opts.MaxSpread)
 }
+
+// jittered varies an interval by a share of it, at most by limit; 0 is no limit.
+func jittered(d time.Duration, share float64, limit time.Duration) time.Duration {
+	by := time.Duration(float64(d) * share)
+	if limit > 0 {
+		by = min(max(by, -limit), limit)
+	}
+	return d + by
+}
+
+// hurry brings the next check forward to `fastinter` from now, after errors in traffic.
+func (c *Checker) hurry(t *task, now time.Time) {
+	due := now.Add(t.Options.FastInter)
+	if t.Options.FastInter == 0 || t.cancel != nil || t.index < 0 || t.due.Before(due) {
+		return
+	}
+	c.schedule(t, due)
+}
+
+// waking is why a server is looked at before its time.
+type waking uint8
+
+const (
+	wakeAddress waking = 1 << iota // it has another address
+	wakeReady                      // it has left maintenance
+	wakeErrors                     // its traffic shows errors
+)
 
 func orDefault(d, fallback time.Duration) time.Duration {
 	if d > 0 {

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"waggle/pkg/config"
 	"waggle/pkg/pool"
 )
 
@@ -63,7 +62,7 @@ func TestHTTPCheckOverLoopback(t *testing.T) {
 			serveOnce(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", sent)
 		}
 	}()
-	Spec{Server: s, HTTP: &config.HTTPCheck{Method: "GET"}}.run(t.Context(), dialTCP, s.View().Addr)
+	Spec{Server: s, Check: plainHTTP()}.run(t.Context(), dialTCP, s.View().Addr)
 	<-sent
 	if r := s.View().Check; r.Status != pool.CheckL7OK || r.Code != 200 || r.For != netip.MustParseAddrPort(ln.Addr().String()) {
 		t.Errorf("got %+v", r)

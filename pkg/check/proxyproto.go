@@ -11,13 +11,14 @@ import (
 const localHeader = "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 
 // announce sends the PROXY protocol's header to a server that expects it, unless the check goes to another address or
-// port, where HAProxy sends none (section 5.2, check-send-proxy).
-func (s Spec) announce(conn net.Conn) error {
-	if s.Server.SendProxy == 0 || s.Options.Port != 0 || s.Options.Addr.IsValid() {
+// port, where HAProxy sends it only on demand: by check-send-proxy (section 5.2), or by the step that connects.
+func (s Spec) announce(conn net.Conn, demanded bool) error {
+	elsewhere := s.Options.Port != 0 || s.Options.Addr.IsValid()
+	if !demanded && !s.Options.SendProxy && (s.Server.SendProxy == 0 || elsewhere) {
 		return nil
 	}
 	header := localHeader
-	if s.Server.SendProxy == 1 {
+	if s.Server.SendProxy != 2 {
 		header = localLine(conn.LocalAddr(), conn.RemoteAddr())
 	}
 	_, err := conn.Write([]byte(header))

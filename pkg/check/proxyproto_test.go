@@ -55,7 +55,7 @@ func TestChecksAnnounceThemselves(t *testing.T) {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Addr, o.Check, o.SendProxy = "s", addr, true, tc.version
 			server := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"}).AddServer(o)
-			spec := Spec{Server: server, Options: config.CheckOptions{Enabled: true}, HTTP: &config.HTTPCheck{}}
+			spec := Spec{Server: server, Options: config.CheckOptions{Enabled: true}, Check: plainHTTP()}
 			if tc.otherPort {
 				spec.Options.Port = int(addr.Port())
 			}

@@ -19,6 +19,7 @@ const defaultInter = 2 * time.Second
 // task is one server's check with its place in the schedule. All fields but Spec are the run loop's.
 type task struct {
 	Spec
+	agent      bool // the agent is asked, not the server
 	due        time.Time
 	index      int                // in the queue, -1 when not in it
 	cancel     context.CancelFunc // of the running check, nil when none runs
@@ -28,6 +29,33 @@ type task struct {
 }
 
 func (s Spec) inter() time.Duration { return orDefault(s.Options.Inter, defaultInter) }
+
+// pause is the interval of the task in calm times.
+func (t *task) pause() time.Duration {
+	if t.agent {
+		return t.agentInter()
+	}
+	return t.inter()
+}
+
+// runnable says whether the task makes sense now. An agent is asked about a server in maintenance too, since it may end it.
+func (t *task) runnable(v *pool.View) bool {
+	if t.agent {
+		return v.AgentChecking && t.agentTarget(v.Addr).Addr().IsValid()
+	}
+	return !v.Admin.Maint() && v.Checking && v.Addr.Addr().IsValid()
+}
+
+// do runs the task once.
+func (t *task) do(ctx context.Context, dial Dial, server netip.AddrPort) {
+	mark, run := t.Server.MarkCheckRunning, t.run
+	if t.agent {
+		mark, run = t.Server.MarkAgentRunning, t.runAgent
+	}
+	mark(true)
+	run(ctx, dial, server)
+	mark(false)
+}
 
 // target is where the check connects to, given the server's address.
 func (s Spec) target(server netip.AddrPort) netip.AddrPort {
@@ -57,42 +85,6 @@ func (s Spec) run(ctx context.Context, dial Dial, server netip.AddrPort) {
 	}
 	r.Duration, r.For = time.Since(start), server
 	s.Server.ReportCheck(r)
-}
-
-func (s Spec) probe(ctx context.Context, dial Dial, target netip.AddrPort, start time.Time) pool.CheckResult {
-	limit := s.inter()
-	if s.CheckTimeout > 0 && s.ConnectTimeout > 0 {
-		limit = min(limit, s.ConnectTimeout)
-	}
-	connecting, cancel := context.WithTimeout(ctx, limit)
-	conn, err := dial(connecting, target)
-	cancel()
-	if err != nil {
-		return connectFailure(err)
-	}
-	defer reset(conn)
-	if err := s.announce(conn); err != nil {
-		return connectFailure(err)
-	}
-	if s.HTTP == nil {
-		return pool.CheckResult{Status: pool.CheckL4OK}
-	}
-	deadline := start.Add(s.inter())
-	if s.CheckTimeout > 0 {
-		deadline = time.Now().Add(s.CheckTimeout)
-	}
-	conn.SetDeadline(deadline)
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	return probeHTTP(conn, s.HTTP)
-}
-
-// reset closes a connection with a RST, as HAProxy does for checks: it leaves no TIME_WAIT behind.
-func reset(conn net.Conn) {
-	if c, ok := conn.(interface{ SetLinger(int) error }); ok {
-		_ = c.SetLinger(0) // at worst the close is an ordinary one
-	}
-	conn.Close()
 }
 
 func connectFailure(err error) pool.CheckResult {

@@ -70,7 +70,7 @@ func TestTableIsComplete(t *testing.T) {
 		if (d.status == Supported) != (d.parse != nil) && d.name != "daemon" {
 			t.Errorf("%q is %s and has a parser: %v", d.name, d.status, d.parse != nil)
 		}
-		if (d.status == Ignored || d.status == Removed) == (d.why == "") {
+		if needs := d.status == Ignored || d.status == Removed; needs && d.why == "" || d.status == Supported && d.why != "" {
 			t.Errorf("%q is %s because of %q", d.name, d.status, d.why)
 		}
 		if n := strings.Count(d.name, " ") + 1; n > maxNameWords {

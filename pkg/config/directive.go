@@ -74,7 +74,7 @@ type directive struct {
 	args   string   // its arguments, for the documentation
 	doc    string   // one line
 	status Status
-	why    string // of an ignored one: why nothing is lost
+	why    string // of an ignored one: why nothing is lost; of an unsupported one, if it will stay so: why
 	// switchable says that `no` and `default` may stand before it.
 	switchable bool
 	parse      func(*statement)
@@ -114,7 +114,11 @@ const maxNameWords = 3
 // the section, and how many words its name has; nil if there is none.
 func (t *table) find(words []word, in sections) (*directive, int) {
 	for n := min(maxNameWords, len(words)); n > 0; n-- {
-		rows := t.byName[joinWords(words[:n])]
+		name := joinWords(words[:n])
+		rows := t.byName[name]
+		if last := words[n-1].text; rows == nil && n > 1 && strings.Contains(last, "(") { // `http-check set-var(check.x)`
+			rows = t.byName[name[:len(name)-len(last)+strings.IndexByte(last, '(')]]
+		}
 		for _, d := range rows {
 			if d.in&in != 0 {
 				return d, n

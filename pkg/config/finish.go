@@ -12,8 +12,10 @@ func (p *parser) finish() *Config {
 	for _, s := range p.proxies {
 		p.checkTargets(s)
 		p.checkServers(s)
+		p.checkTracking(s)
 		p.checkHTTP(s)
 		p.checkBalance(s)
+		p.finishCheck(s)
 		p.checkTimeouts(s)
 		p.checkCaptures(s)
 		p.checkBackendUses(s)
@@ -66,7 +68,7 @@ func (p *parser) clearOtherSide(s *proxyState) {
 		s.MaxConn, s.Backlog = 0, 0
 	}
 	if !s.Kind.HasBackend() {
-		s.HTTPCheck, s.FullConn = nil, 0
+		s.Proxy.Check, s.FullConn = nil, 0
 	}
 }
 
@@ -145,12 +147,6 @@ func (p *parser) checkServers(s *proxyState) {
 // checkHTTP drops what needs HTTP from a proxy in TCP mode, with a warning for what was written in
 // the proxy itself rather than inherited.
 func (p *parser) checkHTTP(s *proxyState) {
-	if s.HTTPCheck != nil && !s.httpChecked {
-		if s.Kind.HasBackend() {
-			p.warn(s.Pos, "%s '%s' has 'http-check' without 'option httpchk', so it checks by connecting only", s.Kind, s.Name)
-		}
-		s.HTTPCheck = nil
-	}
 	if s.HTTP {
 		return
 	}

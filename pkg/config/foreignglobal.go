@@ -51,7 +51,8 @@ func foreignGlobals() []directive {
 			tune.http.cookielen tune.http.logurilen`),
 		group(inGlobal, Unsupported, "state kept in files", "", "server-state-base server-state-file stats-file"),
 		group(inGlobal, Unsupported, "variables and paths", "", "set-var set-var-fmt default-path unix-bind"),
-		group(inGlobal, Unsupported, "Lua and other programs", "", "lua-load lua-load-per-thread lua-prepend-path external-check"),
+		group(inGlobal, Unsupported, "Lua and other programs", "", "lua-load lua-load-per-thread lua-prepend-path"),
+		group(inGlobal, Unsupported, "checks by a program", noPrograms, "external-check"),
 		group(inGlobal, Unsupported, "clusters and name resolution", "", "cluster-secret dns-accept-family"),
 		group(inGlobal, Unsupported, "device detection", "", `51degrees-allow-unmatched 51degrees-cache-size 51degrees-data-file 51degrees-difference 51degrees-drift 51degrees-property-name-list
 			51degrees-property-separator 51degrees-use-performance-graph 51degrees-use-predictive-graph deviceatlas-json-file deviceatlas-log-level

@@ -20,8 +20,9 @@ var stricter = []string{
 	"stats socket 127.0.0.1:1-2", "bind *:1-65535,*:1", "bind 1.2.3:80", "bind :80 maxconn x", "bind :80 interface abcdefghijklmnop",
 	"http-request set-header X: y", `http-request set-header X a\r\nb`, "maxconn abc", "retries -1", "balance source 1", "option redispatch x",
 	"server s 1.2.3.4:+x", "option httpchk GET / x", "http-check expect status 99", "stats auth admin", "backend a from",
+	"tcp-check expect min-recv x string a",
 	// HAProxy 2.6 prints an alert for these and goes on; 3.2 refuses them.
-	"listen a :80", "default-server id 3", "backend a\nlisten a", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
+	"listen a :80", "default-server id 3", "backend a\nlisten a", "mode tcp\n server s 1.1.1.1:1 check observe layer7", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
 }
 
 // What we call a mistake HAProxy refuses too, apart from the lines above.
@@ -58,6 +59,10 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		"server s 1.2.3.4", "server s 1.2.3.4:+1", "server s ::1:80", "server s [::1]:80", "server s 1.2.3.4:80 init-addr last,libc,none,1.2.3.4",
 		"server-template w 3 127.0.0.1:80", "server-template w 4-6 127.0.0.1:80 check port 81 addr 127.0.0.2 on-marked-down shutdown-sessions",
 		"option httpchk\n http-check send meth GET uri /r ver HTTP/1.1 hdr Host x\n http-check expect status 200,300-399",
+		"option httpchk GET /\n http-check connect port 81 comment a\n http-check send meth GET\n http-check expect ! rstatus ^5 comment b\n http-check connect\n http-check send uri /b body c\n http-check expect string ok\n http-check disable-on-404\n http-check send-state",
+		"option tcp-check\n tcp-check connect port 81 send-proxy linger\n tcp-check comment a\n tcp-check send-lf %[be_name] comment b\n tcp-check send-binary 0a\n tcp-check expect min-recv 3 comment c error-status L7STS on-error d ! rstring ^x\n tcp-check expect rbinary ^0A",
+		"option mysql-check user x post-41", "option mysql-check", "option pgsql-check user x", "option redis-check", "option smtpchk EHLO a.b", "option ldap-check", "option ssl-hello-chk",
+		"server s 1.2.3.4:80 check agent-check agent-port 3 agent-addr 1.2.3.4 agent-inter 3s agent-send x\\n observe layer4 on-error mark-down error-limit 3 on-marked-up shutdown-backup-sessions check-send-proxy\n server t 1.2.3.4:80 track s",
 		"stats enable\n stats uri /s\n stats refresh 5\n stats show-node\n stats show-legends\n stats realm a\\ b\n stats auth a:b\n stats scope .",
 		"acl a path_beg -i /A /b\n acl a hdr_dom(host) -m end x\n http-request deny deny_status 404 if a !{ src 10.0.0.0/8 ::1 } or { hdr_cnt(x) gt 3 }",
 		"redirect scheme https code 301 if !{ ssl_fc } METH_GET", "http-request redirect prefix https://x unless TRUE", "no option httpclose\n no option allbackups",

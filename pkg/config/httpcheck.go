@@ -6,51 +6,58 @@ import (
 )
 
 func httpCheckDirectives() []directive {
+	flag := func(name, doc string, field func(*HealthCheck) *bool) directive {
+		return directive{name: "http-check " + name, in: backOrDef, doc: doc, parse: func(s *statement) {
+			if s.atMost(0) {
+				*field(&s.p.proxy.check.check) = true
+			}
+		}}
+	}
 	rows := []directive{
-		{name: "http-check send", in: backOrDef, args: "[meth <m>] [uri <u>] [ver <v>] [hdr <name> <value>]… [body <text>]", doc: "the request of a health check", parse: (*statement).httpCheckSend},
-		{name: "http-check expect", in: backOrDef, args: "status <list>", doc: "the status codes of a healthy server", parse: (*statement).httpCheckExpect},
-		{name: "http-check comment", in: backOrDef, args: "<text>", doc: "a name for the step", status: Ignored, why: "steps are not named here"},
+		{name: "http-check connect", in: backOrDef, args: "[default] [port <port>] [send-proxy] [linger] [comment <text>]", doc: "a connection of a health check", parse: func(s *statement) {
+			s.checkConnect(&s.p.proxy.check.http)
+		}},
+		{name: "http-check send", in: backOrDef, args: "[meth <m>] [uri <u>] [ver <v>] [hdr <name> <value>]… [body <text>] [comment <text>]", doc: "the request of a health check", parse: (*statement).httpCheckSend},
+		{name: "http-check expect", in: backOrDef, args: "[parameters] [!] status|rstatus|string|rstring <pattern>", doc: "the answer of a healthy server", parse: func(s *statement) {
+			s.checkExpect(&s.p.proxy.check.http, true)
+		}},
+		{name: "http-check comment", in: backOrDef, args: "<text>", doc: "a name for a step", parse: func(s *statement) {
+			s.checkComment(&s.p.proxy.check.http)
+		}},
+		flag("disable-on-404", "404 takes a server out of balancing, without ending what it has", func(c *HealthCheck) *bool { return &c.DisableOn404 }),
+		flag("send-state", "tells servers their state in X-Haproxy-Server-State", func(c *HealthCheck) *bool { return &c.SendState }),
 	}
-	return append(rows, group(backOrDef, Unsupported, "further steps of HTTP health checks", "",
-		"http-check+connect http-check+disable-on-404 http-check+send-state http-check+set-var http-check+set-var-fmt http-check+unset-var")...)
-}
-
-// httpCheck gives the proxy's check to change.
-func (s *proxyState) httpCheck() *HTTPCheck {
-	if s.HTTPCheck == nil {
-		s.HTTPCheck = &HTTPCheck{Method: "OPTIONS", URI: "/", Version: "HTTP/1.0"}
-	}
-	return s.HTTPCheck
+	return append(rows, group(backOrDef, Unsupported, "variables of HTTP health checks", "",
+		"http-check+set-var http-check+set-var-fmt http-check+unset-var")...)
 }
 
 // httpCheckOption reads `[<uri>]`, `<method> <uri>` and `<method> <uri> <version>`. An old habit is a
 // version that carries headers behind a line end; they are taken apart.
-func (s *statement) httpCheckOption() {
-	if s.off || s.reset {
-		s.p.proxy.HTTPCheck = nil
-		s.p.proxy.httpChecked = false
-		return
-	}
+func (s *statement) httpCheckOption(*HealthCheck) bool {
 	if !s.atMost(3) {
-		return
+		return false
 	}
-	s.p.proxy.httpChecked = true
-	c := s.p.proxy.httpCheck()
+	c := &s.p.proxy.check
+	c.http.begin()
+	r := defaultRequest()
+	c.request = r
 	switch len(s.args) {
 	case 0:
-		return
+		return true
 	case 1:
-		c.URI = s.text(0)
-		return
+		r.URI = s.text(0)
+		return true
 	}
-	c.Method, c.URI = s.text(0), s.text(1)
+	r.Method, r.URI = s.text(0), s.text(1)
 	if len(s.args) == 3 {
 		lines := strings.Split(strings.ReplaceAll(s.text(2), "\r\n", "\n"), "\n")
-		if s.checkVersion(2, lines[0]) {
-			c.Version = lines[0]
-			s.oldCheckHeaders(c, lines[1:])
+		if !s.checkVersion(2, lines[0]) {
+			return false
 		}
+		r.Version = lines[0]
+		s.oldCheckHeaders(r, lines[1:])
 	}
+	return true
 }
 
 func (s *statement) checkVersion(i int, version string) bool {
@@ -65,7 +72,7 @@ func (s *statement) checkVersion(i int, version string) bool {
 	return false
 }
 
-func (s *statement) oldCheckHeaders(c *HTTPCheck, lines []string) {
+func (s *statement) oldCheckHeaders(r *CheckSend, lines []string) {
 	for _, line := range lines {
 		if line == "" {
 			continue
@@ -75,36 +82,39 @@ func (s *statement) oldCheckHeaders(c *HTTPCheck, lines []string) {
 			s.errorf(2, "'option httpchk' : '%s' behind the version is not a header", line)
 			return
 		}
-		c.Headers = append(c.Headers, [2]string{name, strings.TrimSpace(value)})
+		r.Headers = append(r.Headers, [2]string{name, strings.TrimSpace(value)})
 	}
-	if len(c.Headers) > 0 {
+	if len(r.Headers) > 0 {
 		s.warnf(2, "'option httpchk' : headers behind the version are deprecated; write 'http-check send hdr <name> <value>'")
 	}
 }
 
 func (s *statement) httpCheckSend() {
-	c := s.p.proxy.httpCheck()
-	c.Headers, c.Body = nil, ""
+	step, send := CheckStep{Pos: s.at(-1)}, &CheckSend{}
 	for i := 0; i < len(s.args); i++ {
 		word, value := s.args[i].text, s.text(i+1)
 		at := i
-		if value == "" && word != "comment" {
-			s.errorf(i, "'http-check send' : '%s' expects a value", word)
+		i++
+		if value == "" {
+			s.errorf(at, "'http-check send' : '%s' expects a value", word)
 			return
 		}
-		i++
 		switch word {
 		case "meth":
-			c.Method = value
+			if !isToken(value) {
+				s.errorf(i, "'http-check send' : '%s' is not a method", value)
+				return
+			}
+			send.Method = value
 		case "uri":
-			c.URI = value
+			send.URI = value
 		case "ver":
 			if !s.checkVersion(i, value) {
 				return
 			}
-			c.Version = value
+			send.Version = value
 		case "body":
-			c.Body = value
+			send.Body = value
 		case "hdr":
 			i++
 			if len(s.args) <= i || !isToken(value) {
@@ -115,36 +125,25 @@ func (s *statement) httpCheckSend() {
 				s.unsupported(i, "an expression in a header of 'http-check send'")
 				return
 			}
-			c.Headers = append(c.Headers, [2]string{value, s.text(i)})
+			send.Headers = append(send.Headers, [2]string{value, s.text(i)})
 		case "comment":
+			step.Comment = value
 		case "uri-lf", "body-lf":
 			s.unsupported(at, "'"+word+"' of 'http-check send'")
 			return
 		default:
-			s.errorf(at, "'http-check send' : unknown keyword '%s'%s", word, didYouMean(word, []string{"meth", "uri", "ver", "hdr", "body"}))
+			s.errorf(at, "'http-check send' : unknown keyword '%s'%s", word, didYouMean(word, []string{"meth", "uri", "ver", "hdr", "body", "comment"}))
 			return
 		}
 	}
+	step.Send = send
+	s.addStep(&s.p.proxy.check.http, step)
 }
 
-func (s *statement) httpCheckExpect() {
-	switch s.text(0) {
-	case "!", "rstatus", "string", "rstring", "hdr", "fhdr", "min-recv", "comment", "ok-status", "error-status", "tout-status", "on-success", "on-error", "status-code":
-		s.unsupported(0, "'"+s.text(0)+"' of 'http-check expect'")
-		return
-	}
-	if !s.oneOf(0, "kind", "status") {
-		return
-	}
-	if len(s.args) < 2 {
-		s.errorf(0, "'http-check expect status' expects a list of codes such as 200,204 or 200-399")
-		return
-	}
-	if !s.atMost(2) {
-		return
-	}
+// parseStatuses reads codes and ranges of them, as 200,204 or 200-399.
+func (s *statement) parseStatuses(i int) ([]StatusRange, bool) {
 	var ranges []StatusRange
-	for part := range strings.SplitSeq(s.text(1), ",") {
+	for part := range strings.SplitSeq(s.text(i), ",") {
 		first, last, ranged := strings.Cut(part, "-")
 		if !ranged {
 			last = first
@@ -152,12 +151,12 @@ func (s *statement) httpCheckExpect() {
 		low, err1 := strconv.Atoi(first)
 		high, err2 := strconv.Atoi(last)
 		if err1 != nil || err2 != nil || low < 100 || high > 999 || low > high {
-			s.errorf(1, "'http-check expect status' : '%s' is not a status code or a range of them", part)
-			return
+			s.errorf(i, "'http-check expect status' : '%s' is not a status code or a range of them", part)
+			return nil, false
 		}
 		ranges = append(ranges, StatusRange{low, high})
 	}
-	s.p.proxy.httpCheck().ExpectStatus = ranges
+	return ranges, true
 }
 
 // isToken says whether text may be the name of a header or a method (RFC 9110 section 5.6.2).

@@ -116,10 +116,10 @@ backend fourth from named
 	if second.Timeouts.Connect != 2*time.Second || second.Servers[0].Weight != 1 {
 		t.Errorf("the last anonymous defaults section must apply: %+v", second)
 	}
-	if third.Timeouts.Connect != 3*time.Second || third.HTTPCheck.URI != "/x" || len(third.HTTPCheck.ExpectStatus) != 1 {
-		t.Errorf("third: %+v", third.HTTPCheck)
+	if third.Timeouts.Connect != 3*time.Second || third.Check.Steps[0].Send.URI != "/x" || third.Check.Steps[1].Expect.Statuses[0].High != 200 {
+		t.Errorf("third: %+v", third.Check)
 	}
-	if len(fourth.HTTPCheck.ExpectStatus) != 0 {
+	if fourth.Check.Steps[0].Send.URI != "/x" || fourth.Check.Steps[1].Expect.Statuses[0].High != 399 {
 		t.Error("what one proxy says has reached another through their defaults")
 	}
 }
@@ -144,7 +144,7 @@ listen l
  option tcp-check
 `)
 	o := cfg.Proxies[0].Options
-	if o.ConnectionMode != KeepAlive || o.Redispatch || o.TCPKAClient || o.TCPKAServer || o.ForwardFor != nil || o.DontLogNull || cfg.Proxies[0].HTTPCheck != nil {
+	if o.ConnectionMode != KeepAlive || o.Redispatch || o.TCPKAClient || o.TCPKAServer || o.ForwardFor != nil || o.DontLogNull || cfg.Proxies[0].Check.Protocol != CheckTCP || len(cfg.Proxies[0].Check.Steps) != 0 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -147,7 +147,7 @@ type Proxy struct {
 	Servers    []Server // in file order, templates not expanded
 	Retries    int      // default 3
 	Cookie     *Cookie
-	HTTPCheck  *HTTPCheck     // option httpchk and http-check
+	Check      *HealthCheck   // nil = checks connect only
 	Stats      *Stats         // nil unless `stats enable` or another stats directive
 	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
 	HTTPErrors map[int]*Reply // http-error by status; not for a status that an errorfile has
@@ -262,6 +262,13 @@ type Server struct {
 	Backup, Disabled  bool
 	MaxConn, MaxQueue int
 	Check             CheckOptions
+	Agent             AgentOptions
+	Track             string // server, or backend/server, whose state this one follows; "" = none
+	InitState         string // "", up, fully-up, down, fully-down
+	Observe           string // "", layer4, layer7
+	OnError           string // "", fail-check, fastinter, sudden-death, mark-down
+	ErrorLimit        int    // 0 = HAProxy's default, 10
+	ShutdownBackups   bool   // on-marked-up shutdown-backup-sessions
 	Cookie            string
 	Resolvers         string // name of a resolvers section; "" also for a literal address
 	ResolvePrefer     string // "", ipv4, ipv6
@@ -285,18 +292,17 @@ type CheckOptions struct {
 	Rise, Fall                  int // defaults 2 and 3
 	Port                        int // 0 = the server's
 	Addr                        netip.Addr
+	SendProxy                   bool // check-send-proxy
 }
 
-// HTTPCheck is `option httpchk` with `http-check send` and `http-check expect`.
-type HTTPCheck struct {
-	Method, URI, Version string
-	Headers              [][2]string
-	Body                 string
-	ExpectStatus         []StatusRange // empty = 200-399
+// AgentOptions are a server's agent-check settings.
+type AgentOptions struct {
+	Enabled bool
+	Port    int
+	Addr    netip.Addr    // invalid = the server's
+	Inter   time.Duration // 0 = that of the checks
+	Send    string
 }
-
-// StatusRange is an inclusive range of status codes.
-type StatusRange struct{ Low, High int }
 
 // Cookie is the `cookie` line of a backend.
 type Cookie struct {

@@ -48,12 +48,6 @@ func optionDirectives() []directive {
 		{name: "option tcplog", in: frontOrDef, doc: "TCP log lines", switchable: true, parse: (*statement).tcpLog},
 		{name: "option redispatch", in: backOrDef, args: "[<interval>]", doc: "retries on another server", switchable: true, parse: (*statement).redispatch},
 		{name: "option forwardfor", in: anyProxy, args: "[except <network>] [header <name>] [if-none]", doc: "adds the client's address to requests", switchable: true, parse: (*statement).forwardFor},
-		{name: "option httpchk", in: backOrDef, args: "[<method>] [<uri>] [<version>]", doc: "health checks by HTTP requests", switchable: true, parse: (*statement).httpCheckOption},
-		{name: "option tcp-check", in: backOrDef, doc: "health checks by connecting, which is the default", switchable: true, parse: func(s *statement) {
-			if s.atMost(0) {
-				s.p.proxy.HTTPCheck, s.p.proxy.httpChecked = nil, false
-			}
-		}},
 	}
 	return append(rows, foreignOptions()...)
 }
@@ -67,8 +61,7 @@ func foreignOptions() []directive {
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
 		group(backOrDef, Ignored, "cookie persistence to a server that is down", "cookie persistence is an error by itself", "option+persist"),
-		group(backOrDef, Unsupported, "other kinds of health checks", "", `option+external-check option+ldap-check option+mysql-check option+pgsql-check option+redis-check option+smtpchk
-			option+spop-check option+ssl-hello-chk`),
+		group(backOrDef, Unsupported, "health checks of SPOE agents", "", "option+spop-check"),
 		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
 		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger option+originalto
 			option+http-drop-request-trailers option+http-drop-response-trailers`),

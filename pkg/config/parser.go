@@ -160,7 +160,11 @@ func (p *parser) statement(s *statement, words []word) {
 			p.report(Diagnostic{Severity: Notice, Pos: s.at(-1), Text: fmt.Sprintf("'%s' is ignored: %s", s.name(), d.why)})
 		}
 	case Unsupported:
-		if !s.off && !s.reset { // off is what it is here anyway
+		switch {
+		case s.off || s.reset: // off is what it is here anyway
+		case d.why != "":
+			s.errorf(-1, "'%s' is valid HAProxy but not supported by waggle: %s", s.name(), d.why)
+		default:
 			s.unsupported(-1, "'"+s.name()+"'")
 		}
 	case Removed:

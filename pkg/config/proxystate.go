@@ -20,7 +20,7 @@ type proxyState struct {
 	resolversAt      map[string]Pos // where each resolvers section was first asked for
 	referenced       bool           // of a defaults section: named by a `from`
 	bindWritten      bool           // also if the line was wrong
-	httpChecked      bool           // option httpchk was written
+	check            checkState
 	logFormat        *pendingFormat
 	uniqueID         *pendingFormat
 	captureUses      []captureUse
@@ -56,12 +56,7 @@ func (s *proxyState) derive() *proxyState {
 	d.captureUses = slices.Clone(s.captureUses)
 	d.redirects = slices.Clone(s.redirects)
 	d.defaultServer = s.defaultServer.clone()
-	if s.HTTPCheck != nil {
-		check := *s.HTTPCheck
-		check.Headers = slices.Clone(check.Headers)
-		check.ExpectStatus = slices.Clone(check.ExpectStatus)
-		d.HTTPCheck = &check
-	}
+	d.check = s.check.inherit()
 	if s.Stats != nil {
 		stats := *s.Stats
 		stats.Auth = slices.Clone(stats.Auth)

@@ -113,6 +113,14 @@ func (s *statement) finishServer(srv *Server, i int) {
 		s.errorf(i, "server '%s' has neither a service port nor a check port to check", srv.Name)
 		return
 	}
+	if srv.Agent.Enabled && srv.Agent.Port == 0 {
+		s.errorf(i, "server '%s' does not have agent port: 'agent-check' needs 'agent-port'", srv.Name)
+		return
+	}
+	if srv.Track != "" && srv.Check.Enabled {
+		s.errorf(i, "server '%s' : unable to enable checks and tracking at the same time!", srv.Name)
+		return
+	}
 	if srv.Template() && srv.Resolvers == "" && !srv.Addr.Addr().IsValid() {
 		s.warnf(-1, "server-template '%s' has no 'resolvers': its slots keep the addresses of the start", srv.Name)
 	}

@@ -44,13 +44,33 @@ func serverParams() []serverParam {
 		{name: "fastinter", args: "<time>", doc: "the same while the state is changing", parse: interval(func(s *Server) *time.Duration { return &s.Check.FastInter })},
 		{name: "downinter", args: "<time>", doc: "the same while it is down", parse: interval(func(s *Server) *time.Duration { return &s.Check.DownInter })},
 		{name: "slowstart", args: "<time>", doc: "from down to full weight", parse: interval(func(s *Server) *time.Duration { return &s.Slowstart })},
-		{name: "addr", args: "<ip>", doc: "address to check", parse: checkAddr},
+		{name: "addr", args: "<ip>", doc: "address to check", parse: address(func(s *Server) *netip.Addr { return &s.Check.Addr })},
+		{name: "check-send-proxy", doc: "checks begin with the PROXY protocol, also on another address or port", parse: set(func(s *Server) { s.Check.SendProxy = true })},
+		{name: "no-check-send-proxy", doc: "cancels an inherited check-send-proxy", parse: set(func(s *Server) { s.Check.SendProxy = false })},
 		{name: "cookie", args: "<value>", doc: "the server's cookie, shown in statistics", parse: func(s *Server, v string) error { s.Cookie = v; return nil }},
 		{name: "resolvers", args: "<id>", doc: "the resolvers section that follows the name", parse: func(s *Server, v string) error { s.Resolvers = v; return nil }},
 		{name: "resolve-prefer", args: "ipv4|ipv6", doc: "the family that is preferred", parse: resolvePrefer},
 		{name: "resolve-net", args: "<network>[,…]", doc: "networks that are preferred", parse: resolveNet},
 		{name: "resolve-opts", args: "allow-dup-ip|prevent-dup-ip|ignore-weight", doc: "whether slots may share an address", parse: resolveOpts},
 		{name: "init-addr", args: "last|libc|none|<ip>[,…]", doc: "where the first address comes from", parse: initAddr},
+		{name: "agent-check", doc: "an agent says what the server's state and weight are", parse: set(func(s *Server) { s.Agent.Enabled = true })},
+		{name: "no-agent-check", doc: "cancels an inherited agent-check", parse: set(func(s *Server) { s.Agent.Enabled = false })},
+		{name: "agent-port", args: "<port>", doc: "the agent's port", parse: number(1, math.MaxUint16, func(s *Server) *int { return &s.Agent.Port })},
+		{name: "agent-addr", args: "<ip>", doc: "the agent's address; the server's if not written", parse: address(func(s *Server) *netip.Addr { return &s.Agent.Addr })},
+		{name: "agent-inter", args: "<time>", doc: "between two questions to the agent", parse: interval(func(s *Server) *time.Duration { return &s.Agent.Inter })},
+		{name: "agent-send", args: "<text>", doc: "what the agent is sent first", parse: func(s *Server, v string) error { s.Agent.Send = v; return nil }},
+		{name: "track", args: "[<backend>/]<server>", doc: "follows the state of another server", parse: func(s *Server, v string) error { s.Track = v; return nil }},
+		{name: "init-state", args: "fully-up|up|down|fully-down", doc: "the state before the first check", parse: oneWord(func(s *Server) *string { return &s.InitState }, "fully-up", "up", "down", "fully-down")},
+		{name: "observe", args: "layer4|layer7", doc: "errors in traffic count as failed checks", parse: oneWord(func(s *Server) *string { return &s.Observe }, "none", "layer4", "layer7")},
+		{name: "on-error", args: "fail-check|fastinter|sudden-death|mark-down", doc: "what too many errors in traffic come to", parse: oneWord(func(s *Server) *string { return &s.OnError }, "fastinter", "fail-check", "sudden-death", "mark-down")},
+		{name: "error-limit", args: "<n>", doc: "errors in a row in traffic until on-error, 10", parse: number(1, math.MaxInt32, func(s *Server) *int { return &s.ErrorLimit })},
+		{name: "on-marked-up", args: "shutdown-backup-sessions", doc: "ends the connections of backup servers when it comes up", parse: func(s *Server, v string) error {
+			if v != "shutdown-backup-sessions" {
+				return fmt.Errorf("expects 'shutdown-backup-sessions', not '%s'", v)
+			}
+			s.ShutdownBackups = true
+			return nil
+		}},
 		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
 	}, foreignServerParams()...)
 }
@@ -68,13 +88,10 @@ func foreignServerParams() []serverParam {
 	}
 	add(Ignored, "stick tables", "there are no stick tables yet", "non-stick stick")
 	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=n pool-low-conn=n")
-	add(Ignored, "errors seen in traffic", "it counts for 'observe' only, which is an error by itself", "error-limit=n")
 	add(Ignored, "identity", "nothing here uses it", "guid=text")
 	add(Ignored, "turning TLS off", "it is off", `no-ssl no-check-ssl no-sslv3 no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 no-verifyhost no-ssl-reuse
-		no-agent-check no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn no-check-send-proxy`)
-	add(Unsupported, "agent checks", "", "agent-check agent-send=text agent-inter=time agent-addr=addr agent-port=port")
-	add(Unsupported, "variants of checks", "", `check-alpn=list check-pool-conn-name=expr check-proto=name check-reuse-pool check-send-proxy check-sni=name check-ssl check-via-socks4
-		init-state=state observe=mode on-error=mode on-marked-up=action track=server`)
+		no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn`)
+	add(Unsupported, "variants of checks", "", `check-alpn=list check-pool-conn-name=expr check-proto=name check-reuse-pool check-sni=name check-ssl check-via-socks4`)
 	add(Unsupported, "TLS to the server", "", `ssl allow-0rtt alpn=list ca-file=file ciphers=list ciphersuites=list client-sigalgs=list crl-file=file crt=file curves=list force-sslv3
 		force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 npn=list sigalgs=list sni=expr ssl-max-ver=version ssl-min-ver=version ssl-reuse tls-tickets verify=mode verifyhost=name`)
 	add(Unsupported, "variants of the PROXY protocol", "", "proxy-v2-options=list send-proxy-v2-ssl send-proxy-v2-ssl-cn set-proxy-v2-tlv-fmt=format")
@@ -166,13 +183,26 @@ func interval(field func(*Server) *time.Duration) func(*Server, string) error {
 	}
 }
 
-func checkAddr(s *Server, v string) error {
-	a, err := netip.ParseAddr(v)
-	if err != nil {
-		return fmt.Errorf("expects an IP address, not '%s'", v)
+func address(field func(*Server) *netip.Addr) func(*Server, string) error {
+	return func(s *Server, v string) error {
+		a, err := netip.ParseAddr(v)
+		if err != nil {
+			return fmt.Errorf("expects an IP address, not '%s'", v)
+		}
+		*field(s) = a
+		return nil
 	}
-	s.Check.Addr = a
-	return nil
+}
+
+// oneWord keeps one of some words.
+func oneWord(field func(*Server) *string, valid ...string) func(*Server, string) error {
+	return func(s *Server, v string) error {
+		if !slices.Contains(valid, v) {
+			return fmt.Errorf("expects one of %s, not '%s'%s", quoteList(valid), v, didYouMean(v, valid))
+		}
+		*field(s) = v
+		return nil
+	}
 }
 
 func resolvePrefer(s *Server, v string) error {

@@ -4,9 +4,12 @@ package config
 func directives() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), serverDirectives(),
-		optionDirectives(), httpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
+		optionDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 }
+
+// noPrograms is why checks by a program are not supported.
+const noPrograms = "it starts no programs, and its image holds none; use tcp-check, http-check or agent-check"
 
 // foreignProxyDirectives are the settings of proxies in HAProxy 3.2 that waggle does not act on.
 func foreignProxyDirectives() []directive {
@@ -26,7 +29,7 @@ func foreignProxyDirectives() []directive {
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
 		group(anyProxy, Unsupported, "error pages", "", "errorfiles errorloc errorloc302 errorloc303"),
 		group(frontOrDef, Unsupported, "forms of log lines", "", "error-log-format log-format-sd log-steps"),
-		group(backOrDef, Unsupported, "checks by a program", "", "external-check+command external-check+path"),
+		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
 		group(backOrDef, Unsupported, "the server's name in a header", "", "http-send-name-header"),
 		group(anyProxy, Unsupported, "server states kept in files", "", "load-server-state-from-file server-state-file-name"),
@@ -40,8 +43,6 @@ func foreignProxyDirectives() []directive {
 		group(backSide, Unsupported, "servers chosen by rules", "", "use-server use-fcgi-app dispatch transparent"),
 		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),
 		group(inProxies, Unsupported, "tables of what clients did", "", "stick-table"),
-		group(backOrDef, Unsupported, "scripted TCP checks", "", `tcp-check+comment tcp-check+connect tcp-check+expect tcp-check+send tcp-check+send-lf tcp-check+send-binary
-			tcp-check+send-binary-lf tcp-check+set-var tcp-check+set-var-fmt tcp-check+unset-var`),
 		group(anyProxy, Unsupported, "rules for connections", "", `tcp-request+content tcp-request+inspect-delay tcp-request+session tcp-response+content
 			tcp-response+inspect-delay`),
 	}

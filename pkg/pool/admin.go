@@ -20,16 +20,26 @@ func (s *Server) SetMaint(on bool, cause Cause) {
 // SetDrain stops, or resumes, giving new sessions to a server; persistence may still reach it.
 func (s *Server) SetDrain(on bool) {
 	s.Backend.commit(func(c *change) {
-		st := &s.state
-		switch {
-		case on && st.admin&ForcedDrain == 0:
-			st.admin |= ForcedDrain
-			c.event(EventDrain, Notice, s, "%sServer %s enters drain state. %s", backupWord(s), s.path(), c.online(s))
-		case !on && st.admin&ForcedDrain != 0:
-			st.admin &^= ForcedDrain
-			c.event(EventReady, Warning, s, "%sServer %s is UP (leaving forced drain).", backupWord(s), s.path())
+		if on != (s.state.admin&ForcedDrain != 0) {
+			c.drain(s, ForcedDrain, on, "")
 		}
 	})
+}
+
+// drain sets or clears a drain bit; why is part of the line.
+func (c *change) drain(s *Server, bit Admin, on bool, why string) {
+	st := &s.state
+	was := st.admin.Drain()
+	st.admin &^= bit
+	if on {
+		st.admin |= bit
+	}
+	switch now := st.admin.Drain(); {
+	case now && !was:
+		c.event(EventDrain, Notice, s, "%sServer %s enters drain state%s. %s", backupWord(s), s.path(), why, c.online(s))
+	case was && !now:
+		c.event(EventReady, Warning, s, "%sServer %s is UP (leaving forced drain).", backupWord(s), s.path())
+	}
 }
 
 // MaxWeight is the largest weight of a server (HAProxy, section 5.2).
@@ -52,18 +62,14 @@ func (s *Server) SetHealth(op OpState, cause Cause) {
 		switch op {
 		case Stopped:
 			st.health = 0
-			c.operational(s, cause)
+			c.operational(s, cause.String())
 		case Stopping:
 			st.health = s.Rise
-			if st.op != Stopping && !st.admin.Maint() {
-				c.markUp(s)
-				st.op = Stopping
-				c.event(EventDrain, Notice, s, "%sServer %s is stopping, %s. %s", backupWord(s), s.path(), cause, c.online(s))
-			}
+			c.stopping(s, ", "+cause.String())
 		default:
-			st.health = s.maxHealth()
+			st.health, st.agentHealth = s.maxHealth(), 1
 			if !st.admin.Maint() {
-				c.operational(s, cause)
+				c.operational(s, cause.String())
 			}
 		}
 	})

@@ -89,9 +89,12 @@ func (b *Backend) AddServer(o ServerOptions) *Server {
 func (b *Backend) newServer(o ServerOptions, id int) *Server {
 	now := time.Now()
 	s := &Server{ServerOptions: o, ID: id, Key: b.pool.nextKey.Add(1), Backend: b, Counters: newCounters(b.pool.writers)}
-	s.state = serverState{weight: o.Weight, maxConn: o.MaxConn, warmth: WeightScale, op: Running, health: o.Rise, changed: now, addrSince: now}
-	if !o.Check {
-		s.state.health = s.maxHealth()
+	if s.ErrorLimit == 0 {
+		s.ErrorLimit = defaultErrorLimit
+	}
+	s.state = serverState{weight: o.Weight, maxConn: o.MaxConn, warmth: WeightScale, op: Running, health: s.initialHealth(), agentHealth: 1, changed: now, addrSince: now}
+	if !s.healthy() {
+		s.state.op = Stopped
 	}
 	s.setLimit()
 	s.state.addr = o.Addr

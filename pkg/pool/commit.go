@@ -20,6 +20,7 @@ func (b *Backend) commit(fn func(*change)) {
 	fn(c)
 	c.backend()
 	changed := b.publish()
+	trails := b.publishTrails()
 	b.unsent = append(b.unsent, c.events...)
 	b.mu.Unlock()
 
@@ -29,6 +30,11 @@ func (b *Backend) commit(fn func(*change)) {
 		b.drainQueue()
 	}
 	b.tell()
+	for _, s := range trails {
+		for _, follower := range s.trailed {
+			follower.follow()
+		}
+	}
 }
 
 // tell gives the observers the events that were committed, in commit order. Of goroutines that commit
@@ -56,14 +62,10 @@ func (c *change) event(kind EventKind, level Level, s *Server, format string, ar
 	})
 }
 
-// operational makes the operational state follow the health integer and reports the transition.
-func (c *change) operational(s *Server, cause Cause) {
+// operational makes the operational state follow what checks and agent say, and reports the transition and why.
+func (c *change) operational(s *Server, why string) {
 	st := &s.state
-	why := st.check.reason()
-	if cause != CauseHealth {
-		why = cause.String()
-	}
-	switch healthy := st.health >= s.Rise; {
+	switch healthy := s.healthy(); {
 	case healthy && (st.op == Stopped || st.op == Stopping):
 		c.markUp(s)
 		c.event(EventUp, Notice, s, "%sServer %s is UP, %s. %s", backupWord(s), s.path(), why, c.online(s))
@@ -73,8 +75,24 @@ func (c *change) operational(s *Server, cause Cause) {
 	}
 }
 
+// stopping takes a server out of balancing without its being down.
+func (c *change) stopping(s *Server, why string) {
+	st := &s.state
+	if st.op == Stopping || st.admin.Maint() {
+		return
+	}
+	c.markUp(s)
+	st.op = Stopping
+	c.event(EventDrain, Notice, s, "%sServer %s is stopping%s. %s", backupWord(s), s.path(), why, c.online(s))
+}
+
 // enterMaint sets an administrative maintenance bit.
 func (c *change) enterMaint(s *Server, bit Admin, cause Cause) {
+	c.enterMaintText(s, bit, cause.parenthesis())
+}
+
+// enterMaintText is enterMaint with the words of the cause.
+func (c *change) enterMaintText(s *Server, bit Admin, cause string) {
 	st := &s.state
 	if st.admin&bit != 0 {
 		return
@@ -85,15 +103,16 @@ func (c *change) enterMaint(s *Server, bit Admin, cause Cause) {
 		return
 	}
 	if st.op == Stopped {
-		c.event(EventMaint, Warning, s, "%sServer %s was DOWN and now enters maintenance%s.", backupWord(s), s.path(), cause.parenthesis())
+		c.event(EventMaint, Warning, s, "%sServer %s was DOWN and now enters maintenance%s.", backupWord(s), s.path(), cause)
 		return
 	}
 	c.markDown(s)
-	c.event(EventMaint, Warning, s, "%sServer %s is going DOWN for maintenance%s. %s", backupWord(s), s.path(), cause.parenthesis(), c.left(s))
+	c.event(EventMaint, Warning, s, "%sServer %s is going DOWN for maintenance%s. %s", backupWord(s), s.path(), cause, c.left(s))
 }
 
-// leaveMaint clears an administrative maintenance bit. A server that leaves its last one is up at
-// once, with its health at rise: one failed check takes it down.
+// leaveMaint clears an administrative maintenance bit. A server that leaves its last one begins anew: it is up at once,
+// with its health at rise, so that one failed check takes it down, unless init-state says otherwise. One whose agent has
+// said that it is down stays down.
 func (c *change) leaveMaint(s *Server, bit Admin, cause Cause) {
 	st := &s.state
 	if st.admin&bit == 0 {
@@ -103,18 +122,27 @@ func (c *change) leaveMaint(s *Server, bit Admin, cause Cause) {
 	if st.admin.Maint() {
 		return
 	}
-	st.health = s.maxHealth()
-	if s.Check {
-		st.health = s.Rise
+	word := "DOWN"
+	c.renew(s)
+	if s.healthy() && (s.tracks == nil || bit == InheritedMaint || s.tracks.trailUp()) {
+		word = "UP"
+		c.markUp(s)
 	}
-	st.check, st.checked = CheckResult{Status: CheckInit}, false
-	c.markUp(s)
-	if cause == CauseResolved {
-		c.event(EventReady, Warning, s, "%sServer %s ('%s') is UP/READY (%s).", backupWord(s), s.path(), s.FQDN, cause)
+	switch cause {
+	case CauseResolved:
+		c.event(EventReady, Warning, s, "%sServer %s ('%s') is %s/READY (%s).", backupWord(s), s.path(), s.FQDN, word, cause)
 		c.event(EventReady, Warning, s, "%sServer %s administratively READY thanks to valid DNS answer.", backupWord(s), s.path())
-		return
+	case CauseTracking:
+		c.event(EventReady, Warning, s, "%sServer %s is %s/READY (leaving maintenance).", backupWord(s), s.path(), word)
+	default:
+		c.event(EventReady, Warning, s, "%sServer %s is %s/READY (leaving forced maintenance).", backupWord(s), s.path(), word)
 	}
-	c.event(EventReady, Warning, s, "%sServer %s is UP/READY (leaving forced maintenance).", backupWord(s), s.path())
+}
+
+// renew forgets what checks have said.
+func (c *change) renew(s *Server) {
+	s.state.health = s.initialHealth()
+	s.state.check, s.state.checked = CheckResult{Status: CheckInit}, false
 }
 
 func (c *change) markUp(s *Server) {

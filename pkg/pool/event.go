@@ -26,6 +26,7 @@ const (
 	EventLeaving                      // a server's address left DNS
 	EventAddress                      // a server's address changed
 	EventCheck                        // a check's outcome, for option log-health-checks
+	EventErrors                       // traffic shows errors; without a text
 	EventSurplus                      // DNS knows more tasks than there are slots
 	EventBackendDown                  // no server left
 	EventBackendUp                    // a first server is back

@@ -81,7 +81,7 @@ func CheckStatuses() []CheckStatus {
 // CheckResult is one finished check.
 type CheckResult struct {
 	Status   CheckStatus
-	Code     int           // layer 7 code, 0 if there is none
+	Code     int           // layer 7 code, 0 if there is none; told from CheckL7OK on
 	Info     string        // e.g. "Connection refused"; empty if there is nothing to add
 	Duration time.Duration // of the check
 	// For is the server's address when the check began. A result for an address that the server no
@@ -92,7 +92,7 @@ type CheckResult struct {
 // reason renders the result as HAProxy's log lines have it.
 func (r CheckResult) reason() string {
 	s := "reason: " + r.Status.Description()
-	if r.Code != 0 {
+	if r.Status >= CheckL7OK {
 		s += fmt.Sprintf(", code: %d", r.Code)
 	}
 	if r.Info != "" {
@@ -166,6 +166,12 @@ func (s *Server) ReportCheck(r CheckResult) {
 		if c.count(s, r.Status.Passed()) || news {
 			c.logCheck(s)
 		}
-		c.operational(s, CauseHealth)
+		if r.Status == CheckL7OKC {
+			if st.op != Stopped {
+				c.stopping(s, ", "+st.check.reason())
+			}
+			return
+		}
+		c.operational(s, st.check.reason())
 	})
 }

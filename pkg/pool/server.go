@@ -3,7 +3,6 @@ package pool
 import (
 	"container/list"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -19,7 +18,16 @@ type ServerOptions struct {
 	Weight     int            // 0..256
 	Backup     bool
 
-	Check            bool
+	Check bool
+	Agent bool // agent-check
+	// InitState is what a server begins with, and after each maintenance; see [InitState].
+	InitState InitState
+	// Observe watches traffic; ErrorLimit errors in a row, 10 if it is 0, count as OnError says.
+	Observe    Observe
+	OnError    OnError
+	ErrorLimit int
+	// ShutdownBackups ends the sessions of the backup servers when this one comes up (on-marked-up).
+	ShutdownBackups  bool
 	SendProxy        int  // version of the PROXY protocol spoken to the server, 0 = none
 	LogChecks        bool // option log-health-checks
 	Rise, Fall       int
@@ -33,7 +41,9 @@ type ServerOptions struct {
 }
 
 // DefaultServerOptions returns HAProxy's defaults: weight 1, rise 2, fall 3.
-func DefaultServerOptions() ServerOptions { return ServerOptions{Weight: 1, Rise: 2, Fall: 3} }
+func DefaultServerOptions() ServerOptions {
+	return ServerOptions{Weight: 1, Rise: 2, Fall: 3}
+}
 
 // Server is one server line, or one slot of a server-template. Its identity never changes; what is
 // behind it (the address) may.
@@ -53,6 +63,11 @@ type Server struct {
 	Trend       Trend
 
 	probing atomic.Bool  // a check is under way
+	asking  atomic.Bool  // an agent check is under way
+	errors  atomic.Int64 // in traffic, in a row; see ReportTraffic
+	tracks  *Server      // whose state this one follows; set before traffic
+	trailed []*Server    // those that follow this one; set before traffic
+	trail   atomic.Pointer[trail]
 	limit   atomic.Int64 // see Limit
 	grouped bool         // discovery decides on its address; guarded by Backend.mu
 	wanted  list.List    // waiters that take no other server; guarded by Backend.waiting.mu
@@ -78,6 +93,12 @@ type serverState struct {
 	checked   bool // at least one check has ended
 	checkAt   CheckTarget
 	unchecked bool // checks are switched off for now
+
+	agent       CheckResult
+	agentHealth int // 1 = the agent has not said that the server is down
+	agentOff    bool
+	agentAt     AgentTarget
+	traffic     uint64 // failures that were errors in traffic
 }
 
 // CheckTarget is where checks go to instead of the server's own address and port; what is zero is the
@@ -104,9 +125,18 @@ type View struct {
 	Checked       bool
 	Throttle      int // percent of its weight that a starting server has; 0 if it is not starting
 	CheckTarget   CheckTarget
-	CheckRunning  bool   // a check is under way
-	Checking      bool   // there are checks, and nobody has switched them off
-	Status        string // as the stats page shows it: UP, UP 1/3, DOWN, MAINT (resolution), no check …
+	CheckRunning  bool // a check is under way
+	Checking      bool // there are checks, and nobody has switched them off
+
+	Agent           CheckResult // of the agent's last check
+	AgentHealth     int         // 0 or 1
+	AgentChecking   bool        // there are agent checks, and nobody has switched them off
+	AgentRunning    bool        // an agent check is under way
+	AgentTarget     AgentTarget
+	TrafficFailures uint64 // errors in traffic that counted as failed checks
+	Tracked         string // backend/server whose state this one follows; "" = none
+
+	Status string // as the stats page shows it: UP, UP 1/3, DOWN, MAINT (resolution), no check …
 }
 
 // View returns the server's state at this moment.
@@ -123,7 +153,12 @@ func (s *Server) view(now time.Time) View {
 		Health: st.health, Weight: st.weight, LastChange: st.changed, Downtime: st.downtime,
 		Downs: st.downs, CheckFailures: st.failures, Check: st.check, Checked: st.checked,
 		CheckTarget: st.checkAt, Checking: s.checking(), CheckRunning: s.probing.Load(),
-		Status: s.status(),
+		Agent: st.agent, AgentHealth: st.agentHealth, AgentChecking: s.asked(), AgentRunning: s.asking.Load(), AgentTarget: st.agentAt,
+		TrafficFailures: st.traffic,
+		Status:          s.status(),
+	}
+	if s.tracks != nil {
+		v.Tracked = s.tracks.path()
 	}
 	if st.op == Starting {
 		v.Throttle = s.step(now) * 100 / WeightScale
@@ -153,44 +188,10 @@ func (s *Server) checking() bool { return s.Check && !s.state.unchecked }
 // maxHealth is the health of a server whose checks have long passed.
 func (s *Server) maxHealth() int { return s.Rise + s.Fall - 1 }
 
-// status renders the state in the words of HAProxy's stats page (stats-proxy.c).
-func (s *Server) status() string {
-	st := &s.state
-	switch {
-	case st.admin&(ForcedMaint|ConfigMaint) != 0:
-		return "MAINT"
-	case st.admin&ResolutionMaint != 0:
-		return "MAINT (resolution)"
-	case st.admin&InheritedMaint != 0:
-		return "MAINT (via tracking)"
-	case !s.checking():
-		return s.uncheckedStatus()
-	}
-	word, degraded, top := "UP", st.health < s.maxHealth(), s.Fall
-	n := st.health - s.Rise + 1
-	switch {
-	case st.op == Stopped:
-		word, degraded, top, n = "DOWN", st.health > 0, s.Rise, st.health
-	case st.op == Stopping:
-		word = "NOLB"
-	case st.admin.Drain() || st.weight == 0:
-		word = "DRAIN"
-	}
-	if degraded {
-		return word + " " + strconv.Itoa(n) + "/" + strconv.Itoa(top)
-	}
-	return word
-}
+// asked says whether an agent is asked about the server.
+func (s *Server) asked() bool { return s.Agent && !s.state.agentOff }
 
-// uncheckedStatus is the state of a server that no check looks at: only an operator changes it.
-func (s *Server) uncheckedStatus() string {
-	switch st := &s.state; {
-	case st.op == Stopped:
-		return "DOWN"
-	case st.op == Stopping:
-		return "NOLB"
-	case st.admin.Drain():
-		return "DRAIN"
-	}
-	return "no check"
+// healthy says whether neither the checks nor the agent say that the server is down.
+func (s *Server) healthy() bool {
+	return s.state.health >= s.Rise && (!s.asked() || s.state.agentHealth > 0)
 }

@@ -124,12 +124,8 @@ func (c *change) assign(s *Server, rec Record, by string) {
 		return
 	}
 	if !st.admin.Maint() {
-		st.health = s.maxHealth()
-		if s.Check {
-			st.health = s.Rise
-		}
-		st.check, st.checked = CheckResult{Status: CheckInit}, false
-		if st.op == Stopped {
+		c.renew(s)
+		if st.op == Stopped && s.healthy() {
 			c.markUp(s)
 			c.event(EventUp, Notice, s, "%sServer %s is UP (%s).", backupWord(s), s.path(), CauseAddressChange)
 		}

@@ -54,6 +54,7 @@ const (
 	CauseDNSOther            // any other DNS error for longer than `hold other`
 	CauseResolved            // the name resolves again
 	CauseAddressChange       // the address behind the slot changed
+	CauseTracking            // the tracked server's state
 )
 
 var causeText = [...]string{
@@ -70,6 +71,7 @@ var causeText = [...]string{
 	CauseDNSOther:      "unspecified DNS error",
 	CauseResolved:      "resolves again",
 	CauseAddressChange: "address changed",
+	CauseTracking:      "tracking",
 }
 
 // String returns the cause in HAProxy's words.
@@ -78,7 +80,7 @@ func (c Cause) String() string { return causeText[c] }
 // parenthesis is how lines about maintenance tell the cause: not at all if it was an operator's word.
 func (c Cause) parenthesis() string {
 	switch c {
-	case CauseNone, CauseCLI, CauseStatsPage:
+	case CauseNone, CauseCLI, CauseStatsPage, CauseAgent:
 		return ""
 	}
 	return " (" + c.String() + ")"
