@@ -16,6 +16,7 @@ func (p *parser) finish() *Config {
 		p.checkHTTP(s)
 		p.checkBalance(s)
 		p.finishCheck(s)
+		p.checkPersist(s)
 		p.checkTimeouts(s)
 		p.checkCaptures(s)
 		p.checkBackendUses(s)

@@ -147,7 +147,10 @@ type Proxy struct {
 	Servers    []Server // in file order, templates not expanded
 	Retries    int      // default 3
 	Cookie     *Cookie
-	Check      *HealthCheck   // nil = checks connect only
+	Check      *HealthCheck // nil = checks connect only
+	CookieKey  string       // dynamic-cookie-key
+	Persist    []PersistRule
+	UseServer  []UseServer
 	Stats      *Stats         // nil unless `stats enable` or another stats directive
 	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
 	HTTPErrors map[int]*Reply // http-error by status; not for a status that an errorfile has
@@ -175,6 +178,7 @@ type Options struct {
 	TCPKAClient, TCPKAServer bool
 	Abortonclose             bool
 	HTTPReuse                HTTPReuse
+	Persist                  bool // cookies also lead to servers that are down
 }
 
 // ConnectionMode is how connections are kept after a response.
@@ -306,8 +310,30 @@ type AgentOptions struct {
 
 // Cookie is the `cookie` line of a backend.
 type Cookie struct {
-	Name                                                string
-	Insert, Prefix, Rewrite, Indirect, NoCache, Dynamic bool
+	Pos  Pos
+	Name string
+	// Without Insert, Prefix or Rewrite the servers set the cookie, and it is only looked at.
+	Insert, Prefix, Rewrite   bool
+	Indirect, NoCache         bool
+	PostOnly, Preserve        bool
+	HTTPOnly, Secure, Dynamic bool
+	Domains, Attributes       []string
+	MaxIdle, MaxLife          time.Duration // whole seconds; 0 = none
+}
+
+// PersistRule is one force-persist or ignore-persist line.
+type PersistRule struct {
+	Pos   Pos
+	Force bool // otherwise persistence is ignored
+	Cond  *sample.Cond
+}
+
+// UseServer is one use-server line.
+type UseServer struct {
+	Pos    Pos
+	Server string
+	Format *sample.Format // makes the server's name for each request, instead of Server; nil = a fixed name
+	Cond   *sample.Cond   // nil = always
 }
 
 // Permission is a `stats admin` line: what its condition says is allowed.

@@ -29,6 +29,7 @@ func optionDirectives() []directive {
 	rows := []directive{
 		flag("abortonclose", backOrDef, "gives up a queued request whose client has gone", func(o *Options) *bool { return &o.Abortonclose }),
 		flag("allbackups", backOrDef, "uses all backup servers instead of the first", func(o *Options) *bool { return &o.AllBackups }),
+		flag("persist", backOrDef, "follows cookies also to a server that is down", func(o *Options) *bool { return &o.Persist }),
 		flag("clitcpka", frontOrDef, "TCP keep-alive on client connections", func(o *Options) *bool { return &o.TCPKAClient }),
 		flag("srvtcpka", backOrDef, "TCP keep-alive on server connections", func(o *Options) *bool { return &o.TCPKAServer }),
 		flag("dontlognull", frontOrDef, "does not log connections without data", func(o *Options) *bool { return &o.DontLogNull }),
@@ -60,7 +61,6 @@ func foreignOptions() []directive {
 		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats option+disable-h2-upgrade"),
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
-		group(backOrDef, Ignored, "cookie persistence to a server that is down", "cookie persistence is an error by itself", "option+persist"),
 		group(backOrDef, Unsupported, "health checks of SPOE agents", "", "option+spop-check"),
 		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
 		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger option+originalto

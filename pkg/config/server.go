@@ -50,12 +50,15 @@ func (s *statement) serverTemplate() {
 	}
 	srv.Low, srv.High = low, high
 	for n := low; n <= high; n++ {
-		if !s.p.proxy.nameServer(s, srv.Name+strconv.Itoa(n)) {
+		if !s.p.proxy.nameServer(s, srv.slotName(n)) {
 			return
 		}
 	}
 	s.finishServer(srv, 2)
 }
+
+// slotName is the name of a template's slot.
+func (srv *Server) slotName(n int) string { return srv.Name + strconv.Itoa(n) }
 
 // parseSlots reads `n`, which is 1-n, or `low-high`.
 func parseSlots(text string) (low, high int, err error) {

@@ -4,7 +4,7 @@ package config
 func directives() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), serverDirectives(),
-		optionDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
+		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 }
 
@@ -13,17 +13,14 @@ const noPrograms = "it starts no programs, and its image holds none; use tcp-che
 
 // foreignProxyDirectives are the settings of proxies in HAProxy 3.2 that waggle does not act on.
 func foreignProxyDirectives() []directive {
-	const noCookies = "it belongs to cookie persistence, which is an error by itself"
 	rows := [][]directive{
 		group(frontOrDef, Ignored, "handshakes of TLS clients", "TLS is an error by itself", "timeout+client-hs"),
 		group(anyProxy, Ignored, "how long a tarpitted request is held", "nothing is tarpitted: the action is an error by itself", "timeout+tarpit"),
 		group(inProxies, Ignored, "identity in tools", "nothing here uses it", "guid"),
 		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt clitcpka-idle clitcpka-intvl"),
 		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"),
-		group(backSide, Ignored, "exceptions from persistence", noCookies, "force-persist ignore-persist"),
-		group(backOrDef, Ignored, "cookies that name a server's address", noCookies, "dynamic-cookie-key"),
 
-		group(backOrDef, Unsupported, "cookie persistence", "", "cookie persist+rdp-cookie"),
+		group(backOrDef, Unsupported, "persistence of RDP", "", "persist+rdp-cookie"),
 		group(anyProxy, Unsupported, "compression of responses", "", "compression"),
 		group(frontSide, Unsupported, "parts of messages kept for logs", "", "capture+cookie"),
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
@@ -40,7 +37,7 @@ func foreignProxyDirectives() []directive {
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
 		group(backOrDef, Unsupported, "what is retried", "", "retry-on"),
 		group(backOrDef, Unsupported, "the balancer's own address", "", "source"),
-		group(backSide, Unsupported, "servers chosen by rules", "", "use-server use-fcgi-app dispatch transparent"),
+		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
 		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),
 		group(inProxies, Unsupported, "tables of what clients did", "", "stick-table"),
 		group(anyProxy, Unsupported, "rules for connections", "", `tcp-request+content tcp-request+inspect-delay tcp-request+session tcp-response+content

@@ -158,6 +158,10 @@ func (j *judge) target() *config.Proxy {
 // backend judges where the connections go.
 func (j *judge) backend(b *config.Proxy) {
 	j.balance(b)
+	for _, u := range b.UseServer {
+		j.no(u.Pos, "use-server chooses by rules that are evaluated in userspace")
+		break
+	}
 	if len(b.Servers) == 0 {
 		j.no(b.Pos, "backend %s has no server", b.Name)
 	}

@@ -11,6 +11,9 @@ import (
 // dispatch finds a server for the session, or a place in the queue.
 func (s *session) dispatch() {
 	s.clock.queued = s.w.loop.Now()
+	if s.dispatchWanted() {
+		return
+	}
 	b := s.be.stats
 	if len(b.Snapshot().Targets) == 0 {
 		s.noServer('C')
@@ -90,6 +93,9 @@ func (t *ticket) arrive(target pool.Target) {
 	}
 	s.ticket, t.s = nil, nil
 	s.w.loop.Disarm(&s.serverTimer)
+	if want := s.persist.wanted.Server; want != nil && want != target.Server { // it went down meanwhile
+		s.forsake()
+	}
 	s.assign(target)
 	s.advance()
 }
@@ -224,7 +230,7 @@ func (s *session) connectFailed(refused bool) {
 		return
 	}
 	s.retries++
-	target, usable := refresh(s.target)
+	target, usable := s.refresh()
 	switch {
 	case !usable, s.redispatches():
 		s.redispatchNow()
@@ -248,10 +254,10 @@ func (s *session) connectFailed(refused bool) {
 // the n-th from the end, by default the last (HAProxy, section 4.2, option redispatch).
 func (s *session) redispatches() bool {
 	o := &s.be.cfg.Options
-	if !o.Redispatch {
+	if !o.Redispatch || s.persist.direct && s.persist.forced {
 		return false
 	}
-	if s.be.careless() && len(s.be.stats.Snapshot().Targets) > 1 {
+	if !s.persist.direct && s.be.careless() && len(s.be.stats.Snapshot().Targets) > 1 {
 		return true
 	}
 	interval := o.RedispatchInterval
@@ -268,6 +274,7 @@ func (b *backend) careless() bool { return !balance.Deterministic(b.cfg.Balance.
 func (s *session) redispatchNow() {
 	s.bothShards(func(sh *pool.Shard) { sh.Redispatches.Add(1) })
 	s.redispatch = true
+	s.forsake()
 	s.avoid = s.target.Server
 	s.leaveServer(false)
 	s.dispatch()
@@ -275,7 +282,7 @@ func (s *session) redispatchNow() {
 
 // reconnect ends the pause before another attempt.
 func (s *session) reconnect() {
-	target, usable := refresh(s.target)
+	target, usable := s.refresh()
 	if !usable {
 		s.redispatchNow()
 		return

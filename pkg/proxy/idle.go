@@ -167,6 +167,15 @@ func refresh(t pool.Target) (pool.Target, bool) {
 	return t, false
 }
 
+// refresh gives the session's target as it is now; false means that the session cannot stay with it.
+func (s *session) refresh() (pool.Target, bool) {
+	if !s.persist.direct {
+		return refresh(s.target)
+	}
+	k, ok := s.be.stats.Snapshot().Find(s.target.Server)
+	return k.Target, ok && s.follows(&k)
+}
+
 // closeAll closes all idle connections, after the loop has ended.
 func (i *idleLinks) closeAll() {
 	for _, list := range i.byServer {

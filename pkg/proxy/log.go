@@ -65,6 +65,9 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	}
 	if s.be != nil {
 		e.Backend, e.BeConn = s.be.cfg.Name, int(s.be.stats.Sessions.Load())
+		if c := s.be.cookies; c != nil && c.makes() {
+			e.State[2], e.State[3] = s.persist.cookie, s.persist.answer
+		}
 	}
 	if t := s.target.Server; t != nil {
 		e.Server, e.SrvConn, e.Target = t.Name, int(t.Sessions.Load()), s.target.Addr

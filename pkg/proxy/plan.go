@@ -40,7 +40,9 @@ type backend struct {
 	cfg      *config.Proxy
 	stats    *pool.Backend
 	algo     balance.Algorithm
-	hasher   *hasher // of algorithms that go by a key
+	hasher   *hasher  // of algorithms that go by a key
+	cookies  *cookies // nil: none lead to servers
+	persists bool     // there are cookies or use-server lines
 	timeouts timeouts
 	errors   errorPages
 }
@@ -146,6 +148,8 @@ func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
 	line := &proxy.Balance
 	spec := balance.Spec{Name: line.Algorithm, Args: line.Args, Consistent: line.Consistent, Factor: line.Factor}
 	b.hasher = newHasher(line)
+	b.cookies = newCookies(proxy, b.stats)
+	b.persists = b.cookies != nil || len(proxy.UseServer) > 0
 	var err error
 	if b.algo, err = balance.New(spec, b.stats); err != nil {
 		return nil, fmt.Errorf("backend '%s': %w", proxy.Name, err)

@@ -152,6 +152,7 @@ func (s *session) route() {
 	if s.be.cfg != s.fe.cfg && s.apply(s.be.cfg) {
 		return
 	}
+	s.persistence()
 	s.addForwardFor()
 	s.addUniqueID()
 	s.dispatch()

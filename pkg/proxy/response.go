@@ -16,6 +16,9 @@ func (s *session) responseRules() bool {
 			return true
 		}
 	}
+	if c := s.be.cookies; c != nil {
+		s.serverCookie(c)
+	}
 	s.afterRules()
 	return false
 }

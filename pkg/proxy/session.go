@@ -63,6 +63,7 @@ type session struct {
 	link       *link
 	reused     bool
 	avoid      *pool.Server
+	persist    persist
 	retries    int
 	redispatch bool
 
@@ -133,6 +134,7 @@ func (s *session) reset() {
 	s.forgotten, s.responded, s.keep, s.reused, s.redispatch, s.logged = false, false, false, false, false, false
 	s.pending, s.handler = nil, nil
 	s.avoid, s.retries, s.status = nil, 0, -1
+	s.persist = persist{}
 	s.why = [2]byte{'-', '-'}
 	s.place.server, s.place.backend = 0, 0
 	s.clock = times{idle: s.w.loop.Now()}

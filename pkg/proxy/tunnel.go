@@ -11,6 +11,7 @@ func (s *session) startTCP() {
 		s.noServer('C')
 		return
 	}
+	s.persistence()
 	s.dispatch()
 }
 
