@@ -82,7 +82,7 @@ func (a *Agent) section(p *config.Proxy) stats.Proxy {
 func (a *Agent) process() stats.Process {
 	v := a.opts.Version
 	return stats.Process{
-		PID: os.Getpid(), Version: v.Version, Revision: v.Revision, GoVersion: v.Go,
+		PID: os.Getpid(), Version: v.Version, Revision: v.Revision, GoVersion: v.Go, Released: v.Released,
 		Node: a.nodeName(), Description: a.opts.Config.Global.Description,
 		Started: a.startedAt, Stopping: a.stopping.Load(),
 		Loops: a.loops, MaxConn: a.maxConn, MaxFiles: openFiles(), Listeners: len(a.engine.Addrs()),

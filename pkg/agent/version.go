@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // HAProxyVersion is the version whose configuration and interfaces waggle claims.
@@ -17,6 +19,9 @@ type Version struct {
 	Revision string `json:"revision"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
+	// Released is the date of the sources, or where the build has not recorded it that of the program's file. Tools
+	// such as hatop refuse a balancer that gives no date.
+	Released time.Time `json:"released"`
 }
 
 // BuildVersion returns what the linker and the Go tool have recorded in the binary.
@@ -25,14 +30,31 @@ func BuildVersion() Version {
 	if v.Version == "" {
 		v.Version = "dev"
 	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v.Revision = s.Value
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Revision = s.Value
+			case "vcs.time":
+				v.Released, _ = time.Parse(time.RFC3339, s.Value) // of a form that is not known nothing is taken
+			}
 		}
 	}
+	if v.Released.IsZero() {
+		v.Released = programDate()
+	}
 	return v
+}
+
+// programDate is the zero time if the program's file is gone.
+func programDate() time.Time {
+	path, err := os.Executable()
+	if err != nil {
+		return time.Time{}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
