@@ -22,6 +22,11 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
 NEED_TEST := $(NEED_CLANG) wrk:wrk nginx:nginx-light bpftool:bpftool python3:python3 haproxy:haproxy setsid:util-linux chromium:chromium \
 	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables promtool:prometheus mandoc:mandoc
+# Tools that people have for HAProxy: test/consumers runs them against waggle.
+NEED_TEST += hatop:hatop script:bsdutils prometheus-haproxy-exporter:prometheus-haproxy-exporter haproxy_log_analysis:haproxy-log-analysis \
+	/usr/lib/nagios/plugins/check_haproxy:monitoring-plugins-contrib /usr/share/perl5/Monitoring/Plugin.pm:libmonitoring-plugin-perl \
+	/usr/share/perl5/LWP/UserAgent.pm:libwww-perl /usr/share/munin/plugins/haproxy_ng:munin-plugins-extra \
+	/usr/share/perl5/Munin/Plugin.pm:munin-plugins-core /usr/lib/netdata/plugins.d/python.d.plugin:netdata-plugins-python
 NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables
 
 .PHONY: help

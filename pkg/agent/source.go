@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"runtime/metrics"
 	"time"
 
 	"waggle/pkg/config"
@@ -81,7 +82,7 @@ func (a *Agent) section(p *config.Proxy) stats.Proxy {
 
 func (a *Agent) process() stats.Process {
 	v := a.opts.Version
-	return stats.Process{
+	p := stats.Process{
 		PID: os.Getpid(), Version: v.Version, Revision: v.Revision, GoVersion: v.Go, Released: v.Released,
 		Node: a.nodeName(), Description: a.opts.Config.Global.Description,
 		Started: a.startedAt, Stopping: a.stopping.Load(),
@@ -89,6 +90,20 @@ func (a *Agent) process() stats.Process {
 		DroppedLogs: a.logs.dropped() + a.kernel.lastCounters().LostEvents, WarningCount: a.logs.warnings.Load(),
 		Config: stats.Config{Files: a.opts.Files, LoadedAt: a.startedAt},
 	}
+	p.Pipes.Max, p.Pipes.Made, p.Pipes.Used = a.engine.Pipes()
+	readRuntime(&p)
+	return p
+}
+
+// readRuntime asks the Go runtime, without stopping the world.
+func readRuntime(p *stats.Process) {
+	samples := []metrics.Sample{
+		{Name: "/sched/goroutines:goroutines"}, {Name: "/sched/goroutines/runnable:goroutines"},
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+	}
+	metrics.Read(samples)
+	p.Goroutines, p.Runnable = int(samples[0].Value.Uint64()), int(samples[1].Value.Uint64())
+	p.Memory = stats.Memory{Total: samples[2].Value.Uint64(), Used: samples[3].Value.Uint64()}
 }
 
 // datapath describes the kernel path in the words of the reports.

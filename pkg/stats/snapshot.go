@@ -45,10 +45,23 @@ type Process struct {
 	MaxConn      int // of the whole process
 	MaxFiles     int // RLIMIT_NOFILE
 	Listeners    int
+	Pipes        Pipes
+	Goroutines   int // all of them
+	Runnable     int // those that wait for a processor
+	Memory       Memory
 	DroppedLogs  uint64
 	WarningCount uint64 // warnings logged since the start
 
 	Config Config
+}
+
+// Pipes are what data is spliced through. Each has two open files.
+type Pipes struct{ Max, Made, Used int }
+
+// Memory is in bytes.
+type Memory struct {
+	Total uint64 // that the Go runtime has from the system
+	Used  uint64 // of objects on the heap, those included that the collector has not found dead yet
 }
 
 // Config tells how the last attempt to load a configuration went.
