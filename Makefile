@@ -26,7 +26,7 @@ NEED_TEST := $(NEED_CLANG) wrk:wrk nginx:nginx-light bpftool:bpftool python3:pyt
 NEED_TEST += hatop:hatop script:bsdutils prometheus-haproxy-exporter:prometheus-haproxy-exporter haproxy_log_analysis:haproxy-log-analysis \
 	/usr/lib/nagios/plugins/check_haproxy:monitoring-plugins-contrib /usr/share/perl5/Monitoring/Plugin.pm:libmonitoring-plugin-perl \
 	/usr/share/perl5/LWP/UserAgent.pm:libwww-perl /usr/share/munin/plugins/haproxy_ng:munin-plugins-extra \
-	/usr/share/perl5/Munin/Plugin.pm:munin-plugins-core /usr/lib/netdata/plugins.d/python.d.plugin:netdata-plugins-python
+	/usr/share/perl5/Munin/Plugin.pm:munin-common /usr/lib/netdata/plugins.d/python.d.plugin:netdata-plugins-python
 NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables
 
 .PHONY: help
