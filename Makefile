@@ -54,7 +54,7 @@ test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a
 test-kernel: ## Run the tests of the kernel path in a virtual machine with Debian's kernel 6.1. KERNEL=META-PACKAGE.
 	@test/install.sh qemu-system-x86_64:qemu-system-x86 depmod:kmod
 	test/kernel/fetch.sh $(TOOLS)/kernel $(KERNEL)
-	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel go test -count=1 -timeout 15m $(TESTFLAGS) ./test/kernel/...
+	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel go test -v -count=1 -timeout 20m $(TESTFLAGS) ./test/kernel/...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check formatting, modules, and what golangci-lint finds.

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -26,21 +27,23 @@ type results struct {
 // verdictLine is how the testing package ends a test that is in no other one.
 var verdictLine = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\S+) \(`)
 
-// line takes the next line of output. What comes before the end of a test is taken for its own.
-func (r *results) line(s string) {
+// line takes the next line of output. What comes before the end of a test is taken for its own. It returns the test that
+// ends with this line, or nil.
+func (r *results) line(s string) *result {
 	s = strings.TrimRight(s, "\r\n")
 	m := verdictLine.FindStringSubmatch(s)
 	if strings.HasPrefix(s, "    --- ") && len(r.current) == 0 && len(r.tests) > 0 {
 		last := &r.tests[len(r.tests)-1] // the verdicts of subtests follow that of their test
 		last.output = append(last.output, s)
-		return
+		return nil
 	}
 	if m == nil {
 		r.current = append(r.current, s)
-		return
+		return nil
 	}
 	r.tests = append(r.tests, result{name: m[2], verdict: m[1], output: append(r.current, s)})
 	r.current = nil
+	return &r.tests[len(r.tests)-1]
 }
 
 // end takes the event that says that the binary has ended.
@@ -57,4 +60,15 @@ func (r *results) count(verdict string) (n int) {
 		}
 	}
 	return n
+}
+
+// String counts, and names what has failed.
+func (r *results) String() string {
+	text := fmt.Sprintf("%d passed, %d failed, %d skipped", r.count("PASS"), r.count("FAIL"), r.count("SKIP"))
+	for _, t := range r.tests {
+		if t.verdict == "FAIL" {
+			text += ", " + t.name
+		}
+	}
+	return text
 }

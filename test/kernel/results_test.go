@@ -27,6 +27,9 @@ FAIL
 	if r.count("PASS") != 1 || r.count("FAIL") != 1 || r.count("SKIP") != 1 {
 		t.Errorf("%+v", r.tests)
 	}
+	if got, want := r.String(), "1 passed, 1 failed, 1 skipped, TestBad"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	bad := strings.Join(r.tests[1].output, "\n")
 	if r.tests[1].name != "TestBad" || !strings.Contains(bad, "wrong") || !strings.HasSuffix(bad, "--- FAIL: TestBad/part (0.02s)") {
 		t.Errorf("%q", bad)
