@@ -30,12 +30,14 @@ static __always_inline const struct wg_slot *slot_at(const struct schedule *s, _
 WG_GLOBAL int server_enter(__u32 id)
 {
 	struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &id);
+	int reason;
 
 	if (!server)
 		return WG_R_NO_SERVER;
 	if (server->state != WG_SERVER_READY)
 		return WG_R_NO_ROUTE;
-	return gauge_enter(server->gauge) ? 0 : WG_R_SERVERS_FULL;
+	reason = gauge_enter(server->gauge);
+	return reason == WG_R_SERVICE_LIMIT ? WG_R_SERVERS_FULL : reason;
 }
 
 /* The same for a slot's server. */

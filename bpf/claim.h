@@ -87,9 +87,8 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 		reverse_init(f, skb, p, svc, server);
 	f->server_gauge = server->gauge;
 	addr_copy(back->saddr, server->addr);
-	addr_copy(back->daddr, server->source);
 	back->sport = bpf_htons(server->port);
-	reason = port_claim(skb, f->server_gauge);
+	reason = port_claim(skb, p, server);
 	if (reason || wg_dry_run)
 		return reason;
 	forward_init(f, back, server);
@@ -145,11 +144,13 @@ WG_GLOBAL int claim(struct __sk_buff *skb, const struct packet *p, const struct 
 		return WG_R_TTL_SYN;
 	if (socket_for(skb, &p->key) == SOCKET_OWNS)
 		return WG_R_SOCKET;
-	if (!gauge_enter(0))
-		return WG_R_GLOBAL_LIMIT;
-	if (!gauge_enter(service_gauge)) {
+	reason = gauge_enter(0);
+	if (reason)
+		return reason == WG_R_SERVICE_LIMIT ? WG_R_GLOBAL_LIMIT : reason;
+	reason = gauge_enter(service_gauge);
+	if (reason) {
 		gauge_leave(0);
-		return WG_R_SERVICE_LIMIT;
+		return reason;
 	}
 	reason = claim_with_server(skb, p, svc);
 	if (reason) {

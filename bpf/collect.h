@@ -60,9 +60,11 @@ static __always_inline int collect_orphan(struct wg_doomed *d)
 
 	if (!f || f->generation != d->generation)
 		return 0;
-	if (f->dir == WG_TOMBSTONE)
+	if (f->dir == WG_TOMBSTONE) {
+		if (!flow_shift(f, 0, WG_DEAD)) /* a new connection has its port by now, see port_reopen */
+			return 0;
 		gauge_add(f->server_gauge, -1, 0, 0);
-	else if (f->dir != WG_REVERSE || flow_twin(f))
+	} else if (f->dir != WG_REVERSE || flow_twin(f))
 		return 0;
 	return bpf_map_delete_elem(&wg_flows, &key) == 0;
 }

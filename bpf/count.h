@@ -63,10 +63,23 @@ static __always_inline void count_session(const struct wg_flow *f)
 		c->sessions++;
 }
 
+/* Whether the half-open flows hold as many places of a limit as they may. They prove nothing: a flood of SYNs from made-up
+ * addresses would hold all places for as long as a handshake may take. What falls through meanwhile is left to the stack,
+ * which hands over only who has answered, so real clients come in by userspace. The bound is approximate, since the two
+ * numbers are not read at once. */
+static __always_inline int gauge_guarded(const struct wg_gauge *g, __u64 limit)
+{
+	__s64 half = g->open - g->established;
+	__s64 share = limit / WG_HALF_SHARE;
+
+	return half >= (share ? share : 1);
+}
+
 /* Takes a place for one more open flow, unless all are taken. Exact across CPUs and against the userspace path, which
  * takes places in the same way: nobody adds before it has seen that there is room, so the count never passes
  * the limit, and nobody is refused by another's mistake that is about to be taken back. A place that is
- * fought for too long counts as refused: userspace decides then. */
+ * fought for too long counts as refused: userspace decides then.
+ * Returns 0 or the reason: WG_R_SERVICE_LIMIT, or WG_R_HALF_OPEN. */
 WG_GLOBAL int gauge_enter(__u32 index)
 {
 	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
@@ -74,27 +87,29 @@ WG_GLOBAL int gauge_enter(__u32 index)
 	int i;
 
 	if (!g)
-		return 0;
+		return WG_R_SERVICE_LIMIT;
 	limit = g->limit;
+	taken = g->taken;
+	if (limit && taken >= limit)
+		return WG_R_SERVICE_LIMIT;
+	if (limit && gauge_guarded(g, limit))
+		return WG_R_HALF_OPEN;
 	if (wg_dry_run)
-		return !limit || g->taken < limit;
+		return 0;
 	if (!limit) {
 		__sync_fetch_and_add(&g->taken, 1);
 		__sync_fetch_and_add(&g->open, 1);
-		return 1;
+		return 0;
 	}
-	taken = g->taken;
-	for (i = 0; i < WG_PLACE_TRIES; i++) {
-		if (taken >= limit)
-			return 0;
+	for (i = 0; i < WG_PLACE_TRIES && taken < limit; i++) {
 		seen = __sync_val_compare_and_swap(&g->taken, taken, taken + 1);
 		if (seen == taken) {
 			__sync_fetch_and_add(&g->open, 1);
-			return 1;
+			return 0;
 		}
 		taken = seen;
 	}
-	return 0;
+	return WG_R_SERVICE_LIMIT;
 }
 
 static __always_inline void gauge_leave(__u32 index)

@@ -7,6 +7,7 @@
 #include "count.h"
 #include "events.h"
 #include "maps.h"
+#include "option.h"
 #include "parse.h"
 
 static __always_inline int flow_shift(struct wg_flow *f, enum wg_state from, enum wg_state to)
@@ -52,6 +53,14 @@ static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow 
 	return 1;
 }
 
+/* Whether the server of a closed flow is in TIME_WAIT, or was: it has sent the first FIN and acknowledged the client's, and
+ * the client has acknowledged all that it sent. What it has received ends right before f->seq_next then. */
+static __always_inline int flow_waits(const struct wg_flow *f, const struct wg_flow *rev)
+{
+	return f->closer == 1 + WG_REVERSE && !((f->tcp_flags | rev->tcp_flags) & WG_RST) && rev->ack == f->seq_next &&
+	       f->ack == rev->seq_next;
+}
+
 /* Makes room for a new connection of the same client from the same port. If the server closed first it is in TIME_WAIT, so
  * the source port towards it stays taken, by a tombstone. */
 static __always_inline void flow_recycle(const struct wg_key *key, struct wg_flow *f)
@@ -64,6 +73,11 @@ static __always_inline void flow_recycle(const struct wg_key *key, struct wg_flo
 	}
 	if (!flow_shift(f, WG_CLOSED, WG_DEAD))
 		return;
+	if (flow_waits(f, rev)) {
+		rev->syn_next = f->seq_next;
+		rev->stamp = f->stamp;
+		rev->flags |= WG_FLOW_WAITS;
+	}
 	rev->dir = WG_TOMBSTONE;
 	gauges_add(f, -1, 0, 0);
 	gauge_add(f->server_gauge, 1, 0, 0);
@@ -159,8 +173,21 @@ static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet
 	return ahead;
 }
 
+/* Notes what the server that is in TIME_WAIT remembers of the client, see port_reopen. */
+WG_GLOBAL int flow_remember(struct __sk_buff *skb, struct wg_flow *f, const struct packet *p)
+{
+	__u32 stamp;
+
+	if (!f || !p)
+		return 0;
+	stamp = tcp_stamp(skb, p->tcp, p->tcp_len);
+	if (stamp && (!f->stamp || (__s32)(stamp - f->stamp) > 0))
+		f->stamp = stamp;
+	return 0;
+}
+
 /* Notes what a packet tells about its flow. Activity is payload, SYN, FIN or RST; a bare ACK is not. */
-static __always_inline void flow_note(struct wg_flow *f, const struct packet *p)
+static __always_inline void flow_note(struct __sk_buff *skb, struct wg_flow *f, const struct packet *p)
 {
 	__u32 bytes = flow_advance(f, p);
 
@@ -175,4 +202,6 @@ static __always_inline void flow_note(struct wg_flow *f, const struct packet *p)
 		__sync_fetch_and_or(&f->tcp_flags, WG_SYN);
 	if (p->tcp_flags & WG_ACK)
 		f->ack = p->ack;
+	if (f->state == WG_CLOSED) /* so it is a forward entry */
+		flow_remember(skb, f, p);
 }

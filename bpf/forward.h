@@ -17,7 +17,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		*reason = WG_R_TTL;
 		return TC_ACT_SHOT;
 	}
-	flow_note(f, p);
+	flow_note(skb, f, p);
 	if ((p->tcp_flags & WG_SYN) && f->mss && mss_clamp(skb, p->tcp, p->tcp_len, f->mss)) {
 		*reason = WG_R_REWRITE;
 		return TC_ACT_SHOT;

@@ -28,6 +28,17 @@
 /* Source ports tried for one SYN. At 90 % of the ports in use 32 tries fail in 3 % of the cases. */
 #define WG_PORT_TRIES 32
 
+/* Our addresses that connections to one server come from; pkg/datapath.MaxSources is the same number. A power of two. */
+#define WG_SOURCES_MAX 8
+
+/* How long a closed connection is left in peace before its source port is used again: whatever was lost of its end has been
+ * sent again by then. */
+#define WG_REOPEN_NS 1000000000ULL
+
+/* Of the places of a limit, half-open flows hold at most one in this many (but one at least): the others stay for who
+ * proves to be there. */
+#define WG_HALF_SHARE 4
+
 /* Without a heartbeat of the agent for this long no new connection is taken. */
 #define WG_STALE_NS 3000000000ULL
 
@@ -43,7 +54,7 @@
 /* Room for names in map values, for people who read a dump. */
 #define WG_NAME_LEN 32
 
-/* TCP options of a SYN looked at for its MSS, which every known stack sends first. */
+/* TCP options looked at for one of them; padding counts as well. */
 #define WG_TCP_OPTIONS_MAX 8
 
 /* Extension headers of an IPv6 packet looked through for TCP. */

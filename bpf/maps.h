@@ -76,10 +76,11 @@ struct {
 	__type(value, struct wg_flow);
 } wg_draft SEC(".maps");
 
-/* The key of a flow's way back while it is made, for the same reason. */
+/* The key of a flow's way back while it is made, for the same reason; and behind it that of the connection whose port it
+ * takes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, struct wg_key);
 } wg_draft_key SEC(".maps");

@@ -7,35 +7,17 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "parse.h"
-
-enum tcp_option {
-	TCP_OPTION_END = 0,
-	TCP_OPTION_NOP = 1,
-	TCP_OPTION_MSS = 2,
-};
+#include "option.h"
 
 /* Lowers the MSS option of a SYN or SYN-ACK to max. Without the option the peer assumes 536 (IPv6: 1220), which
  * fits. tcp is the offset of the TCP header, tcp_len its length. */
 WG_GLOBAL int mss_clamp(struct __sk_buff *skb, __u32 tcp, __u32 tcp_len, __u32 max)
 {
 	const __u32 check = tcp + __builtin_offsetof(struct tcphdr, check);
-	const __u32 end = tcp + tcp_len;
-	__u32 off = tcp + sizeof(struct tcphdr);
+	__u32 off = tcp_option(skb, tcp, tcp_len, TCP_OPTION_MSS, 4);
 	__be16 old, new = bpf_htons(max);
-	__u8 head[2];
-	int i;
 
-	for (i = 0; i < WG_TCP_OPTIONS_MAX && off + 4 <= end; i++) {
-		if (bpf_skb_load_bytes(skb, off, head, sizeof(head)) || head[0] == TCP_OPTION_END)
-			return 0;
-		if (head[0] == TCP_OPTION_MSS)
-			break;
-		if (head[0] != TCP_OPTION_NOP && head[1] < 2)
-			return 0;
-		off += head[0] == TCP_OPTION_NOP ? 1 : head[1];
-	}
-	if (i == WG_TCP_OPTIONS_MAX || off + 4 > end || head[1] != 4)
+	if (!off)
 		return 0;
 	if (bpf_skb_load_bytes(skb, off + 2, &old, sizeof(old)) || bpf_ntohs(old) <= max)
 		return 0;

@@ -10,6 +10,7 @@
 	PASS(STALE, "stale", ODD, "A SYN while the agent has given no sign of life for 3 s.") \
 	PASS(QUEUED, "queued", NORMAL, "A SYN for a service that has connections waiting in userspace; first come is first served.") \
 	PASS(GLOBAL_LIMIT, "global_limit", NORMAL, "A SYN beyond the process-wide maxconn.") \
+	PASS(HALF_OPEN, "half_open", NORMAL, "A SYN while half-open connections hold a quarter of the places of a maxconn; userspace takes the connection once its client proves to be there.") \
 	PASS(SERVICE_LIMIT, "service_limit", NORMAL, "A SYN beyond the maxconn of its frontend.") \
 	PASS(NO_SERVER, "no_server", NORMAL, "A SYN for a service none of whose servers is usable.") \
 	PASS(SERVERS_FULL, "servers_full", NORMAL, "A SYN while every server is at its maxconn.") \

@@ -51,11 +51,10 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	draft->generation = f->generation;
 	draft->flags |= WG_FLOW_MOVED;
 	addr_copy(back->saddr, server->addr);
-	addr_copy(back->daddr, server->source);
 	back->sport = bpf_htons(server->port);
 	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
-	reason = port_claim(skb, draft->server_gauge);
+	reason = port_claim(skb, p, server);
 	if (!reason) {
 		forward_init(draft, back, server);
 		draft->created = f->created;

@@ -34,6 +34,7 @@ enum wg_flow_flag {
 	WG_FLOW_PLAIN = 0,
 	WG_FLOW_LOGGED = 1 << 0, /* its end is told to the agent; set in both entries */
 	WG_FLOW_MOVED = 1 << 1, /* by option redispatch, to another server than its first; set in both entries */
+	WG_FLOW_WAITS = 1 << 2, /* of a tombstone: its server is in TIME_WAIT, see port_reopen */
 };
 
 /* How a flow ended, as far as the kernel can tell; the agent gives the reasons of what it ended itself. */
@@ -79,6 +80,8 @@ struct wg_flow {
 	__u32 connect; /* time from the SYN to the server's answer, us; in the reverse entry */
 	__u32 retries; /* attempts that are left if the server does not take the connection; in the forward entry */
 	__u32 refused; /* the server has refused this attempt; in the forward entry */
+	__u32 stamp; /* the client's last timestamp, see tcp_stamp; in the forward entry once closed, and in tombstones */
+	__u32 pad;
 	__u64 generation; /* the same in both entries, and in no other flow */
 	__u64 created; /* CLOCK_MONOTONIC, ns; in the reverse entry that of the attempt at this server */
 	__u64 seen; /* last payload, SYN, FIN or RST */
@@ -86,7 +89,7 @@ struct wg_flow {
 	__u64 bytes; /* TCP payload */
 };
 _Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
-_Static_assert(sizeof(struct wg_flow) == 112 + 2 * WG_ADDR_LEN, "a flow has no padding");
+_Static_assert(sizeof(struct wg_flow) == 120 + 2 * WG_ADDR_LEN, "a flow has no padding");
 
 /* Address and port of a frontend. The port is in host order, for readers of dumps. */
 struct wg_service_key {
@@ -121,11 +124,12 @@ struct wg_server {
 	__u8 addr[WG_ADDR_LEN];
 	__u16 port; /* host order */
 	__u16 mtu; /* of the interface towards it */
-	__u8 source[WG_ADDR_LEN]; /* our address towards it */
 	__u32 way; /* identity of the way to it; 0: none is known */
 	__u32 ifindex;
 	enum wg_server_state state;
 	__u32 gauge;
+	__u32 sources; /* how many of our addresses connect to it */
+	__u8 source[WG_SOURCES_MAX][WG_ADDR_LEN];
 	char name[WG_NAME_LEN];
 };
 

@@ -96,7 +96,7 @@ func TestFirst(t *testing.T) {
 	k.sync(t, d)
 	var got []string
 	for i := range 7 {
-		got = append(got, k.open(t, client(i)).task.Addr().String())
+		got = append(got, k.establish(t, client(i)).task.Addr().String())
 	}
 	want := []string{taskAddr(0), taskAddr(0), taskAddr(0), taskAddr(1), taskAddr(1), taskAddr(2), taskAddr(2)}
 	if !slices.Equal(got, want) {

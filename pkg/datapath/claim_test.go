@@ -40,10 +40,14 @@ func TestRoundRobinIsExact(t *testing.T) {
 }
 
 // sendFrom sends SYNs of the clients from first on, n of them, as fast as it can.
-func (k *kernel) sendFrom(t *testing.T, first, n int) {
+func (k *kernel) sendFrom(t *testing.T, first, n int) { k.sendSYNs(t, first, n, synTo(0).seq) }
+
+func (k *kernel) sendSYNs(t *testing.T, first, n int, seq uint32) {
 	if err := k.do(func() error {
 		for i := first; i < first+n; i++ {
-			run := ebpf.RunOptions{Data: synTo(i).frame(t), Context: skbContext{Ifindex: loIndex}}
+			p := synTo(i)
+			p.seq = seq
+			run := ebpf.RunOptions{Data: p.frame(t), Context: skbContext{Ifindex: loIndex}}
 			if _, err := k.obj.WgIngress.Run(&run); err != nil {
 				return err
 			}

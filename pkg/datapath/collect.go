@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -126,7 +127,8 @@ func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s 
 		return s, !paired
 	}
 	t := c.timeouts(f.Service)
-	if idle(now, f.Seen) < shortestLife(f, t) {
+	awaited := f.State == lbWgStateWG_HALF && atomic.LoadUint64(&c.obj.gauges[f.ServiceGauge].Waiting) > 0
+	if awaited && idle(now, f.Seen) < halfOpenAwaited || !awaited && idle(now, f.Seen) < shortestLife(f, t) {
 		return s, false
 	}
 	rev, ok := twin(c.obj.WgFlows, f)
@@ -135,6 +137,9 @@ func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s 
 	}
 	s = sentenceOf(key, f, rev)
 	s.End = lbWgEnd(timeoutEnd(f, rev, t))
+	if awaited && rev.TcpFlags&tcpSyn != 0 { // what the server repeats says nothing of the client
+		return s, true
+	}
 	return s, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -16,6 +17,9 @@ import (
 
 // heartbeatEvery is a third of the time after which the program stops taking connections.
 const heartbeatEvery = time.Second
+
+// lookAfterEvery is how often neighbours are looked after that the program sends to.
+const lookAfterEvery = time.Second
 
 // Datapath is the loaded and attached program. All methods are safe for concurrent use.
 type Datapath struct {
@@ -164,19 +168,23 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 	dp.running.Go(func() { dp.collector.run(life, failed, dp.sweep) })
 	dp.running.Go(func() { follow(life, changed, dp.networkChanged) })
 	dp.running.Go(func() { followNeighbours(life, dp.ns.ns, dp.neighbourChanged, dp.networkChanged) })
-	dp.running.Go(func() {
-		ticker := time.NewTicker(heartbeatEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-life.Done():
-				return
-			case <-ticker.C:
-				dp.beat()
-				dp.lookAfterNeighbours()
-			}
+	// The heartbeat waits for no lock: loading a program anew may hold one for longer than the program's patience.
+	dp.running.Go(func() { every(life, heartbeatEvery, dp.beat) })
+	dp.running.Go(func() { every(life, lookAfterEvery, dp.lookAfterNeighbours) })
+}
+
+// every calls do each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do()
 		}
-	})
+	}
 }
 
 // beat tells the program that its agent lives.
@@ -235,7 +243,11 @@ func (dp *Datapath) refresh() error {
 	if err != nil {
 		return err
 	}
-	p, err := dp.planner.plan(dp.desired, view{links: links, addrs: addrs, route: dp.network.route, routes: routes, known: known})
+	v := view{links: links, addrs: addrsOf(addrs), route: dp.network.route, routes: routes, known: known}
+	if dp.opts.AllSources {
+		v.sources = func(r route) []netip.Addr { return besides(addrs, r) }
+	}
+	p, err := dp.planner.plan(dp.desired, v)
 	if err != nil {
 		return err
 	}

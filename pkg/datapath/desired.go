@@ -12,6 +12,8 @@ const (
 	MaxScan = 1024
 	// MaxDraws is the most servers that Random draws for a connection.
 	MaxDraws = 16
+	// MaxSources is the most addresses of ours that connections to one server come from.
+	MaxSources = 8
 )
 
 // Algorithm is how a service chooses among the slots of its schedule. The caller makes the schedule for it.
@@ -98,6 +100,10 @@ type Server struct {
 	// Limit is the number of places for connections on both paths; while they are taken the server is skipped (the
 	// server's maxconn). 0 means no limit.
 	Limit uint32
+	// Sources are the addresses of ours to connect to it from, of the family of Addr; at most MaxSources. Each one has all
+	// source ports again. Those that are not addresses of the namespace now are left out; if none is, its connections go
+	// through userspace. Empty: the one that the route to the server names, or more by Options.AllSources.
+	Sources []netip.Addr
 	// Weight is what LeastConn and Random divide the server's load by; 0 counts as 1.
 	Weight uint32
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -69,7 +70,10 @@ func newKernel(t testing.TB, o Options) *kernel {
 	return k
 }
 
-func (k *kernel) beat() { atomic.StoreUint64(&k.obj.settings.Heartbeat, monotonicNow()) }
+// beat is a sign of life that lasts, since a test may take its time on a slow machine.
+func (k *kernel) beat() {
+	atomic.StoreUint64(&k.obj.settings.Heartbeat, monotonicNow()+uint64(time.Hour))
+}
 
 // sync puts a desired state in place. All servers are on-link behind an interface of taskMTU.
 func (k *kernel) sync(t testing.TB, d Desired) {
@@ -211,6 +215,7 @@ type conn struct {
 	k                         *kernel
 	client, front, back, task netip.AddrPort
 	clientSeq, taskSeq        uint32 // next byte of each end
+	stamp                     uint32 // the client's timestamp; 0: it sends none
 	// toTask and toClient are the MACs that packets leave to; zero: the neighbour code of the kernel sees to it.
 	toTask, toClient [6]byte
 }
@@ -241,7 +246,7 @@ func (k *kernel) establish(t testing.TB, client string) *conn {
 // fromClient sends a packet of the client and demands that the task gets it.
 func (c *conn) fromClient(t testing.TB, flags uint8, payload string) {
 	t.Helper()
-	p := packet{src: c.client, dst: c.front, flags: flags, seq: c.clientSeq, ack: c.taskSeq, payload: payload}
+	p := packet{src: c.client, dst: c.front, flags: flags, seq: c.clientSeq, ack: c.taskSeq, payload: payload, stamp: c.stamp}
 	want := p
 	want.src, want.dst, want.ttl, want.toMAC = c.back, c.task, 63, c.toTask
 	c.k.expect(t, p, want)

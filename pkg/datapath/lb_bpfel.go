@@ -128,6 +128,8 @@ type lbWgFlow struct {
 	Connect      uint32
 	Retries      uint32
 	Refused      uint32
+	Stamp        uint32
+	Pad          uint32
 	Generation   uint64
 	Created      uint64
 	Seen         uint64
@@ -141,6 +143,7 @@ const (
 	lbWgFlowFlagWG_FLOW_PLAIN  lbWgFlowFlag = 0
 	lbWgFlowFlagWG_FLOW_LOGGED lbWgFlowFlag = 1
 	lbWgFlowFlagWG_FLOW_MOVED  lbWgFlowFlag = 2
+	lbWgFlowFlagWG_FLOW_WAITS  lbWgFlowFlag = 4
 )
 
 type lbWgGauge struct {
@@ -198,11 +201,12 @@ type lbWgServer struct {
 	Addr    [16]uint8
 	Port    uint16
 	Mtu     uint16
-	Source  [16]uint8
 	Way     uint32
 	Ifindex uint32
 	State   lbWgServerState
 	Gauge   uint32
+	Sources uint32
+	Source  [8][16]uint8
 	Name    [32]int8
 }
 

@@ -29,7 +29,7 @@ type network interface {
 	// links returns the interfaces to attach to, by the rules of Options.Ifaces.
 	links() ([]link, error)
 	// addrs returns the addresses of the namespace but loopback and link-local ones.
-	addrs() ([]netip.Addr, error)
+	addrs() ([]address, error)
 	// route returns the way to a server; ok is false when packets cannot be sent there from here.
 	route(to netip.Addr) (r route, ok bool)
 	// routes returns the main routing tables of both families in a stable order. A table is left out where policy
@@ -92,15 +92,41 @@ func (n *rtnetlink) wants(l, master netlink.Link) bool {
 	return err == nil && slices.ContainsFunc(addrs, func(a netlink.Addr) bool { _, ok := usable(a); return ok })
 }
 
-func (n *rtnetlink) addrs() ([]netip.Addr, error) {
+// address is one of the namespace's, with the network that it is in.
+type address struct {
+	ifindex int
+	prefix  netip.Prefix // its address is our own
+}
+
+// addrsOf are the addresses alone.
+func addrsOf(list []address) (out []netip.Addr) {
+	for _, a := range list {
+		out = append(out, a.prefix.Addr())
+	}
+	return out
+}
+
+// besides returns those of the addresses that reach the next hop of a route on its link, so that the answer comes back by
+// the same. The addresses of virtual services, which Swarm gives to tasks with a prefix of their own, are none of these.
+func besides(list []address, r route) (out []netip.Addr) {
+	for _, a := range list {
+		if a.ifindex == r.ifindex && a.prefix.Contains(r.nexthop) && !a.prefix.IsSingleIP() {
+			out = append(out, a.prefix.Addr())
+		}
+	}
+	return out
+}
+
+func (n *rtnetlink) addrs() ([]address, error) {
 	list, err := n.handle.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	var addrs []netip.Addr
+	var addrs []address
 	for _, a := range list {
 		if addr, ok := usable(a); ok {
-			addrs = append(addrs, addr)
+			bits, _ := a.Mask.Size()
+			addrs = append(addrs, address{ifindex: a.LinkIndex, prefix: netip.PrefixFrom(addr, bits)})
 		}
 	}
 	return addrs, nil

@@ -28,6 +28,9 @@ type Options struct {
 	// part of 1024-65535 that is outside of the namespace's net.ipv4.ip_local_port_range, so that they never
 	// meet those of local sockets.
 	PortMin, PortMax uint16
+	// AllSources has servers without Server.Sources connected to from every address of the interface towards them that is in
+	// the next hop's network, up to MaxSources. Each one has all source ports again.
+	AllSources bool
 	// ForceClsact attaches through a clsact qdisc even where tcx exists. For tests.
 	ForceClsact bool
 	// NetNS is the path of the network namespace to work in, such as /run/netns/lb; empty means that of the process.

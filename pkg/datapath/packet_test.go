@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"testing"
 
@@ -27,6 +28,7 @@ type packet struct {
 	ttl      uint8 // default 64
 	mss      uint16
 	pad      int    // NOP options before the MSS
+	stamp    uint32 // value of the timestamp option; 0: there is none
 	options  []byte // IP options, a multiple of 4 bytes
 	fragment bool
 	claim    int     // added to the IP header's length
@@ -58,6 +60,11 @@ func (p packet) frame(t testing.TB) []byte {
 	if p.mss != 0 {
 		tcp.Options = append(tcp.Options, layers.TCPOption{
 			OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{byte(p.mss >> 8), byte(p.mss)},
+		})
+	}
+	if p.stamp != 0 {
+		tcp.Options = append(tcp.Options, layers.TCPOption{
+			OptionType: layers.TCPOptionKindTimestamps, OptionLength: 10, OptionData: binary.BigEndian.AppendUint64(nil, uint64(p.stamp)<<32),
 		})
 	}
 	if err := tcp.SetNetworkLayerForChecksum(ip.(gopacket.NetworkLayer)); err != nil {

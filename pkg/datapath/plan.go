@@ -10,11 +10,13 @@ import (
 
 // view is the namespace as it was when it was read.
 type view struct {
-	links  []link
-	addrs  []netip.Addr
-	route  func(netip.Addr) (route, bool)
-	routes []tableRoute
-	known  []neighbour
+	links []link
+	addrs []netip.Addr
+	// sources, if set, tells our addresses that a server may be connected to from, where it is not told which.
+	sources func(route) []netip.Addr
+	route   func(netip.Addr) (route, bool)
+	routes  []tableRoute
+	known   []neighbour
 }
 
 // plan is what the maps should hold.
@@ -221,7 +223,15 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 	at := slices.IndexFunc(v.links, func(l link) bool { return l.index == r.ifindex })
 	if ok && at >= 0 {
 		value.State = lbWgServerStateWG_SERVER_READY
-		value.Source = r.source.As16()
+		sources := v.sourcesOf(s, r)
+		if len(sources) == 0 {
+			value.State = lbWgServerStateWG_SERVER_NO_ROUTE
+			out.degraded = append(out.degraded, fmt.Sprintf("server %s (%s): none of its source addresses is an address of this namespace: its connections go through userspace", s.Name, s.Addr))
+		}
+		value.Sources = uint32(len(sources))
+		for i, source := range sources {
+			value.Source[i] = source.As16()
+		}
 		value.Way = p.ways.id(hop{r.ifindex, r.nexthop})
 		value.Ifindex = uint32(r.ifindex)
 		value.Mtu = uint16(min(v.links[at].mtu, 65535))
@@ -231,6 +241,22 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 	out.limits[gauge] = uint64(s.Limit)
 	out.servers[s.ID] = value
 	return nil
+}
+
+// sourcesOf returns the addresses to connect to a server from, MaxSources at most.
+func (v view) sourcesOf(s Server, r route) []netip.Addr {
+	if len(s.Sources) > 0 {
+		return slices.DeleteFunc(slices.Clone(s.Sources), func(a netip.Addr) bool { return !slices.Contains(v.addrs, a) })
+	}
+	sources := []netip.Addr{r.source}
+	if v.sources != nil {
+		for _, a := range v.sources(r) {
+			if len(sources) < MaxSources && !slices.Contains(sources, a) {
+				sources = append(sources, a)
+			}
+		}
+	}
+	return sources
 }
 
 // cName cuts name so that it fits, with its final zero.

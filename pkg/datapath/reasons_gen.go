@@ -10,6 +10,7 @@ const (
 	reasonStale
 	reasonQueued
 	reasonGlobalLimit
+	reasonHalfOpen
 	reasonServiceLimit
 	reasonNoServer
 	reasonServersFull
@@ -35,6 +36,7 @@ var reasonTable = [reasonCount]Reason{
 	reasonStale:        {Name: "stale", Help: "A SYN while the agent has given no sign of life for 3 s.", Drop: false, Expected: false},
 	reasonQueued:       {Name: "queued", Help: "A SYN for a service that has connections waiting in userspace; first come is first served.", Drop: false, Expected: true},
 	reasonGlobalLimit:  {Name: "global_limit", Help: "A SYN beyond the process-wide maxconn.", Drop: false, Expected: true},
+	reasonHalfOpen:     {Name: "half_open", Help: "A SYN while half-open connections hold a quarter of the places of a maxconn; userspace takes the connection once its client proves to be there.", Drop: false, Expected: true},
 	reasonServiceLimit: {Name: "service_limit", Help: "A SYN beyond the maxconn of its frontend.", Drop: false, Expected: true},
 	reasonNoServer:     {Name: "no_server", Help: "A SYN for a service none of whose servers is usable.", Drop: false, Expected: true},
 	reasonServersFull:  {Name: "servers_full", Help: "A SYN while every server is at its maxconn.", Drop: false, Expected: true},

@@ -26,8 +26,8 @@ func relay(t *testing.T, r *room, task string) {
 }
 
 // Two clients make more short connections to one task, which closes first, than there are source ports. A port that the
-// task still has in TIME_WAIT would cost a client of another host a second: none is used, and what finds none
-// goes through userspace.
+// task still has in TIME_WAIT would cost a client a second if the task refused its SYN: only those are used whose
+// task is known to take it, and what finds none goes through userspace.
 func TestShortConnectionsNeverStall(t *testing.T) {
 	require.Root(t)
 	const total, workers = 60_000, 8
@@ -69,8 +69,8 @@ func TestShortConnectionsNeverStall(t *testing.T) {
 	if retransmitted != 0 || failed.Load() != 0 {
 		t.Errorf("%d SYNs had to be sent again, which takes a second; %d connections failed", retransmitted, failed.Load())
 	}
-	if s.Total.Sessions < uint64(s.Ports)-100 || s.Total.Sessions+s.Reasons["no_port"] < total {
-		t.Errorf("%d sessions in the kernel, want one for each of the %d ports", s.Total.Sessions, s.Ports)
+	if s.Total.Sessions < total*95/100 || s.Total.Sessions+s.Reasons["no_port"] < total {
+		t.Errorf("%d sessions in the kernel, want most of %d, though there are only %d ports", s.Total.Sessions, total, s.Ports)
 	}
 }
 

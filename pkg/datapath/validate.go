@@ -53,6 +53,14 @@ func (s Service) validate() error {
 		if !v.Addr.IsValid() || v.Addr.Addr().Is4In6() || v.Addr.Addr().Zone() != "" || v.Addr.Port() == 0 {
 			bad("server %d: %s: not an address and port", v.ID, v.Addr)
 		}
+		if len(v.Sources) > MaxSources {
+			bad("server %d: %d source addresses: at most %d", v.ID, len(v.Sources), MaxSources)
+		}
+		for _, source := range v.Sources {
+			if source.Is4() != v.Addr.Addr().Is4() || source.Is4In6() || source.Zone() != "" || source.IsUnspecified() {
+				bad("server %d: source %s: not an address for connections to %s", v.ID, source, v.Addr)
+			}
+		}
 	}
 	for _, id := range s.Schedule {
 		if !known[id] {
