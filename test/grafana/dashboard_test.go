@@ -15,7 +15,7 @@ import (
 
 const file = "../../deploy/grafana/waggle.json"
 
-// load reads the dashboard as Grafana's import does: __inputs and __requires are for the import alone.
+// load reads the dashboard as Grafana's import does: __requires is for the import alone.
 func load(t *testing.T) map[string]json.RawMessage {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -32,7 +32,6 @@ func load(t *testing.T) map[string]json.RawMessage {
 func TestDashboardFitsTheSchema(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
 	all := load(t)
-	delete(all, "__inputs")
 	delete(all, "__requires")
 	content, err := json.Marshal(all)
 	if err != nil {

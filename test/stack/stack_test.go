@@ -108,3 +108,23 @@ func TestCapabilities(t *testing.T) {
 		})
 	}
 }
+
+// TestMonitoringStackLoads: Prometheus is on the network of waggle, and Grafana gets the dashboard.
+func TestMonitoringStackLoads(t *testing.T) {
+	config := load(t, "deploy/stack-monitoring.yml", nil)
+	networks := service(t, config, "prometheus").Networks
+	if _, ok := networks["edge"]; !ok {
+		t.Errorf("prometheus is on %v, want edge too", networks)
+	}
+	if name := config.Networks["edge"].Name; name != "waggle_edge" {
+		t.Errorf("the network of waggle's stack is taken to be %q, want waggle_edge", name)
+	}
+	for name, c := range config.Configs {
+		if _, err := os.Stat(c.File); err != nil {
+			t.Errorf("config %s: %v", name, err)
+		}
+	}
+	if _, ok := config.Configs["grafana_dashboard"]; !ok {
+		t.Error("there is no config grafana_dashboard")
+	}
+}
