@@ -58,6 +58,7 @@ type Agent struct {
 	kernel    *kernel
 	resolvers []*resolver.Resolver
 	checker   *check.Checker
+	markedUp  *markedUp
 	logs      *logs
 	page      *stats.Page
 	exporter  *stats.Exporter
@@ -90,6 +91,8 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 		return nil, err
 	}
 	a.pool.Observe(a.logs.event)
+	a.markedUp = newMarkedUp(a.ShutdownServer)
+	a.pool.Observe(a.markedUp.observe)
 	a.discover(built)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
 	a.page.Shutdown = a.ShutdownServer
@@ -114,7 +117,7 @@ func (a *Agent) discover(b *building) {
 		byName[g.line.Resolvers].Add(g.group, resolver.Want{Prefer: g.line.ResolvePrefer, Nets: g.line.ResolveNet})
 	}
 	a.checker = check.New(check.Options{
-		Pool: a.pool, SpreadChecks: a.opts.Config.Global.SpreadChecks, HAProxyPace: a.opts.HAProxyHold,
+		Pool: a.pool, SpreadChecks: a.opts.Config.Global.SpreadChecks, MaxSpread: a.opts.Config.Global.MaxSpreadChecks, HAProxyPace: a.opts.HAProxyHold,
 	})
 	for _, c := range b.checks {
 		a.checker.Add(check.SpecOf(c.server, c.backend, c.line, a.nodeName()))
@@ -224,6 +227,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		t.run(r.Run)
 	}
 	t.run(a.checker.Run)
+	t.run(a.markedUp.run)
 	t.run(func(ctx context.Context) { a.kernel.run(ctx, time.Second) })
 	t.run(a.tick)
 	sockets.serve(a, t)

@@ -150,7 +150,7 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
 		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0, PortOffset: line.PortOffset,
-		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled,
+		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled, AgentAt: agentAt(line),
 		InitState: initStates[line.InitState], Observe: observes[line.Observe], OnError: onErrors[line.OnError], ErrorLimit: line.ErrorLimit,
 		ShutdownBackups: line.ShutdownBackups,
 	}

@@ -64,3 +64,11 @@ func serversOf(b *pool.Backend, line *config.Server) []*pool.Server {
 	}
 	return all
 }
+
+// agentAt is where a line says that the agent of its server is.
+func agentAt(line *config.Server) pool.AgentTarget {
+	if !line.Agent.Enabled {
+		return pool.AgentTarget{}
+	}
+	return pool.AgentTarget{Addr: line.Agent.Addr, Port: uint16(line.Agent.Port)}
+}

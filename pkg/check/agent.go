@@ -67,8 +67,10 @@ func (s Spec) ask(ctx context.Context, dial Dial, target netip.AddrPort, start t
 	conn.SetDeadline(start.Add(s.agentInter()))
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := io.WriteString(conn, s.agentSend()); err != nil {
-		return silent(broken(err, pool.CheckL7Tout))
+	if text := s.agentSend(); text != "" {
+		if _, err := io.WriteString(conn, text); err != nil {
+			return silent(broken(err, pool.CheckL7Tout))
+		}
 	}
 	buf, n := make([]byte, maxAgentLine), 0
 	for n < len(buf) {

@@ -25,7 +25,8 @@ type Options struct {
 	Pool *pool.Pool
 	// SpreadChecks is `spread-checks`: intervals vary at random by up to this many percent.
 	SpreadChecks int
-	// MaxSpread is `max-spread-checks`: no interval varies by more; 0 is no limit.
+	// MaxSpread is `max-spread-checks`: the first checks of all servers are spread over no more than this, however long
+	// their intervals; 0 is no limit.
 	MaxSpread time.Duration
 	// HAProxyPace turns off what is faster than in HAProxy: the first checks of a new address, which
 	// follow each other within at most 500 ms until the server is fully up, for at most 10 s. A task is
@@ -217,7 +218,11 @@ func (c *Checker) spread(now time.Time) {
 		}
 	}
 	for i, t := range c.tasks {
-		delay := max(smallest, t.pause()) * time.Duration(i) / time.Duration(len(c.tasks))
+		over := max(smallest, t.pause())
+		if c.opts.MaxSpread > 0 {
+			over = min(over, c.opts.MaxSpread)
+		}
+		delay := over * time.Duration(i) / time.Duration(len(c.tasks))
 		c.schedule(t, now.Add(delay))
 	}
 }
@@ -333,7 +338,7 @@ func (c *Checker) collect() (fresh []*task, woken map[*task]waking, gone []*task
 func (c *Checker) interval(t *task, now time.Time) time.Duration {
 	share := float64(c.opts.SpreadChecks) / 100 * (1 - 2*c.opts.Rand())
 	if t.agent {
-		return jittered(t.agentInter(), share, c.opts.MaxSpread)
+		return jittered(t.agentInter(), share)
 	}
 	v := t.Server.View()
 	top := t.Server.Rise + t.Server.Fall - 1
@@ -348,16 +353,12 @@ func (c *Checker) interval(t *task, now time.Time) time.Duration {
 	if v.Health < top && now.Before(t.freshUntil) && !c.opts.HAProxyPace {
 		d = min(d, freshPace)
 	}
-	return jittered(d, share, c.opts.MaxSpread)
+	return jittered(d, share)
 }
 
-// jittered varies an interval by a share of it, at most by limit; 0 is no limit.
-func jittered(d time.Duration, share float64, limit time.Duration) time.Duration {
-	by := time.Duration(float64(d) * share)
-	if limit > 0 {
-		by = min(max(by, -limit), limit)
-	}
-	return d + by
+// jittered varies an interval by a share of it.
+func jittered(d time.Duration, share float64) time.Duration {
+	return d + time.Duration(float64(d)*share)
 }
 
 // hurry brings the next check forward to `fastinter` from now, after errors in traffic.

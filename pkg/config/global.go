@@ -52,6 +52,9 @@ func globalDirectives() []directive {
 		{name: "grace", in: inGlobal, args: "<time>", doc: "delay between the signal and the soft stop", parse: func(s *statement) {
 			s.duration(time.Millisecond, &s.p.cfg.Global.Grace)
 		}},
+		{name: "max-spread-checks", in: inGlobal, args: "<time>", doc: "the longest time over which the first checks are spread", parse: func(s *statement) {
+			s.duration(time.Millisecond, &s.p.cfg.Global.MaxSpreadChecks)
+		}},
 		{name: "spread-checks", in: inGlobal, args: "<0..50, in percent>", doc: "randomness of the interval of checks", parse: func(s *statement) {
 			s.number(0, 50, &s.p.cfg.Global.SpreadChecks)
 		}},

@@ -37,6 +37,8 @@ type Global struct {
 	MaxHdr        int // tune.http.maxhdr
 	MaxRewrite    int // tune.maxrewrite, bytes
 	SpreadChecks  int // percent
+	// MaxSpreadChecks bounds the time over which the first checks are spread; 0 = their interval.
+	MaxSpreadChecks time.Duration
 
 	StatsTimeout    time.Duration // of connections to the stats sockets; 0 = default, 10 s
 	StatsMaxConn    int           // on the stats sockets; 0 = default, 10

@@ -208,5 +208,7 @@ func (j *judge) server(s *config.Server) {
 		j.no(s.Pos, "server %s: its port follows the one that the client connected to", s.Name)
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
+	case s.Observe != "" && s.Observe != "none":
+		j.no(s.Pos, "server %s: observe counts errors in a row, which only userspace sees one by one", s.Name)
 	}
 }

@@ -92,7 +92,7 @@ func (b *Backend) newServer(o ServerOptions, id int) *Server {
 	if s.ErrorLimit == 0 {
 		s.ErrorLimit = defaultErrorLimit
 	}
-	s.state = serverState{weight: o.Weight, maxConn: o.MaxConn, warmth: WeightScale, op: Running, health: s.initialHealth(), agentHealth: 1, changed: now, addrSince: now}
+	s.state = serverState{weight: o.Weight, maxConn: o.MaxConn, warmth: WeightScale, op: Running, health: s.initialHealth(), agentHealth: 1, agentAt: o.AgentAt, changed: now, addrSince: now}
 	if !s.healthy() {
 		s.state.op = Stopped
 	}

@@ -20,6 +20,8 @@ type ServerOptions struct {
 
 	Check bool
 	Agent bool // agent-check
+	// AgentAt is where the agent is at first.
+	AgentAt AgentTarget
 	// InitState is what a server begins with, and after each maintenance; see [InitState].
 	InitState InitState
 	// Observe watches traffic; ErrorLimit errors in a row, 10 if it is 0, count as OnError says.

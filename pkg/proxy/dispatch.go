@@ -196,6 +196,7 @@ func (s *session) checkConnect() step {
 // connected begins the exchange.
 func (s *session) connected() {
 	s.clock.connected = s.w.loop.Now()
+	s.target.Server.ReportTraffic(pool.TrafficConnected)
 	if s.be.cfg.Options.TCPKAServer {
 		s.link.keepAlive()
 	}
@@ -219,6 +220,7 @@ const turnaround = time.Second
 func (s *session) connectFailed(refused bool) {
 	s.dropLink(false)
 	s.w.loop.Disarm(&s.serverTimer)
+	s.target.Server.ReportTraffic(pool.TrafficConnectError)
 	if s.retries >= s.be.cfg.Retries {
 		s.bothShards(func(sh *pool.Shard) { sh.ConnErrors.Add(1) })
 		if refused {

@@ -127,6 +127,7 @@ func (s *session) passHead() step {
 	}
 	s.clock.response = s.w.loop.Now()
 	s.status = s.resp.Status
+	s.target.Server.ReportTraffic(trafficOf(s.status))
 	if s.responseRules() {
 		return moved
 	}
@@ -233,6 +234,7 @@ func (s *session) responseCut() {
 		s.leaveServer(false)
 		s.shutDown()
 	default:
+		s.target.Server.ReportTraffic(pool.TrafficClosed)
 		s.terminate('S', 'H')
 		s.serverAborted()
 		s.dropLink(false)
@@ -253,6 +255,7 @@ func (s *session) repeat() {
 
 // badResponse answers in place of a server whose response cannot be passed on.
 func (s *session) badResponse(why h1.Reason) {
+	s.target.Server.ReportTraffic(pool.TrafficInvalid)
 	s.terminate('P', 'H')
 	s.bothShards(func(sh *pool.Shard) { sh.RespErrors.Add(1) })
 	s.w.e.log.Debug("response refused", "backend", s.be.cfg.Name, "server", s.target.Server.Name, "reason", why)
@@ -335,6 +338,7 @@ func (s *session) exchangeServerTimeout() {
 		s.abort()
 		return
 	}
+	s.target.Server.ReportTraffic(pool.TrafficReadTimeout)
 	s.terminate('s', 'H')
 	s.bothShards(func(sh *pool.Shard) { sh.RespErrors.Add(1) })
 	s.dropLink(false)

@@ -13,6 +13,9 @@ const by = "stats socket command"
 
 // setHealth forces what the checks think of a server.
 func setHealth(s *pool.Server, health string) string {
+	if s.Tracks() != nil {
+		return "cannot change health on a tracking server.\n"
+	}
 	switch health {
 	case "up":
 		s.SetHealth(pool.Running, pool.CauseCLI)

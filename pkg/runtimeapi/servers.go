@@ -18,10 +18,8 @@ func serverCommands() []command {
 			onServer(func(s *pool.Server) string { return setState(s, "maint") })},
 		{[]string{"enable", "health"}, Admin, "enable health <bk>/<srv>", "resume a server's health checks", onServer(enableHealth)},
 		{[]string{"disable", "health"}, Admin, "disable health <bk>/<srv>", "pause a server's health checks", onServer(disableHealth)},
-		{[]string{"enable", "agent"}, Admin, "enable agent <bk>/<srv>", "agent checks are not supported", onServer(func(*pool.Server) string {
-			return "Agent was not configured on this server, cannot enable.\n"
-		})},
-		{[]string{"disable", "agent"}, Admin, "disable agent <bk>/<srv>", "agent checks are not supported", onServer(func(*pool.Server) string { return "" })},
+		{[]string{"enable", "agent"}, Admin, "enable agent <bk>/<srv>", "resume a server's agent checks", onServer(enableAgent)},
+		{[]string{"disable", "agent"}, Admin, "disable agent <bk>/<srv>", "pause a server's agent checks", onServer(disableAgent)},
 		{[]string{"get", "weight"}, User, "get weight <bk>/<srv>", "a server's weight, now and at first", onServer(getWeight)},
 		{[]string{"set", "weight"}, Admin, "set weight <bk>/<srv> <weight>[%]", "change a server's weight (see 'set server')", setWeightCommand},
 	}
@@ -83,10 +81,8 @@ func setServer(c *session, args []string) string {
 		return setCheckPort(s, value)
 	case "check-addr":
 		return setCheckAddress(s, args[2:])
-	case "agent", "agent-send":
-		return "agent checks are not enabled on this server.\n"
-	case "agent-addr", "agent-port":
-		return "agent checks are not enabled on this server"
+	case "agent", "agent-send", "agent-addr", "agent-port":
+		return setAgent(s, what, args[2:])
 	case "fqdn":
 		return setName(s, value)
 	case "ssl":

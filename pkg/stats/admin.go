@@ -16,8 +16,7 @@ type action struct {
 	do         func(p *Page, s *pool.Server) bool // false: it does not apply to the server
 }
 
-// actions are HAProxy's, in the order of its page. Agent checks are not supported, so what is about them
-// never applies.
+// actions are HAProxy's, in the order of its page.
 func actions() []action {
 	always := func(do func(*pool.Server)) func(*Page, *pool.Server) bool {
 		return func(_ *Page, s *pool.Server) bool { do(s); return true }
@@ -28,7 +27,12 @@ func actions() []action {
 	checks := func(on bool) func(*Page, *pool.Server) bool {
 		return func(_ *Page, s *pool.Server) bool { return s.SetChecking(on) }
 	}
-	never := func(*Page, *pool.Server) bool { return false }
+	agent := func(on bool) func(*Page, *pool.Server) bool {
+		return func(_ *Page, s *pool.Server) bool { return s.SetAgentChecking(on) }
+	}
+	agentSays := func(up bool) func(*Page, *pool.Server) bool {
+		return func(_ *Page, s *pool.Server) bool { return s.SetAgentHealth(up, pool.CauseStatsPage) }
+	}
 	return []action{
 		{"ready", "Set state to READY", always(func(s *pool.Server) { s.Ready(pool.CauseStatsPage) })},
 		{"drain", "Set state to DRAIN", always(func(s *pool.Server) { s.Drain(pool.CauseStatsPage) })},
@@ -38,7 +42,10 @@ func actions() []action {
 		{"hrunn", "Health: force UP", health(pool.Running)},
 		{"hnolb", "Health: force NOLB", health(pool.Stopping)},
 		{"hdown", "Health: force DOWN", health(pool.Stopped)},
-		{"dagent", "", never}, {"eagent", "", never}, {"arunn", "", never}, {"adown", "", never},
+		{"dagent", "Agent: disable checks", agent(false)},
+		{"eagent", "Agent: enable checks", agent(true)},
+		{"arunn", "Agent: force UP", agentSays(true)},
+		{"adown", "Agent: force DOWN", agentSays(false)},
 		{"shutdown", "Kill sessions", func(p *Page, s *pool.Server) bool {
 			return p.Shutdown != nil && p.Shutdown(s) == nil
 		}},

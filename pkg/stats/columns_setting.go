@@ -6,16 +6,27 @@ import "waggle/pkg/pool"
 func settingColumns() []Column {
 	return []Column{
 		{Name: "agent_status", Metric: "agent_status", Type: Str, Tags: output, Scopes: Servers,
-			Help: "Outcome of the last agent check."},
+			Help: "Outcome of the last agent check.", Value: agentChecked(func(r *Row) Value {
+				mark := ""
+				if r.View.AgentRunning {
+					mark = "* "
+				}
+				return word(mark + r.agentStatus().String())
+			})},
 		{Name: "agent_code", Metric: "agent_code", Type: U32, Tags: output, Scopes: Servers,
-			Help: "Code of the last agent check."},
+			Help:  "Code of the last agent check.",
+			Value: agentChecked(func(r *Row) Value { return unless(r.View.Agent.Status < pool.CheckL7OK, integer(r.View.Agent.Code)) })},
 		{Name: "agent_duration", Metric: "agent_duration_seconds", Type: U64, Tags: lasting, Scopes: Servers, Unit: "ms",
-			Help: "Time that the last agent check took."},
+			Help: "Time that the last agent check took.",
+			Value: agentChecked(func(r *Row) Value {
+				return unless(r.View.Agent.Status < pool.CheckChecked, duration(r.View.Agent.Duration))
+			})},
 		{Name: "check_desc", Type: Str, Tags: output, Scopes: Servers,
 			Help:  "Outcome of the last health check in a few words.",
 			Value: checked(func(r *Row) Value { return word(r.checkStatus().Description()) })},
 		{Name: "agent_desc", Type: Str, Tags: output, Scopes: Servers,
-			Help: "Outcome of the last agent check in a few words."},
+			Help:  "Outcome of the last agent check in a few words.",
+			Value: agentChecked(func(r *Row) Value { return word(r.agentStatus().Description()) })},
 		{Name: "check_rise", Type: U32, Tags: setting, Scopes: Servers,
 			Help:  "Checks in a row that must pass to bring the server up.",
 			Value: checked(func(r *Row) Value { return integer(r.Server.Rise) })},
@@ -26,11 +37,14 @@ func settingColumns() []Column {
 			Help:  "Health: down below check_rise, at most check_rise + check_fall - 1.",
 			Value: checked(func(r *Row) Value { return integer(r.View.Health) })},
 		{Name: "agent_rise", Type: U32, Tags: setting, Scopes: Servers,
-			Help: "Agent checks in a row that must pass."},
+			Help:  "Agent checks in a row that must pass.",
+			Value: agentChecked(func(*Row) Value { return integer(1) })},
 		{Name: "agent_fall", Type: U32, Tags: setting, Scopes: Servers,
-			Help: "Agent checks in a row that must fail."},
+			Help:  "Agent checks in a row that must fail.",
+			Value: agentChecked(func(*Row) Value { return integer(1) })},
 		{Name: "agent_health", Type: U32, Tags: setting, Scopes: Servers,
-			Help: "Health by the agent checks."},
+			Help:  "Health by the agent checks.",
+			Value: agentChecked(func(r *Row) Value { return integer(r.View.AgentHealth) })},
 		{Name: "addr", Type: Str, Tags: setting, Scopes: Listeners | Servers, Legend: true,
 			Help: "Address and port.", Value: func(r *Row) Value { return unless(r.Address() == "", word(r.Address())) }},
 		{Name: "cookie", Type: Str, Tags: settingName, Scopes: Backends | Servers, Legend: true,

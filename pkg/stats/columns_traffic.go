@@ -78,7 +78,7 @@ func trafficColumns() []Column {
 		{Name: "lbtot", Metric: "loadbalanced_total", Type: U64, Tags: counter, Scopes: Backends | Servers,
 			Help: "Times that balancing chose a server.", Value: total(func(t *pool.Totals) uint64 { return t.LBTotal })},
 		{Name: "tracked", Type: Str, Tags: settingName, Scopes: Servers,
-			Help: "Server whose state this one follows."},
+			Help: "Server whose state this one follows.", Value: func(r *Row) Value { return unless(r.View.Tracked == "", word(r.View.Tracked)) }},
 		{Name: "type", Type: U32, Tags: setting, Scopes: everything,
 			Help:  "0 frontend, 1 backend, 2 server, 3 listener.",
 			Value: func(r *Row) Value { return integer(r.Scope.Code()) }},

@@ -219,3 +219,16 @@ func (r *Row) checkStatus() pool.CheckStatus {
 	}
 	return r.View.Check.Status
 }
+
+// agentChecked gives a value for servers whose agent is asked.
+func agentChecked(value func(*Row) Value) func(*Row) Value {
+	return func(r *Row) Value { return unless(!r.View.AgentChecking, value(r)) }
+}
+
+// agentStatus is the outcome of the last agent check, or "initializing" before the first.
+func (r *Row) agentStatus() pool.CheckStatus {
+	if r.View.Agent.Status == pool.CheckUnknown {
+		return pool.CheckInit
+	}
+	return r.View.Agent.Status
+}

@@ -1,0 +1,94 @@
+package check
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// A server in maintenance is not checked, but its agent is asked: it may end the maintenance. What it says reaches
+// balancing at once.
+func TestAgentIsAskedInMaintenance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		o := pool.DefaultServerOptions()
+		o.Name, o.Check, o.Agent, o.Weight, o.Addr = "s1", true, true, 100, netip.MustParseAddrPort("10.0.0.1:80")
+		s := f.backend.AddServer(o)
+		words, asked := "50%\n", 0
+		dial := func(_ context.Context, addr netip.AddrPort) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				defer server.Close()
+				if addr.Port() == 99 {
+					asked++
+					_, _ = server.Write([]byte(words))
+				}
+			}()
+			return client, nil
+		}
+		c := New(Options{Pool: f.pool, Dial: dial})
+		c.Add(Spec{Server: s, Options: enabled(config.CheckOptions{Inter: time.Second}), Agent: config.AgentOptions{Enabled: true, Port: 99, Inter: 3 * time.Second}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { c.Run(ctx); close(done) }()
+		defer func() { cancel(); <-done }()
+
+		at(4600 * ms)
+		if got := f.backend.Snapshot().Targets; len(got) != 1 || got[0].Weight != 50 {
+			t.Errorf("targets %v, want one of weight 50", got)
+		}
+		words = "maint\n"
+		at(3 * time.Second)
+		if got := s.View().Status; got != "MAINT" || len(f.backend.Snapshot().Targets) != 0 {
+			t.Errorf("status %q, want MAINT", got)
+		}
+		started := c.Totals().Started
+		words = "ready up 100%\n"
+		at(3 * time.Second)
+		if got := f.backend.Snapshot().Targets; len(got) != 1 || got[0].Weight != 100 {
+			t.Errorf("targets %v, want one of weight 100", got)
+		}
+		if n := c.Totals().Started - started; n > 3 {
+			t.Errorf("%d checks in 3 s of maintenance, want the agent's", n)
+		}
+		if asked < 3 || asked > 4 {
+			t.Errorf("asked %d times in 10.6 s at an interval of 3 s", asked)
+		}
+	})
+}
+
+// After errors in traffic the next check comes within fastinter.
+func TestErrorsInTrafficHurryChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		o := pool.DefaultServerOptions()
+		o.Name, o.Check, o.Observe, o.OnError, o.ErrorLimit, o.Addr = "s1", true, pool.ObserveL4, pool.OnErrorFastInter, 2, netip.MustParseAddrPort("10.0.0.1:80")
+		s := f.backend.AddServer(o)
+		f.run(Options{}, Spec{Server: s, Options: enabled(config.CheckOptions{Inter: 10 * time.Second, FastInter: 500 * ms})})
+		at(2 * time.Second)
+		s.ReportTraffic(pool.TrafficConnectError)
+		at(time.Second)
+		s.ReportTraffic(pool.TrafficConnectError)
+		at(2 * time.Second)
+		wantTimes(t, f.times("10.0.0.1:80"), 0, 3500*ms)
+	})
+}
+
+func TestMaxSpreadBoundsTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var specs []Spec
+		for _, addr := range []string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"} {
+			specs = append(specs, Spec{Server: f.server(addr), Options: enabled(config.CheckOptions{Inter: time.Minute})})
+		}
+		f.run(Options{MaxSpread: 2 * time.Second}, specs...)
+		at(10 * time.Second)
+		wantTimes(t, f.times("10.0.0.4:80"), 1500*ms)
+	})
+}
