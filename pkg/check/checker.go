@@ -297,7 +297,7 @@ func (c *Checker) wake(now time.Time) {
 			t.freshUntil = now.Add(freshWindow)
 		}
 		switch {
-		case t.agent && why&(wakeAddress|wakeReady) == 0:
+		case t.agent && why&wakeAddress == 0:
 		case why == wakeErrors:
 			c.hurry(t, now)
 		case t.cancel != nil:
