@@ -25,6 +25,7 @@ type options struct {
 	waggle     string
 	congestion string
 	idle       int
+	also       string
 	output
 }
 
@@ -52,6 +53,7 @@ func parseOptions(s suite, args []string, stderr io.Writer) (o options, err erro
 	f.StringVar(&o.waggle, "waggle", "", "measure this `program`; by default waggle is built from the sources here")
 	f.StringVar(&o.congestion, "congestion", "", "TCP's congestion control on both sides, as in cubic; by default the machine's")
 	f.IntVar(&o.idle, "idle", defaultIdle, "how many connections are idle in the scenario of that name")
+	f.StringVar(&o.also, "also", "", "measure other builds of waggle besides, as NAME=`PROGRAM` separated by commas")
 	f.StringVar(&o.svg, "svg", "", "draw a chart to this `file`")
 	o.flags(f)
 	if err := f.Parse(args); err != nil {
@@ -117,6 +119,9 @@ func runSuite(ctx context.Context, suiteOf func(idle int) suite, args []string, 
 		return err
 	}
 	s, err := suiteOf(o.idle).restrict(o)
+	if err == nil {
+		s, err = s.also(o.also)
+	}
 	if err != nil {
 		return err
 	}
@@ -170,6 +175,7 @@ func measureSuite(ctx context.Context, s suite, o options, command string, progr
 			return results, err
 		}
 	}
+	s, caddy, noCaddy := withCaddy(ctx, s, dir)
 	raw, err := o.openRaw()
 	if err != nil {
 		return results, err
@@ -179,13 +185,18 @@ func measureSuite(ctx context.Context, s suite, o options, command string, progr
 		return results, err
 	}
 	r := runner{suite: s, rounds: o.rounds, duration: time.Duration(o.seconds) * time.Second, progress: progress,
-		setting: setting{program: program, files: dir, congestion: o.congestion, maxconn: max(4000, o.idle+1000)},
+		setting: setting{program: program, caddy: caddy, files: dir, congestion: o.congestion, maxconn: max(crowd, o.idle) + 1000},
 		emit: func(l report.Line) error {
 			results.Add(l)
 			return l.Write(raw)
 		}}
 	if err := r.emit(report.Line{Run: newRun(ctx, s.Name, command, o.waggle, o.rounds)}); err != nil {
 		return results, err
+	}
+	if noCaddy != nil {
+		if err := r.emit(report.Line{Failure: &report.Failure{Suite: s.Name, Contender: caddyName, Error: noCaddy.Error()}}); err != nil {
+			return results, err
+		}
 	}
 	return results, r.run(ctx)
 }

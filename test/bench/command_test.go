@@ -72,7 +72,7 @@ func TestDocsOfHalfAMeasurementAreNotWritten(t *testing.T) {
 	if files, _ := os.ReadDir(docs); len(files) > 0 {
 		t.Errorf("written: %v", files)
 	}
-	if err := run(t.Context(), []string{"http", "-from", rawFile(t, "l4")}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), `of "l4", not "http"`) {
+	if err := run(t.Context(), []string{"l7", "-from", rawFile(t, "l4")}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), `of "l4", not "l7"`) {
 		t.Errorf("raw values of another suite: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestThePageHasAPlaceForEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"l4", "http", packetsSuite} {
+	for _, name := range []string{"l4", "l7", packetsSuite} {
 		if _, err := report.Replace(string(page), name, "x"); err != nil {
 			t.Error(err)
 		}

@@ -1,7 +1,7 @@
 // Command bench measures waggle beside other ways to do the same, in network namespaces of this machine.
 //
 //	go run ./test/bench l4        TCP: plain forwarding, waggle's two paths, nftables, HAProxy, nginx
-//	go run ./test/bench http      HTTP: waggle, HAProxy in four settings, nginx
+//	go run ./test/bench l7        HTTP: waggle, HAProxy in four settings, nginx, Caddy
 //	go run ./test/bench packets   what the eBPF program takes for a packet
 //
 // docs/performance.md says how it measures and what it found.
@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-const usageText = `Usage: go run ./test/bench l4|http|packets [flags]; -h after the word lists its flags.
+const usageText = `Usage: go run ./test/bench l4|l7|packets [flags]; -h after the word lists its flags.
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -46,8 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch args[0] {
 	case "l4":
 		return runSuite(ctx, func(int) suite { return l4() }, args, stdout, stderr)
-	case "http":
-		return runSuite(ctx, web, args, stdout, stderr)
+	case "l7":
+		return runSuite(ctx, l7, args, stdout, stderr)
 	case "packets":
 		return runPackets(ctx, args, stdout, stderr)
 	case "-h", "-help", "--help", "help":

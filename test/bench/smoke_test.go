@@ -33,7 +33,7 @@ func TestARoundOfEachSuite(t *testing.T) {
 		o     options
 	}{
 		{l4(), options{contenders: "plain,waggle-kernel,waggle-relay", scenarios: "close"}},
-		{web(100), options{contenders: "waggle", scenarios: "idle"}},
+		{l7(100), options{contenders: "waggle", scenarios: "idle"}},
 	} {
 		t.Run(c.suite.Name, func(t *testing.T) {
 			s, err := c.suite.restrict(c.o)

@@ -27,6 +27,7 @@ type stage struct {
 type setting struct {
 	program    lab.Command // waggle
 	files      string      // directory of the bodies
+	caddy      string      // its program; empty where it takes no part
 	congestion string      // TCP's congestion control; empty for the machine's default
 	maxconn    int         // connections at once that a contender must bear
 }

@@ -13,7 +13,7 @@ import (
 	"waggle/test/bench/report"
 )
 
-func suites() []suite { return []suite{l4(), web(defaultIdle)} }
+func suites() []suite { return []suite{l4(), l7(defaultIdle)} }
 
 // TestSuitesAreSound: names are unique, and targets and baselines are about what there is.
 func TestSuitesAreSound(t *testing.T) {
@@ -84,20 +84,22 @@ func TestCommandLine(t *testing.T) {
 		{"l5", `unknown word "l5"`},
 		{"l4 -rounds 0", "at least 1"},
 		{"l4 -seconds 0", "at least 1"},
-		{"http -idle 1000000", "at most"},
+		{"l7 -idle 1000000", "at most"},
 		{"l4 now", `unexpected "now"`},
 		{"packets now", `unexpected "now"`},
 		{"l4 -from /no/such/file", "no such file"},
 		{"packets -from /no/such/file", "no such file"},
-		{"http -contenders caddy", `unknown "caddy"`},
+		{"l7 -contenders squid", `unknown "squid"`},
 		{"l4 -verbose", "not defined"},
+		{"l7 -also mine", "NAME=PROGRAM"},
+		{"l7 -also waggle=/bin/true", "there is one already"},
 	} {
 		err := run(t.Context(), strings.Fields(c.args), io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("bench %s: %v, want %q", c.args, err, c.want)
 		}
 	}
-	if err := run(t.Context(), []string{"http", "-h"}, io.Discard, io.Discard); !errors.Is(err, flag.ErrHelp) {
+	if err := run(t.Context(), []string{"l7", "-h"}, io.Discard, io.Discard); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-h: %v", err)
 	}
 }
