@@ -17,7 +17,6 @@ func (s suite) also(list string) (suite, error) {
 	if list == "" {
 		return s, nil
 	}
-	i := slices.IndexFunc(s.contenders, func(c contender) bool { return c.Name == s.subject })
 	for item := range strings.SplitSeq(list, ",") {
 		name, program, ok := strings.Cut(item, "=")
 		if !ok || name == "" || program == "" {
@@ -30,10 +29,9 @@ func (s suite) also(list string) (suite, error) {
 		if err != nil {
 			return s, err
 		}
-		start := s.contenders[i].start
 		c := contender{report.Contender{Name: name, Title: name}, nil, func(ctx context.Context, st *stage) error {
 			st.setting.program = lab.Command{Argv: []string{program}}
-			return start(ctx, st)
+			return s.ours(ctx, st)
 		}}
 		s.contenders, s.Contenders = append(s.contenders, c), append(s.Contenders, c.Contender)
 	}

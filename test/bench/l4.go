@@ -15,7 +15,7 @@ func l4() suite {
 		Title:    "TCP: waggle's kernel path beside others",
 		Baseline: "plain",
 		Targets:  l4Targets(),
-	}, "waggle-kernel", []contender{
+	}, waggleKernel, []contender{
 		{report.Contender{Name: "plain", Title: "plain forwarding"}, nil, plain},
 		{report.Contender{Name: "waggle-kernel", Title: "waggle, kernel path"}, nil, waggleKernel},
 		{report.Contender{Name: "nftables", Title: "nftables DNAT"}, []tool{nft}, nftables},

@@ -20,7 +20,7 @@ func l7(idle int) suite {
 		Title:    "HTTP: waggle's userspace path beside others",
 		Baseline: "haproxy-1",
 		Targets:  l7Targets(),
-	}, "waggle", []contender{
+	}, waggleHTTP(0), []contender{
 		{report.Contender{Name: "haproxy-1", Title: "HAProxy, 1 thread"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 1})},
 		{report.Contender{Name: "haproxy-2", Title: "HAProxy, 2 threads"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 2})},
 		{report.Contender{Name: "haproxy-reuse", Title: "HAProxy, http-reuse always"}, []tool{haproxy}, haproxyHTTP(haproxySettings{threads: 1, reuse: true})},

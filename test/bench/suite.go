@@ -10,7 +10,7 @@ import (
 type suite struct {
 	report.Suite
 	contenders []contender
-	subject    string // the contender that other builds are measured as
+	ours       func(context.Context, *stage) error // how builds of waggle besides are started
 	scenarios  []scenario
 }
 
@@ -32,14 +32,14 @@ type scenario struct {
 }
 
 // assemble fills in what the report shows.
-func assemble(s report.Suite, subject string, contenders []contender, scenarios []scenario) suite {
+func assemble(s report.Suite, ours func(context.Context, *stage) error, contenders []contender, scenarios []scenario) suite {
 	for _, c := range contenders {
 		s.Contenders = append(s.Contenders, c.Contender)
 	}
 	for _, sc := range scenarios {
 		s.Scenarios = append(s.Scenarios, sc.Scenario)
 	}
-	return suite{Suite: s, contenders: contenders, scenarios: scenarios, subject: subject}
+	return suite{Suite: s, contenders: contenders, scenarios: scenarios, ours: ours}
 }
 
 // tool is a program, and the Debian package that has it.
