@@ -78,6 +78,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	}
 	a.maxConn = maxConn(opts.Config)
 	a.loops = loops(opts)
+	leaveRoom(a.loops)
 	cfg := *opts.Config
 	cfg.Global.MaxConn = a.maxConn
 	a.opts.Config = &cfg
@@ -187,6 +188,15 @@ func loops(o Options) int {
 		return o.Config.Global.NbThread
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// leaveRoom gives the Go runtime one more place to run than there are event loops, unless the operator has said how
+// many it has. Without a free one it takes that of a loop which sleeps for a few microseconds, and the loop has to
+// wait for another when it wakes.
+func leaveRoom(loops int) {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= loops {
+		runtime.GOMAXPROCS(loops + 1)
+	}
 }
 
 // nodeName is `node` of the global section, or the host's name.

@@ -36,6 +36,7 @@ func bindParams() []bindParam {
 			}
 			b.Interface = v
 		}},
+		{name: "accept-proxy", doc: "connections begin with a PROXY header, version 1 or 2", parse: func(_ *statement, _ int, _ string, b *Bind) { b.AcceptProxy = true }},
 	}
 	add := func(status Status, doc, why, names string) {
 		for name := range strings.FieldsSeq(names) {
@@ -48,7 +49,7 @@ func bindParams() []bindParam {
 	}
 	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=n shards=n thread=set nbconn=n")
 	add(Ignored, "identity in tools", "nothing here uses it", "id=n guid-prefix=text label=text")
-	add(Unsupported, "PROXY protocol and its relatives", "", "accept-proxy accept-netscaler-cip=magic")
+	add(Unsupported, "PROXY protocol and its relatives", "", "accept-netscaler-cip=magic")
 	add(Unsupported, "TLS", "", `ssl allow-0rtt alpn=list ca-file=file ca-ignore-err=list ca-sign-file=file ca-sign-pass=text ca-verify-file=file
 		ciphers=list ciphersuites=list client-sigalgs=list crl-file=file crt=path crt-ignore-err=list crt-list=file default-crt=file curves=list
 		ecdhe=curve force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 generate-certificates no-alpn no-ca-names no-sslv3 no-strict-sni

@@ -61,12 +61,13 @@ func ruleActions() []ruleAction {
 		{name: "unset-var", args: "(<scope>.<name>)", doc: "forgets a variable", in: onAny, action: ActionUnsetVar, scoped: true},
 		{name: "capture", args: "<expression> len <n> | <expression> id <n>", doc: "keeps a value for the log", in: onAny, action: ActionCapture, parse: (*ruleParser).capture},
 		{name: "set-log-level", args: "emerg|…|debug|silent", doc: "the level of the log line, or that there is none", in: onRequest | onResponse, action: ActionSetLogLevel, parse: (*ruleParser).logLevel},
+		{name: "disable-l7-retry", doc: "the request is not sent again after it has reached a server", in: onRequest, action: ActionDisableRetry},
 		{name: "set-status", args: "<code> [reason <text>]", doc: "replaces the status", in: onResponse | onAfterResponse, action: ActionSetStatus, parse: (*ruleParser).setStatus},
 	}
 }
 
 // otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
-const otherActions = `add-acl auth cache-store cache-use del-acl del-map disable-l7-retry do-log do-resolve early-hint normalize-uri pause reject
+const otherActions = `add-acl auth cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause reject
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
 	set-priority-offset set-retries set-src set-src-port set-timeout set-tos silent-drop strict-mode tarpit track-sc0 track-sc1
@@ -186,18 +187,25 @@ func (s *statement) tcpConnection() {
 		return
 	}
 	action := s.text(0)
-	others := strings.Fields(`capture do-log expect-netscaler-cip expect-proxy set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-src set-src-port set-tos
+	others := strings.Fields(`capture do-log expect-netscaler-cip set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-src set-src-port set-tos
 		silent-drop track-sc0 track-sc1 track-sc2`)
 	if base, _, scoped := strings.Cut(action, "("); scoped || slices.Contains(others, base) {
 		s.unsupported(0, "'tcp-request connection "+base+"'")
 		return
 	}
-	if !s.oneOf(0, "action", "accept", "reject") {
+	if !s.oneOf(0, "action", "accept", "reject", "expect-proxy") {
 		return
 	}
-	rule := TCPRule{Pos: s.at(-1), Accept: action == "accept"}
+	rule, condition := TCPRule{Pos: s.at(-1), Accept: action == "accept"}, 1
+	if action == "expect-proxy" {
+		if s.text(1) != "layer4" {
+			s.errorf(0, "'tcp-request connection expect-proxy' expects 'layer4'")
+			return
+		}
+		rule.ExpectProxy, condition = true, 2
+	}
 	var ok bool
-	if rule.Cond, ok = s.conditionAt(1, "'tcp-request connection "+action+"'", sample.AtConnection); ok {
+	if rule.Cond, ok = s.conditionAt(condition, "'tcp-request connection "+action+"'", sample.AtConnection); ok {
 		s.p.proxy.TCPConnection = append(s.p.proxy.TCPConnection, rule)
 	}
 }

@@ -148,6 +148,7 @@ type Proxy struct {
 	Balance    Balance
 	Servers    []Server // in file order, templates not expanded
 	Retries    int      // default 3
+	RetryOn    RetryOn  // default conn-failure
 	Cookie     *Cookie
 	Check      *HealthCheck // nil = checks connect only
 	CookieKey  string       // dynamic-cookie-key

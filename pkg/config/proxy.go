@@ -85,6 +85,7 @@ func proxyDirectives() []directive {
 		{name: "hash-balance-factor", in: backOrDef, args: "<percent>", doc: "bounds the load of a server with a consistent hash, in percent of its share", parse: (*statement).hashFactor},
 		{name: "hash-preserve-affinity", in: backOrDef, args: "always", doc: "a key waits for its server when that is full", parse: (*statement).hashAffinity},
 		{name: "http-reuse", in: backOrDef, args: "never|safe|aggressive|always", doc: "who may share a server connection", parse: (*statement).httpReuse},
+		{name: "retry-on", in: backOrDef, args: "<cause> …", doc: "after which failures a request is sent again", parse: (*statement).retryOn},
 		{name: "errorfile", in: anyProxy, args: "<code> <file>", doc: "a whole response instead of the built-in one", parse: (*statement).errorFile},
 
 		timeout("check", backOrDef, "for the answer to a health check", func(t *Timeouts) *time.Duration { return &t.Check }),

@@ -31,7 +31,7 @@ type proxyState struct {
 // newProxyState has HAProxy's defaults.
 func newProxyState() *proxyState {
 	s := &proxyState{}
-	s.Retries = 3
+	s.Retries, s.RetryOn = 3, RetryConnFailure
 	s.Balance.Algorithm = "roundrobin"
 	s.Options.RedispatchInterval = -1
 	s.defaultServer.Weight = 1

@@ -17,8 +17,10 @@ type UseBackend struct {
 // TCPRule is one tcp-request connection rule.
 type TCPRule struct {
 	Pos    Pos
-	Accept bool         // otherwise the connection is closed
-	Cond   *sample.Cond // nil = always
+	Accept bool // otherwise the connection is closed
+	// ExpectProxy makes a PROXY header necessary, and goes on with the next rule.
+	ExpectProxy bool
+	Cond        *sample.Cond // nil = always
 }
 
 // Capture is a slot for a part of a message.
@@ -108,6 +110,7 @@ const (
 	ActionCapture
 	ActionSetLogLevel
 	ActionSetStatus
+	ActionDisableRetry
 )
 
 // RedirectKind is the form of a redirect.

@@ -35,7 +35,6 @@ func foreignProxyDirectives() []directive {
 		group(frontSide, Unsupported, "certificates", "", "crt ssl-f-use"),
 		group(frontOrDef, Unsupported, "health checks by address", "", "monitor-net"),
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
-		group(backOrDef, Unsupported, "what is retried", "", "retry-on"),
 		group(backOrDef, Unsupported, "the balancer's own address", "", "source"),
 		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
 		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),

@@ -73,6 +73,9 @@ func (s *session) armTunnel() {
 // clientTimeout is called when the client has been waited for too long.
 func (s *session) clientTimeout() {
 	switch s.phase {
+	case greeting:
+		s.feShard().ReqErrors.Add(1)
+		s.end()
 	case reading:
 		s.headTimeout()
 	case gathering:

@@ -13,6 +13,7 @@ type conn struct {
 	owner owner
 	fd    int // -1 when closed
 	rank  loop.Rank
+	group uint32 // connections to the same server have the same
 	in    buffer
 	out   buffer
 
@@ -158,7 +159,7 @@ func (c *conn) reserve(n int) bool {
 func (c *conn) send() {
 	if !c.queued {
 		c.queued = true
-		c.w.loop.Defer(c.rank, c)
+		c.w.loop.Defer(c.rank, c.group, c)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waggle/pkg/balance"
+	"waggle/pkg/config"
 	"waggle/pkg/pool"
 )
 
@@ -221,7 +222,7 @@ func (s *session) connectFailed(refused bool) {
 	s.dropLink(false)
 	s.w.loop.Disarm(&s.serverTimer)
 	s.target.Server.ReportTraffic(pool.TrafficConnectError)
-	if s.retries >= s.be.cfg.Retries {
+	if s.retries >= s.be.cfg.Retries || s.be.cfg.RetryOn&config.RetryConnFailure == 0 {
 		s.bothShards(func(sh *pool.Shard) { sh.ConnErrors.Add(1) })
 		if refused {
 			s.terminate('S', 'C')

@@ -24,6 +24,8 @@ type Engine struct {
 	log     *slog.Logger
 	workers []*worker
 	addrs   []netip.AddrPort
+	// congestion is the congestion control of connections to servers; "" is the default.
+	congestion string
 
 	live    atomic.Int64  // sessions
 	numbers atomic.Uint64 // of requests, where a format shows them
@@ -43,7 +45,7 @@ func New(setup Setup) (*Engine, error) {
 		setup.Loops = runtime.GOMAXPROCS(0)
 	}
 	e := &Engine{setup: setup, log: setup.Logger, done: make(chan struct{}), quit: make(chan struct{}),
-		services: make(chan func(), maxServices)}
+		services: make(chan func(), maxServices), congestion: sock.Unpaced()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -102,7 +104,7 @@ func (e *Engine) bind(fe *frontend, i int) error {
 			e.addrs = append(e.addrs, bound)
 			addr = netip.AddrPortFrom(addr.Addr(), bound.Port()) // port 0: all loops share what the first got
 		}
-		w.listeners = append(w.listeners, &listener{w: w, fe: fe, fd: fd, bind: limit})
+		w.listeners = append(w.listeners, &listener{w: w, fe: fe, fd: fd, bind: limit, acceptProxy: bind.AcceptProxy})
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
 )
@@ -98,6 +99,9 @@ func (s *session) readResponse() step {
 			s.badResponse(why)
 			return moved
 		case n > 0:
+			if !s.resp.Interim() && s.retry(config.RetryStatus(s.resp.Status)) {
+				return moved
+			}
 			s.respLen = n
 			return moved
 		}
@@ -226,6 +230,7 @@ func (s *session) responseCut() {
 	switch {
 	case s.reused && fresh && s.repeatable():
 		s.repeat()
+	case s.link.in.len() == 0 && s.retry(config.RetryEmptyResponse):
 	case s.reused && fresh && s.requests > 1:
 		// The connection had died before the request came. The client may know whether it can be repeated,
 		// and must expect a kept connection to close (RFC 9112 section 9.3.1).
@@ -242,20 +247,12 @@ func (s *session) responseCut() {
 	}
 }
 
-// repeat sends the request again over a new connection to the same server: the kept one was stale.
-func (s *session) repeat() {
-	s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
-	s.dropLink(false)
-	s.taken = s.headLen
-	s.up.drop(s.w)
-	s.up.begin(s.req.Framing, s.req.ContentLength)
-	s.w.loop.Disarm(&s.serverTimer)
-	s.connect()
-}
-
 // badResponse answers in place of a server whose response cannot be passed on.
 func (s *session) badResponse(why h1.Reason) {
 	s.target.Server.ReportTraffic(pool.TrafficInvalid)
+	if s.retry(config.RetryJunkResponse) {
+		return
+	}
 	s.terminate('P', 'H')
 	s.bothShards(func(sh *pool.Shard) { sh.RespErrors.Add(1) })
 	s.w.e.log.Debug("response refused", "backend", s.be.cfg.Name, "server", s.target.Server.Name, "reason", why)
@@ -339,6 +336,9 @@ func (s *session) exchangeServerTimeout() {
 		return
 	}
 	s.target.Server.ReportTraffic(pool.TrafficReadTimeout)
+	if s.retry(config.RetryResponseTimeout) {
+		return
+	}
 	s.terminate('s', 'H')
 	s.bothShards(func(sh *pool.Shard) { sh.RespErrors.Add(1) })
 	s.dropLink(false)

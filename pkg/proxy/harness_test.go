@@ -43,7 +43,7 @@ func start(t *testing.T, servers []netip.AddrPort, opts ...option) *world {
 	ignore := goleak.IgnoreCurrent()
 	fe := &config.Proxy{Kind: config.Frontend, Name: "fe", HTTP: true, DefaultBackend: "be",
 		Binds: []config.Bind{{Addr: netip.MustParseAddrPort("127.0.0.1:0")}}}
-	be := &config.Proxy{Kind: config.Backend, Name: "be", HTTP: true, Retries: 3}
+	be := &config.Proxy{Kind: config.Backend, Name: "be", HTTP: true, Retries: 3, RetryOn: config.RetryConnFailure}
 	fe.Timeouts = config.Timeouts{Client: patience}
 	be.Timeouts = config.Timeouts{Connect: patience, Server: patience}
 	setup := Setup{Config: &config.Config{Proxies: []*config.Proxy{fe, be}}, Loops: 1}

@@ -12,7 +12,7 @@ import (
 
 // dial starts a connection to t for o.
 func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
-	fd, errno := sock.Connect(t.Addr)
+	fd, errno := sock.Connect(t.Addr, w.e.congestion)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -22,7 +22,7 @@ func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
 		l.fd = -1
 		return nil, unix.ENOMEM
 	}
-	l.server, l.target, l.served = t.Server, t, 0
+	l.group, l.server, l.target, l.served = uint32(t.Server.Key), t.Server, t, 0
 	return l, 0
 }
 
@@ -101,13 +101,5 @@ func (s *session) repeatable() bool {
 	default:
 		return false
 	}
-	switch s.req.Framing {
-	case h1.BodyNone:
-		return true
-	case h1.BodyLength:
-		return s.req.ContentLength <= int64(s.client.in.len()-s.headLen) && !s.forgotten
-	case h1.BodyChunked:
-		return s.up.complete() && !s.forgotten
-	}
-	return false
+	return s.whole()
 }

@@ -12,12 +12,13 @@ import (
 
 // listener is one loop's listening socket of a bind line.
 type listener struct {
-	w      *worker
-	fe     *frontend
-	bind   *bindLimit
-	fd     int
-	paused bool
-	held   bool // connections wait in the accept queue for a place, as far as is known
+	w           *worker
+	fe          *frontend
+	bind        *bindLimit
+	fd          int
+	paused      bool
+	acceptProxy bool // connections begin with a PROXY header
+	held        bool // connections wait in the accept queue for a place, as far as is known
 }
 
 // acceptRound bounds how many connections are accepted before other sockets get their turn.

@@ -81,6 +81,8 @@ func (s *session) act(r *config.HTTPRule, edits *h1.Edits, head *h1.Head, captur
 		s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
 	case config.ActionCapture:
 		s.capture(r, captured)
+	case config.ActionDisableRetry:
+		s.once = true
 	case config.ActionSetLogLevel:
 		s.msg.level = r.Target
 	}
@@ -125,19 +127,24 @@ func (s *session) takeNumber() {
 	}
 }
 
-// connectionAllowed runs tcp-request connection rules; the last word is to accept.
-func (s *session) connectionAllowed() bool {
+// connectionAllowed runs tcp-request connection rules; the last word is to accept. greets says that a PROXY header
+// has to come first.
+func (s *session) connectionAllowed() (allowed, greets bool) {
 	rules := s.fe.cfg.TCPConnection
 	for i := range rules {
 		if !rules[i].Cond.Eval((*subject)(s)) {
 			continue
 		}
+		if rules[i].ExpectProxy {
+			greets = true
+			continue
+		}
 		if !rules[i].Accept {
 			s.feShard().DeniedConn.Add(1)
 		}
-		return rules[i].Accept
+		return rules[i].Accept, greets
 	}
-	return true
+	return true, greets
 }
 
 // monitor answers for monitor-uri, which is not logged.

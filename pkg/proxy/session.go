@@ -16,6 +16,7 @@ type phase uint8
 
 const (
 	ended      phase = iota
+	greeting         // the PROXY header of the connection
 	reading          // a request's head, or waiting for one
 	gathering        // a request's body, for a service of ours
 	serving          // a service goroutine makes the answer
@@ -38,6 +39,7 @@ type session struct {
 
 	client   conn
 	src      netip.AddrPort
+	dst      netip.AddrPort // as a PROXY header told; the zero value is what the socket says
 	phase    phase
 	again    bool   // queued for the loop's next round
 	turn     uint32 // counts requests, to tell a late answer of a service from one of now
@@ -66,6 +68,7 @@ type session struct {
 	persist    persist
 	retries    int
 	redispatch bool
+	once       bool // the request is not sent again after it has reached a server
 
 	status int
 	why    [2]byte // termination state, for the log
@@ -88,7 +91,7 @@ type times struct{ idle, first, head, queued, assigned, connected, response time
 // accepted starts a session on a connection that l has admitted.
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 	s, fe := w.newSession(), l.fe
-	s.fe, s.bind, s.src = fe, l.bind, peer
+	s.fe, s.bind, s.src, s.dst = fe, l.bind, peer, netip.AddrPort{}
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
 	shard := fe.stats.Counters.Shard(w.shard)
 	shard.Connections.Add(1)
@@ -108,17 +111,34 @@ func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 	s.reset()
 	s.clock.idle = w.loop.Now()
 	s.msg.vars[sample.Session].Reset()
-	if !s.connectionAllowed() {
+	allowed, greets := s.connectionAllowed()
+	if !allowed {
 		s.end()
 		return
 	}
+	wait := fe.timeouts.client
 	if fe.cfg.HTTP {
-		s.phase = reading
-		w.loop.Arm(&s.clientTimer, fe.timeouts.httpRequest)
+		wait = fe.timeouts.httpRequest
+	}
+	w.loop.Arm(&s.clientTimer, wait)
+	if greets || l.acceptProxy {
+		s.phase = greeting
 		return
 	}
+	s.open()
+	if !fe.cfg.HTTP {
+		s.advance()
+	}
+}
+
+// open begins with what the client says. The time for a first request's head runs since the accept.
+func (s *session) open() {
+	if s.fe.cfg.HTTP {
+		s.phase = reading
+		return
+	}
+	s.w.loop.Disarm(&s.clientTimer)
 	s.startTCP()
-	s.advance()
 }
 
 // reset forgets the request. What follows it in the client's buffer stays.
@@ -131,7 +151,7 @@ func (s *session) reset() {
 	s.down.drop(s.w)
 	s.up, s.down = stream{}, stream{}
 	s.headLen, s.taken, s.respLen = 0, 0, 0
-	s.forgotten, s.responded, s.keep, s.reused, s.redispatch, s.logged = false, false, false, false, false, false
+	s.forgotten, s.responded, s.keep, s.reused, s.redispatch, s.logged, s.once = false, false, false, false, false, false, false
 	s.pending, s.handler = nil, nil
 	s.avoid, s.retries, s.status = nil, 0, -1
 	s.persist = persist{}
@@ -166,6 +186,8 @@ func (s *session) advance() {
 // step does one piece of work.
 func (s *session) step() step {
 	switch s.phase {
+	case greeting:
+		return s.greet()
 	case reading:
 		return s.readHead()
 	case gathering:
@@ -301,7 +323,7 @@ func (s *session) end() {
 
 // kill ends a session from outside.
 func (s *session) kill() {
-	if s.phase != reading && s.phase != draining && s.phase != lingering {
+	if s.phase != greeting && s.phase != reading && s.phase != draining && s.phase != lingering {
 		s.terminate('K', 'D')
 		s.record()
 	}

@@ -22,8 +22,11 @@ func (s *subject) Src() netip.AddrPort { return s.src }
 // Dst implements sample.Subject. The kernel is asked, once a call: few configurations want it.
 func (s *subject) Dst() netip.AddrPort { return (*session)(s).Dst() }
 
-// Dst is the address that the client connected to.
+// Dst is the address that the client connected to, or the one that a PROXY header named.
 func (s *session) Dst() netip.AddrPort {
+	if s.dst.IsValid() {
+		return s.dst
+	}
 	if s.client.fd < 0 {
 		return netip.AddrPort{}
 	}

@@ -1,9 +1,11 @@
 package loop
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -55,7 +57,7 @@ type Loop struct {
 	timers       timers
 	start        time.Time
 	now          time.Duration
-	flush        [ranks][]Flusher
+	flush        [ranks][]deferred
 	again, spare []Runner
 
 	mu      sync.Mutex
@@ -63,6 +65,12 @@ type Loop struct {
 	woken   bool
 	stopped bool
 	running []func() // storage of posted, swapped
+}
+
+// deferred is a flush at the end of the batch.
+type deferred struct {
+	group uint32
+	f     Flusher
 }
 
 // slot says who handles a descriptor. gen tells an event of a descriptor that was closed and opened anew
@@ -153,8 +161,11 @@ func (l *Loop) ctl(op, fd int, ev *unix.EpollEvent) unix.Errno {
 // Again runs r in the next round, after the events of that round. The loop does not sleep in between.
 func (l *Loop) Again(r Runner) { l.again = append(l.again, r) }
 
-// Defer has f flush at the end of this batch. The caller sees to it that f is queued once.
-func (l *Loop) Defer(rank Rank, f Flusher) { l.flush[rank] = append(l.flush[rank], f) }
+// Defer has f flush at the end of this batch, next to the others of its group within the rank: a server that is
+// written to several times in a row is woken once, and finds all of it. The caller sees to it that f is queued once.
+func (l *Loop) Defer(rank Rank, group uint32, f Flusher) {
+	l.flush[rank] = append(l.flush[rank], deferred{group, f})
+}
 
 // Post has fn run on the loop, from any goroutine. It reports false, and drops fn, when the loop has been
 // told to stop.
@@ -193,11 +204,20 @@ func (l *Loop) wake() {
 func (l *Loop) Run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	scheduleBatch()
 	for !l.round() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.Close()
+}
+
+// scheduleBatch tells the scheduler that this thread need not preempt what runs when it is woken (sched(7),
+// SCHED_BATCH). On a busy machine it then finds more events at once, and so wakes others less often. Where that is
+// not allowed it is scheduled like any other thread.
+func scheduleBatch() {
+	var priority int32 // must be 0
+	unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_BATCH, uintptr(unsafe.Pointer(&priority)))
 }
 
 func (l *Loop) round() (stop bool) {
@@ -274,9 +294,12 @@ func (l *Loop) runFlushes() {
 	for again := true; again; {
 		again = false
 		for rank := range l.flush {
+			if list := l.flush[rank]; len(list) > 2 {
+				slices.SortStableFunc(list, func(a, b deferred) int { return cmp.Compare(a.group, b.group) })
+			}
 			for i := 0; i < len(l.flush[rank]); i++ {
-				f := l.flush[rank][i]
-				l.flush[rank][i] = nil
+				f := l.flush[rank][i].f
+				l.flush[rank][i].f = nil
 				f.Flush()
 				again = again || rank == int(Clients) && len(l.flush[Servers]) > 0
 			}

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -191,15 +192,44 @@ func TestFlushOrder(t *testing.T) {
 			}
 		}
 	}
-	l.Defer(Clients, note("c1", func() { l.Defer(Servers, note("s3", nil)) }))
-	l.Defer(Servers, note("s1", nil))
-	l.Defer(Clients, note("c2", nil))
-	l.Defer(Servers, note("s2", func() { l.Defer(Clients, note("c3", nil)) }))
+	l.Defer(Clients, 0, note("c1", func() { l.Defer(Servers, 0, note("s3", nil)) }))
+	l.Defer(Servers, 0, note("s1", nil))
+	l.Defer(Clients, 0, note("c2", nil))
+	l.Defer(Servers, 0, note("s2", func() { l.Defer(Clients, 0, note("c3", nil)) }))
 	l.Again(note("again", nil))
 	l.round()
 	want := []string{"again", "s1", "s2", "c1", "c2", "c3", "s3"}
 	if !slices.Equal(order, want) {
 		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+// TestFlushGroups: what goes to one server is written in a row, in the order in which it came.
+func TestFlushGroups(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var order []string
+	for i, server := range []uint32{2, 1, 3, 2, 1, 3, 2} {
+		name := fmt.Sprint(server, "-", i)
+		l.Defer(Servers, server, runner(func() { order = append(order, name) }))
+	}
+	l.Again(runner(func() {}))
+	l.round()
+	if want := []string{"1-1", "1-4", "2-0", "2-3", "2-6", "3-2", "3-5"}; !slices.Equal(order, want) {
+		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+// TestBatchScheduling: the loop's thread is one that does not preempt others when it is woken.
+func TestBatchScheduling(t *testing.T) {
+	l := running(t)
+	var policy uintptr
+	on(t, l, func() { policy, _, _ = unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, 0, 0, 0) })
+	if policy != unix.SCHED_BATCH {
+		t.Errorf("policy %d", policy)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func connected(t *testing.T, addr string) (client, server int) {
 	if _, _, errno := Accept(lfd); errno != unix.EAGAIN {
 		t.Errorf("nobody has come, and accept says %v", errno)
 	}
-	client, errno := Connect(bound)
+	client, errno := Connect(bound, "")
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -117,7 +118,7 @@ func TestRefusedConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	Close(lfd)
-	fd, errno := Connect(bound)
+	fd, errno := Connect(bound, "")
 	if errno == 0 {
 		defer Close(fd)
 		ready(t, fd, unix.POLLOUT)
@@ -186,5 +187,25 @@ func TestPipe(t *testing.T) {
 	}
 	if n, errno := p.Drain(out, false); n != 6 || errno != 0 {
 		t.Errorf("drain: %d, %v", n, errno)
+	}
+}
+
+// TestCongestionOfConnections: what Unpaced names is what a connection gets, and it is not bbr.
+func TestCongestionOfConnections(t *testing.T) {
+	lfd, bound, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(lfd)
+	for _, want := range []string{Unpaced(), "reno"} {
+		fd, errno := Connect(bound, want)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		got, err := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+		Close(fd)
+		if err != nil || want != "" && got != want || strings.HasPrefix(got, "bbr") {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
 	}
 }
