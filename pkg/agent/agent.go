@@ -115,7 +115,7 @@ func (a *Agent) discover(b *building) {
 		a.resolvers = append(a.resolvers, r)
 	}
 	for _, g := range b.groups {
-		byName[g.line.Resolvers].Add(g.group, resolver.Want{Prefer: g.line.ResolvePrefer, Nets: g.line.ResolveNet})
+		byName[g.line.Resolvers].Add(g.group, resolver.Want{Prefer: g.line.ResolvePrefer, Nets: g.line.ResolveNet, IgnoreWeight: g.line.IgnoreWeight})
 	}
 	a.checker = check.New(check.Options{
 		Pool: a.pool, SpreadChecks: a.opts.Config.Global.SpreadChecks, MaxSpread: a.opts.Config.Global.MaxSpreadChecks, HAProxyPace: a.opts.HAProxyHold,

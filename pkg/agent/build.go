@@ -149,7 +149,7 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
-		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0, PortOffset: line.PortOffset,
+		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
 		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled, AgentAt: agentAt(line),
 		InitState: initStates[line.InitState], Observe: observes[line.Observe], OnError: onErrors[line.OnError], ErrorLimit: line.ErrorLimit,
 		ShutdownBackups: line.ShutdownBackups,

@@ -24,7 +24,7 @@ type followerSet struct {
 
 // followerKey is what lines must have in common to share addresses out.
 func followerKey(line *config.Server) string {
-	return fmt.Sprint(line.Host, line.Addr.Port(), line.PortOffset, " ", line.Resolvers, line.ResolvePrefer, line.ResolveNet)
+	return fmt.Sprint(line.Host, line.Addr.Port(), line.PortOffset, " ", line.Resolvers, line.ResolvePrefer, line.ResolveNet, line.IgnoreWeight)
 }
 
 func follows(line *config.Server) bool {

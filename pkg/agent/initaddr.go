@@ -23,6 +23,9 @@ type lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 // `none` is added when a resolvers section will find the address later (section 5.2, init-addr).
 func methods(line *config.Server) []config.InitAddr {
 	m := line.InitAddr
+	if line.Service() { // no other resolver knows service records
+		return []config.InitAddr{{Method: "none"}}
+	}
 	if m == nil {
 		m = []config.InitAddr{{Method: "last"}, {Method: "libc"}}
 		if line.Resolvers != "" {

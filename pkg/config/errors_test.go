@@ -187,7 +187,7 @@ var alertRows = []struct {
 	{"backend", "server s 2001:db8::1", 11, "'server s' : invalid address '2001:db8:' in '2001:db8::1'"},
 	{"backend", "server s 1.2.3.4:x", 11, "'server s' : invalid port 'x'"},
 	{"backend", "server s 1.2.3.4:+x", 11, "'server s' : invalid port offset '+x'"},
-	{"backend", "server s _http._tcp.x", 11, "'server s' : service records ('_http._tcp.x') are valid HAProxy but not supported by waggle yet"},
+	{"backend", "server s _http._tcp.x", 11, "server 's' : service records ('_http._tcp.x') need 'resolvers'"},
 	{"backend", "server s a:80 chek", 16, "'server s' : unknown keyword 'chek'; did you mean 'check' maybe ?"},
 	{"backend", "server s a:80 weight 257", 23, "'server s' : 'weight' expects an integer between 0 and 256, not '257'"},
 	{"backend", "server s a:80 weight", 16, "'server s' : 'weight' expects <0..256>"},

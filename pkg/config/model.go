@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"waggle/pkg/sample"
@@ -281,6 +282,7 @@ type Server struct {
 	ResolvePrefer     string // "", ipv4, ipv6
 	ResolveNet        []netip.Prefix
 	AllowDupIP        bool
+	IgnoreWeight      bool       // of service records
 	InitAddr          []InitAddr // nil = HAProxy's default
 	SendProxy         int        // 0, 1, 2
 	ShutdownSessions  bool       // on-marked-down shutdown-sessions
@@ -290,6 +292,9 @@ type Server struct {
 
 // Template says whether the line is a server-template.
 func (s *Server) Template() bool { return s.High > 0 }
+
+// Service says whether the line follows service records (SRV), which carry ports and weights.
+func (s *Server) Service() bool { return strings.HasPrefix(s.Host, "_") && !s.Addr.Addr().IsValid() }
 
 // CheckOptions are a server's check settings; zero durations mean HAProxy's defaults (inter 2 s,
 // fastinter and downinter as inter).

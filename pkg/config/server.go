@@ -112,7 +112,7 @@ func (s *statement) finishServer(srv *Server, i int) {
 	if !s.serverParams(i+1, srv, false) {
 		return
 	}
-	if srv.Check.Enabled && srv.Check.Port == 0 && (!srv.HasPort || srv.PortOffset != 0) {
+	if srv.Check.Enabled && srv.Check.Port == 0 && !srv.Service() && (!srv.HasPort || srv.PortOffset != 0) {
 		s.errorf(i, "server '%s' has neither a service port nor a check port to check", srv.Name)
 		return
 	}
@@ -122,6 +122,10 @@ func (s *statement) finishServer(srv *Server, i int) {
 	}
 	if srv.Track != "" && srv.Check.Enabled {
 		s.errorf(i, "server '%s' : unable to enable checks and tracking at the same time!", srv.Name)
+		return
+	}
+	if srv.Service() && srv.Resolvers == "" {
+		s.errorf(i, "server '%s' : service records ('%s') need 'resolvers'", srv.Name, srv.Host)
 		return
 	}
 	if srv.Template() && srv.Resolvers == "" && !srv.Addr.Addr().IsValid() {
@@ -146,9 +150,6 @@ func (p *proxyState) takeID(s *statement, srv *Server) {
 
 // address reads <host>[:<port>], where the port may be an offset to the client's, with a sign.
 func (srv *Server) address(text string) error {
-	if strings.HasPrefix(text, "_") {
-		return fmt.Errorf("service records ('%s') are valid HAProxy but not supported by waggle yet", text)
-	}
 	a, err := parseAddress(text, "tcp@", "tcp4@", "tcp6@")
 	if err != nil {
 		return err

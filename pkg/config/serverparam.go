@@ -233,7 +233,8 @@ func resolveOpts(s *Server, v string) error {
 			s.AllowDupIP = true
 		case "prevent-dup-ip":
 			s.AllowDupIP = false
-		case "ignore-weight": // of service records, which are not asked for
+		case "ignore-weight":
+			s.IgnoreWeight = true
 		default:
 			return fmt.Errorf("knows %s, not '%s'%s", quoteList(valid), opt, didYouMean(opt, valid))
 		}

@@ -204,7 +204,7 @@ func (j *judge) balance(b *config.Proxy) {
 
 func (j *judge) server(s *config.Server) {
 	switch {
-	case s.Addr.Port() == 0:
+	case s.Addr.Port() == 0 && !s.Service():
 		j.no(s.Pos, "server %s: its port follows the one that the client connected to", s.Name)
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)

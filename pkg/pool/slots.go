@@ -21,6 +21,9 @@ type Record struct {
 	// Leaving marks an address that the last valid answer did not hold any more: it takes no new
 	// session while another server can, and gives its slot up to a new address.
 	Leaving bool
+	// Weighted records set their server's weight, 0..256.
+	Weighted bool
+	Weight   int
 	// Preferred addresses (resolve-net) take free slots before others do.
 	Preferred bool
 }
@@ -83,6 +86,7 @@ func (g *Group) fill(c *change, r Resolution) {
 			leaving = append(leaving, s)
 		}
 		c.setLeaving(s, rec.Leaving)
+		s.weigh(rec)
 		c.leaveMaint(s, ResolutionMaint, CauseResolved)
 	}
 	var surplus []netip.AddrPort
@@ -114,11 +118,19 @@ func (s *Server) port(rec Record) uint16 {
 	return s.Addr.Port()
 }
 
+// weigh gives a server the weight of its record, if that has one.
+func (s *Server) weigh(rec Record) {
+	if rec.Weighted {
+		s.state.weight = min(rec.Weight, MaxWeight)
+	}
+}
+
 // assign gives a slot a new address. A slot that served another address before starts anew: what its
 // checks knew was about the old one.
 func (c *change) assign(s *Server, rec Record, by string) {
 	st := &s.state
 	c.readdress(s, netip.AddrPortFrom(rec.Addr, s.port(rec)), by)
+	s.weigh(rec)
 	if st.admin&ResolutionMaint != 0 {
 		c.leaveMaint(s, ResolutionMaint, CauseResolved)
 		return

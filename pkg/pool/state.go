@@ -55,6 +55,7 @@ const (
 	CauseResolved            // the name resolves again
 	CauseAddressChange       // the address behind the slot changed
 	CauseTracking            // the tracked server's state
+	CauseNotInSRV            // no service record is left for this slot
 )
 
 var causeText = [...]string{
@@ -72,6 +73,7 @@ var causeText = [...]string{
 	CauseResolved:      "resolves again",
 	CauseAddressChange: "address changed",
 	CauseTracking:      "tracking",
+	CauseNotInSRV:      "entry removed from SRV record",
 }
 
 // String returns the cause in HAProxy's words.

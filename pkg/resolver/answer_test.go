@@ -137,6 +137,9 @@ func FuzzAnswer(f *testing.F) {
 		if len(datagram) > minPayload || reply.Id != query.Id {
 			t.Fatalf("accepted %d bytes with id %#x", len(datagram), reply.Id)
 		}
+		if targets, _, _, err := readService(reply, "web."); err != nil && len(targets) > 0 || len(targets) > maxTargets {
+			t.Fatalf("%d targets beside %v", len(targets), err)
+		}
 		const limit = 3
 		got, err := read(reply, "web.", dns.TypeA, limit)
 		if err != nil && len(got.addrs) > 0 {
@@ -152,4 +155,30 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestReadService(t *testing.T) {
+	reply := message(t, "web. SRV 0 5 80 B.", "web. SRV 0 6 80 a.", "web. SRV 1 7 81 a.", "web. SRV 0 9 80 b.", "web. SRV 0 0 0 c.", "web. SRV 0 0 80 .",
+		"other. SRV 0 0 80 d.", "web. A 10.0.0.1")
+	reply.Extra = message(t, "A. A 10.0.0.2", "a. A 10.0.0.1", "a. A 0.0.0.0", "b. CNAME a.").Answer
+	got, over, chained, err := readService(reply, "web.")
+	var texts []string
+	for _, x := range got {
+		texts = append(texts, fmt.Sprint(x.host, x.port, " ", x.weight, x.addrs))
+	}
+	want := "[a.80 6 [10.0.0.1 10.0.0.2] a.81 7 [10.0.0.1 10.0.0.2] b.80 9 []]"
+	if fmt.Sprint(texts) != want || over != 0 || chained || err != nil {
+		t.Errorf("got %v, %d, %v, %v; want %s", texts, over, chained, err, want)
+	}
+
+	var many []string
+	for i := range maxTargets + 3 {
+		many = append(many, fmt.Sprintf("web. SRV 0 0 80 n%d.", i))
+	}
+	if got, over, _, _ := readService(message(t, many...), "web."); len(got) != maxTargets || over != 3 {
+		t.Errorf("%d targets, %d over", len(got), over)
+	}
+	if got, _, chained, _ := readService(message(t, "web. CNAME x.", "x. SRV 0 0 80 a."), "web."); len(got) != 1 || !chained {
+		t.Errorf("through a CNAME: %v, %v", got, chained)
+	}
 }

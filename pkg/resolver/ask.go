@@ -39,20 +39,33 @@ func (r *Resolver) ask(ctx context.Context, ns *nameserver, name string, qtype u
 		ns.count(s)
 		return outcome{status: s, by: ns}
 	}
-	got, err := read(reply, name, qtype, maxRecords)
+	o, chained, over, err := readAny(reply, name, qtype)
 	if err != nil {
 		ns.cnameError.Add(1)
 		return outcome{status: statusOther, by: ns}
 	}
 	ns.valid.Add(1)
-	if got.chained {
+	if chained {
 		ns.cname.Add(1)
 	}
-	if len(got.addrs) == 0 {
+	if !o.found() {
 		ns.anyErr.Add(1)
 	}
-	r.totals.capped.Add(uint64(got.over))
-	return outcome{status: statusValid, addrs: got.addrs, by: ns}
+	r.totals.capped.Add(uint64(over))
+	o.by = ns
+	return o
+}
+
+// readAny takes what a NOERROR answer says of one record type.
+func readAny(reply *dns.Msg, name string, qtype uint16) (o outcome, chained bool, over int, err error) {
+	o.status = statusValid
+	if qtype == dns.TypeSRV {
+		o.targets, over, chained, err = readService(reply, name)
+		return o, chained, over, err
+	}
+	got, err := read(reply, name, qtype, maxRecords)
+	o.addrs = got.addrs
+	return o, got.chained, got.over, err
 }
 
 // failure counts why there was no answer. A query that was given up because another nameserver was

@@ -12,6 +12,8 @@ import (
 // known is an address that is believed in.
 type known struct {
 	addr    netip.Addr
+	port    uint16    // of a service record; 0 = the server's own
+	weight  int       // of a service record
 	seen    time.Time // the last valid answer that held it
 	missing bool      // the last valid answer did not hold it
 	leaving bool      // missing, and taken for gone
@@ -105,7 +107,7 @@ func (m *memory) valid(now time.Time, o outcome) verdict {
 		m.by = o.by.path
 	}
 	v := verdict{cause: pool.CauseNoIP, by: m.by}
-	m.rotation.count(now, m.mark(now, o.addrs))
+	m.rotation.count(now, m.mark(now, o.endpoints()))
 	for i := range m.records {
 		r := &m.records[i]
 		leaving := r.missing && !m.haproxy && !m.rotation.on
@@ -115,7 +117,7 @@ func (m *memory) valid(now time.Time, o outcome) verdict {
 		v.changed = v.changed || leaving != r.leaving
 		r.leaving = leaving
 	}
-	v.changed = m.add(now, o.addrs) || v.changed
+	v.changed = m.add(now, o.endpoints()) || v.changed
 	v.changed = m.expire(now) || v.changed
 	m.bound()
 	v.records = m.records
@@ -123,13 +125,15 @@ func (m *memory) valid(now time.Time, o outcome) verdict {
 }
 
 // mark notes which records a valid answer holds, and returns how many were missing before it.
-func (m *memory) mark(now time.Time, addrs []netip.Addr) (returns int) {
+func (m *memory) mark(now time.Time, ends []endpoint) (returns int) {
 	for i := range m.records {
 		r := &m.records[i]
-		if _, listed := slices.BinarySearchFunc(addrs, r.addr, netip.Addr.Compare); !listed {
+		i, listed := slices.BinarySearchFunc(ends, r.endpoint(), compareEndpoints)
+		if !listed {
 			r.missing = true
 			continue
 		}
+		r.weight = ends[i].weight
 		if r.missing {
 			returns++
 		}
@@ -139,18 +143,20 @@ func (m *memory) mark(now time.Time, addrs []netip.Addr) (returns int) {
 }
 
 // add remembers new addresses and reports whether there were any.
-func (m *memory) add(now time.Time, addrs []netip.Addr) bool {
+func (m *memory) add(now time.Time, ends []endpoint) bool {
 	had := len(m.records)
-	for _, a := range addrs {
-		if _, ok := slices.BinarySearchFunc(m.records[:had], a, compareKnown); !ok {
-			m.records = append(m.records, known{addr: a, seen: now})
+	for _, e := range ends {
+		if _, ok := slices.BinarySearchFunc(m.records[:had], e, compareKnown); !ok {
+			m.records = append(m.records, known{addr: e.addr, port: e.port, weight: e.weight, seen: now})
 		}
 	}
-	slices.SortFunc(m.records, func(a, b known) int { return a.addr.Compare(b.addr) })
+	slices.SortFunc(m.records, func(a, b known) int { return compareEndpoints(a.endpoint(), b.endpoint()) })
 	return len(m.records) > had
 }
 
-func compareKnown(k known, a netip.Addr) int { return k.addr.Compare(a) }
+func compareKnown(k known, e endpoint) int { return compareEndpoints(k.endpoint(), e) }
+
+func (k known) endpoint() endpoint { return endpoint{addr: k.addr, port: k.port, weight: k.weight} }
 
 // expire forgets addresses that no answer has held for `hold obsolete`. In HAProxy's mode only valid
 // answers make it happen; in ours only missing addresses expire, so that an error alone takes none away.
@@ -172,7 +178,7 @@ func (m *memory) bound() {
 	bySeen := slices.Clone(m.records)
 	slices.SortFunc(bySeen, func(a, b known) int { return b.seen.Compare(a.seen) })
 	kept := bySeen[:maxRecords]
-	slices.SortFunc(kept, func(a, b known) int { return a.addr.Compare(b.addr) })
+	slices.SortFunc(kept, func(a, b known) int { return compareEndpoints(a.endpoint(), b.endpoint()) })
 	m.records = kept
 }
 

@@ -15,7 +15,7 @@ import (
 // member is a group that wants a name, and the networks it prefers.
 type member struct {
 	group *pool.Group
-	nets  []netip.Prefix
+	want  Want
 }
 
 // lookup is one name that is resolved again and again, for all groups that want it.
@@ -27,6 +27,9 @@ type lookup struct {
 	members []member
 	guard   guard    // used by the run loop only
 	vip     vipProbe // used by the run loop only
+	// Of a name of service records: what is asked for its targets, and where they were, which the run loop keeps.
+	targetTypes []uint16
+	targetAt    map[string]netip.Addr
 
 	mu      sync.Mutex // guards what follows; the run loop writes, Status reads
 	memory  memory
@@ -46,7 +49,7 @@ func (l *lookup) run(ctx context.Context, delay time.Duration) {
 	}
 	l.mu.Unlock()
 	for sleep(ctx, delay) {
-		o := l.cycle(ctx)
+		o := l.locate(ctx, l.cycle(ctx))
 		if ctx.Err() != nil {
 			return
 		}
@@ -112,6 +115,7 @@ func (l *lookup) take(now time.Time, o outcome) {
 		o.status = statusNX
 	}
 	o.addrs = admitted
+	o.ends = slices.DeleteFunc(o.ends, func(e endpoint) bool { return slices.Contains(refused, e.addr) })
 
 	l.mu.Lock()
 	was, wasRefused, wasRotating := l.last.status, l.refused, l.memory.rotation.on
@@ -138,9 +142,16 @@ func (l *lookup) take(now time.Time, o outcome) {
 // resolution puts a verdict into the pool's words.
 func (m member) resolution(v verdict, records []known) pool.Resolution {
 	res := pool.Resolution{By: v.by, Cause: v.cause, KeepHealthy: v.keepHealthy}
+	service := isService(m.group.FQDN)
+	if service && v.cause == pool.CauseNoIP {
+		res.Cause = pool.CauseNotInSRV
+	}
 	for _, k := range records {
-		preferred := slices.ContainsFunc(m.nets, func(p netip.Prefix) bool { return p.Contains(k.addr) })
-		res.Records = append(res.Records, pool.Record{Addr: k.addr, Leaving: k.leaving, Preferred: preferred})
+		preferred := slices.ContainsFunc(m.want.Nets, func(p netip.Prefix) bool { return p.Contains(k.addr) })
+		res.Records = append(res.Records, pool.Record{
+			Addr: k.addr, Port: k.port, Leaving: k.leaving, Preferred: preferred,
+			Weighted: service && !m.want.IgnoreWeight, Weight: (k.weight + 255) / 256,
+		})
 	}
 	return res
 }

@@ -33,10 +33,13 @@ type outcome struct {
 	status status
 	addrs  []netip.Addr // sorted, without duplicates; only of a valid answer
 	by     *nameserver  // who said so; nil if nobody answered
+
+	targets []target   // of a name of service records: what they point to
+	ends    []endpoint // and where that is; sorted
 }
 
 // found says whether the outcome ends the search: there are addresses.
-func (o outcome) found() bool { return o.status == statusValid && len(o.addrs) > 0 }
+func (o outcome) found() bool { return o.status == statusValid && len(o.addrs)+len(o.targets) > 0 }
 
 // answered says whether a nameserver said anything at all.
 func (o outcome) answered() bool { return o.status > statusTimeout }

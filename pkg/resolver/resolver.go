@@ -38,6 +38,8 @@ type Want struct {
 	Prefer string
 	// Nets is `resolve-net`: addresses inside take slots before others do.
 	Nets []netip.Prefix
+	// IgnoreWeight is `resolve-opts ignore-weight`, of service records.
+	IgnoreWeight bool
 }
 
 // minPayload is the least answer size announced by EDNS0. It fits about 250 A records; Docker's DNS is
@@ -103,12 +105,15 @@ func (r *Resolver) addNameserver(name string, where server) {
 func (r *Resolver) Add(g *pool.Group, want Want) {
 	name, types := dns.CanonicalName(g.FQDN), queryTypes(want.Prefer)
 	for _, l := range r.lookups {
-		if l.name == name && len(l.types) == len(types) {
-			l.members = append(l.members, member{g, want.Nets})
+		if l.name == name && len(l.targetTypes) == len(types) {
+			l.members = append(l.members, member{g, want})
 			return
 		}
 	}
-	l := &lookup{r: r, name: name, types: types, members: []member{{g, want.Nets}}}
+	l := &lookup{r: r, name: name, types: types, targetTypes: types, members: []member{{g, want}}}
+	if isService(name) {
+		l.types = []uint16{dns.TypeSRV}
+	}
 	l.log = r.log.With("name", l.shown())
 	if !r.opts.HAProxyHold {
 		l.guard = newGuard(name, r.opts.LocalSubnets)

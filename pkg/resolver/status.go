@@ -28,6 +28,7 @@ type NameStatus struct {
 // KnownRecord is an address that is believed in.
 type KnownRecord struct {
 	Addr    netip.Addr
+	Port    uint16    // of a service record, 0 if it is none
 	Seen    time.Time // the last valid answer that held it
 	Leaving bool
 }
@@ -49,7 +50,7 @@ func (r *Resolver) Status() []NameStatus {
 }
 
 func (l *lookup) status() NameStatus {
-	s := NameStatus{Name: l.shown(), IPv6: len(l.types) > 1}
+	s := NameStatus{Name: l.shown(), IPv6: len(l.targetTypes) > 1}
 	l.mu.Lock()
 	s.Answer, s.At, s.Refused, s.VIP = l.last.status.String(), l.lastEnd, slices.Clone(l.refused), l.isVIP
 	if l.last.by != nil {
@@ -60,7 +61,7 @@ func (l *lookup) status() NameStatus {
 		s.Valid = l.memory.lastValid
 	}
 	for _, k := range l.memory.records {
-		s.Records = append(s.Records, KnownRecord{Addr: k.addr, Seen: k.seen, Leaving: k.leaving})
+		s.Records = append(s.Records, KnownRecord{Addr: k.addr, Port: k.port, Seen: k.seen, Leaving: k.leaving})
 	}
 	l.mu.Unlock()
 	for _, m := range l.members {

@@ -26,6 +26,8 @@ type answer struct {
 	silent bool          // never answers
 	broken bool          // cannot be reached
 	delay  time.Duration // before it answers
+	srv    []string      // service records in zone file form, for queries of that type
+	extra  []string      // the additional section
 }
 
 func tasks(addrs ...string) answer { return answer{addrs: addrs} }
@@ -109,6 +111,15 @@ func (f *fakeDNS) exchange(ctx context.Context, q resolver.Query) (*dns.Msg, err
 	if typ == dns.TypeAAAA {
 		a.addrs = aaaa
 	}
+	if typ == dns.TypeSRV {
+		a.addrs = nil
+		for _, text := range a.srv {
+			reply.Answer = append(reply.Answer, record(text))
+		}
+		for _, text := range a.extra {
+			reply.Extra = append(reply.Extra, record(text))
+		}
+	}
 	for _, addr := range a.addrs {
 		h := dns.RR_Header{Name: name, Rrtype: typ, Class: dns.ClassINET, Ttl: 600}
 		if typ == dns.TypeAAAA {
@@ -118,6 +129,14 @@ func (f *fakeDNS) exchange(ctx context.Context, q resolver.Query) (*dns.Msg, err
 		}
 	}
 	return reply, nil
+}
+
+func record(text string) dns.RR {
+	rr, err := dns.NewRR(text)
+	if err != nil {
+		panic(err)
+	}
+	return rr
 }
 
 // seedSection is the resolvers section of the seed.

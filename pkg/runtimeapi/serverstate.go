@@ -42,11 +42,15 @@ func (c *session) eachServer(args []string, header string, line func(*pool.Serve
 
 func stateLine(s *pool.Server, now time.Time) string {
 	v := s.View()
-	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d %d 0 0 %s %d - 0 %d %s %s %d\n",
+	fqdn, record := dash(s.FQDN), "-"
+	if strings.HasPrefix(s.FQDN, "_") { // the name is one of service records
+		fqdn, record = "-", s.FQDN
+	}
+	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d %d 0 0 %s %d %s 0 %d %s %s %d\n",
 		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, v.Admin, v.Weight, s.Weight,
 		max(0, int64(now.Sub(v.LastChange)/time.Second)),
 		checkNumber(v.Check.Status), checkResult(s, &v), healthNumber(s, &v), checkState(s, &v), agentState(s, &v),
-		dash(s.FQDN), v.Addr.Port(), v.CheckTarget.Port, checkAddress(&v), agentAddress(&v), v.AgentTarget.Port)
+		fqdn, v.Addr.Port(), record, v.CheckTarget.Port, checkAddress(&v), agentAddress(&v), v.AgentTarget.Port)
 }
 
 func addressOf(v *pool.View) string {
