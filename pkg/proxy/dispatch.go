@@ -260,7 +260,7 @@ func (s *session) redispatches() bool {
 	if !o.Redispatch || s.persist.direct && s.persist.forced {
 		return false
 	}
-	if !s.persist.direct && s.be.careless() && len(s.be.stats.Snapshot().Targets) > 1 {
+	if s.elsewhere() {
 		return true
 	}
 	interval := o.RedispatchInterval
@@ -268,6 +268,11 @@ func (s *session) redispatches() bool {
 		interval = s.be.cfg.Retries + 1 + min(interval, -1)
 	}
 	return interval > 0 && s.retries%interval == 0
+}
+
+// elsewhere says whether another server is as good as this one, and there is one.
+func (s *session) elsewhere() bool {
+	return !s.persist.direct && s.be.careless() && len(s.be.stats.Snapshot().Targets) > 1
 }
 
 // careless says whether the next choice is as good as this one: the round robins and random.

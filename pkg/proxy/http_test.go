@@ -267,6 +267,35 @@ func TestStaleConnection(t *testing.T) {
 	})
 }
 
+// TestStaleConnectionOfADyingServer: a server that dies cuts its kept connections, while its socket still takes new
+// ones, which are cut too. With `option redispatch` a request that can be repeated goes to another server.
+func TestStaleConnectionOfADyingServer(t *testing.T) {
+	var conns atomic.Int32
+	dying := listen(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := readHead(r); err != nil || conns.Add(1) > 1 {
+			return
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		_, _ = readHead(r)
+	})
+	for _, with := range []struct {
+		redispatch bool
+		want       int // status of the request over the connection that dies
+	}{{false, 502}, {true, 200}} {
+		t.Run(fmt.Sprintf("redispatch %t", with.redispatch), func(t *testing.T) {
+			conns.Store(0)
+			c := start(t, []netip.AddrPort{dying, named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
+				be.Options.Redispatch = with.redispatch
+			}).dial()
+			for i, want := range []int{200, 200, with.want} {
+				if status, _ := c.get("/"); status != want {
+					t.Errorf("request %d: status %d, want %d", i+1, status, want)
+				}
+			}
+		})
+	}
+}
+
 func TestReuseNever(t *testing.T) {
 	w := start(t, []netip.AddrPort{named(t, "a")}, func(_ *Setup, _, be *config.Proxy) { be.Options.HTTPReuse = config.ReuseNever })
 	c := w.dial()

@@ -29,10 +29,16 @@ func (s *session) rewind() {
 	s.w.loop.Disarm(&s.serverTimer)
 }
 
-// repeat sends the request again over a new connection to the same server: the kept one was stale.
+// repeat sends the request again over a new connection to the same server: the kept one was stale. With `option
+// redispatch` it goes to another one, as other retries do: a server that dies cuts its kept connections first, while
+// it still takes new ones.
 func (s *session) repeat() {
-	s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
 	s.rewind()
+	if !s.redispatch && s.be.cfg.Options.Redispatch && s.elsewhere() {
+		s.redispatchNow()
+		return
+	}
+	s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
 	s.connect()
 }
 
