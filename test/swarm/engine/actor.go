@@ -14,6 +14,9 @@ import (
 // envActor tells a re-executed program that it is to become the engine whose directory it names.
 const envActor = "WAGGLE_SWARM_ENGINE"
 
+// envNode tells it the name of its host.
+const envNode = "WAGGLE_SWARM_NODE"
+
 // Main becomes the engine or its keeper, if this process was started for that; else it returns at once.
 func Main() {
 	if dir := os.Getenv(envKeeper); dir != "" {
@@ -80,7 +83,7 @@ func settle(dir string) error {
 	if err := pointResolver(resolvConf, dir); err != nil {
 		return fmt.Errorf("point %s at the client: %w", resolvConf, err)
 	}
-	return unix.Sethostname([]byte("wg-node"))
+	return unix.Sethostname([]byte(os.Getenv(envNode)))
 }
 
 // freezeKernelSettings keeps dockerd from raising kernel.keys.root_maxkeys, which no namespace contains.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 )
 
 // apiVersion is that of the oldest engine that knows cap_add for services (20.10).
@@ -18,9 +19,19 @@ type Task struct {
 	State       string // "pending", "preparing", "running", "shutdown", …
 	Desired     string
 	Err         string
+	NodeID      string
 	ContainerID string
 	Hostname    string       // the name its container sees; empty before there is one
 	Addrs       []netip.Addr // on overlay networks
+}
+
+// Over reports whether the task has ended for good, or never began.
+func (t Task) Over() bool {
+	switch t.State {
+	case "complete", "shutdown", "failed", "rejected", "orphaned", "remove":
+		return true
+	}
+	return false
 }
 
 // Running reports whether the task runs, as far as the engine knows.
@@ -29,8 +40,8 @@ func (t Task) Running() bool { return t.State == "running" }
 // Tasks lists all tasks of a service, also those that have ended.
 func (e *Engine) Tasks(ctx context.Context, service string) ([]Task, error) {
 	var answer []struct {
-		DesiredState string
-		Status       struct {
+		DesiredState, NodeID string
+		Status               struct {
 			State, Err      string
 			ContainerStatus struct{ ContainerID string }
 		}
@@ -43,7 +54,7 @@ func (e *Engine) Tasks(ctx context.Context, service string) ([]Task, error) {
 	tasks := make([]Task, 0, len(answer))
 	for _, a := range answer {
 		t := Task{
-			State: a.Status.State, Desired: a.DesiredState, Err: a.Status.Err,
+			State: a.Status.State, Desired: a.DesiredState, NodeID: a.NodeID, Err: a.Status.Err,
 			ContainerID: a.Status.ContainerStatus.ContainerID,
 		}
 		if len(t.ContainerID) >= 12 {
@@ -57,6 +68,22 @@ func (e *Engine) Tasks(ctx context.Context, service string) ([]Task, error) {
 		tasks = append(tasks, t)
 	}
 	return tasks, nil
+}
+
+// Update is the state of the last rolling update of a service.
+type Update struct {
+	State     string // "updating", "completed", "paused", …; empty before the first
+	Message   string
+	StartedAt time.Time
+}
+
+// LastUpdate asks for the last update of a service.
+func (e *Engine) LastUpdate(ctx context.Context, service string) (Update, error) {
+	var answer struct{ UpdateStatus Update }
+	if err := e.get(ctx, "/services/"+url.PathEscape(service), &answer); err != nil {
+		return Update{}, fmt.Errorf("ask for update of %s: %w", service, err)
+	}
+	return answer.UpdateStatus, nil
 }
 
 // get asks the engine's API.

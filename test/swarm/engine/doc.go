@@ -1,8 +1,8 @@
 // Package engine starts a Docker Engine that nobody else's engine meets, for tests with a real swarm.
 //
-//	client ns                      node ns (and mount, PID, IPC, UTS namespaces of its own)
-//	192.0.2.9 eth0 ────veth──── eth0 192.0.2.1   dockerd ─ containerd ─ containers
-//	DNS server: NXDOMAIN
+//	client ns                        node ns (and mount, PID, IPC, UTS namespaces of its own)
+//	192.0.2.9 br0 ─┬─ veth ──── eth0 192.0.2.1   dockerd ─ containerd ─ containers
+//	DNS: NXDOMAIN  └─ veth ──── eth0 192.0.2.2   another engine, if the test starts one
 //
 // The engine is the first process of its PID namespace: when it is killed, all that it ever started dies with
 // it. Its rules, bridges, sysctls and mounts are those of its own namespaces and vanish with them. What

@@ -20,19 +20,35 @@ const startTimeout = 60 * time.Second
 type Engine struct {
 	dir    string // socket, log, data root, the client's configuration
 	keeper *keeper
-	net    *network
+	net    *Network
+	node   *node
+	alone  bool // the network is this engine's, and goes with it
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the engine and all that it started are dead
 }
 
-// Start starts an engine and waits until it answers. Close it.
-func Start(ctx context.Context) (_ *Engine, err error) {
+// Start starts an engine on a network of its own and waits until it answers. Close it.
+func Start(ctx context.Context) (*Engine, error) {
+	n, err := NewNetwork()
+	if err != nil {
+		return nil, err
+	}
+	e, err := n.Start(ctx)
+	if err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	e.alone = true
+	return e, nil
+}
+
+// Start starts an engine on a node of its own and waits until it answers. Close it before the network.
+func (n *Network) Start(ctx context.Context) (_ *Engine, err error) {
 	dir, err := os.MkdirTemp("", "wg-swarm-")
 	if err != nil {
 		return nil, fmt.Errorf("make directory of engine: %w", err)
 	}
-	e := &Engine{dir: dir, exited: make(chan struct{})}
+	e := &Engine{dir: dir, net: n, exited: make(chan struct{})}
 	if e.keeper, err = startKeeper(dir); err != nil {
 		return nil, fmt.Errorf("start keeper of engine: %w", errors.Join(err, os.Remove(dir)))
 	}
@@ -41,7 +57,7 @@ func Start(ctx context.Context) (_ *Engine, err error) {
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	if e.net, err = newNetwork(); err != nil {
+	if e.node, err = n.addNode(); err != nil {
 		return nil, err
 	}
 	if err := e.spawn(); err != nil {
@@ -64,7 +80,7 @@ func (e *Engine) spawn() error {
 	}
 	defer log.Close()
 	e.cmd = exec.Command("/proc/self/exe")
-	e.cmd.Env = append(os.Environ(), envActor+"="+e.dir)
+	e.cmd.Env = append(os.Environ(), envActor+"="+e.dir, envNode+"="+e.node.name)
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
@@ -73,7 +89,7 @@ func (e *Engine) spawn() error {
 	}
 	started := make(chan error, 1)
 	go func() {
-		err := e.net.inNode(func() error {
+		err := e.node.inside(func() error {
 			err := e.cmd.Start()
 			started <- err
 			if err == nil {
@@ -116,9 +132,12 @@ func (e *Engine) Close() error {
 		<-e.exited
 	}
 	var errs []error
-	if e.net != nil {
-		errs = append(errs, e.net.close())
-		e.net = nil
+	if e.node != nil && e.node.ns.IsOpen() {
+		errs = append(errs, e.node.ns.Close())
+	}
+	if e.alone {
+		errs = append(errs, e.net.Close())
+		e.alone = false
 	}
 	if e.keeper != nil {
 		errs = append(errs, e.keeper.release())
@@ -153,7 +172,7 @@ func (e *Engine) Docker(ctx context.Context, args ...string) (string, error) {
 // OnNode runs cmd to its end as a person on the node would, with the engine's Env added to cmd.Env.
 func (e *Engine) OnNode(cmd *exec.Cmd) error {
 	cmd.Env = append(e.Env(), cmd.Env...)
-	return e.net.inNode(cmd.Run)
+	return e.node.inside(cmd.Run)
 }
 
 // LogTail is the end of the engine's log.
@@ -165,6 +184,9 @@ func (e *Engine) LogTail() string {
 	}
 	return string(log[max(0, len(log)-size):])
 }
+
+// MkdirTemp makes a directory that containers may mount, and that goes with the engine.
+func (e *Engine) MkdirTemp(pattern string) (string, error) { return os.MkdirTemp(e.dir, pattern) }
 
 func (e *Engine) logPath() string    { return filepath.Join(e.dir, "log") }
 func (e *Engine) socketPath() string { return filepath.Join(e.dir, "engine.sock") }

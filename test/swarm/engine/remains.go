@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const cgroupRoot = "/sys/fs/cgroup"
@@ -68,23 +70,56 @@ type BPF struct {
 	Maps, Programs []int
 }
 
-// BPF lists what the processes of a container hold, with the identifiers that bpftool shows.
-func (e *Engine) BPF(containerID string) (BPF, error) {
+// processes lists the processes of a container, by the identifiers that they have here.
+func (e *Engine) processes(containerID string) ([]int, error) {
 	dirs, err := cgroups(cgroupName(e.dir) + "/" + containerID)
 	if err != nil {
-		return BPF{}, err
+		return nil, err
 	}
 	if len(dirs) == 0 {
-		return BPF{}, fmt.Errorf("find control group of container %s: %w", containerID, fs.ErrNotExist)
+		return nil, fmt.Errorf("find control group of container %s: %w", containerID, fs.ErrNotExist)
 	}
-	// Read from here, it lists processes by the identifiers that they have here.
-	procs, err := os.ReadFile(filepath.Join(dirs[0], "cgroup.procs"))
+	content, err := os.ReadFile(filepath.Join(dirs[0], "cgroup.procs"))
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, field := range strings.Fields(string(content)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, err
+		}
+		if pid <= 0 { // of a PID namespace that is not below ours; to kill(2) it would mean another thing
+			return nil, fmt.Errorf("container %s has a process that cannot be seen from here", containerID)
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
+// Kill sends SIGKILL to all processes of a container. The engine is not told.
+func (e *Engine) Kill(containerID string) error {
+	pids, err := e.processes(containerID)
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("kill process of container %s: %w", containerID, err)
+		}
+	}
+	return nil
+}
+
+// BPF lists what the processes of a container hold, with the identifiers that bpftool shows.
+func (e *Engine) BPF(containerID string) (BPF, error) {
+	pids, err := e.processes(containerID)
 	if err != nil {
 		return BPF{}, err
 	}
 	var held BPF
-	for _, pid := range strings.Fields(string(procs)) {
-		infos, err := filepath.Glob("/proc/" + pid + "/fdinfo/*")
+	for _, pid := range pids {
+		infos, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 		if err != nil {
 			return BPF{}, err
 		}
