@@ -56,6 +56,11 @@ test-kernel: ## Run the tests of the kernel path in a virtual machine with Debia
 	test/kernel/fetch.sh $(TOOLS)/kernel $(KERNEL)
 	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel go test -v -count=1 -timeout 20m $(TESTFLAGS) ./test/kernel/...
 
+.PHONY: swarm-soak
+swarm-soak: ## Drive a real swarm through 30 updates under load, beside HAProxy (root, 30 minutes). ARGS='-docs docs' writes docs/rolling-updates.md.
+	@test/install.sh dockerd:docker.io docker:docker-cli,docker.io iptables:iptables haproxy:haproxy
+	go run ./test/swarm/soak $(ARGS)
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check formatting, modules, and what golangci-lint finds.
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \

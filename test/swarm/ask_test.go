@@ -16,8 +16,16 @@ import (
 	"waggle/test/swarm/engine"
 )
 
-// askTimeout bounds one request. Every answer in a healthy swarm takes milliseconds.
+// askTimeout bounds one request whose context does not. Every answer in a healthy swarm takes milliseconds.
 const askTimeout = 2 * time.Second
+
+// within bounds a request.
+func within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, askTimeout)
+}
 
 // answer is what one request gave.
 type answer struct {
@@ -46,7 +54,7 @@ func (a answer) String() string {
 // ask sends one request from the client to a published port of the node, on a connection of its own.
 func ask(ctx context.Context, e *engine.Engine, port uint16, path string) answer {
 	a := answer{begun: time.Now()}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := within(ctx)
 	defer cancel()
 	url := fmt.Sprintf("http://%v%s", netip.AddrPortFrom(e.NodeAddr(), port), path)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -105,6 +113,10 @@ type asker struct {
 
 // startAsking asks until stop or the end of the test.
 func startAsking(t *testing.T, e *engine.Engine, port uint16) *asker {
+	return startAskingBy(t, func(ctx context.Context) answer { return ask(ctx, e, port, "/") })
+}
+
+func startAskingBy(t *testing.T, ask func(context.Context) answer) *asker {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	k := &asker{stop: func() { cancel(); <-done }}
@@ -112,7 +124,7 @@ func startAsking(t *testing.T, e *engine.Engine, port uint16) *asker {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			a := ask(ctx, e, port, "/")
+			a := ask(ctx)
 			if ctx.Err() != nil {
 				return
 			}

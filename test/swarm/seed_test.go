@@ -17,6 +17,7 @@ const seedPort = 48686
 // TestSeed deploys the seed's stack with nothing changed but the image, and the mode of the port, since the
 // kernels that tests run on may lack IPVS, which the ingress mesh needs.
 func TestSeed(t *testing.T) {
+	t.Parallel() // it is the only one of those that runs `make`
 	e := startEngine(t)
 	docker(t, e, "swarm", "init", "--advertise-addr", e.NodeAddr().String())
 	runMake(t, e, "image", "WEB_IMAGE=simple_web")

@@ -27,15 +27,26 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// startEngine starts an engine that ends with the test, and fails the test if something of it remains.
-func startEngine(t *testing.T) *engine.Engine {
+// needEngine skips the test where no engine can run.
+func needEngine(t *testing.T) {
 	t.Helper()
 	require.Root(t)
 	for _, tool := range []string{"docker", "dockerd", "containerd", "runc", "iptables", "make"} {
 		require.Tool(t, tool)
 	}
+}
+
+// startEngine starts an engine that ends with the test, and fails the test if something of it remains.
+func startEngine(t *testing.T) *engine.Engine {
+	t.Helper()
+	needEngine(t)
+	return closeAtEnd(t, func() (*engine.Engine, error) { return engine.Start(t.Context()) })
+}
+
+func closeAtEnd(t *testing.T, start func() (*engine.Engine, error)) *engine.Engine {
+	t.Helper()
 	began := time.Now()
-	e, err := engine.Start(t.Context())
+	e, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
