@@ -103,7 +103,7 @@ func TestStatusWords(t *testing.T) {
 		{"down", serverState{op: Stopped}, true, "DOWN"},
 		{"coming up", serverState{op: Stopped, health: 1}, true, "DOWN 1/2"},
 	} {
-		s := &Server{ServerOptions: DefaultServerOptions(), state: tc.state}
+		s := &Server{ServerOptions: DefaultServerOptions(), serverLife: &serverLife{state: tc.state}}
 		s.Check = tc.check
 		if got := s.status(); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)

@@ -20,6 +20,12 @@ type Backend struct {
 	BackendOptions
 	ID int // iid
 
+	groups []*Group
+	*backendLife
+}
+
+// backendLife is what the backends of one name have in common over all configurations.
+type backendLife struct {
 	Sessions    Gauge
 	SessionRate Rate
 	Queue       Gauge // requests waiting, for the backend and all its servers
@@ -28,19 +34,19 @@ type Backend struct {
 	LastSession UnixSeconds
 	Trend       Trend
 
-	pool     *Pool
+	pool     *poolLife
 	waiting  waitList
 	snapshot atomic.Pointer[Snapshot]
 
-	mu       sync.Mutex
-	servers  []*Server // only ever appended to, or replaced: readers keep what they have
-	groups   []*Group
-	hasUp    bool
-	changed  time.Time
-	downs    uint64
-	downtime time.Duration
-	unsent   []Event // committed, not yet told to the observers
-	telling  bool    // a goroutine is telling them
+	mu         sync.Mutex
+	servers    []*Server // only ever appended to, or replaced: readers keep what they have
+	allBackups bool
+	hasUp      bool
+	changed    time.Time
+	downs      uint64
+	downtime   time.Duration
+	unsent     []Event // committed, not yet told to the observers
+	telling    bool    // a goroutine is telling them
 }
 
 // UnixSeconds is a time that the hot path stores and reports read; 0 means never.
@@ -58,7 +64,9 @@ func (u *UnixSeconds) Load() int64 { return u.v.Load() }
 
 // AddBackend adds a backend. It must be called before traffic starts.
 func (p *Pool) AddBackend(o BackendOptions) *Backend {
-	b := &Backend{BackendOptions: o, ID: p.takeID(), Counters: newCounters(p.writers), pool: p, changed: time.Now()}
+	b := &Backend{BackendOptions: o, ID: p.takeID(), backendLife: &backendLife{
+		Counters: newCounters(p.writers), pool: p.poolLife, allBackups: o.AllBackups, changed: time.Now(),
+	}}
 	b.publish()
 	p.Backends = append(p.Backends, b)
 	return b
@@ -88,7 +96,7 @@ func (b *Backend) AddServer(o ServerOptions) *Server {
 // newServer makes a server, which is not yet in the backend.
 func (b *Backend) newServer(o ServerOptions, id int) *Server {
 	now := time.Now()
-	s := &Server{ServerOptions: o, ID: id, Key: b.pool.nextKey.Add(1), Backend: b, Counters: newCounters(b.pool.writers)}
+	s := &Server{ServerOptions: o, ID: id, Backend: b, serverLife: &serverLife{Key: b.pool.takeKey(), Counters: newCounters(b.pool.writers)}}
 	if s.ErrorLimit == 0 {
 		s.ErrorLimit = defaultErrorLimit
 	}

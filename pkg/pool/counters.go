@@ -151,6 +151,10 @@ type Rate struct {
 func (r *Rate) tick(total uint64) {
 	d := total - r.last
 	r.last = total
+	r.set(d)
+}
+
+func (r *Rate) set(d uint64) {
 	r.cur.Store(d)
 	if d > r.max.Load() {
 		r.max.Store(d)

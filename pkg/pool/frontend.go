@@ -40,6 +40,11 @@ type Frontend struct {
 	Mode    Mode
 	MaxConn int // as configured: sessions, both paths together
 
+	*frontendLife
+}
+
+// frontendLife is what the frontends of one name have in common over all configurations.
+type frontendLife struct {
 	Sessions    Gauge
 	SessionRate Rate
 	ConnRate    Rate
@@ -51,7 +56,7 @@ type Frontend struct {
 	flag   atomic.Pointer[atomic.Int64]
 	limit  atomic.Int64
 	status atomic.Uint32
-	pool   *Pool
+	pool   *poolLife
 	path   atomic.Pointer[Path]
 }
 
@@ -63,7 +68,7 @@ type Path struct {
 
 // AddFrontend adds a frontend. It must be called before traffic starts.
 func (p *Pool) AddFrontend(name string, mode Mode, maxConn int) *Frontend {
-	f := &Frontend{Name: name, ID: p.takeID(), Mode: mode, MaxConn: maxConn, Counters: newCounters(p.writers), pool: p}
+	f := &Frontend{Name: name, ID: p.takeID(), Mode: mode, MaxConn: maxConn, frontendLife: &frontendLife{Counters: newCounters(p.writers), pool: p.poolLife}}
 	f.limit.Store(int64(maxConn))
 	f.SetPath(Path{Reason: "userspace"})
 	p.Frontends = append(p.Frontends, f)
@@ -91,9 +96,17 @@ func (f *Frontend) Hold(n int64) {
 	}
 }
 
-// ShareHold has Hold count in flag too. It must be called before traffic starts, and flag must stay valid for as
-// long as the frontend is used.
-func (f *Frontend) ShareHold(flag *atomic.Int64) { f.flag.Store(flag) }
+// ShareHold has Hold count in flag too; nil ends that. It must be called while no traffic runs, and flag must stay
+// valid for as long as the frontend uses it.
+func (f *Frontend) ShareHold(flag *atomic.Int64) {
+	held := f.held.Load()
+	if old := f.flag.Swap(flag); old != nil {
+		old.Add(-held)
+	}
+	if flag != nil {
+		flag.Add(held)
+	}
+}
 
 // Held returns the number of listeners whose accept queue waits.
 func (f *Frontend) Held() int64 { return f.held.Load() }

@@ -20,6 +20,17 @@ func (g *Gauge) Share(taken *atomic.Int64) {
 	g.shared.Store(taken)
 }
 
+// Unshare has places counted in userspace's own count alone again; what has been counted elsewhere is taken back there.
+// The memory must stay valid for a moment longer, for those who have just looked where to count.
+func (g *Gauge) Unshare() {
+	if taken := g.shared.Swap(nil); taken != nil {
+		taken.Add(-g.user.Load())
+	}
+}
+
+// Shared says whether places are counted elsewhere, too.
+func (g *Gauge) Shared() bool { return g.shared.Load() != nil }
+
 // Add changes the userspace part by n, whatever the limit, and returns the new total of both parts.
 func (g *Gauge) Add(n int64) int64 {
 	if taken := g.shared.Load(); taken != nil {

@@ -4,10 +4,10 @@ package pool
 // ends nothing: what is above it is not replaced when it ends. 0 is no limit.
 
 // Limit returns the most connections that the process takes.
-func (p *Pool) Limit() int { return int(p.limit.Load()) }
+func (p *poolLife) Limit() int { return int(p.limit.Load()) }
 
 // SetLimit changes the most connections that the process takes.
-func (p *Pool) SetLimit(n int) {
+func (p *poolLife) SetLimit(n int) {
 	p.limit.Store(int64(n))
 	p.signal()
 }

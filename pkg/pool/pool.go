@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,12 +9,22 @@ import (
 
 // Pool is all frontends and backends of one configuration.
 //
-// Frontends and backends are added before traffic starts and never removed; a reload builds a new Pool.
+// Frontends and backends are added before traffic starts and never removed; a reload builds a new Pool, which takes
+// over from the old one: [Pool.TakeOver]. So what the configuration says never changes in a Pool, a Frontend, a
+// Backend or a Server, and is read without locks; what lives longer than a configuration is shared by those of the same
+// name, by a pointer.
 // Servers may come and go while traffic runs: [Backend.AddDynamic], [Backend.RemoveDynamic].
 type Pool struct {
-	Started   time.Time
 	Frontends []*Frontend
 	Backends  []*Backend
+
+	nextID int
+	*poolLife
+}
+
+// poolLife is what the pools of all configurations of a process share.
+type poolLife struct {
+	Started time.Time
 
 	// Process counts what belongs to no frontend: its gauge is the process-wide connection count that
 	// the global maxconn bounds.
@@ -26,20 +37,22 @@ type Pool struct {
 
 	limit   atomic.Int64
 	writers int
-	nextKey atomic.Uint32
-	nextID  int
 
 	changed atomic.Pointer[chan struct{}]
 	waiting chan struct{}
 
 	mu        sync.Mutex
-	observers []func(Event)
+	observers []*observer
+	lastKey   uint32
+	freeKeys  []uint32
 }
+
+type observer struct{ fn func(Event) }
 
 // New returns an empty pool whose counters have a shard for the kernel path and one for each of loops
 // event loops.
 func New(loops int) *Pool {
-	p := &Pool{Started: time.Now(), writers: loops + 1, nextID: firstProxyID, waiting: make(chan struct{}, 1)}
+	p := &Pool{nextID: firstProxyID, poolLife: &poolLife{Started: time.Now(), writers: loops + 1, waiting: make(chan struct{}, 1)}}
 	ch := make(chan struct{})
 	p.changed.Store(&ch)
 	return p
@@ -49,42 +62,70 @@ func New(loops int) *Pool {
 const firstProxyID = 2
 
 // Observe adds a function that is told of every event from now on, for each backend in the order of
-// the changes. It runs on a goroutine that makes a change, without locks held, and must not block.
-func (p *Pool) Observe(fn func(Event)) {
+// the changes. It runs on a goroutine that makes a change, without locks held, and must not block. The observer
+// stays when another pool takes over; stop ends it.
+func (p *poolLife) Observe(fn func(Event)) (stop func()) {
+	o := &observer{fn}
 	p.mu.Lock()
-	p.observers = append(p.observers, fn)
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	p.observers = append(p.observers[:len(p.observers):len(p.observers)], o)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.observers = slices.DeleteFunc(slices.Clone(p.observers), func(other *observer) bool { return other == o })
+	}
+}
+
+// takeKey returns a number that no server has.
+func (p *poolLife) takeKey() uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.freeKeys); n > 0 {
+		key := p.freeKeys[n-1]
+		p.freeKeys = p.freeKeys[:n-1]
+		return key
+	}
+	p.lastKey++
+	return p.lastKey
+}
+
+// Recycle lets a later server have the Key of one that is gone for good: no session, no kept connection and no flow
+// of the kernel path has to do with it any more.
+func (p *poolLife) Recycle(s *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.freeKeys = append(p.freeKeys, s.Key)
 }
 
 // Changed returns a channel that is closed at the next change of any snapshot. A reader takes the
 // channel first and reads the state after it, so no change is missed.
-func (p *Pool) Changed() <-chan struct{} { return *p.changed.Load() }
+func (p *poolLife) Changed() <-chan struct{} { return *p.changed.Load() }
 
-func (p *Pool) signal() {
+func (p *poolLife) signal() {
 	ch := make(chan struct{})
 	close(*p.changed.Swap(&ch))
 }
 
 // Waiting returns a channel that receives whenever a request has begun to wait for a place. It is for one reader.
-func (p *Pool) Waiting() <-chan struct{} { return p.waiting }
+func (p *poolLife) Waiting() <-chan struct{} { return p.waiting }
 
-func (p *Pool) wait() {
+func (p *poolLife) wait() {
 	select {
 	case p.waiting <- struct{}{}:
 	default: // the reader has yet to look
 	}
 }
 
-func (p *Pool) emit(events []Event) {
+func (p *poolLife) emit(events []Event) {
 	if len(events) == 0 {
 		return
 	}
 	p.mu.Lock()
-	observers := p.observers[:len(p.observers):len(p.observers)]
+	observers := p.observers
 	p.mu.Unlock()
 	for _, e := range events {
-		for _, fn := range observers {
-			fn(e)
+		for _, o := range observers {
+			o.fn(e)
 		}
 	}
 }
@@ -118,13 +159,14 @@ func (p *Pool) Tick() {
 		f.Trend.add(f.Sessions.Load(), f.SessionRate.Cur())
 		f.ConnRate.tick(t.Connections)
 		f.RequestRate.tick(t.Requests)
-		conns += t.Connections
-		sessions += t.Sessions
-		reqs += t.Requests
+		// The sum of rates, and not the rate of the sum: totals leave with frontends that a reload takes away.
+		conns += f.ConnRate.Cur()
+		sessions += f.SessionRate.Cur()
+		reqs += f.RequestRate.Cur()
 	}
-	p.Process.ConnRate.tick(conns)
-	p.Process.SessRate.tick(sessions)
-	p.Process.ReqRate.tick(reqs)
+	p.Process.ConnRate.set(conns)
+	p.Process.SessRate.set(sessions)
+	p.Process.ReqRate.set(reqs)
 	for _, b := range p.Backends {
 		b.warmUp()
 		b.SessionRate.tick(b.Counters.all().Sessions)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -43,7 +44,25 @@ func (w *waitList) add(n int64) {
 
 // ShareQueue has the length of the queue added to flag from now on, at once with every change. It must be
 // called before traffic starts, and flag must stay valid for as long as the backend is used.
-func (b *Backend) ShareQueue(flag *atomic.Int64) { b.waiting.flags = append(b.waiting.flags, flag) }
+func (b *Backend) ShareQueue(flag *atomic.Int64) {
+	b.ShareQueues(append(b.waiting.flags[:len(b.waiting.flags):len(b.waiting.flags)], flag))
+}
+
+// ShareQueues has the length of the queue be part of flags, and of no others any more. Flags that are given up must
+// stay valid until it returns.
+func (b *Backend) ShareQueues(flags []*atomic.Int64) {
+	q := &b.waiting
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.n.Load()
+	for _, f := range q.flags {
+		f.Add(-n)
+	}
+	for _, f := range flags {
+		f.Add(n)
+	}
+	q.flags = flags
+}
 
 // Acquire takes one session of the server. It returns false when its maxconn is reached, and then the
 // caller holds nothing.
@@ -106,7 +125,7 @@ func (b *Backend) EnqueueFor(w *Waiter, s *Server) (place int64, ok bool) {
 	}
 	place = b.join(w, s)
 	b.waiting.mu.Unlock()
-	b.scatter() // s may have become unusable since the caller looked
+	b.scatter(s) // s may have become unusable since the caller looked, or have gone
 	b.joined()
 	return place, true
 }
@@ -145,8 +164,9 @@ func (b *Backend) part(w *Waiter) {
 	b.waiting.add(-1)
 }
 
-// scatter lets those who want a server that is not usable take any, in the order of their arrival.
-func (b *Backend) scatter() {
+// scatter lets those who want a server that is not usable take any, in the order of their arrival. gone are servers that
+// are not in the backend any more.
+func (b *Backend) scatter(gone ...*Server) {
 	if b.waiting.n.Load() == 0 {
 		return
 	}
@@ -154,7 +174,7 @@ func (b *Backend) scatter() {
 	for _, t := range b.Snapshot().Targets {
 		usable[t.Server] = true
 	}
-	servers := b.Servers()
+	servers := slices.Concat(b.Servers(), gone)
 	q := &b.waiting
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -40,6 +40,9 @@ type ServerOptions struct {
 	ShutdownSessions bool // on-marked-down shutdown-sessions
 	// Slowstart is how long a server that comes back takes to its full weight and maxconn; 0: it has them at once.
 	Slowstart time.Duration
+	// Wire is all that the configuration says about connections to the server. A connection that is kept open serves on
+	// after a reload only if it is the same.
+	Wire string
 }
 
 // DefaultServerOptions returns HAProxy's defaults: weight 1, rise 2, fall 3.
@@ -50,10 +53,19 @@ func DefaultServerOptions() ServerOptions {
 // Server is one server line, or one slot of a server-template. Its identity never changes; what is
 // behind it (the address) may.
 type Server struct {
-	ServerOptions        // as configured; never changes
-	ID            int    // sid: position in the backend, from 1; lower ones are used again
-	Key           uint32 // unique in the pool; names the server in the kernel's maps
+	ServerOptions     // as configured; never changes
+	ID            int // sid: position in the backend, from 1; lower ones are used again
 	Backend       *Backend
+
+	grouped bool      // discovery decides on its address; guarded by Backend.mu
+	tracks  *Server   // whose state this one follows; set before traffic
+	trailed []*Server // those that follow this one; set before traffic
+	*serverLife
+}
+
+// serverLife is what the servers of one name in a backend have in common over all configurations.
+type serverLife struct {
+	Key uint32 // unique in the process; names the server in the kernel's maps
 
 	Sessions    Gauge
 	SessionRate Rate
@@ -67,11 +79,8 @@ type Server struct {
 	probing atomic.Bool  // a check is under way
 	asking  atomic.Bool  // an agent check is under way
 	errors  atomic.Int64 // in traffic, in a row; see ReportTraffic
-	tracks  *Server      // whose state this one follows; set before traffic
-	trailed []*Server    // those that follow this one; set before traffic
 	trail   atomic.Pointer[trail]
 	limit   atomic.Int64 // see Limit
-	grouped bool         // discovery decides on its address; guarded by Backend.mu
 	wanted  list.List    // waiters that take no other server; guarded by Backend.waiting.mu
 	state   serverState  // guarded by Backend.mu
 }

@@ -136,11 +136,7 @@ func (c *change) assign(s *Server, rec Record, by string) {
 		return
 	}
 	if !st.admin.Maint() {
-		c.renew(s)
-		if st.op == Stopped && s.healthy() {
-			c.markUp(s)
-			c.event(EventUp, Notice, s, "%sServer %s is UP (%s).", backupWord(s), s.path(), CauseAddressChange)
-		}
+		c.startAnew(s)
 	}
 }
 

@@ -50,7 +50,7 @@ func (b *Backend) publish() bool {
 	targets := b.collect(func(s *Server) bool { return !s.Backup && !s.state.leaving })
 	if len(targets) == 0 {
 		targets = b.collect(func(s *Server) bool { return s.Backup && !s.state.leaving })
-		if len(targets) > 1 && !b.AllBackups {
+		if len(targets) > 1 && !b.allBackups {
 			targets = targets[:1]
 		}
 	}
