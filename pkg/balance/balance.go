@@ -33,6 +33,11 @@ type Binder interface {
 	Bound(Request) *pool.Server
 }
 
+// Continuer is an algorithm that goes on where another one of its kind is, after a reload for instance.
+type Continuer interface {
+	Continue(from Algorithm)
+}
+
 // Spec is what the lines `balance`, `hash-type` and `hash-balance-factor` say.
 type Spec struct {
 	// Name is the algorithm's. The empty one is round robin, which is HAProxy's default up to 3.2.

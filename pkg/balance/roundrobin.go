@@ -39,3 +39,10 @@ func (r *RoundRobin) Pick(req Request) (pool.Target, bool) {
 	}
 	return lastResort(p.snapshot.Targets, req.Avoid)
 }
+
+// Continue implements [Continuer].
+func (r *RoundRobin) Continue(from Algorithm) {
+	if o, ok := from.(*RoundRobin); ok {
+		r.cursor.Store(o.cursor.Load())
+	}
+}

@@ -13,19 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/pool"
-	"waggle/pkg/proxy/sock"
 )
 
-// Engine is the userspace path of one configuration. New, Listen and Start are called once, in this order;
-// the other methods may be called from any goroutine.
+// Engine is the userspace path. New, Listen and Start are called once, in this order; the other methods may be called
+// from any goroutine. Another configuration takes the place of the first by [Engine.Prepare].
 type Engine struct {
-	setup   Setup
-	plan    *plan
+	setup   Setup // without Config, Pool and Access, which are the plan's
+	plan    atomic.Pointer[plan]
+	sizes   sizes
 	log     *slog.Logger
 	workers []*worker
-	addrs   []netip.AddrPort
 	// congestion is the congestion control of connections to servers; "" is the default.
 	congestion string
+
+	mu    sync.Mutex
+	binds []*binding // what is listened on
 
 	live    atomic.Int64  // sessions
 	numbers atomic.Uint64 // of requests, where a format shows them
@@ -49,13 +51,13 @@ func New(setup Setup) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	if e.plan, err = newPlan(setup.Config, setup.Pool); err != nil {
+	pl, err := e.newPlan(setup)
+	if err != nil {
 		return nil, err
 	}
-	for _, fe := range e.plan.frontends {
-		fe.logs = setup.Access != nil && len(fe.cfg.Logs) > 0
-	}
+	e.plan.Store(pl)
+	e.sizes = pl.sizes
+	e.setup.Config, e.setup.Pool, e.setup.Access = nil, nil, nil
 	for i := range setup.Loops {
 		w, err := newWorker(e, i)
 		if err != nil {
@@ -67,45 +69,33 @@ func New(setup Setup) (*Engine, error) {
 	return e, nil
 }
 
+func (e *Engine) newPlan(setup Setup) (*plan, error) {
+	pl, err := newPlan(setup.Config, setup.Pool)
+	if err != nil {
+		return nil, err
+	}
+	pl.access = setup.Access
+	for _, fe := range pl.frontends {
+		fe.logs = setup.Access != nil && len(fe.cfg.Logs) > 0
+	}
+	return pl, nil
+}
+
 // Listen binds every address of every frontend, once for each loop. All binds are tried; the error joins
 // those that failed, each with the place of its line, in HAProxy's words. Then nothing is left open.
 func (e *Engine) Listen() error {
-	var errs []error
-	for _, fe := range e.plan.frontends {
-		for i := range fe.cfg.Binds {
-			if err := e.bind(fe, i); err != nil {
-				errs = append(errs, err)
-			}
+	binds, err := e.bindAll(e.plan.Load(), nil)
+	if err != nil {
+		return err
+	}
+	for _, b := range binds {
+		for i, w := range e.workers {
+			w.listeners = append(w.listeners, b.listener(w, i))
 		}
 	}
-	if len(errs) > 0 {
-		for _, w := range e.workers {
-			for _, l := range w.listeners {
-				sock.Close(l.fd)
-			}
-			w.listeners = nil
-		}
-		e.addrs = nil
-	}
-	return errors.Join(errs...)
-}
-
-func (e *Engine) bind(fe *frontend, i int) error {
-	bind := &fe.cfg.Binds[i]
-	addr, limit := bind.Addr, newBindLimit(bind.MaxConn)
-	for _, w := range e.workers {
-		fd, bound, err := sock.Listen(addr, sock.ListenOptions{
-			Backlog: fe.cfg.Backlog, V6Only: bind.V6Only, Interface: bind.Interface,
-		})
-		if err != nil {
-			return &BindError{Frontend: fe.cfg.Name, File: bind.Pos.File, Line: bind.Pos.Line, Addr: bind.Addr, Err: err}
-		}
-		if w == e.workers[0] {
-			e.addrs = append(e.addrs, bound)
-			addr = netip.AddrPortFrom(addr.Addr(), bound.Port()) // port 0: all loops share what the first got
-		}
-		w.listeners = append(w.listeners, &listener{w: w, fe: fe, fd: fd, bind: limit, acceptProxy: bind.AcceptProxy})
-	}
+	e.mu.Lock()
+	e.binds = binds
+	e.mu.Unlock()
 	return nil
 }
 
@@ -140,7 +130,15 @@ func sentence(errno unix.Errno) string {
 }
 
 // Addrs returns the addresses that are listened on, in the order of the bind lines; valid after Listen.
-func (e *Engine) Addrs() []netip.AddrPort { return e.addrs }
+func (e *Engine) Addrs() []netip.AddrPort {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var addrs []netip.AddrPort
+	for _, b := range e.binds {
+		addrs = append(addrs, b.addr)
+	}
+	return addrs
+}
 
 // Start begins to accept connections.
 func (e *Engine) Start() {
@@ -170,7 +168,7 @@ func (e *Engine) Start() {
 // watch has the loops follow the servers: their addresses, and that they went down.
 func (e *Engine) watch() {
 	for {
-		changed := e.setup.Pool.Changed() // first, so that no change falls between a look and the next wait
+		changed := e.plan.Load().pool.Changed() // first, so that no change falls between a look and the next wait
 		for _, w := range e.workers {
 			w.loop.Post(w.purge)
 		}
@@ -193,7 +191,7 @@ func (e *Engine) SoftStop() {
 // ShutdownSessions ends all sessions on a server, as the Runtime API's `shutdown sessions server` does.
 func (e *Engine) ShutdownSessions(server *pool.Server) {
 	for _, w := range e.workers {
-		w.loop.Post(func() { w.endSessions('K', func(s *pool.Server) bool { return s == server }) })
+		w.loop.Post(func() { w.endSessions('K', func(s *pool.Server) bool { return s.Key == server.Key }) })
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *session) readResponse() step {
 // passHead writes the response's head to the client once there is room for it.
 func (s *session) passHead() step {
 	c := &s.client
-	if !c.reserve(min(s.respLen+s.w.e.plan.rewrite, s.w.buffers.size)) {
+	if !c.reserve(min(s.respLen+s.w.e.sizes.rewrite, s.w.buffers.size)) {
 		return stuck
 	}
 	if s.resp.Interim() {

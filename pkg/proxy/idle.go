@@ -69,6 +69,7 @@ func (i *idleLinks) take(t pool.Target, ok func(*link) bool) *link {
 
 // put makes l idle.
 func (i *idleLinks) put(l *link) {
+	l.follow()
 	list := i.list(l.server)
 	list.links = append(list.links, l)
 	l.list = list
@@ -146,21 +147,29 @@ func (w *worker) purge() {
 			if l := list.links[n]; !current(l.target) {
 				w.idle.remove(l)
 				l.discard()
+			} else {
+				l.follow()
 			}
 		}
 	}
 }
 
-// current says whether t's server is usable, at t's address.
+// current says whether t's server is usable, at t's address, and spoken to in the same way.
 func current(t pool.Target) bool {
 	now, ok := refresh(t)
-	return ok && (now.Addr == t.Addr || t.Server.MapPort && now.Addr.Addr() == t.Addr.Addr())
+	return ok && now.Server.Wire == t.Server.Wire && (now.Addr == t.Addr || t.Server.MapPort && now.Addr.Addr() == t.Addr.Addr())
 }
 
 // refresh returns t as its backend has it now; false if balancing may not choose it any more.
 func refresh(t pool.Target) (pool.Target, bool) {
-	for _, now := range t.Server.Backend.Snapshot().Targets {
+	targets := t.Server.Backend.Snapshot().Targets
+	for _, now := range targets {
 		if now.Server == t.Server {
+			return now, true
+		}
+	}
+	for _, now := range targets { // after a reload it is the same by its key
+		if now.Server.Key == t.Server.Key {
 			return now, true
 		}
 	}
@@ -174,6 +183,13 @@ func (s *session) refresh() (pool.Target, bool) {
 	}
 	k, ok := s.be.stats.Snapshot().Find(s.target.Server)
 	return k.Target, ok && s.follows(&k)
+}
+
+// follow has an idle link, whose target is current, be one of the present configuration.
+func (l *link) follow() {
+	if now, ok := refresh(l.target); ok {
+		l.server, l.target.Server = now.Server, now.Server
+	}
 }
 
 // closeAll closes all idle connections, after the loop has ended.

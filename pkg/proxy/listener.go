@@ -15,7 +15,8 @@ type listener struct {
 	w           *worker
 	fe          *frontend
 	bind        *bindLimit
-	fd          int
+	at          *binding
+	fd          int // -1 when it is closed
 	paused      bool
 	acceptProxy bool // connections begin with a PROXY header
 	held        bool // connections wait in the accept queue for a place, as far as is known
@@ -43,7 +44,7 @@ func (l *listener) accept(n int) {
 		}
 		fd, peer, errno := sock.Accept(l.fd)
 		if errno != 0 {
-			l.fe.leave(l.w.e, l.bind)
+			l.fe.leave(l.bind)
 			if errno == unix.EAGAIN {
 				l.hold(false)
 			} else {
@@ -58,18 +59,18 @@ func (l *listener) accept(n int) {
 
 // admit takes a place in the process, the frontend and the bind line; false if one of them is full.
 func (l *listener) admit() bool {
-	if !l.fe.admit(l.w.e) {
+	if !l.fe.admit() {
 		return false
 	}
 	if !l.bind.enter() {
-		l.fe.leave(l.w.e, nil)
+		l.fe.leave(nil)
 		return false
 	}
 	return true
 }
 
-func (f *frontend) admit(e *Engine) bool {
-	p := e.setup.Pool
+func (f *frontend) admit() bool {
+	p := f.plan.pool
 	if !p.Process.Conns.Enter(int64(p.Limit())) {
 		return false
 	}
@@ -81,17 +82,17 @@ func (f *frontend) admit(e *Engine) bool {
 }
 
 // room says whether admit has a chance.
-func (f *frontend) room(e *Engine) bool {
+func (f *frontend) room() bool {
 	free := func(g *pool.Gauge, limit int) bool { return limit <= 0 || g.Taken() < int64(limit) }
-	p := e.setup.Pool
+	p := f.plan.pool
 	return free(&p.Process.Conns, p.Limit()) && free(&f.stats.Sessions, f.stats.Limit())
 }
 
 // leave gives the place back.
-func (f *frontend) leave(e *Engine, bind *bindLimit) {
+func (f *frontend) leave(bind *bindLimit) {
 	bind.leave()
 	f.stats.Sessions.Add(-1)
-	e.setup.Pool.Process.Conns.Add(-1)
+	f.plan.pool.Process.Conns.Add(-1)
 }
 
 func (l *listener) pause() {
@@ -123,7 +124,7 @@ func (l *listener) hold(on bool) {
 func (w *worker) resume() {
 	for _, l := range w.listeners {
 		if l.paused && l.fd >= 0 {
-			if !l.fe.room(w.e) || !l.bind.room() {
+			if !l.fe.room() || !l.bind.room() {
 				w.loop.Arm(&w.recheck, recheckEvery)
 				continue
 			}

@@ -38,7 +38,7 @@ func (s *session) log(now time.Duration, early bool) {
 		s.recall()
 		e.Subject, e.UniqueID = (*subject)(s), (*subject)(s).UniqueID()
 	}
-	s.w.e.setup.Access(s.fe.cfg, e)
+	s.fe.plan.access(s.fe.cfg, e)
 	e.Subject = nil
 }
 
@@ -54,7 +54,7 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 		State:    [4]byte{s.why[0], s.why[1], '-', '-'},
 		SrvQueue: s.place.server, BeQueue: s.place.backend,
 		Retries: s.retries, Redispatched: s.redispatch,
-		ActConn: int(s.w.e.setup.Pool.Process.Conns.Load()), FeConn: int(s.fe.stats.Sessions.Load()),
+		ActConn: int(s.fe.plan.pool.Process.Conns.Load()), FeConn: int(s.fe.stats.Sessions.Load()),
 		Counter: s.number,
 	}
 	if l, ok := accesslog.ParseLevel(s.msg.level); ok {

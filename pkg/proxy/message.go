@@ -133,7 +133,7 @@ func (s *subject) UniqueID() []byte {
 func (s *subject) UsableServers(name string) int {
 	b := s.be
 	if name != "" {
-		b = s.w.e.plan.backends[name]
+		b = s.fe.plan.backends[name]
 	}
 	if b == nil {
 		return -1

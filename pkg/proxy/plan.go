@@ -3,8 +3,11 @@ package proxy
 import (
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"waggle/pkg/accesslog"
 	"waggle/pkg/balance"
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -14,6 +17,7 @@ import (
 
 // frontend is a proxy that accepts connections, ready for the hot path.
 type frontend struct {
+	plan     *plan
 	cfg      *config.Proxy
 	stats    *pool.Frontend
 	timeouts timeouts
@@ -86,14 +90,47 @@ func readErrorFiles(p *config.Proxy) (errorPages, error) {
 	return pages, nil
 }
 
-// plan is all proxies of a configuration.
+// plan is all proxies of a configuration. A session belongs to one plan at a time: a TCP session for as long as it
+// lives, an HTTP one until the end of a request.
 type plan struct {
 	frontends []*frontend
 	backends  map[string]*backend
-	limits    h1.Limits
-	bufSize   int
-	rewrite   int // bytes of a buffer that a head leaves free
+	pool      *pool.Pool
+	access    func(p *config.Proxy, e *accesslog.Entry)
+	sizes
+
+	sessions   atomic.Int64
+	superseded atomic.Bool
+	ending     sync.Once
+	ended      chan struct{} // closed when the plan is superseded and its last session has gone
 }
+
+// sizes bound what a loop stores. They are those of the configuration that the process began with.
+type sizes struct {
+	limits  h1.Limits
+	bufSize int
+	rewrite int // bytes of a buffer that a head leaves free
+}
+
+// enter counts a session.
+func (pl *plan) enter() { pl.sessions.Add(1) }
+
+// leave undoes enter.
+func (pl *plan) leave() {
+	if pl.sessions.Add(-1) == 0 && pl.superseded.Load() {
+		pl.end()
+	}
+}
+
+// supersede notes that no session begins under the plan any more.
+func (pl *plan) supersede() {
+	pl.superseded.Store(true)
+	if pl.sessions.Load() == 0 {
+		pl.end()
+	}
+}
+
+func (pl *plan) end() { pl.ending.Do(func() { close(pl.ended) }) }
 
 // HAProxy's defaults.
 const (
@@ -103,7 +140,7 @@ const (
 )
 
 func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
-	pl := &plan{backends: make(map[string]*backend), bufSize: cfg.Global.BufSize}
+	pl := &plan{backends: make(map[string]*backend), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
 	if p.Limit() == 0 {
 		p.SetLimit(cfg.Global.MaxConn)
 	}
@@ -159,7 +196,7 @@ func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
 }
 
 func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error) {
-	f := &frontend{cfg: proxy, stats: p.Frontend(proxy.Name), timeouts: newTimeouts(proxy.Timeouts), monitor: proxy.MonitorURI}
+	f := &frontend{plan: pl, cfg: proxy, stats: p.Frontend(proxy.Name), timeouts: newTimeouts(proxy.Timeouts), monitor: proxy.MonitorURI}
 	if f.stats == nil {
 		return nil, fmt.Errorf("frontend '%s' is not in the pool", proxy.Name)
 	}

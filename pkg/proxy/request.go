@@ -32,7 +32,7 @@ func (s *session) readHead() step {
 		}
 	}
 	if !c.fill() && !c.eof {
-		if c.in.len() == 0 && s.requests > 0 && s.w.stopping {
+		if c.in.len() == 0 && s.requests > 0 && (s.w.stopping || s.orphaned()) {
 			s.shutDown()
 			return moved
 		}
@@ -236,7 +236,7 @@ func (s *session) mode() config.ConnectionMode {
 // end. A client that has sent FIN may have pipelined further requests before it.
 func (s *session) mayKeep() bool {
 	more := !s.client.eof || s.client.in.len() > s.taken
-	return s.clock.head > 0 && s.req.KeepAlive && s.mode() != config.Close && !s.w.stopping && more && !s.up.cut && s.up.bad == h1.OK
+	return s.clock.head > 0 && s.req.KeepAlive && s.mode() != config.Close && !s.w.stopping && !s.orphaned() && more && !s.up.cut && s.up.bad == h1.OK
 }
 
 // clientGone ends a session whose client has gone before a response was due.
@@ -276,6 +276,7 @@ func (s *session) nextRequest() {
 	s.client.consume(s.taken)
 	s.reset()
 	s.phase = reading
+	s.follow()
 	wait := s.fe.timeouts.keepAlive
 	if s.client.in.len() > 0 {
 		wait = s.fe.timeouts.httpRequest

@@ -163,7 +163,7 @@ func (s *session) monitor() {
 // named finds the backend that a format names for this request, nil if there is none.
 func (s *subject) named(f *sample.Format) *backend {
 	s.w.text = f.Append(s.w.text[:0], s, (*session)(s))
-	b := s.w.e.plan.backends[string(s.w.text)]
+	b := s.fe.plan.backends[string(s.w.text)]
 	if b == nil || b.cfg.HTTP != s.fe.cfg.HTTP {
 		return nil
 	}

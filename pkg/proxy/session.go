@@ -35,6 +35,7 @@ type session struct {
 	w          *worker
 	fe         *frontend
 	bind       *bindLimit // of the address that the client connected to
+	via        *listener  // that accepted it
 	prev, next *session   // in the worker's list
 
 	client   conn
@@ -91,7 +92,8 @@ type times struct{ idle, first, head, queued, assigned, connected, response time
 // accepted starts a session on a connection that l has admitted.
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 	s, fe := w.newSession(), l.fe
-	s.fe, s.bind, s.src, s.dst = fe, l.bind, peer, netip.AddrPort{}
+	s.fe, s.bind, s.via, s.src, s.dst = fe, l.bind, l, peer, netip.AddrPort{}
+	fe.plan.enter()
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
 	shard := fe.stats.Counters.Shard(w.shard)
 	shard.Connections.Add(1)
@@ -314,7 +316,8 @@ func (s *session) end() {
 	s.phase = ended
 	s.turn++
 	s.pending, s.handler = nil, nil
-	s.fe.leave(s.w.e, s.bind)
+	s.fe.leave(s.bind)
+	s.fe.plan.leave()
 	if s.w.e.paused.Load() > 0 {
 		s.w.e.resumeListeners()
 	}

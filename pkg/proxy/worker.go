@@ -39,7 +39,7 @@ func newWorker(e *Engine, index int) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{e: e, shard: index + 1, loop: l, born: time.Now()}
-	w.buffers.size = e.plan.bufSize
+	w.buffers.size = e.sizes.bufSize
 	w.pipes.max = maxPipes
 	w.recheck.Expired = w.resume
 	w.idle.sweep.Expired = w.sweepIdle
@@ -57,7 +57,7 @@ func (w *worker) newSession() *session {
 		w.spare = w.spare[:n-1]
 	} else {
 		s = &session{w: w}
-		s.req.Limits, s.resp.Limits = w.e.plan.limits, w.e.plan.limits
+		s.req.Limits, s.resp.Limits = w.e.sizes.limits, w.e.sizes.limits
 		s.clientTimer.Expired = s.clientTimeout
 		s.serverTimer.Expired = s.serverTimeout
 	}
@@ -82,6 +82,7 @@ func (w *worker) retire(s *session) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
+	s.fe, s.bind, s.via, s.avoid = nil, nil, nil, nil // they would keep a configuration of before
 	w.live--
 	w.e.live.Add(-1)
 	if len(w.spare) < keepSessions {
