@@ -49,6 +49,10 @@ test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a
 	go test -p 1 -timeout 20m $(TESTFLAGS) ./...
 	for module in test/stack test/grafana; do (cd $$module && go vet ./... && go test $(TESTFLAGS) ./...); done
 
+.PHONY: reloads
+reloads: ## Make 100 reloads under load on each path (root); `make test` makes 15.
+	WAGGLE_TEST_RELOADS=100 go test -count=1 -timeout 20m -run 'TestReloadsUnderLoad' -v ./test/e2e
+
 # Nothing is installed into /boot or /lib: the package is only unpacked, into the cache.
 .PHONY: test-kernel
 test-kernel: ## Run the tests of the kernel path in a virtual machine with Debian's kernel 6.1. KERNEL=META-PACKAGE.

@@ -16,13 +16,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"waggle/pkg/check"
 	"waggle/pkg/config"
 	"waggle/pkg/datapath"
-	"waggle/pkg/offload"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy"
-	"waggle/pkg/resolver"
 	"waggle/pkg/stats"
 )
 
@@ -42,114 +39,101 @@ type Options struct {
 	SubnetGuard  bool // refuse task addresses outside of every attached subnet
 	Loops        int  // event loops; 0 = nbthread, else one for each CPU
 	HealthSocket string
-	StartupLogs  []string     // what was said about the configuration, a line each
-	Logger       *slog.Logger // default slog.Default()
+	StartupLogs  []string // what was said about the configuration, a line each
+	// Load reads the configuration anew for a reload, and returns what was said about it, a line each, also when it
+	// cannot be used. nil: there are no reloads.
+	Load   func() (*config.Config, []string, error)
+	Logger *slog.Logger // default slog.Default()
 }
 
 // Agent is a balancer that is put together. Run it once.
 type Agent struct {
-	opts    Options
-	log     *slog.Logger
-	maxConn int
-	loops   int
+	opts  Options
+	log   *slog.Logger
+	loops int
 
-	pool      *pool.Pool
+	current   atomic.Pointer[generation]
 	engine    *proxy.Engine
 	kernel    *kernel
-	resolvers []*resolver.Resolver
-	checker   *check.Checker
 	markedUp  *markedUp
-	logs      *logs
+	sockets   *sockets
 	page      *stats.Page
 	exporter  *stats.Exporter
 	startedAt time.Time
 	stopping  atomic.Bool // a soft stop is under way
+	reloads   reloads
+	lingering sync.WaitGroup // of generations that others have taken the place of
+	closed    chan struct{}  // when both paths have ended
 }
 
 // New builds everything, asks the system's resolver where init-addr says so, binds all listeners and
 // loads the kernel path. When it fails nothing is left open.
 func New(ctx context.Context, opts Options) (*Agent, error) {
-	a := &Agent{opts: opts, log: opts.Logger, startedAt: time.Now()}
+	a := &Agent{opts: opts, log: opts.Logger, startedAt: time.Now(), closed: make(chan struct{})}
 	if a.log == nil {
 		a.log = slog.Default()
 	}
 	if a.opts.Datapath == "" {
 		a.opts.Datapath = DatapathAuto
 	}
-	a.maxConn = maxConn(opts.Config)
+	a.reloads.began(a.startedAt, opts.StartupLogs)
 	a.loops = loops(opts)
 	leaveRoom(a.loops)
-	cfg := *opts.Config
-	cfg.Global.MaxConn = a.maxConn
-	a.opts.Config = &cfg
-
-	built, err := build(opts.Config, a.loops, a.maxConn, lookupInitial(ctx, opts.Config, resolver.LibC))
+	g, built, err := a.generation(ctx, opts.Config, func(cfg *config.Config) (*logs, error) { return openLogs(cfg, a.log) })
 	if err != nil {
 		return nil, err
 	}
-	a.pool = built.pool
-	if a.logs, err = openLogs(opts.Config, a.log); err != nil {
-		return nil, err
-	}
-	a.pool.Observe(a.logs.event)
+	a.current.Store(g)
+	a.opts.Config = nil // the generation's from now on
+	g.pool.Observe(func(e pool.Event) { a.now().logs.event(e) })
 	a.markedUp = newMarkedUp(a.ShutdownServer)
-	a.pool.Observe(a.markedUp.observe)
-	a.discover(built)
+	g.pool.Observe(a.markedUp.observe)
+	a.discover(g, built, nil)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
 	a.page.Shutdown = a.ShutdownServer
-	a.kernel = newKernel(a.pool, offload.Explain(opts.Config), a.logs, a.log)
-	if err := a.listen(ctx); err != nil {
-		return nil, errors.Join(err, a.logs.close())
+	a.kernel = newKernel(g.pool, g.verdicts, g.logs, a.log)
+	if err := a.listen(ctx, g); err != nil {
+		return nil, errors.Join(err, g.logs.close())
 	}
 	return a, nil
 }
 
-// discover prepares what keeps the pool true: resolvers and health checks.
-func (a *Agent) discover(b *building) {
-	byName := map[string]*resolver.Resolver{}
-	for _, section := range a.opts.Config.Resolvers {
-		r := resolver.New(section, resolver.Options{
-			HAProxyHold: a.opts.HAProxyHold, LocalSubnets: a.localSubnets(), Logger: a.log,
-		})
-		byName[section.Name] = r
-		a.resolvers = append(a.resolvers, r)
-	}
-	for _, g := range b.groups {
-		byName[g.line.Resolvers].Add(g.group, resolver.Want{Prefer: g.line.ResolvePrefer, Nets: g.line.ResolveNet, IgnoreWeight: g.line.IgnoreWeight})
-	}
-	a.checker = check.New(check.Options{
-		Pool: a.pool, SpreadChecks: a.opts.Config.Global.SpreadChecks, MaxSpread: a.opts.Config.Global.MaxSpreadChecks, HAProxyPace: a.opts.HAProxyHold,
-	})
-	for _, c := range b.checks {
-		a.checker.Add(check.SpecOf(c.server, c.backend, c.line, a.nodeName()))
-	}
-}
-
 // listen opens the sockets first and then the kernel path, which finds them behind it.
-func (a *Agent) listen(ctx context.Context) error {
+func (a *Agent) listen(ctx context.Context, g *generation) error {
 	var err error
-	a.engine, err = proxy.New(proxy.Setup{
-		Config: a.opts.Config, Pool: a.pool, Loops: a.loops, Logger: a.log,
-		Page: a.servePage, Exporter: a.serveExporter, Access: a.logs.access,
-	})
+	a.engine, err = proxy.New(a.setup(g))
 	if err != nil {
 		return err
 	}
 	if err := a.engine.Listen(); err != nil {
 		return errors.Join(err, a.engine.Close(ctx))
 	}
-	err = a.kernel.open(ctx, a.opts.Datapath, datapath.Options{
-		Ifaces: a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
-		RunTime: a.opts.BPFStats,
-	})
-	if err != nil {
+	if err := a.kernel.open(ctx, a.kernel.plan(), a.opts.Datapath, a.datapathOptions()); err != nil {
 		return errors.Join(err, a.engine.Close(ctx))
 	}
+	a.kernel.begin(g.verdicts)
 	return nil
 }
 
-// Pool returns the domain, for reports and tests.
-func (a *Agent) Pool() *pool.Pool { return a.pool }
+func (a *Agent) setup(g *generation) proxy.Setup {
+	return proxy.Setup{
+		Config: g.cfg, Pool: g.pool, Loops: a.loops, Logger: a.log,
+		Page: a.servePage, Exporter: a.serveExporter, Access: g.logs.access,
+	}
+}
+
+func (a *Agent) datapathOptions() datapath.Options {
+	return datapath.Options{
+		Ifaces: a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
+		RunTime: a.opts.BPFStats,
+	}
+}
+
+// now is the configuration that holds, with all that was made of it.
+func (a *Agent) now() *generation { return a.current.Load() }
+
+// Pool returns the domain, for reports and tests. A reload puts another one in its place.
+func (a *Agent) Pool() *pool.Pool { return a.now().pool }
 
 // Addrs returns the addresses that the frontends listen on.
 func (a *Agent) Addrs() []netip.AddrPort { return a.engine.Addrs() }
@@ -201,7 +185,7 @@ func leaveRoom(loops int) {
 
 // nodeName is `node` of the global section, or the host's name.
 func (a *Agent) nodeName() string {
-	if n := a.opts.Config.Global.Node; n != "" {
+	if n := a.now().cfg.Global.Node; n != "" {
 		return n
 	}
 	name, err := os.Hostname()
@@ -218,14 +202,20 @@ type tasks struct {
 	cancel context.CancelFunc
 }
 
-func (t *tasks) run(fn func(context.Context)) { t.wg.Go(func() { fn(t.ctx) }) }
-
-// Run balances until ctx ends or a signal says so: SIGUSR1 stops softly, SIGTERM and SIGINT at once.
-func (a *Agent) Run(ctx context.Context) error {
+func newTasks() *tasks {
 	t := &tasks{}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	sockets, err := a.openSockets()
-	if err != nil {
+	return t
+}
+
+func (t *tasks) run(fn func(context.Context)) { t.wg.Go(func() { fn(t.ctx) }) }
+
+// Run balances until ctx ends or a signal says so: SIGUSR1 stops softly, SIGTERM and SIGINT at once. SIGUSR2 and SIGHUP
+// load the configuration anew.
+func (a *Agent) Run(ctx context.Context) error {
+	t := newTasks()
+	var err error
+	if a.sockets, err = a.openSockets(); err != nil {
 		t.cancel()
 		return errors.Join(err, a.close())
 	}
@@ -233,19 +223,17 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer signals.stop()
 
 	a.engine.Start()
-	for _, r := range a.resolvers {
-		t.run(r.Run)
-	}
-	t.run(a.checker.Run)
+	a.now().start()
 	t.run(a.markedUp.run)
 	t.run(func(ctx context.Context) { a.kernel.run(ctx, time.Second) })
 	t.run(a.tick)
-	sockets.serve(a, t)
-	a.log.Info("waggle is ready", "version", a.opts.Version.Version, "frontends", len(a.pool.Frontends),
-		"loops", a.loops, "maxconn", a.maxConn, "datapath", a.datapathMode())
+	a.sockets.serve(t)
+	a.log.Info("waggle is ready", "version", a.opts.Version.Version, "frontends", len(a.Pool().Frontends),
+		"loops", a.loops, "maxconn", a.now().maxConn, "datapath", a.datapathMode())
 
 	a.wait(ctx, signals)
 	t.cancel()
+	a.now().stop()
 	err = a.close()
 	t.wg.Wait()
 	return err
@@ -260,7 +248,7 @@ func (a *Agent) tick(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			a.pool.Tick()
+			a.Pool().Tick()
 		}
 	}
 }
@@ -270,17 +258,20 @@ func (a *Agent) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
 	kernelErr := a.kernel.close()
-	return errors.Join(kernelErr, a.engine.Close(ctx), a.logs.close())
+	engineErr := a.engine.Close(ctx)
+	close(a.closed)
+	a.lingering.Wait()
+	return errors.Join(kernelErr, engineErr, a.now().logs.close())
 }
 
 // closePatience bounds the end of the userspace path.
 const closePatience = 3 * time.Second
 
 func (a *Agent) datapathMode() string {
-	if a.kernel.dp == nil {
+	if a.kernel.path() == nil {
 		return "off"
 	}
-	return string(a.kernel.dp.Status().Mode)
+	return string(a.kernel.path().Status().Mode)
 }
 
 // sortedKeys returns a map's keys in order, for reports that must not change from one look to the next.

@@ -29,7 +29,7 @@ func (c control) AddServer(b *pool.Backend, name string, words []string) error {
 	if err := c.a.kernel.welcome(s); err != nil {
 		return errors.Join(err, s.RemoveDynamic())
 	}
-	c.a.checker.Add(check.SpecOf(s, proxy, line, c.a.nodeName()))
+	c.a.now().checker.Add(check.SpecOf(s, proxy, line, c.a.nodeName()))
 	c.a.log.Info("server added at run time", "backend", b.Name, "server", name, "parameters", strings.Join(words, " "))
 	return nil
 }
@@ -39,7 +39,7 @@ func (c control) RemoveServer(s *pool.Server) error {
 	if err := s.RemoveDynamic(); err != nil {
 		return err
 	}
-	c.a.checker.Remove(s)
+	c.a.now().checker.Remove(s)
 	c.a.kernel.dismiss(s)
 	c.a.log.Info("server removed at run time", "backend", s.Backend.Name, "server", s.Name)
 	return nil
@@ -47,7 +47,7 @@ func (c control) RemoveServer(s *pool.Server) error {
 
 // proxy finds a section of the configuration that has a backend.
 func (a *Agent) proxy(backend string) *config.Proxy {
-	for _, p := range a.opts.Config.Proxies {
+	for _, p := range a.now().cfg.Proxies {
 		if p.Name == backend && p.Kind.HasBackend() {
 			return p
 		}

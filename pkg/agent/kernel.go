@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"waggle/pkg/accesslog"
 	"waggle/pkg/balance"
 	"waggle/pkg/config"
 	"waggle/pkg/datapath"
@@ -32,17 +33,17 @@ const (
 // kernel keeps the kernel path equal to the pool and brings its counters home. It is level-triggered:
 // each round states all that is desired, so that a missed event heals itself.
 type kernel struct {
-	log      *slog.Logger
-	pool     *pool.Pool
-	verdicts []offload.Verdict
-	services []*service
-	servers  *serverIndex
-	logs     *logs
+	log     *slog.Logger
+	servers *serverIndex
+	current atomic.Pointer[kernelPlan]
+	dp      atomic.Pointer[datapath.Datapath] // nil when the kernel path is not in use
 
-	dp      *datapath.Datapath // nil when the kernel path is not in use
-	warning string             // why it is not, when it was wanted
-
-	mu      sync.Mutex // guards what follows, and the order of Sync calls
+	mu      sync.Mutex        // guards what follows, and the order of Sync calls
+	reason  string            // why frontends that could be the kernel's are not
+	warning string            // the same, when it was wanted
+	ids     map[string]uint32 // of services, by frontend
+	leaving []*departedFrontend
+	gone    []*departed
 	last    datapath.Snapshot
 	stopped bool // soft stop: no new connection
 	failing bool // the last Sync failed
@@ -54,6 +55,7 @@ type service struct {
 	frontend *pool.Frontend
 	backend  *pool.Backend
 	verdict  offload.Verdict
+	logs     *logs
 
 	// snapshot is what schedule and servers were made from.
 	snapshot *pool.Snapshot
@@ -63,90 +65,94 @@ type service struct {
 
 // newKernel lists what the kernel path would serve. Nothing is loaded yet.
 func newKernel(p *pool.Pool, verdicts []offload.Verdict, logs *logs, log *slog.Logger) *kernel {
-	k := &kernel{log: log, pool: p, verdicts: verdicts, servers: &serverIndex{}, logs: logs}
-	for _, v := range verdicts {
-		f := p.Frontend(v.Proxy.Name)
-		f.SetPath(pool.Path{Reason: v.Summary()})
-		if !v.Kernel {
-			continue
-		}
-		b := p.Backend(v.Backend.Name)
-		k.services = append(k.services, &service{id: uint32(len(k.services) + 1), frontend: f, backend: b, verdict: v})
-		for _, s := range b.Servers() {
-			k.servers.add(s)
+	k := &kernel{log: log, servers: &serverIndex{}, ids: make(map[string]uint32)}
+	plan := k.makePlan(p, verdicts, logs)
+	k.current.Store(plan)
+	for _, s := range plan.services {
+		for _, server := range s.backend.Servers() {
+			k.servers.add(server)
 		}
 	}
+	k.show(verdicts)
 	return k
 }
 
-// open loads and attaches the program if any frontend can use it. The error is not nil only if the mode
-// insists on the kernel path.
-func (k *kernel) open(ctx context.Context, mode DatapathMode, opts datapath.Options) error {
+// plan is what holds now.
+func (k *kernel) plan() *kernelPlan { return k.current.Load() }
+
+// path is the kernel path, nil while it is not in use.
+func (k *kernel) path() *datapath.Datapath { return k.dp.Load() }
+
+// open loads and attaches the program if any frontend of the plan can use it and it is not there yet. The error is not nil
+// only if the mode insists on the kernel path.
+func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opts datapath.Options) error {
 	switch {
 	case mode == DatapathOff:
-		k.fallback("the kernel path is switched off (--datapath=off)")
+		k.fallback("the kernel path is switched off (--datapath=off)", "")
 		return nil
 	case mode == DatapathXDP:
 		return errors.New("--datapath=xdp: this version attaches by TC only")
-	case len(k.services) == 0:
+	case len(p.services) == 0 || k.path() != nil:
 		return nil
 	}
-	// Sessions end only after the first Sync, and established is there by then: Open publishes it to the goroutine that asks.
-	var opened atomic.Pointer[datapath.Datapath]
-	if k.logs.any(k.services) {
-		l := &kernelLog{services: k.services, servers: k.servers, process: &k.pool.Process.Conns, access: k.logs.access}
-		l.established = func(service uint32) int { return opened.Load().Established(service) }
-		opts.OnClose = l.closed
+	// Sessions end only after the first Sync, and the kernel path is published by then to the goroutine that asks.
+	l := &kernelLog{
+		find: func(id uint32) *service { return k.plan().service(id) }, services: func() []*service { return k.plan().services },
+		servers: k.servers, process: &p.pool.Process.Conns,
+		access: func(s *service, e *accesslog.Entry) { s.logs.access(s.verdict.Proxy, e) },
 	}
+	l.established = func(service uint32) int { return k.path().Established(service) }
+	opts.OnClose = l.closed
 	dp, err := datapath.Open(ctx, opts)
 	if err != nil {
 		if mode == DatapathTC {
 			return fmt.Errorf("--datapath=tc: %w", err)
 		}
-		k.warning = err.Error()
 		k.log.Warn("all connections take the userspace path", "err", err)
-		k.fallback(err.Error())
+		k.fallback(err.Error(), err.Error())
 		return nil
 	}
-	k.dp = dp
-	if err := k.share(); err != nil {
-		k.log.Warn("limits hold on each path by itself", "err", err)
-	}
-	opened.Store(dp)
-	k.sync()
-	for _, s := range k.services {
-		s.frontend.SetPath(pool.Path{Kernel: true, Reason: s.verdict.Summary()})
-	}
+	k.dp.Store(dp)
+	k.fallback("", "")
 	return nil
 }
 
-// share has both paths count the places of every limit together, and tells the kernel path of queues at once. It is called
-// before traffic starts.
-func (k *kernel) share() error {
-	k.pool.Process.Conns.Share(k.dp.ProcessPlaces().Taken)
-	for _, s := range k.services {
-		places, err := k.dp.ServicePlaces(s.id)
-		if err != nil {
-			return err
-		}
-		s.frontend.Sessions.Share(places.Taken)
-		s.frontend.ShareHold(places.Waiting)
-		s.backend.ShareQueue(places.Waiting)
-	}
-	for key, s := range k.servers.all() {
-		places, err := k.dp.ServerPlaces(key)
-		if err != nil {
-			return err
-		}
-		s.Sessions.Share(places.Taken)
-	}
-	return nil
+// fallback notes why frontends that could be the kernel's are not; "" if they are. warning is for people.
+func (k *kernel) fallback(reason, warning string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reason, k.warning = reason, warning
 }
 
-// fallback says on the frontends that could be the kernel's why they are not.
-func (k *kernel) fallback(reason string) {
-	for _, s := range k.services {
-		s.frontend.SetPath(pool.Path{Reason: reason})
+// begin has both paths share their places and the kernel path serve, before any traffic.
+func (k *kernel) begin(verdicts []offload.Verdict) {
+	if k.path() != nil {
+		k.mu.Lock()
+		err := k.share(k.plan())
+		k.mu.Unlock()
+		if err != nil {
+			k.log.Warn("limits hold on each path by itself", "err", err)
+		}
+		k.sync()
+	}
+	k.show(verdicts)
+}
+
+// show says at every frontend which path serves it, and why.
+func (k *kernel) show(verdicts []offload.Verdict) {
+	k.mu.Lock()
+	reason := k.reason
+	k.mu.Unlock()
+	p := k.plan()
+	for _, v := range verdicts {
+		path := pool.Path{Reason: v.Summary()}
+		if v.Kernel {
+			path.Kernel = k.path() != nil
+			if reason != "" {
+				path.Reason = reason
+			}
+		}
+		p.pool.Frontend(v.Proxy.Name).SetPath(path)
 	}
 }
 
@@ -156,9 +162,6 @@ const serveQueueEvery = 5 * time.Millisecond
 
 // run follows the pool until ctx ends. Counters are brought home at least once each interval.
 func (k *kernel) run(ctx context.Context, interval time.Duration) {
-	if k.dp == nil {
-		return
-	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	soon := time.NewTimer(0)
@@ -172,8 +175,9 @@ func (k *kernel) run(ctx context.Context, interval time.Duration) {
 			changed = k.follow()
 		case <-tick.C:
 			k.collect()
+			k.reap(time.Now())
 			changed = k.follow()
-		case <-k.pool.Waiting():
+		case <-k.plan().pool.Waiting():
 			soon.Reset(serveQueueEvery)
 		case <-soon.C:
 			if k.serveQueues() {
@@ -185,15 +189,19 @@ func (k *kernel) run(ctx context.Context, interval time.Duration) {
 
 // follow makes the kernel path what the pool asks for, and returns what tells of the next change.
 func (k *kernel) follow() (changed <-chan struct{}) {
-	changed = k.pool.Changed() // before the pool is read, so that no change is missed
-	k.sync()
-	k.shutdownDown()
+	changed = k.plan().pool.Changed() // before the pool is read, so that no change is missed
+	if k.path() != nil {
+		k.sync()
+		k.shutdownDown()
+	}
 	return changed
 }
 
 // serveQueues gives places that have come free in the kernel to requests that wait in userspace.
 func (k *kernel) serveQueues() (waiting bool) {
-	for _, s := range k.services {
+	k.mu.Lock() // a reload must not happen meanwhile
+	defer k.mu.Unlock()
+	for _, s := range k.plan().services {
 		waiting = s.backend.ServeQueue() || waiting
 	}
 	return waiting
@@ -203,7 +211,7 @@ func (k *kernel) serveQueues() (waiting bool) {
 func (k *kernel) sync() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := k.dp.Sync(k.desired())
+	err := k.path().Sync(k.desired())
 	if failing := err != nil; failing != k.failing {
 		k.failing = failing
 		if failing {
@@ -218,11 +226,12 @@ func (k *kernel) desired() datapath.Desired {
 	if k.stopped {
 		return datapath.Desired{}
 	}
-	d := datapath.Desired{GlobalLimit: uint32(k.pool.Limit())}
-	for _, s := range k.services {
+	p := k.plan()
+	d := datapath.Desired{GlobalLimit: uint32(p.pool.Limit())}
+	for _, s := range p.services {
 		svc := datapath.Service{
-			ID: s.id, Name: s.frontend.Name, Limit: uint32(frontendLimit(k.pool, s.frontend)), Timeouts: s.timeouts(),
-			Logged: k.logs.of(s.verdict.Proxy), Retries: uint32(max(0, s.verdict.Backend.Retries)),
+			ID: s.id, Name: s.frontend.Name, Limit: uint32(frontendLimit(p.pool, s.frontend)), Timeouts: s.timeouts(),
+			Logged: s.logs.of(s.verdict.Proxy), Retries: uint32(max(0, s.verdict.Backend.Retries)),
 			Redispatch: redispatchEvery(s.verdict.Backend),
 		}
 		for _, b := range s.verdict.Proxy.Binds {
@@ -315,40 +324,38 @@ func frontendLimit(p *pool.Pool, f *pool.Frontend) int {
 // collect adds what the kernel has counted since the last time to the pool's counters. Counters of both
 // paths add up there.
 func (k *kernel) collect() {
-	if k.dp == nil {
+	dp := k.path()
+	if dp == nil {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.dp.Counters()
+	now := dp.Counters()
 	k.frontends(now)
 	k.backends(now)
-	k.pool.Process.Conns.SetKernel(int64(now.Total.Current))
+	k.plan().pool.Process.Conns.SetKernel(int64(now.Total.Current))
 	k.last = now
 }
 
 func (k *kernel) frontends(now datapath.Snapshot) {
-	current := map[*pool.Frontend]int64{}
-	for _, s := range k.services {
+	for _, s := range k.plan().byID {
 		n, d := now.Services[s.id], grown(now.Services[s.id], k.last.Services[s.id])
 		shard := s.frontend.Counters.Shard(pool.KernelShard)
 		shard.Connections.Add(d.Sessions)
 		shard.Sessions.Add(d.Sessions)
 		shard.BytesIn.Add(d.BytesIn)
 		shard.BytesOut.Add(d.BytesOut)
-		current[s.frontend] += int64(n.Current)
-	}
-	for f, n := range current {
-		f.Sessions.SetKernel(n)
+		s.frontend.Sessions.SetKernel(int64(n.Current))
 	}
 }
 
 func (k *kernel) backends(now datapath.Snapshot) {
-	current := map[*pool.Backend]int64{}
+	current, backends := map[any]int64{}, map[any]*pool.Backend{}
 	for key, s := range k.servers.all() {
 		n, d := now.Servers[key], grown(now.Servers[key], k.last.Servers[key])
 		s.SetKernelSessions(int64(n.Current))
-		current[s.Backend] += int64(n.Current)
+		backends[s.Backend.Identity()] = s.Backend
+		current[s.Backend.Identity()] += int64(n.Current)
 		for _, shard := range []*pool.Shard{s.Counters.Shard(pool.KernelShard), s.Backend.Counters.Shard(pool.KernelShard)} {
 			shard.Sessions.Add(d.Sessions)
 			shard.LBTotal.Add(d.Connections)
@@ -366,7 +373,7 @@ func (k *kernel) backends(now datapath.Snapshot) {
 		}
 	}
 	for b, n := range current {
-		b.Sessions.SetKernel(n)
+		backends[b].Sessions.SetKernel(n)
 	}
 }
 
@@ -387,28 +394,27 @@ func grown(now, last datapath.Counts) datapath.Counts {
 
 // stop lets no new connection in; established ones live on.
 func (k *kernel) stop() {
-	if k.dp == nil {
-		return
-	}
 	k.mu.Lock()
 	k.stopped = true
 	k.mu.Unlock()
-	k.sync()
+	if k.path() != nil {
+		k.sync()
+	}
 }
 
-// current returns the number of established flows.
-func (k *kernel) current() int64 {
-	if k.dp == nil {
+// established returns the number of established flows.
+func (k *kernel) established() int64 {
+	if k.path() == nil {
 		return 0
 	}
-	return int64(k.dp.Counters().Total.Current)
+	return int64(k.path().Counters().Total.Current)
 }
 
 func (k *kernel) close() error {
-	if k.dp == nil {
+	if k.path() == nil {
 		return nil
 	}
-	return k.dp.Close()
+	return k.path().Close()
 }
 
 // lastCounters returns what collect read last.
@@ -416,4 +422,11 @@ func (k *kernel) lastCounters() datapath.Snapshot {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.last
+}
+
+// lastWarning says why the kernel path is not in use although it was wanted.
+func (k *kernel) lastWarning() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.warning
 }

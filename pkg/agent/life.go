@@ -46,7 +46,7 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			a.drain(ctx, s)
 			return
 		case sig := <-s.reload:
-			a.log.Warn("a reload is not supported by this version; the configuration stays as it is", "signal", sig.String())
+			_ = a.reload(ctx, sig.String()) // it is logged and shown
 		}
 	}
 }
@@ -54,7 +54,7 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 // grace goes on for as long as `grace` says while readiness is off already, so that whoever watches this balancer
 // finds another one. It returns false when it is to end at once.
 func (a *Agent) grace(ctx context.Context, s *signals) bool {
-	d := a.opts.Config.Global.Grace
+	d := a.now().cfg.Global.Grace
 	if d <= 0 {
 		return true
 	}
@@ -80,7 +80,7 @@ func (a *Agent) drain(ctx context.Context, s *signals) {
 	a.kernel.stop()
 	a.engine.SoftStop()
 	var deadline <-chan time.Time
-	if d := a.opts.Config.Global.HardStopAfter; d > 0 {
+	if d := a.now().cfg.Global.HardStopAfter; d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		deadline = timer.C
@@ -88,7 +88,7 @@ func (a *Agent) drain(ctx context.Context, s *signals) {
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
 	done := a.engine.Done()
-	for done != nil || a.kernel.current() > 0 {
+	for done != nil || a.kernel.established() > 0 {
 		select {
 		case <-done:
 			done = nil

@@ -28,7 +28,8 @@ func TestGraceDelaysTheSoftStop(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &Agent{log: slog.New(slog.DiscardHandler), opts: Options{Config: &config.Config{Global: config.Global{Grace: tc.grace}}}}
+				a := &Agent{log: slog.New(slog.DiscardHandler)}
+				a.current.Store(&generation{cfg: &config.Config{Global: config.Global{Grace: tc.grace}}})
 				s := &signals{hard: make(chan os.Signal, 1)}
 				if tc.hard > 0 {
 					time.AfterFunc(tc.hard, func() { s.hard <- unix.SIGTERM })

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
+	"sync"
 	"sync/atomic"
 
 	"waggle/pkg/accesslog"
@@ -14,19 +14,39 @@ import (
 	"waggle/pkg/pool"
 )
 
-// logs are the targets that the configuration's `log` lines name. What people read on a terminal goes
-// to the process log beside them.
+// logs are the targets that a configuration's `log` lines name. What people read on a terminal goes
+// to the process log beside them. Targets that the next configuration names too stay open.
 type logs struct {
-	log      *slog.Logger
-	loggers  []*accesslog.Logger
-	byProxy  map[string]*accesslog.Logger // absent: the proxy does not log
+	log     *slog.Logger
+	byProxy map[string]*accesslog.Logger // absent: the proxy does not log
+	keys    []string                     // of the shelf, that these logs use
+	shelf   *logShelf
+}
+
+// logShelf holds every set of targets that is open, for as long as the logs of some configuration use it.
+type logShelf struct {
 	warnings atomic.Uint64
+
+	mu   sync.Mutex
+	open map[string]*shelved
+	lost uint64 // lines that sets found no room for which are closed now
+}
+
+type shelved struct {
+	*accesslog.Logger
+	users int
 }
 
 // openLogs opens every set of targets once, however many proxies share it.
 func openLogs(cfg *config.Config, log *slog.Logger) (*logs, error) {
-	l := &logs{log: log, byProxy: map[string]*accesslog.Logger{}}
-	open := map[string]*accesslog.Logger{}
+	return (&logShelf{open: make(map[string]*shelved)}).logs(cfg, log)
+}
+
+// next opens the logs of another configuration, which share with these what is the same. Both are closed by themselves.
+func (l *logs) next(cfg *config.Config) (*logs, error) { return l.shelf.logs(cfg, l.log) }
+
+func (f *logShelf) logs(cfg *config.Config, log *slog.Logger) (*logs, error) {
+	l := &logs{log: log, byProxy: map[string]*accesslog.Logger{}, shelf: f}
 	for _, p := range cfg.Proxies {
 		targets := targetsOf(p.Logs, cfg.Global.Logs)
 		if len(targets) == 0 || p.Disabled {
@@ -34,17 +54,51 @@ func openLogs(cfg *config.Config, log *slog.Logger) (*logs, error) {
 		}
 		opts := logOptions(p, &cfg.Global)
 		key := fmt.Sprintf("%+v %+v", targets, opts)
-		if open[key] == nil {
-			logger, err := accesslog.New(targets, opts)
-			if err != nil {
-				return nil, errors.Join(fmt.Errorf("proxy %s: %w", p.Name, err), l.close())
-			}
-			open[key] = logger
-			l.loggers = append(l.loggers, logger)
+		logger, err := f.take(key, targets, opts)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("proxy %s: %w", p.Name, err), l.close())
 		}
-		l.byProxy[p.Name] = open[key]
+		l.keys = append(l.keys, key)
+		l.byProxy[p.Name] = logger
 	}
 	return l, nil
+}
+
+// take counts a user of a set of targets, which it opens if it is the first.
+func (f *logShelf) take(key string, targets []accesslog.Target, opts accesslog.Options) (*accesslog.Logger, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.open[key]
+	if s == nil {
+		logger, err := accesslog.New(targets, opts)
+		if err != nil {
+			return nil, err
+		}
+		s = &shelved{Logger: logger}
+		f.open[key] = s
+	}
+	s.users++
+	return s.Logger, nil
+}
+
+// giveBack undoes take; the last user closes the targets.
+func (f *logShelf) giveBack(key string) error {
+	f.mu.Lock()
+	s := f.open[key]
+	s.users--
+	last := s.users == 0
+	if last {
+		delete(f.open, key)
+	}
+	f.mu.Unlock()
+	if !last {
+		return nil
+	}
+	err := s.Close()
+	f.mu.Lock()
+	f.lost += s.Dropped()
+	f.mu.Unlock()
+	return err
 }
 
 // logOptions are what `log-tag` and `log-send-hostname` say. Without a name the latter means the system's.
@@ -78,11 +132,6 @@ func targetsOf(lines, global []config.LogTarget) []accesslog.Target {
 
 // of says whether a proxy logs its sessions.
 func (l *logs) of(p *config.Proxy) bool { return l.byProxy[p.Name] != nil }
-
-// any says whether one of the services' frontends does.
-func (l *logs) any(services []*service) bool {
-	return slices.ContainsFunc(services, func(s *service) bool { return l.of(s.verdict.Proxy) })
-}
 
 // access logs one finished session or request, in the form that the frontend's options ask for.
 func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
@@ -132,7 +181,7 @@ func (l *logs) event(e pool.Event) {
 		level, severity = slog.LevelError, accesslog.Emerg
 	}
 	if level > slog.LevelInfo {
-		l.warnings.Add(1)
+		l.shelf.warnings.Add(1)
 	}
 	l.log.Log(context.Background(), level, e.Text)
 	if logger := l.byProxy[e.Backend.Name]; logger != nil {
@@ -140,19 +189,25 @@ func (l *logs) event(e pool.Event) {
 	}
 }
 
-// dropped is the number of lines that found no room.
+// dropped is the number of lines that found no room, of all configurations.
 func (l *logs) dropped() uint64 {
-	var n uint64
-	for _, logger := range l.loggers {
-		n += logger.Dropped()
+	l.shelf.mu.Lock()
+	defer l.shelf.mu.Unlock()
+	n := l.shelf.lost
+	for _, s := range l.shelf.open {
+		n += s.Dropped()
 	}
 	return n
 }
 
+// warnings is the number of warnings and worse that were logged since the start.
+func (l *logs) warnings() uint64 { return l.shelf.warnings.Load() }
+
 func (l *logs) close() error {
 	var errs []error
-	for _, logger := range l.loggers {
-		errs = append(errs, logger.Close())
+	for _, key := range l.keys {
+		errs = append(errs, l.shelf.giveBack(key))
 	}
+	l.keys = nil
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"waggle/pkg/pool"
 )
@@ -46,31 +47,21 @@ func (k *kernel) welcome(s *pool.Server) error {
 	if !k.serves(s.Backend) {
 		return nil
 	}
-	if k.dp != nil {
-		places, err := k.dp.ServerPlaces(s.Key)
-		if err != nil {
-			return err
-		}
-		s.Sessions.Share(places.Taken)
+	if err := k.shareServer(s.Key, s); err != nil {
+		return err
 	}
 	k.servers.add(s)
 	return nil
 }
 
-// dismiss forgets a server that was removed, and has no session any more.
+// dismiss begins to forget a server that was removed.
 func (k *kernel) dismiss(s *pool.Server) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.servers.get(s.Key) == nil {
-		return
-	}
-	k.servers.remove(s)
-	if k.dp != nil {
-		k.dp.UnshareServer(s.Key)
-	}
+	k.gone = append(k.gone, &departed{server: s, since: time.Now()})
 }
 
 // serves says whether the backend is that of a frontend on the kernel path.
 func (k *kernel) serves(b *pool.Backend) bool {
-	return slices.ContainsFunc(k.services, func(s *service) bool { return s.backend == b })
+	return slices.ContainsFunc(k.plan().services, func(s *service) bool { return s.backend.Identity() == b.Identity() })
 }

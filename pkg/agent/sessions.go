@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"waggle/pkg/accesslog"
-	"waggle/pkg/config"
 	"waggle/pkg/datapath"
 	"waggle/pkg/pool"
 	"waggle/pkg/runtimeapi"
@@ -13,12 +12,13 @@ import (
 
 // kernelLog makes access log entries of sessions that the kernel path carried.
 type kernelLog struct {
-	services []*service // by id - 1
+	find     func(id uint32) *service // nil: of a configuration that is no more
+	services func() []*service
 	servers  *serverIndex
 	process  *pool.Gauge
 	// established is the number of established flows of a service now.
 	established func(service uint32) int
-	access      func(*config.Proxy, *accesslog.Entry)
+	access      func(*service, *accesslog.Entry)
 }
 
 // stateOf is the termination state of HAProxy's manual, section 8.5, by how a flow ended.
@@ -46,10 +46,10 @@ func stateOf(end datapath.End) [4]byte {
 
 // closed logs the end of a session. It does not wait for anything but the kernel path's own lock.
 func (l *kernelLog) closed(c datapath.Closed) {
-	if c.Service == 0 || int(c.Service) > len(l.services) {
+	s := l.find(c.Service)
+	if s == nil {
 		return
 	}
-	s := l.services[c.Service-1]
 	e := accesslog.Entry{
 		Style: accesslog.TCP, Client: c.Client, Dest: c.Front, Time: c.Started,
 		Frontend: s.frontend.Name, Backend: s.backend.Name,
@@ -77,13 +77,13 @@ func (l *kernelLog) closed(c datapath.Closed) {
 		e.ActConn++
 		e.FeConn++
 	}
-	l.access(s.verdict.Proxy, &e)
+	l.access(s, &e)
 }
 
 // others counts the flows of other frontends to the backend of this one.
 func (l *kernelLog) others(s *service) (n int) {
-	for _, o := range l.services {
-		if o != s && o.backend == s.backend {
+	for _, o := range l.services() {
+		if o.id != s.id && o.backend.Identity() == s.backend.Identity() {
 			n += l.established(o.id)
 		}
 	}
@@ -97,14 +97,14 @@ func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
 func (k *kernel) shutdownDown() {
 	down := map[uint32]bool{}
 	for key, s := range k.servers.all() {
-		if s.ShutdownSessions && s.View().Op == pool.Stopped && k.dp.Live(key) > 0 {
+		if s.ShutdownSessions && s.View().Op == pool.Stopped && k.path().Live(key) > 0 {
 			down[key] = true
 		}
 	}
 	if len(down) == 0 {
 		return
 	}
-	n, err := k.dp.Shutdown(datapath.EndServerDown, func(f datapath.Flow) bool { return down[f.Server] })
+	n, err := k.path().Shutdown(datapath.EndServerDown, func(f datapath.Flow) bool { return down[f.Server] })
 	if err != nil {
 		k.log.Warn("sessions of servers that went down could not be ended", "err", err)
 		return
@@ -116,10 +116,10 @@ func (k *kernel) shutdownDown() {
 
 // Flows implements [runtimeapi.Sessions].
 func (a *Agent) Flows(yield func(runtimeapi.Flow) bool) error {
-	if a.kernel.dp == nil {
+	if a.kernel.path() == nil {
 		return errKernelOff
 	}
-	return a.kernel.dp.Flows(func(f datapath.Flow) bool { return yield(a.kernel.describe(f)) })
+	return a.kernel.path().Flows(func(f datapath.Flow) bool { return yield(a.kernel.describe(f)) })
 }
 
 var errKernelOff = errors.New("the kernel path is off")
@@ -131,8 +131,7 @@ func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
 		Client: f.Client, Front: f.Front, Back: f.Back, Task: f.Task,
 		State: string(f.State), Age: f.Age, Idle: f.Idle, BytesIn: f.BytesIn, BytesOut: f.BytesOut,
 	}
-	if f.Service > 0 && int(f.Service) <= len(k.services) {
-		s := k.services[f.Service-1]
+	if s := k.plan().service(f.Service); s != nil {
 		out.Frontend, out.Backend = s.frontend.Name, s.backend.Name
 	}
 	if s := k.servers.get(f.Server); s != nil {
@@ -144,18 +143,18 @@ func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
 // ShutdownServer implements [runtimeapi.Sessions].
 func (a *Agent) ShutdownServer(s *pool.Server) error {
 	a.engine.ShutdownSessions(s)
-	if a.kernel.dp == nil || a.kernel.servers.get(s.Key) != s {
+	if a.kernel.path() == nil || a.kernel.servers.get(s.Key) == nil {
 		return nil
 	}
-	_, err := a.kernel.dp.Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.Server == s.Key })
+	_, err := a.kernel.path().Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.Server == s.Key })
 	return err
 }
 
 // ShutdownFlow implements [runtimeapi.Sessions].
 func (a *Agent) ShutdownFlow(id uint64) (bool, error) {
-	if a.kernel.dp == nil {
+	if a.kernel.path() == nil {
 		return false, nil
 	}
-	n, err := a.kernel.dp.Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.ID == id })
+	n, err := a.kernel.path().Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.ID == id })
 	return n > 0, err
 }

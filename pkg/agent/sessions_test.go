@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"waggle/pkg/accesslog"
-	"waggle/pkg/config"
 	"waggle/pkg/datapath"
 	"waggle/pkg/offload"
 )
@@ -20,9 +19,10 @@ func TestLinesOfKernelSessions(t *testing.T) {
 	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
 	var line string
 	l := &kernelLog{
-		services: k.services, servers: k.servers, process: &b.pool.Process.Conns,
+		find: k.plan().service, services: func() []*service { return k.plan().services }, servers: k.servers, process: &b.pool.Process.Conns,
 		established: func(id uint32) int { return int(id) * 10 },
-		access: func(p *config.Proxy, e *accesslog.Entry) {
+		access: func(s *service, e *accesslog.Entry) {
+			p := s.verdict.Proxy
 			if p.Name != e.Frontend {
 				t.Errorf("the entry of %s is logged as that of %s", e.Frontend, p.Name)
 			}

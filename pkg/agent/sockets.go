@@ -5,77 +5,135 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"slices"
 
+	"waggle/pkg/config"
 	"waggle/pkg/runtimeapi"
 )
 
-// sockets are the listeners beside those of the frontends.
+// sockets are the listeners beside those of the frontends. One goroutine at a time changes them: the one that runs
+// the agent.
 type sockets struct {
+	a       *Agent
+	api     *runtimeapi.Server
 	health  net.Listener // nil if the name was taken
-	runtime []runtimeapi.Listener
+	control *runtimeapi.Listener
+	stats   []*statsSocket
+
+	tasks *tasks // nil until they are served
+}
+
+// statsSocket is one `stats socket` line with its listener.
+type statsSocket struct {
+	line     config.StatsSocket // without its place
+	listener runtimeapi.Listener
+	stop     context.CancelFunc // nil until it is served
 }
 
 // openSockets opens the Runtime API's sockets and the health check's. That somebody else has the name
 // of the latter is no reason not to balance: another waggle may run in the same network namespace.
 func (a *Agent) openSockets() (*sockets, error) {
-	s := &sockets{}
-	for _, line := range a.opts.Config.Global.StatsSockets {
-		l, err := runtimeapi.Listen(line)
-		if err != nil {
-			s.close()
-			return nil, fmt.Errorf("config : [%s] : stats socket: %w", line.Pos, err)
-		}
-		s.runtime = append(s.runtime, l)
+	global := &a.now().cfg.Global
+	s := &sockets{a: a, api: runtimeapi.New(a, runtimeapi.Options{
+		MaxClients: global.StatsMaxConn, Idle: global.StatsTimeout, MaxLine: global.BufSize,
+		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.reloads.logs,
+	})}
+	change, err := s.prepare(a.now().cfg)
+	if err != nil {
+		return nil, err
 	}
+	change.commit()
 	if name := a.opts.HealthSocket; name != "" {
-		l, err := net.Listen("unix", name)
-		if err != nil {
-			a.log.Warn("waggle healthcheck will not find this process; --health-socket gives it a name of its own", "err", err)
-		} else {
-			s.health = l
-		}
-		l, err = listenControl(name)
-		if err != nil {
-			a.log.Warn("waggle flows and waggle trace will not find this process; --health-socket gives it a name of its own", "err", err)
-		} else {
-			s.runtime = append(s.runtime, runtimeapi.Listener{Listener: l, Level: runtimeapi.Operator})
-		}
+		s.openHealth(name)
 	}
 	return s, nil
 }
 
-func (s *sockets) close() {
-	for _, l := range s.runtime {
-		l.Close()
+func (s *sockets) openHealth(name string) {
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		s.a.log.Warn("waggle healthcheck will not find this process; --health-socket gives it a name of its own", "err", err)
+	} else {
+		s.health = l
+	}
+	l, err = listenControl(name)
+	if err != nil {
+		s.a.log.Warn("waggle flows and waggle trace will not find this process; --health-socket gives it a name of its own", "err", err)
+		return
+	}
+	s.control = &runtimeapi.Listener{Listener: l, Level: runtimeapi.Operator}
+}
+
+// socketChange is the stats sockets of a configuration, of which the new ones are open.
+type socketChange struct {
+	s      *sockets
+	opened []*statsSocket
+	next   []*statsSocket
+}
+
+// prepare opens the stats sockets that a configuration names and that are not there yet.
+func (s *sockets) prepare(cfg *config.Config) (*socketChange, error) {
+	c := &socketChange{s: s}
+	for _, line := range cfg.Global.StatsSockets {
+		pos := line.Pos
+		line.Pos = config.Pos{}
+		if i := slices.IndexFunc(s.stats, func(o *statsSocket) bool { return o.line == line }); i >= 0 {
+			c.next = append(c.next, s.stats[i])
+			continue
+		}
+		l, err := runtimeapi.Listen(line)
+		if err != nil {
+			c.discard()
+			return nil, fmt.Errorf("config : [%s] : stats socket: %w", pos, err)
+		}
+		one := &statsSocket{line: line, listener: l}
+		c.opened, c.next = append(c.opened, one), append(c.next, one)
+	}
+	return c, nil
+}
+
+// discard closes what prepare has opened.
+func (c *socketChange) discard() {
+	for _, o := range c.opened {
+		o.listener.Close()
+	}
+}
+
+// commit serves the new sockets and ends those that are gone, with their clients.
+func (c *socketChange) commit() {
+	for _, old := range c.s.stats {
+		if !slices.Contains(c.next, old) {
+			old.stop()
+		}
+	}
+	c.s.stats = c.next
+	if c.s.tasks != nil {
+		for _, o := range c.opened {
+			c.s.serveStats(o)
+		}
 	}
 }
 
 // serve starts whatever is open; it ends with the tasks' context.
-func (s *sockets) serve(a *Agent, t *tasks) {
+func (s *sockets) serve(t *tasks) {
+	s.tasks = t
 	if s.health != nil {
-		t.run(func(ctx context.Context) { a.serveHealth(ctx, s.health) })
+		t.run(func(ctx context.Context) { s.a.serveHealth(ctx, s.health) })
 	}
-	if len(s.runtime) == 0 {
-		return
+	if s.control != nil {
+		t.run(func(ctx context.Context) { s.api.Serve(ctx, []runtimeapi.Listener{*s.control}) })
 	}
-	global := &a.opts.Config.Global
-	api := runtimeapi.New(a, runtimeapi.Options{
-		MaxClients: global.StatsMaxConn, Idle: global.StatsTimeout, MaxLine: global.BufSize,
-		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.startupLogs,
-	})
-	t.run(func(ctx context.Context) {
-		if err := api.Serve(ctx, s.runtime); err != nil && !errors.Is(err, context.Canceled) {
-			a.log.Error("the stats socket has failed", "err", err)
-		}
-	})
+	for _, o := range s.stats {
+		s.serveStats(o)
+	}
 }
 
-// startupLogs is what HAProxy keeps for `show startup-logs`.
-func (a *Agent) startupLogs() string {
-	var out strings.Builder
-	for _, line := range a.opts.StartupLogs {
-		out.WriteString(line + "\n")
-	}
-	return out.String()
+func (s *sockets) serveStats(o *statsSocket) {
+	var ctx context.Context
+	ctx, o.stop = context.WithCancel(s.tasks.ctx)
+	s.tasks.run(func(context.Context) {
+		if err := s.api.Serve(ctx, []runtimeapi.Listener{o.listener}); err != nil && !errors.Is(err, context.Canceled) {
+			s.a.log.Error("the stats socket has failed", "err", err)
+		}
+	})
 }

@@ -16,17 +16,18 @@ import (
 // report made right after traffic shows it.
 func (a *Agent) Snapshot() *stats.Snapshot {
 	a.kernel.collect()
+	g := a.now()
 	s := &stats.Snapshot{
-		Now: time.Now(), Pool: a.pool,
-		Process:  a.process(),
+		Now: time.Now(), Pool: g.pool,
+		Process:  a.process(g),
 		Datapath: a.datapath(),
 	}
-	for _, p := range a.opts.Config.Proxies {
+	for _, p := range g.cfg.Proxies {
 		if !p.Disabled {
-			s.Proxies = append(s.Proxies, a.section(p))
+			s.Proxies = append(s.Proxies, section(g, p))
 		}
 	}
-	for _, r := range a.resolvers {
+	for _, r := range g.resolvers {
 		s.Resolvers = append(s.Resolvers, resolverStats(r))
 		s.Warnings = append(s.Warnings, discoveryWarnings(r)...)
 	}
@@ -69,26 +70,27 @@ func discoveryWarnings(r *resolver.Resolver) []string {
 	return warnings
 }
 
-func (a *Agent) section(p *config.Proxy) stats.Proxy {
+func section(g *generation, p *config.Proxy) stats.Proxy {
 	row := stats.Proxy{Config: p}
 	if p.Kind.HasFrontend() {
-		row.Frontend = a.pool.Frontend(p.Name)
+		row.Frontend = g.pool.Frontend(p.Name)
 	}
 	if p.Kind.HasBackend() {
-		row.Backend = a.pool.Backend(p.Name)
+		row.Backend = g.pool.Backend(p.Name)
 	}
 	return row
 }
 
-func (a *Agent) process() stats.Process {
+func (a *Agent) process(g *generation) stats.Process {
+	at, failure := a.reloads.last()
 	v := a.opts.Version
 	p := stats.Process{
 		PID: os.Getpid(), Version: v.Version, Revision: v.Revision, GoVersion: v.Go, Released: v.Released,
-		Node: a.nodeName(), Description: a.opts.Config.Global.Description,
+		Node: a.nodeName(), Description: g.cfg.Global.Description,
 		Started: a.startedAt, Stopping: a.stopping.Load(),
-		Loops: a.loops, MaxConn: a.maxConn, MaxFiles: openFiles(), Listeners: len(a.engine.Addrs()),
-		DroppedLogs: a.logs.dropped() + a.kernel.lastCounters().LostEvents, WarningCount: a.logs.warnings.Load(),
-		Config: stats.Config{Files: a.opts.Files, LoadedAt: a.startedAt},
+		Loops: a.loops, MaxConn: g.maxConn, MaxFiles: openFiles(), Listeners: len(a.engine.Addrs()),
+		DroppedLogs: g.logs.dropped() + a.kernel.lastCounters().LostEvents, WarningCount: g.logs.warnings(),
+		Config: stats.Config{Files: a.opts.Files, LoadedAt: at, Failed: failure != "", Failure: failure},
 	}
 	p.Pipes.Max, p.Pipes.Made, p.Pipes.Used = a.engine.Pipes()
 	readRuntime(&p)
@@ -109,14 +111,14 @@ func readRuntime(p *stats.Process) {
 // datapath describes the kernel path in the words of the reports.
 func (a *Agent) datapath() stats.Datapath {
 	k := a.kernel
-	if k.dp == nil {
+	if k.path() == nil {
 		d := stats.Datapath{Mode: "off"}
-		if k.warning != "" {
-			d.Degraded = []string{k.warning}
+		if warning := k.lastWarning(); warning != "" {
+			d.Degraded = []string{warning}
 		}
 		return d
 	}
-	status := k.dp.Status()
+	status := k.path().Status()
 	d := stats.Datapath{Mode: string(status.Mode), Degraded: status.Degraded}
 	for _, i := range status.Interfaces {
 		d.Interfaces = append(d.Interfaces, stats.Interface{Name: i.Name, Attach: i.Attach})

@@ -11,14 +11,14 @@ import (
 // Trace implements [runtimeapi.Tracer].
 func (a *Agent) Trace(client netip.AddrPort, front string) (runtimeapi.Trace, error) {
 	k := a.kernel
-	if k.dp == nil {
+	if k.path() == nil {
 		return runtimeapi.Trace{}, errKernelOff
 	}
 	to, err := k.front(client, front)
 	if err != nil {
 		return runtimeapi.Trace{}, err
 	}
-	t, err := k.dp.Trace(client, to)
+	t, err := k.path().Trace(client, to)
 	if err != nil {
 		return runtimeapi.Trace{}, err
 	}
@@ -30,11 +30,11 @@ func (k *kernel) front(client netip.AddrPort, word string) (netip.AddrPort, erro
 	if to, err := netip.ParseAddrPort(word); err == nil {
 		return to, nil
 	}
-	for i := range k.services {
-		if k.services[i].frontend.Name != word {
+	for _, s := range k.plan().services {
+		if s.frontend.Name != word {
 			continue
 		}
-		fronts, err := k.dp.Fronts(k.services[i].id)
+		fronts, err := k.path().Fronts(s.id)
 		if err != nil {
 			return netip.AddrPort{}, err
 		}
@@ -45,7 +45,7 @@ func (k *kernel) front(client netip.AddrPort, word string) (netip.AddrPort, erro
 		}
 		return netip.AddrPort{}, fmt.Errorf("frontend %s has no address for clients of the family of %s", word, client.Addr())
 	}
-	if f := k.pool.Frontend(word); f != nil {
+	if f := k.plan().pool.Frontend(word); f != nil {
 		return netip.AddrPort{}, fmt.Errorf("frontend %s is not the kernel's: %s", word, f.Path().Reason)
 	}
 	return netip.AddrPort{}, fmt.Errorf("there is no frontend %q; an address needs a port, as 192.0.2.1:80", word)
@@ -54,8 +54,8 @@ func (k *kernel) front(client netip.AddrPort, word string) (netip.AddrPort, erro
 // explain puts words to what the kernel path says.
 func (k *kernel) explain(to netip.AddrPort, t datapath.Trace) runtimeapi.Trace {
 	out := runtimeapi.Trace{Front: to}
-	if t.Service > 0 && int(t.Service) <= len(k.services) {
-		out.Frontend = k.services[t.Service-1].frontend.Name
+	if s := k.plan().service(t.Service); s != nil {
+		out.Frontend = s.frontend.Name
 	}
 	if s := k.servers.get(t.Server); s != nil {
 		out.Server = fmt.Sprintf("%s/%s (%s)", s.Backend.Name, s.Name, s.View().Addr)

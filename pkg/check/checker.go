@@ -75,6 +75,9 @@ type Checker struct {
 
 	started, late atomic.Uint64
 
+	inherited map[inherited]*task // the tasks of the checker before this one; see Inherit
+	unobserve func()
+
 	mu     sync.Mutex
 	of     map[*pool.Server][]*task // its checks, and its agent's
 	began  bool                     // Run has; what is added from now on goes by way of added
@@ -100,7 +103,7 @@ func New(opts Options) *Checker {
 		woken: make(map[*pool.Server]waking), wakeup: make(chan struct{}, 1),
 	}
 	if opts.Pool != nil {
-		opts.Pool.Observe(c.observe)
+		c.unobserve = opts.Pool.Observe(c.observe)
 	}
 	return c
 }
@@ -188,6 +191,9 @@ func (c *Checker) Run(ctx context.Context) {
 	c.began = true
 	c.mu.Unlock()
 	c.spread(time.Now())
+	if c.unobserve != nil {
+		defer c.unobserve()
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -218,6 +224,15 @@ func (c *Checker) spread(now time.Time) {
 		}
 	}
 	for i, t := range c.tasks {
+		if was := c.inherited[inherited{t.Server.Key, t.agent}]; was != nil {
+			t.freshUntil = was.freshUntil
+			next := was.next(now)
+			if latest := now.Add(t.pause()); next.After(latest) { // it is to be checked more often than before
+				next = latest
+			}
+			c.schedule(t, next)
+			continue
+		}
 		over := max(smallest, t.pause())
 		if c.opts.MaxSpread > 0 {
 			over = min(over, c.opts.MaxSpread)
@@ -225,6 +240,26 @@ func (c *Checker) spread(now time.Time) {
 		delay := over * time.Duration(i) / time.Duration(len(c.tasks))
 		c.schedule(t, now.Add(delay))
 	}
+	c.inherited = nil
+}
+
+// Inherit has checks go on at the times that another checker has for the same servers. The other one has to have ended
+// before Run, which looks there.
+func (c *Checker) Inherit(old *Checker) {
+	c.inherited = make(map[inherited]*task)
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	for s, tasks := range old.of {
+		for _, t := range tasks {
+			c.inherited[inherited{s.Key, t.agent}] = t
+		}
+	}
+}
+
+// inherited names a task: a server's check, or its agent's.
+type inherited struct {
+	server uint32
+	agent  bool
 }
 
 func (c *Checker) schedule(t *task, due time.Time) {

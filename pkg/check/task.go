@@ -57,6 +57,14 @@ func (t *task) do(ctx context.Context, dial Dial, server netip.AddrPort) {
 	mark(false)
 }
 
+// next is when the server would have been checked next; at once if a check was under way.
+func (t *task) next(now time.Time) time.Time {
+	if t.index < 0 {
+		return now
+	}
+	return t.due
+}
+
 // target is where the check connects to, given the server's address.
 func (s Spec) target(server netip.AddrPort) netip.AddrPort {
 	addr, port := server.Addr(), server.Port()

@@ -48,6 +48,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
 		Loops: s.loops, HealthSocket: s.healthSocket,
 		StartupLogs: startupLines(said.String()),
+		Load:        func() (*config.Config, []string, error) { return reload(e, s) },
 		Logger:      log,
 	})
 	if err != nil {
@@ -72,6 +73,23 @@ func dropPrivileges(log *slog.Logger, keep bool) {
 	case err != nil:
 		log.Warn("capabilities are not dropped", "err", err)
 	}
+}
+
+// reload reads the configuration anew, as at the start. The error is what is shown of one that cannot be used.
+func reload(e Env, s *settings) (*config.Config, []string, error) {
+	var said strings.Builder
+	s.notices = nil // of the command line, which is the same
+	cfg, _ := load(e.with(&said), s)
+	lines := startupLines(said.String())
+	if cfg != nil {
+		return cfg, lines, nil
+	}
+	for _, line := range lines {
+		if _, text, ok := strings.Cut(line, ") : "); ok && strings.HasPrefix(line, "[ALERT]") {
+			return nil, lines, agent.LoadError(text)
+		}
+	}
+	return nil, lines, agent.LoadError("it cannot be read")
 }
 
 // with has what goes to standard error written to w, too.

@@ -31,10 +31,18 @@ func (dp *Datapath) ServerPlaces(id uint32) (Places, error) {
 
 // UnshareServer ends what ServerPlaces began: the entry goes once the server is desired no more and has no flow. Nobody
 // may use its places after that.
-func (dp *Datapath) UnshareServer(id uint32) {
+func (dp *Datapath) UnshareServer(id uint32) { dp.unshare(gaugeKey{server: true, id: id}) }
+
+// UnshareService ends what ServicePlaces began, in the same way.
+func (dp *Datapath) UnshareService(id uint32) { dp.unshare(gaugeKey{id: id}) }
+
+func (dp *Datapath) unshare(key gaugeKey) {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
-	delete(dp.pinned, gaugeKey{server: true, id: id})
+	delete(dp.pinned, key)
+	if !dp.closed {
+		dp.retire()
+	}
 }
 
 func (dp *Datapath) share(key gaugeKey) (Places, error) {

@@ -103,5 +103,5 @@ func (b *binding) close() {
 
 // listener gives the i-th socket to loop w.
 func (b *binding) listener(w *worker, i int) *listener {
-	return &listener{w: w, fe: b.fe, fd: b.fds[i], bind: b.limit, at: b}
+	return &listener{w: w, fe: b.fe, fd: b.fds[i], bind: b.limit, at: b, acceptProxy: b.line.AcceptProxy}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/proxy/sock"
 )
 
 // Engine is the userspace path. New, Listen and Start are called once, in this order; the other methods may be called

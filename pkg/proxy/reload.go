@@ -171,7 +171,7 @@ func (l *listener) move(to *binding) {
 	if !l.fe.stats.Same(to.fe.stats) {
 		l.hold(false)
 	}
-	l.fe, l.bind, l.at = to.fe, to.limit, to
+	l.fe, l.bind, l.at, l.acceptProxy = to.fe, to.limit, to, to.line.AcceptProxy
 	l.hold(held)
 	if l.paused {
 		l.fe.stats.SetStatus(pool.FrontendFull)

@@ -29,7 +29,11 @@ type nameserver struct {
 	name string
 	path string // section/name, as the log has it
 	server
+	*nameserverCounts
+}
 
+// nameserverCounts outlive a reload.
+type nameserverCounts struct {
 	sent, sendErrors, valid, update, cname, cnameError, anyErr atomic.Uint64
 	nx, timeout, refused, other, invalid, tooBig               atomic.Uint64
 	truncated, outdated                                        atomic.Uint64

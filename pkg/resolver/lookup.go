@@ -44,7 +44,10 @@ func (l *lookup) shown() string { return strings.TrimSuffix(l.name, ".") }
 
 func (l *lookup) run(ctx context.Context, delay time.Duration) {
 	l.mu.Lock()
-	if !l.memory.haproxy {
+	switch {
+	case !l.lastEnd.IsZero(): // it goes on where another one was before a reload
+		delay = max(0, time.Until(l.lastEnd.Add(l.r.pause())))
+	case !l.memory.haproxy:
 		l.memory.lastValid = time.Now()
 	}
 	l.mu.Unlock()
@@ -157,7 +160,7 @@ func (m member) resolution(v verdict, records []known) pool.Resolution {
 }
 
 func (l *lookup) count(o outcome, v verdict, refused []netip.Addr) {
-	t := &l.r.totals
+	t := l.r.totals
 	t.cycles.Add(1)
 	t.leaving.Add(uint64(v.left))
 	t.refused.Add(uint64(len(refused)))

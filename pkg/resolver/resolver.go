@@ -59,7 +59,7 @@ type Resolver struct {
 	size        uint16 // announced answer size, bytes
 	nameservers []*nameserver
 	lookups     []*lookup
-	totals      totals
+	totals      *totals
 }
 
 // server is where a nameserver is.
@@ -82,7 +82,8 @@ func New(section *config.Resolvers, opts Options) *Resolver {
 	}
 	r := &Resolver{
 		section: section, opts: opts, log: opts.Logger.With("resolvers", section.Name),
-		size: uint16(min(max(minPayload, section.PayloadSize), maxMessage)),
+		totals: &totals{},
+		size:   uint16(min(max(minPayload, section.PayloadSize), maxMessage)),
 	}
 	for _, ns := range section.Nameservers {
 		r.addNameserver(ns.Name, server{ns.Addr, ns.TCP})
@@ -97,7 +98,7 @@ func New(section *config.Resolvers, opts Options) *Resolver {
 }
 
 func (r *Resolver) addNameserver(name string, where server) {
-	r.nameservers = append(r.nameservers, &nameserver{name: name, path: r.section.Name + "/" + name, server: where})
+	r.nameservers = append(r.nameservers, &nameserver{name: name, path: r.section.Name + "/" + name, server: where, nameserverCounts: &nameserverCounts{}})
 }
 
 // Add makes the resolver fill a group's slots. Groups with the same name and the same family share one

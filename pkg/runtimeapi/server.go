@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,13 +65,12 @@ func New(src stats.Source, opts Options) *Server {
 
 // Serve accepts clients on all listeners until parent ends, then closes the listeners and all clients and
 // returns nil once they are gone. It returns sooner, with an error, when a listener fails. Serve owns
-// the listeners.
+// the listeners. It may be called several times at once, with different ones.
 func (s *Server) Serve(parent context.Context, listeners []Listener) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	s.mu.Lock()
-	s.listeners = listeners
-	s.mu.Unlock()
+	s.serving(listeners)
+	defer s.served(listeners)
 
 	var all sync.WaitGroup
 	for _, l := range listeners {
@@ -89,6 +89,18 @@ func (s *Server) Serve(parent context.Context, listeners []Listener) error {
 		return nil
 	}
 	return context.Cause(ctx) // of a listener
+}
+
+func (s *Server) serving(more []Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = slices.Concat(s.listeners, more)
+}
+
+func (s *Server) served(gone []Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = slices.DeleteFunc(slices.Clone(s.listeners), func(l Listener) bool { return slices.Contains(gone, l) })
 }
 
 // sockets returns the listeners that are served.

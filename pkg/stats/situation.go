@@ -15,7 +15,11 @@ func warnings(s *Snapshot) []string {
 		all = append(all, "The process is stopping: it takes no new connections and ends with the last one.")
 	}
 	if s.Process.Config.Failed {
-		all = append(all, "The configuration could not be loaded at the last attempt; the one before it stays in use.")
+		text := "The configuration could not be loaded at the last attempt; the one before it stays in use"
+		if s.Process.Config.Failure != "" {
+			text += ": " + s.Process.Config.Failure
+		}
+		all = append(all, strings.TrimSuffix(text, ".")+".")
 	}
 	for _, d := range s.Datapath.Degraded {
 		all = append(all, "Kernel path: "+d)

@@ -69,6 +69,7 @@ type Config struct {
 	Files    []string
 	LoadedAt time.Time // of the last attempt; zero leaves the metrics about it out
 	Failed   bool      // the last attempt failed, the configuration before it stays in use
+	Failure  string    // what was wrong with it, in one line
 }
 
 // Proxy is one section of the configuration with its state. A listen section has both sides.

@@ -1,0 +1,275 @@
+package agent
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"waggle/pkg/offload"
+	"waggle/pkg/pool"
+)
+
+// kernelPlan is what the kernel path is to do by one configuration. It does not change; another one takes its place.
+type kernelPlan struct {
+	pool     *pool.Pool
+	services []*service
+	// byID has the services, and those of configurations before whose flows live on.
+	byID map[uint32]*service
+}
+
+// service returns the one with an id, nil if there is none (any more).
+func (p *kernelPlan) service(id uint32) *service { return p.byID[id] }
+
+// departed is a server that a reload, or an operator, has taken away. Sessions and flows that it had may live on.
+type departed struct {
+	server   *pool.Server
+	since    time.Time
+	unshared bool
+}
+
+// departedFrontend is the same for a frontend that the kernel path serves no more.
+type departedFrontend struct {
+	service  *service
+	since    time.Time
+	unshared bool
+}
+
+// settleTime is how long something stays as it is after it has departed, for those who have just looked it up.
+const settleTime = 5 * time.Second
+
+// makePlan lists what the kernel path would serve. A frontend that was there before keeps its id. The caller holds mu.
+func (k *kernel) makePlan(p *pool.Pool, verdicts []offload.Verdict, logs *logs) *kernelPlan {
+	next := &kernelPlan{pool: p, byID: make(map[uint32]*service)}
+	for _, v := range verdicts {
+		f := p.Frontend(v.Proxy.Name)
+		if !v.Kernel {
+			continue
+		}
+		s := &service{id: k.takeID(f.Name), frontend: f, backend: p.Backend(v.Backend.Name), verdict: v, logs: logs}
+		next.services = append(next.services, s)
+		next.byID[s.id] = s
+	}
+	return next
+}
+
+// takeID returns the id of a frontend's service, a new one if it has none.
+func (k *kernel) takeID(frontend string) uint32 {
+	if id, ok := k.ids[frontend]; ok {
+		return id
+	}
+	used := make(map[uint32]bool)
+	for _, id := range k.ids {
+		used[id] = true
+	}
+	id := uint32(1)
+	for used[id] {
+		id++
+	}
+	k.ids[frontend] = id
+	return id
+}
+
+// prepare makes ready what a new configuration asks of the kernel path: the plan, and the program if it was of no use so far.
+func (k *kernel) prepare(p *pool.Pool, verdicts []offload.Verdict, logs *logs) *kernelPlan {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.makePlan(p, verdicts, logs)
+}
+
+// discard forgets the ids that a plan was given which never came to be.
+func (k *kernel) discard(p *kernelPlan) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, s := range p.byID {
+		if k.plan().service(id) == nil {
+			delete(k.ids, s.frontend.Name)
+		}
+	}
+}
+
+// swap has a plan take the place of the one before, while userspace stands still. t is what the plan's pool takes over, and
+// commits in here, so that both paths change at once.
+func (k *kernel) swap(next *kernelPlan, t *pool.Takeover) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	old := k.plan()
+	for id, s := range old.byID {
+		if next.byID[id] == nil {
+			next.byID[id] = s
+			if !k.isLeaving(id) {
+				k.leaving = append(k.leaving, &departedFrontend{service: s, since: now})
+			}
+		}
+	}
+	k.leaving = remain(k.leaving, func(d *departedFrontend) bool { return next.byID[d.service.id] == d.service })
+	for _, s := range t.Removed {
+		k.gone = append(k.gone, &departed{server: s, since: now})
+	}
+	t.Commit()
+	err := k.share(next)
+	k.current.Store(next)
+	return err
+}
+
+func (k *kernel) isLeaving(id uint32) bool {
+	for _, d := range k.leaving {
+		if d.service.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+func remain[T any](all []T, keep func(T) bool) []T {
+	var kept []T
+	for _, one := range all {
+		if keep(one) {
+			kept = append(kept, one)
+		}
+	}
+	return kept
+}
+
+// share has both paths count the places of every limit together, and tells the kernel path of queues at once. It is called
+// while no traffic runs in userspace.
+func (k *kernel) share(p *kernelPlan) error {
+	var errs []error
+	if dp := k.path(); dp != nil && !p.pool.Process.Conns.Shared() {
+		p.pool.Process.Conns.Share(dp.ProcessPlaces().Taken)
+	}
+	index := make(map[uint32]*pool.Server)
+	queues := make(map[*pool.Backend][]*atomic.Int64)
+	for _, s := range p.services {
+		flag, err := k.shareService(s)
+		if err != nil {
+			errs = append(errs, err)
+		} else if flag != nil {
+			queues[s.backend] = append(queues[s.backend], flag)
+		}
+		for _, server := range s.backend.Servers() {
+			index[server.Key] = server
+		}
+	}
+	for _, b := range p.pool.Backends {
+		b.ShareQueues(queues[b])
+		for _, server := range b.Servers() {
+			if k.servers.get(server.Key) != nil { // flows of before may live on
+				index[server.Key] = server
+			}
+		}
+	}
+	for key, server := range index {
+		errs = append(errs, k.shareServer(key, server))
+	}
+	for key, server := range k.servers.all() {
+		if index[key] == nil { // it has departed
+			index[key] = server
+		}
+	}
+	k.servers.byKey.Store(&index)
+	return errors.Join(errs...)
+}
+
+// shareService returns the flag that queues raise; nil if there is no kernel path.
+func (k *kernel) shareService(s *service) (*atomic.Int64, error) {
+	dp := k.path()
+	if dp == nil {
+		return nil, nil
+	}
+	places, err := dp.ServicePlaces(s.id)
+	if err != nil {
+		return nil, err
+	}
+	if !s.frontend.Sessions.Shared() {
+		s.frontend.Sessions.Share(places.Taken)
+		s.frontend.ShareHold(places.Waiting)
+	}
+	return places.Waiting, nil
+}
+
+func (k *kernel) shareServer(key uint32, s *pool.Server) error {
+	dp := k.path()
+	if dp == nil || s.Sessions.Shared() {
+		return nil
+	}
+	places, err := dp.ServerPlaces(key)
+	if err != nil {
+		return err
+	}
+	s.Sessions.Share(places.Taken)
+	return nil
+}
+
+// reap forgets what has departed and has nothing left: the last session, the last kept connection, the last flow.
+func (k *kernel) reap(now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gone = remain(k.gone, func(d *departed) bool { return !k.reapServer(d, now) })
+	before := len(k.leaving)
+	k.leaving = remain(k.leaving, func(d *departedFrontend) bool { return !k.reapFrontend(d, now) })
+	if len(k.leaving) < before {
+		k.forgetServices()
+	}
+}
+
+// reapServer takes a server out in two steps, so that whoever has just looked where to count has done so.
+func (k *kernel) reapServer(d *departed, now time.Time) (done bool) {
+	s := d.server
+	switch {
+	case d.unshared:
+		if dp := k.path(); dp != nil && k.servers.get(s.Key) != nil {
+			dp.UnshareServer(s.Key)
+		}
+		k.servers.remove(s)
+		k.plan().pool.Recycle(s)
+		return true
+	case now.Sub(d.since) < settleTime, s.Sessions.User() != 0, s.Idle.Load() != 0, s.Queue.Load() != 0, k.last.Servers[s.Key].Entries != 0:
+		return false
+	}
+	s.Sessions.Unshare()
+	d.unshared = true
+	return false
+}
+
+func (k *kernel) reapFrontend(d *departedFrontend, now time.Time) (done bool) {
+	f := d.service.frontend
+	switch {
+	case d.unshared:
+		if dp := k.path(); dp != nil {
+			dp.UnshareService(d.service.id)
+		}
+		delete(k.ids, f.Name)
+		return true
+	case now.Sub(d.since) < settleTime, k.last.Services[d.service.id].Entries != 0:
+		return false
+	}
+	f.Sessions.Unshare()
+	f.ShareHold(nil)
+	f.Sessions.SetKernel(0)
+	d.unshared = true
+	return false
+}
+
+// forgetServices publishes the plan without services that are gone for good.
+func (k *kernel) forgetServices() {
+	next := *k.plan()
+	next.byID = make(map[uint32]*service)
+	for _, s := range next.services {
+		next.byID[s.id] = s
+	}
+	for _, d := range k.leaving {
+		next.byID[d.service.id] = d.service
+	}
+	k.current.Store(&next)
+}
+
+// logsTo says whether sessions that the kernel path still carries will be logged to l.
+func (k *kernel) logsTo(l *logs) bool {
+	for _, s := range k.plan().byID {
+		if s.logs == l {
+			return true
+		}
+	}
+	return false
+}

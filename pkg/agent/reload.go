@@ -1,0 +1,231 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/proxy"
+)
+
+// LoadError is the first thing that is wrong with a configuration, where Options.Load has said all.
+type LoadError string
+
+// Error returns it.
+func (e LoadError) Error() string { return string(e) }
+
+// reloads notes how the last attempt to load a configuration went.
+type reloads struct {
+	mu      sync.Mutex
+	at      time.Time // of the last attempt
+	failure string    // of the last attempt, in one line; "" for none
+	said    []string  // by the last attempt, a line each
+	loaded  time.Time // of the configuration in use
+	count   int       // that succeeded
+}
+
+func (r *reloads) began(now time.Time, said []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at, r.loaded, r.said = now, now, said
+}
+
+func (r *reloads) note(now time.Time, said []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at, r.said, r.failure = now, said, ""
+	if err != nil {
+		r.failure = strings.Join(lines(err), "; ")
+		var told LoadError
+		for _, one := range lines(err) {
+			if !errors.As(err, &told) { // a LoadError was said
+				r.said = append(r.said, fmt.Sprintf("[ALERT]    (%d) : %s", os.Getpid(), one))
+			}
+		}
+		return
+	}
+	r.loaded = now
+	r.count++
+}
+
+// last returns when the last attempt was, and what was wrong with it.
+func (r *reloads) last() (at time.Time, failure string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at, r.failure
+}
+
+// logs is what HAProxy keeps for `show startup-logs`.
+func (r *reloads) logs() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out strings.Builder
+	for _, line := range r.said {
+		out.WriteString(line + "\n")
+	}
+	return out.String()
+}
+
+// lines takes joined errors apart.
+func lines(err error) []string {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, one := range joined.Unwrap() {
+		all = append(all, lines(one)...)
+	}
+	return all
+}
+
+// standstill bounds how long a reload waits for the event loops to be ready for it. They are within milliseconds.
+const standstill = 2 * time.Second
+
+// reload reads the configuration anew and puts it in the place of the one in use. If anything is wrong with it nothing
+// changes. why is for the log.
+func (a *Agent) reload(ctx context.Context, why string) error {
+	if a.opts.Load == nil {
+		return nil
+	}
+	a.log.Info("loading the configuration anew", "why", why)
+	began := time.Now()
+	cfg, said, err := a.opts.Load()
+	if err == nil {
+		err = a.change(ctx, cfg)
+	}
+	a.reloads.note(time.Now(), said, err)
+	if err != nil {
+		for _, one := range lines(err) {
+			a.log.Error("the configuration was not loaded; the one in use stays", "err", one)
+		}
+		return err
+	}
+	a.log.Info("the configuration was loaded", "took", time.Since(began).Round(time.Millisecond).String(), "frontends", len(a.Pool().Frontends))
+	return nil
+}
+
+// change puts a configuration that was read in the place of the one in use.
+func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
+	old := a.now()
+	g, built, err := a.generation(ctx, cfg, old.logs.next)
+	if err != nil {
+		return err
+	}
+	undo := []func(){func() { _ = g.logs.close() }}
+	fail := func(err error) error {
+		for _, f := range undo {
+			f()
+		}
+		return err
+	}
+	change, err := a.engine.Prepare(a.setup(g))
+	if err != nil {
+		return fail(err)
+	}
+	undo = append(undo, change.Discard)
+	control, err := a.sockets.prepare(g.cfg)
+	if err != nil {
+		return fail(err)
+	}
+	undo = append(undo, control.discard)
+	plan := a.kernel.prepare(g.pool, g.verdicts, g.logs)
+	undo = append(undo, func() { a.kernel.discard(plan) })
+	if err := a.kernel.open(ctx, plan, a.opts.Datapath, a.datapathOptions()); err != nil {
+		return fail(err)
+	}
+	ended, err := a.commit(ctx, g, built, change, plan)
+	if err != nil {
+		return fail(err)
+	}
+	control.commit()
+	a.sayWhatStays(old, g)
+	a.lingering.Go(func() { a.outlive(old, ended) })
+	return nil
+}
+
+// commit is the moment of the change. Discovery goes over to the new generation right after it.
+func (a *Agent) commit(ctx context.Context, g *generation, built *building, change *proxy.Change, plan *kernelPlan) (<-chan struct{}, error) {
+	old := a.now()
+	takeover := g.pool.TakeOver(old.pool)
+	still, cancel := context.WithTimeout(ctx, standstill)
+	defer cancel()
+	var shareErr error
+	ended, err := change.Commit(still, func() {
+		shareErr = a.kernel.swap(plan, takeover)
+		if g.maxConn != old.maxConn {
+			g.pool.SetLimit(g.maxConn)
+		}
+		a.current.Store(g)
+		a.discover(g, built, old)
+		for _, r := range g.resolvers {
+			r.Prime()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if shareErr != nil {
+		a.log.Warn("limits hold on each path by itself", "err", shareErr)
+	}
+	old.stop()
+	g.start()
+	a.kernel.show(g.verdicts)
+	if a.kernel.path() != nil {
+		a.kernel.sync()
+	}
+	return ended, nil
+}
+
+// outlive closes what the last sessions of a generation still need, once they are gone on both paths.
+func (a *Agent) outlive(g *generation, ended <-chan struct{}) {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for ended != nil || a.kernel.logsTo(g.logs) {
+		select {
+		case <-ended:
+			ended = nil
+		case <-look.C:
+		case <-a.closed: // both paths
+			a.closeLogs(g)
+			return
+		}
+	}
+	a.closeLogs(g)
+}
+
+func (a *Agent) closeLogs(g *generation) {
+	if err := g.logs.close(); err != nil {
+		a.log.Warn("a log of the configuration before could not be closed", "err", err)
+	}
+}
+
+// sayWhatStays names settings of the process that differ and take a restart.
+func (a *Agent) sayWhatStays(old, g *generation) {
+	was, is := &old.cfg.Global, &g.cfg.Global
+	var names []string
+	for _, s := range []struct {
+		name string
+		same bool
+	}{
+		{"nbthread", was.NbThread == is.NbThread || a.opts.Loops > 0},
+		{"tune.bufsize", was.BufSize == is.BufSize},
+		{"tune.maxrewrite", was.MaxRewrite == is.MaxRewrite},
+		{"tune.http.maxhdr", was.MaxHdr == is.MaxHdr},
+		{"stats timeout", was.StatsTimeout == is.StatsTimeout},
+		{"stats maxconn", was.StatsMaxConn == is.StatsMaxConn},
+	} {
+		if !s.same {
+			names = append(names, s.name)
+		}
+	}
+	if len(names) > 0 {
+		a.log.Log(context.Background(), slog.LevelWarn, fmt.Sprintf("these settings of the global section take a restart: %s", strings.Join(names, ", ")))
+	}
+}
