@@ -152,12 +152,24 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
 		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled, AgentAt: agentAt(line),
 		InitState: initStates[line.InitState], Observe: observes[line.Observe], OnError: onErrors[line.OnError], ErrorLimit: line.ErrorLimit,
-		ShutdownBackups: line.ShutdownBackups,
+		ShutdownBackups: line.ShutdownBackups, Wire: wire(line),
 	}
 	if line.Addr.Addr().IsValid() {
 		o.FQDN = ""
 	}
 	return o
+}
+
+// wire is what a line says about connections to its servers, as far as it is not in their addresses: all but what
+// balancing, checks and discovery alone go by.
+func wire(line *config.Server) string {
+	l := *line
+	l.Pos, l.ID, l.Name, l.Low, l.High, l.Params = config.Pos{}, 0, "", 0, 0, nil
+	l.Weight, l.Backup, l.Disabled, l.MaxConn, l.MaxQueue, l.Slowstart, l.Cookie = 0, false, false, 0, 0, 0, ""
+	l.Check, l.Agent, l.Track, l.InitState = config.CheckOptions{}, config.AgentOptions{}, "", ""
+	l.Observe, l.OnError, l.ErrorLimit, l.ShutdownBackups, l.ShutdownSessions = "", "", 0, false, false
+	l.Resolvers, l.ResolvePrefer, l.ResolveNet, l.AllowDupIP, l.InitAddr = "", "", nil, false, nil
+	return fmt.Sprintf("%+v", l)
 }
 
 // withAddress gives slot i the i-th address found, so that no address takes two slots. (HAProxy gives

@@ -8,6 +8,7 @@ type Takeover struct {
 	// Added are the new pool's servers that the old one does not have, Removed the old one's that the new one does not.
 	Added, Removed []*Server
 	commits        []func()
+	followers      []*Server // those that track another one
 }
 
 // TakeOver prepares p, which nobody has used yet, to take the place of old. Frontends, backends and servers of the same
@@ -24,6 +25,11 @@ func (p *Pool) TakeOver(old *Pool) *Takeover {
 	}
 	kept := make(map[*backendLife]bool)
 	for _, b := range p.Backends {
+		for _, s := range b.servers {
+			if s.tracks != nil {
+				t.followers = append(t.followers, s)
+			}
+		}
 		was := old.Backend(b.Name)
 		if was == nil || was.Mode != b.Mode {
 			t.add(p, b)
@@ -44,6 +50,9 @@ func (p *Pool) TakeOver(old *Pool) *Takeover {
 func (t *Takeover) Commit() {
 	for _, commit := range t.commits {
 		commit()
+	}
+	for _, s := range t.followers {
+		s.follow()
 	}
 }
 
@@ -147,6 +156,12 @@ func (c *change) reconfigure(s, was *Server, began serverState) {
 		c.enterMaint(s, ConfigMaint, CauseConfig)
 	case !s.Disabled && was.Disabled:
 		c.leaveMaint(s, ConfigMaint, CauseConfig)
+	}
+	if was.tracks != nil && s.tracks == nil {
+		c.leaveMaint(s, InheritedMaint, CauseTracking)
+		if st.admin&InheritedDrain != 0 {
+			c.drain(s, InheritedDrain, false, "")
+		}
 	}
 	s.warm(c.now)
 }
