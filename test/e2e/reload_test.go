@@ -328,7 +328,7 @@ func (b *balancer) footprint(kernel, table bool) footprint {
 // within says whether it has come back to what it was, but for a few connections that wait to be used again.
 func (f footprint) within(before footprint) error {
 	const slack = 8
-	if f.files > before.files+slack || f.goroutines > before.goroutines || f.maps != before.maps || f.programs != before.programs || f.flows > before.flows {
+	if f.files > before.files+slack || f.goroutines > before.goroutines || f.maps > before.maps || f.programs > before.programs || f.flows > before.flows {
 		return fmt.Errorf("%+v, before %+v", f, before)
 	}
 	return nil
