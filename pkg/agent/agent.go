@@ -23,6 +23,9 @@ import (
 	"waggle/pkg/stats"
 )
 
+// MaxSources bounds Options.Sources.
+const MaxSources = datapath.MaxSources
+
 // Options say what to run and how. Config is required.
 type Options struct {
 	Config  *config.Config
@@ -33,6 +36,8 @@ type Options struct {
 	Ifaces           []string     // to attach to; empty = all that carry traffic
 	FlowMax          uint32       // 0 = the kernel path's default
 	PortMin, PortMax uint16       // source ports of the kernel path; 0 = its default
+	Sources          []netip.Addr // at most MaxSources addresses of each family that the kernel path connects from; empty = the one that the route names
+	AllSources       bool         // or all of the interface in the network of the server
 	BPFStats         bool         // measure the time per packet of the kernel path
 
 	HAProxyHold  bool // DNS hold timers exactly as in HAProxy, without waggle's improvements
@@ -92,6 +97,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
 	a.page.Shutdown = a.ShutdownServer
 	a.kernel = newKernel(g.pool, g.verdicts, g.logs, a.log)
+	a.kernel.sources = opts.Sources
 	if err := a.listen(ctx, g); err != nil {
 		return nil, errors.Join(err, g.logs.close())
 	}
@@ -125,7 +131,7 @@ func (a *Agent) setup(g *generation) proxy.Setup {
 func (a *Agent) datapathOptions() datapath.Options {
 	return datapath.Options{
 		Ifaces: a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
-		RunTime: a.opts.BPFStats,
+		RunTime: a.opts.BPFStats, AllSources: a.opts.AllSources,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,7 @@ const (
 type kernel struct {
 	log     *slog.Logger
 	servers *serverIndex
+	sources []netip.Addr // that servers are connected to from; empty: it is up to the kernel path
 	current atomic.Pointer[kernelPlan]
 	dp      atomic.Pointer[datapath.Datapath] // nil when the kernel path is not in use
 
@@ -239,6 +241,10 @@ func (k *kernel) desired() datapath.Desired {
 		}
 		svc.Algorithm, svc.Draws = s.algorithm()
 		svc.Schedule, svc.Servers = s.targets()
+		for i := range svc.Servers {
+			v := &svc.Servers[i]
+			v.Sources = slices.DeleteFunc(slices.Clone(k.sources), func(a netip.Addr) bool { return a.Is4() != v.Addr.Addr().Is4() })
+		}
 		d.Services = append(d.Services, svc)
 	}
 	return d

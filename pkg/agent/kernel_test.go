@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -91,5 +92,32 @@ func TestWhichRetriesAreRedispatched(t *testing.T) {
 		if s := told(t, line); s.Retries != want[0] || s.Redispatch != want[1] {
 			t.Errorf("%q: %d retries, redispatch %d; want %v", line, s.Retries, s.Redispatch, want)
 		}
+	}
+}
+
+// Servers are connected to from the source addresses of their family.
+func TestSourcesInTheKernelsWords(t *testing.T) {
+	cfg := parse(t, `
+listen four
+    bind :80
+    server a 10.0.0.1:80
+listen six
+    bind :81
+    server a [2001:db8::1]:80
+`)
+	b, err := build(cfg, 1, 256, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
+	four, six := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("2001:db8::9")
+	k.sources = []netip.Addr{four, six}
+	got := make(map[string][]netip.Addr)
+	for _, s := range k.desired().Services {
+		got[s.Name] = s.Servers[0].Sources
+	}
+	want := map[string][]netip.Addr{"four": {four}, "six": {six}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

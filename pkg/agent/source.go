@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime/metrics"
+	"slices"
 	"time"
 
 	"waggle/pkg/config"
@@ -128,6 +130,14 @@ func (a *Agent) datapath() stats.Datapath {
 	for _, r := range datapath.Reasons() {
 		d.Reasons = append(d.Reasons, stats.Reason{Name: r.Name, Text: r.Help, Count: last.Reasons[r.Name], Expected: r.Expected})
 	}
+	for key, server := range k.servers.all() {
+		if use, ok := last.SourcePorts[key]; ok {
+			d.SourcePorts = append(d.SourcePorts, stats.SourcePorts{Proxy: server.Backend.Name, Server: server.Name, Used: use.Entries, Max: use.Max})
+		}
+	}
+	slices.SortFunc(d.SourcePorts, func(a, b stats.SourcePorts) int {
+		return cmp.Or(cmp.Compare(a.Proxy, b.Proxy), cmp.Compare(a.Server, b.Server))
+	})
 	for _, name := range sortedKeys(last.Maps) {
 		m := last.Maps[name]
 		d.Maps = append(d.Maps, stats.MapUse{Name: name, Entries: uint64(m.Entries), Max: uint64(m.Max)})

@@ -3,9 +3,12 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+
+	"waggle/pkg/agent"
 )
 
 // settings are what the command line and the environment say.
@@ -21,6 +24,8 @@ type settings struct {
 	loops                                      int
 	flowMax                                    uint32
 	portMin, portMax                           uint16
+	sources                                    []netip.Addr
+	allSources                                 bool
 	pidFile, dir                               string
 	maxConn, proxyMaxConn, memory              int // 0 = not given; memory in MiB
 	strict, noResolve                          bool
@@ -102,6 +107,9 @@ func ownFlags() []oneFlag {
 		{"port-range", "=LOW-HIGH", "source ports of the kernel path; default outside ip_local_port_range", func(s *settings, v string) error {
 			return s.setPortRange(v)
 		}},
+		{"source-ip", "=ADDR,...|interface", "addresses that the kernel path connects from; default the route's", func(s *settings, v string) error {
+			return s.setSources(v)
+		}},
 		{"bpf-stats", "", "measure the kernel path's time per packet; takes CAP_SYS_ADMIN", func(s *settings, _ string) error {
 			s.bpfStats = true
 			return nil
@@ -140,6 +148,30 @@ func (s *settings) setPortRange(v string) error {
 	}
 	s.portMin, s.portMax = uint16(a), uint16(b)
 	return nil
+}
+
+func (s *settings) setSources(v string) error {
+	s.sources, s.allSources = nil, v == "interface"
+	if s.allSources {
+		return nil
+	}
+	for word := range strings.SplitSeq(v, ",") {
+		addr, err := netip.ParseAddr(word)
+		if err != nil || addr.Is4In6() || addr.Zone() != "" || addr.IsUnspecified() {
+			return fmt.Errorf("%q is neither an address nor \"interface\"", word)
+		}
+		s.sources = append(s.sources, addr)
+	}
+	for _, v4 := range []bool{true, false} {
+		if n := len(ofFamily(s.sources, v4)); n > agent.MaxSources {
+			return fmt.Errorf("%d addresses of one family, at most %d", n, agent.MaxSources)
+		}
+	}
+	return nil
+}
+
+func ofFamily(addrs []netip.Addr, v4 bool) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return a.Is4() != v4 })
 }
 
 func oneOf(dst *string, v string, allowed ...string) error {

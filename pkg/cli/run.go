@@ -44,7 +44,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	a, err := agent.New(ctx, agent.Options{
 		Config: cfg, Files: s.files, Version: agent.BuildVersion(),
 		Datapath: agent.DatapathMode(s.datapath), Ifaces: s.ifaces, FlowMax: s.flowMax,
-		BPFStats: s.bpfStats, PortMin: s.portMin, PortMax: s.portMax,
+		BPFStats: s.bpfStats, PortMin: s.portMin, PortMax: s.portMax, Sources: s.sources, AllSources: s.allSources,
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
 		Loops: s.loops, HealthSocket: s.healthSocket,
 		StartupLogs: startupLines(said.String()),

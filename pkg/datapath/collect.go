@@ -137,7 +137,7 @@ func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s 
 	}
 	s = sentenceOf(key, f, rev)
 	s.End = lbWgEnd(timeoutEnd(f, rev, t))
-	if awaited && rev.TcpFlags&tcpSyn != 0 { // what the server repeats says nothing of the client
+	if awaited { // what the server repeats says nothing of the client
 		return s, true
 	}
 	return s, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t)

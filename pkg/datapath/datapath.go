@@ -255,9 +255,24 @@ func (dp *Datapath) refresh() error {
 		dp.timeouts[s.ID] = s.Timeouts
 	}
 	err = dp.tables.apply(p)
-	dp.degrade(append(failed, p.degraded...), len(links))
+	dp.degrade(slices.Concat(failed, p.degraded, dp.portTrouble()), len(links))
 	dp.retire()
 	return err
+}
+
+// portTrouble says in words whether local sockets take our ports by now: the sysctl can change at any time.
+func (dp *Datapath) portTrouble() (words []string) {
+	err := dp.ns.do(func() error {
+		local, err := localPorts()
+		if err == nil && dp.ports.overlap(local) != "" {
+			words = append(words, dp.ports.overlap(local))
+		}
+		return err
+	})
+	if err != nil {
+		words = append(words, err.Error())
+	}
+	return words
 }
 
 // degrade notes what does not work as it should and logs what is new.
@@ -326,6 +341,10 @@ func (dp *Datapath) Counters() Snapshot {
 		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
 	}
 	s.Ports = dp.ports.size()
+	s.SourcePorts = make(map[uint32]MapUse, len(dp.planner.sources))
+	for id, sources := range dp.planner.sources {
+		s.SourcePorts[id] = MapUse{Entries: uint32(s.Servers[id].Entries), Max: sources * s.Ports}
+	}
 	if s.LostEvents, err = dp.obj.lostEvents(); err != nil {
 		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
 	}

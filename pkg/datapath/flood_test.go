@@ -2,14 +2,17 @@ package datapath
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"waggle/pkg/lab/require"
 )
@@ -100,6 +103,103 @@ func TestSYNFloodHurtsNoEstablishedConnection(t *testing.T) {
 		conn.Close()
 	}
 	waitFor(t, "new connections in the kernel", func() bool { return dp.Counters().Total.Sessions == before+10 })
+}
+
+// A flood against a small maxconn: half-open flows never hold more than their share of the places, real clients come in
+// by userspace all along, and once connections wait there even a lone place comes free.
+func TestSYNFloodLeavesPlacesToRealClients(t *testing.T) {
+	require.Root(t)
+	for _, limit := range []int{1, 8} {
+		top := newTopology(t, 1)
+		dp := openIn(t, top.lb, Options{})
+		d := oneService(1)
+		d.Services[0].Limit = uint32(limit)
+		if err := dp.Sync(d); err != nil {
+			t.Fatal(err)
+		}
+		places, err := dp.ServicePlaces(d.Services[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "served") })
+		patient(top.lb.listen(t, fmt.Sprintf(":%d", frontPort)), places, int64(limit))
+
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				if err := spoof(t, top.client, n*100, 100); err != nil {
+					t.Error(err)
+					return
+				}
+				pause(ctx, 10*time.Millisecond)
+			}
+		})
+		waitFor(t, "the flood", func() bool { return dp.Counters().Total.HalfOpen > 0 })
+		for range 3 {
+			began := time.Now()
+			conn, err := top.client.dial(front())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.SetDeadline(time.Now().Add(15 * time.Second))
+			if text, err := io.ReadAll(conn); err != nil || string(text) != "served" {
+				t.Errorf("the client hears %q, %v", text, err)
+			}
+			conn.Close()
+			t.Logf("maxconn %d: a client is served after %s", limit, time.Since(began).Round(time.Millisecond))
+		}
+		s := dp.Counters()
+		if s.Total.HalfOpen > uint64(max(1, limit/4)) || s.Reasons["half_open"]+s.Reasons["service_limit"]+s.Reasons["queued"] < 100 {
+			t.Errorf("maxconn %d: %+v, reasons %v", limit, s.Total, s.Reasons)
+		}
+		stop()
+		wg.Wait()
+		if err := dp.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// synFrom is a SYN to the service without its Ethernet header and padding.
+func synFrom(t testing.TB, addr netip.Addr, port uint16) []byte {
+	return packet{src: netip.AddrPortFrom(addr, port), dst: ap(front()), flags: syn, seq: 1}.frame(t)[14:54]
+}
+
+// spoof puts n SYNs of made-up clients on the wire. The server answers them, and nobody the server.
+func spoof(t testing.TB, from *room, first, n int) error {
+	return from.do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		for i := first; i < first+n; i++ {
+			frame := synFrom(t, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), uint16(1024+i%60000))
+			to := unix.SockaddrInet4{Addr: netip.MustParseAddr(frontAddr).As4()}
+			if err := unix.Sendto(fd, frame, 0, &to); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// patient is a userspace path that serves a connection once it has a place of the limit, which it waits for.
+func patient(ln net.Listener, places Places, limit int64) {
+	serve(ln, func(c net.Conn) {
+		places.Waiting.Add(1)
+		for {
+			n := places.Taken.Load()
+			if n < limit && places.Taken.CompareAndSwap(n, n+1) {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		places.Waiting.Add(-1)
+		fmt.Fprint(c, "served")
+		places.Taken.Add(-1)
+	})
 }
 
 // sendLine sends a line through a connection and wants it back.

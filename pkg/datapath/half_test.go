@@ -41,14 +41,13 @@ func TestHalfOpenFlowsLeavePlacesToOthers(t *testing.T) {
 	}
 }
 
-// While connections wait in userspace a client that leaves the server's answer alone keeps its place for three seconds only;
-// where the server has not answered, it is not the client that is slow.
+// While connections wait in userspace a client that does not go on keeps its place for two seconds only.
 func TestHalfOpenFlowsAreShortLivedWhereOthersWait(t *testing.T) {
 	for _, tt := range []struct {
 		answered, awaited bool
 		gone              time.Duration
 	}{
-		{true, true, halfOpenAwaited}, {true, false, HalfOpenMin}, {false, true, HalfOpenMin}, {false, false, HalfOpenMin},
+		{true, true, halfOpenAwaited}, {true, false, HalfOpenMin}, {false, true, halfOpenAwaited}, {false, false, HalfOpenMin},
 	} {
 		k := newKernel(t, Options{})
 		d := oneService(1)

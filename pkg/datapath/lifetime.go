@@ -15,10 +15,10 @@ const (
 	holdTombstone = 32 * time.Second
 )
 
-// halfOpenAwaited is how long a flow whose server has answered stays half-open since the client's last SYN while connections wait for a place in
-// userspace, where clients have proved to be there. It is longer than a round trip takes anywhere, and than the first
-// retransmission of a SYN-ACK.
-const halfOpenAwaited = 3 * time.Second
+// halfOpenAwaited is how long a flow stays half-open since the client's last SYN while connections wait for a place in
+// userspace, where clients have proved to be there. A client that is there acknowledges the server's answer within a
+// round trip, or sends its SYN again, and that one waits with the others.
+const halfOpenAwaited = 2 * time.Second
 
 const (
 	tcpFin = 0x01

@@ -37,7 +37,8 @@ type planner struct {
 	gauges   *indices[gaugeKey]
 	counters *indices[pair]
 	ways     *ways
-	routes   []tableRoute // of the last plan
+	routes   []tableRoute      // of the last plan
+	sources  map[uint32]uint32 // of the last plan: how many addresses a server is connected to from
 }
 
 func (p *planner) plan(d Desired, v view) (plan, error) {
@@ -69,6 +70,10 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 		out.ports = append(out.ports, c.Port())
 	}
 	p.ways.end(v.known)
+	p.sources = make(map[uint32]uint32, len(out.servers))
+	for id, server := range out.servers {
+		p.sources[id] = server.Sources
+	}
 	return out, errors.Join(errs...)
 }
 

@@ -29,6 +29,15 @@ func sourcePorts(o Options) (portRange, error) {
 		}
 		return portRange{o.PortMin, o.PortMax}, nil
 	}
+	local, err := localPorts()
+	if err != nil {
+		return portRange{}, err
+	}
+	return outside(local)
+}
+
+// localPorts reads the range that the kernel takes ports of local sockets from. It must run inside the namespace.
+func localPorts() (portRange, error) {
 	text, err := os.ReadFile(localPortFile)
 	if err != nil {
 		return portRange{}, fmt.Errorf("read the range of local ports: %w", err)
@@ -37,7 +46,16 @@ func sourcePorts(o Options) (portRange, error) {
 	if err != nil {
 		return portRange{}, fmt.Errorf("%s: %w", localPortFile, err)
 	}
-	return outside(local)
+	return local, nil
+}
+
+// overlap says in words what is wrong if local sockets take ports of r; empty if nothing is. A socket that connects to a
+// server from a port of a flow would have its answers translated.
+func (r portRange) overlap(local portRange) string {
+	if local.max < r.min || local.min > r.max {
+		return ""
+	}
+	return fmt.Sprintf("source ports %d-%d meet those of local sockets, %d-%d (sysctl net.ipv4.ip_local_port_range): connections of userspace to the same server can fail", r.min, r.max, local.min, local.max)
 }
 
 func parsePortRange(text string) (portRange, error) {

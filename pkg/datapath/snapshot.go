@@ -34,8 +34,11 @@ type Snapshot struct {
 	Reasons map[string]uint64
 	// Maps is the fill of each bounded map, by its name.
 	Maps map[string]MapUse
-	// Ports is the number of source ports that each server address can be reached from at the same time.
+	// Ports is the number of source ports that each server address can be reached from at the same time, from one address.
 	Ports uint32
+	// SourcePorts is by the caller's IDs of servers, over all source addresses: how many connections there can be at the same
+	// time, those included whose end is less than a minute ago, and how many there are.
+	SourcePorts map[uint32]MapUse
 	// RunTime is zero unless Options.RunTime asks for it.
 	RunTime RunTime
 	// LostEvents is the number of ends of sessions that could not be told to Options.OnClose, because it was too slow.

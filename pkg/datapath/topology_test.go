@@ -97,6 +97,26 @@ func addAddr(name, addr string) error {
 	return netlink.AddrAdd(l, &netlink.Addr{IPNet: &ip})
 }
 
+// addNet gives the calling thread's interface more addresses with their networks.
+func addNet(name string, prefixes ...string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	for _, prefix := range prefixes {
+		addr, err := netlink.ParseAddr(prefix)
+		if err != nil {
+			return err
+		}
+		if err := netlink.AddrAdd(l, addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeSysctl(file, text string) error { return os.WriteFile(file, []byte(text), 0) }
+
 func (r *room) must(t testing.TB, what string, f func() error) {
 	t.Helper()
 	if err := r.do(f); err != nil {

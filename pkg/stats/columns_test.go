@@ -136,8 +136,8 @@ func TestProcessFields(t *testing.T) {
 			t.Errorf("position %d is not %s", pos, name)
 		}
 	}
-	if len(fields) != 79 {
-		t.Errorf("%d fields, want 79", len(fields))
+	if len(fields) != 81 {
+		t.Errorf("%d fields, want HAProxy's 79 and two", len(fields))
 	}
 	for _, f := range fields {
 		if f.Value != nil && f.Help == "" {

@@ -16,6 +16,7 @@ type pathReport struct {
 	Frontends  []frontendReport `json:"frontends"`
 	Reasons    []reasonReport   `json:"reasons"`
 	Maps       []mapReport      `json:"maps"`
+	Ports      []portReport     `json:"source_ports"`
 	Runs       uint64           `json:"runs"`   // packets looked at while measured
 	RunNs      int64            `json:"run_ns"` // ns a packet; 0 = not measured
 }
@@ -42,6 +43,13 @@ type reasonReport struct {
 	Text   string `json:"text"`
 }
 
+type portReport struct {
+	Proxy  string `json:"proxy"`
+	Server string `json:"server"`
+	Used   uint32 `json:"used"`
+	Max    uint32 `json:"max"`
+}
+
 type mapReport struct {
 	Name    string `json:"name"`
 	Entries uint64 `json:"entries"`
@@ -65,7 +73,7 @@ func PathReport(s *Snapshot, f Format) []byte {
 func newPathReport(s *Snapshot) *pathReport {
 	d := &s.Datapath
 	r := &pathReport{Mode: d.Mode, Degraded: append([]string{}, d.Degraded...), Interfaces: []ifaceReport{},
-		Frontends: []frontendReport{}, Reasons: []reasonReport{}, Maps: []mapReport{}, Runs: d.Runs}
+		Frontends: []frontendReport{}, Reasons: []reasonReport{}, Maps: []mapReport{}, Ports: []portReport{}, Runs: d.Runs}
 	if d.Runs > 0 {
 		r.RunNs = int64(d.RunTime/time.Nanosecond) / int64(d.Runs)
 	}
@@ -90,6 +98,9 @@ func newPathReport(s *Snapshot) *pathReport {
 	}
 	for _, m := range d.Maps {
 		r.Maps = append(r.Maps, mapReport(m))
+	}
+	for _, p := range d.SourcePorts {
+		r.Ports = append(r.Ports, portReport(p))
 	}
 	return r
 }
@@ -116,6 +127,13 @@ func (r *pathReport) text() []byte {
 		fmt.Fprintln(t, "# map\tentries\troom for")
 		for _, m := range r.Maps {
 			fmt.Fprintf(t, "%s\t%d\t%d\n", m.Name, m.Entries, m.Max)
+		}
+		t.Flush()
+	}
+	if len(r.Ports) > 0 {
+		fmt.Fprintln(t, "# server\tsource ports used\tof")
+		for _, p := range r.Ports {
+			fmt.Fprintf(t, "%s/%s\t%d\t%d\n", p.Proxy, p.Server, p.Used, p.Max)
 		}
 		t.Flush()
 	}

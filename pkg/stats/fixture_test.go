@@ -95,8 +95,9 @@ func swarm() *Snapshot {
 				{Name: "port_exhausted", Text: "No source port was free.", Count: 2},
 				{Name: "fragment", Text: "Fragments go to the stack.", Expected: true},
 			},
-			Maps: []MapUse{{"wg_flows", 10, 262144}, {"wg_servers", 5, 1024}},
-			Runs: 2000, RunTime: 3 * time.Millisecond},
+			Maps:        []MapUse{{"wg_flows", 10, 262144}, {"wg_servers", 5, 1024}},
+			SourcePorts: []SourcePorts{{"db", "db1", 17, 31744}, {"db", "db2", 3, 63488}},
+			Runs:        2000, RunTime: 3 * time.Millisecond},
 		Resolvers: []Resolvers{{Name: "docker", Nameservers: []Nameserver{{Name: "dns1", Sent: 120, Valid: 118, NX: 2}}}},
 	}
 }

@@ -28,6 +28,7 @@ type processCounts struct {
 	uptime time.Duration
 	pool   *pool.Pool
 	pool.Totals
+	ports SourcePorts // of the server with the fewest left, in proportion
 }
 
 // newProcessCounts sums the frontends of a snapshot up.
@@ -35,6 +36,11 @@ func newProcessCounts(s *Snapshot) *processCounts {
 	c := &processCounts{now: s.Now, uptime: s.uptime(), pool: s.Pool}
 	if c.pool == nil {
 		c.pool = pool.New(0)
+	}
+	for _, p := range s.Datapath.SourcePorts {
+		if c.ports.Max == 0 || uint64(p.Used)*uint64(c.ports.Max) > uint64(c.ports.Used)*uint64(p.Max) {
+			c.ports = p
+		}
 	}
 	for _, f := range c.pool.Frontends {
 		t := f.Counters.Sum()
@@ -189,6 +195,11 @@ func processFields() []Field {
 		{Name: "CurrStreams", Type: U64, Tags: gauge},
 		{Name: "CumStreams", Type: U64, Tags: gauge},
 		{Name: "BlockedTrafficWarnings", Type: U32, Tags: gauge},
+		// Behind all that HAProxy has.
+		{Name: "SourcePorts", Type: U32, Tags: limit, Help: "Source ports of the kernel path towards the server that has used most of its own.",
+			Value: func(_ *Process, c *processCounts) Value { return count(uint64(c.ports.Max)) }},
+		{Name: "SourcePortsUsed", Type: U32, Tags: gauge, Help: "How many of them are used.",
+			Value: func(_ *Process, c *processCounts) Value { return count(uint64(c.ports.Used)) }},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // ownMetrics are the metrics that HAProxy has no names for.
 type ownMetrics struct {
 	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax, runs, runTime *prometheus.Desc
+	portsUsed, ports                                                                            *prometheus.Desc
 	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt                 *prometheus.Desc
 	resolverEvents                                                                              *prometheus.Desc
 	defined                                                                                     []Metric
@@ -32,6 +33,8 @@ func newOwnMetrics() *ownMetrics {
 		reasons:        desc("datapath_reason_info", "Whether packets counted under a reason are normal (yes) or worth a look (no); always 1.", "reason", "normal"),
 		mapEntries:     desc("datapath_map_entries", "Entries in a map of the kernel path.", "map"),
 		mapMax:         desc("datapath_map_max_entries", "Entries that a map of the kernel path has room for.", "map"),
+		portsUsed:      desc("datapath_source_ports_used", "Source ports in use towards a server, those included that connections hold for up to a minute after their end.", "proxy", "server"),
+		ports:          desc("datapath_source_ports", "Source ports that the kernel path has towards a server, over all its source addresses.", "proxy", "server"),
 		runs:           desc("datapath_runs_total", "Packets that the kernel path has looked at while it was measured (--bpf-stats)."),
 		runTime:        desc("datapath_run_seconds_total", "Time that the kernel path has taken for them."),
 		path:           desc("frontend_path", "1 for the path that takes a frontend's connections, 0 for the other.", "proxy", "path"),
@@ -74,6 +77,10 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 	if s.Datapath.Runs > 0 {
 		counter(m.runs, s.Datapath.Runs)
 		out <- series(m.runTime, prometheus.CounterValue, s.Datapath.RunTime.Seconds())
+	}
+	for _, u := range s.Datapath.SourcePorts {
+		gauge(m.portsUsed, float64(u.Used), u.Proxy, u.Server)
+		gauge(m.ports, float64(u.Max), u.Proxy, u.Server)
 	}
 	for _, u := range s.Datapath.Maps {
 		gauge(m.mapEntries, float64(u.Entries), u.Name)

@@ -86,6 +86,8 @@ type Datapath struct {
 	Degraded   []string // what does not work as it should, each a sentence
 	Reasons    []Reason
 	Maps       []MapUse
+	// SourcePorts is the budget of each server that the kernel path may connect to.
+	SourcePorts []SourcePorts
 	// Runs is how often the program has run since it was measured, RunTime how long that took; zero: it is not measured.
 	Runs    uint64
 	RunTime time.Duration
@@ -103,6 +105,13 @@ type Reason struct {
 	Text     string // one sentence for people
 	Count    uint64
 	Expected bool // a count above zero is nothing to look into
+}
+
+// SourcePorts is how many connections the kernel path can have to a server at the same time, from all its addresses, and how
+// many it has, those included that hold their port for up to a minute after their end.
+type SourcePorts struct {
+	Proxy, Server string
+	Used, Max     uint32
 }
 
 // MapUse is how full a map of the kernel path is.
