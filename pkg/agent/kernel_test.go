@@ -102,7 +102,7 @@ listen four
     bind :80
     server a 10.0.0.1:80
 listen six
-    bind :81
+    bind [::]:81 v6only
     server a [2001:db8::1]:80
 `)
 	b, err := build(cfg, 1, 256, nil)
