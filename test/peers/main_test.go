@@ -1,0 +1,156 @@
+// Package peers puts waggle, as users start it, between programs that others have written: real clients and real
+// servers, whose bodies are compared byte by byte. Everything is on the loopback interface and ends with its test.
+package peers
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"waggle/pkg/cli"
+	"waggle/pkg/lab/pattern"
+)
+
+// envMain makes this test binary be waggle.
+const envMain = "WAGGLE_PEERS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envMain) != "" {
+		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// patience bounds every wait; no test passes by using it up.
+const patience = 20 * time.Second
+
+// defaults begins every configuration.
+const defaults = `
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 20s
+    timeout server 20s
+`
+
+// waggle runs the program with a configuration and waits until it listens at addr.
+func waggle(t *testing.T, config, addr string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "run", "-f", file, "--datapath=off")
+	cmd.Env = append(os.Environ(), envMain+"=1")
+	run(t, cmd, addr)
+}
+
+// between runs waggle in front of one server, and returns its address.
+func between(t *testing.T, server string) string {
+	t.Helper()
+	addr := free(t)
+	waggle(t, defaults+fmt.Sprintf("listen web\n    bind %s\n    server a %s\n", addr, server), addr)
+	return addr
+}
+
+// run starts a program, waits until it listens at addr, and ends it with the test.
+func run(t *testing.T, cmd *exec.Cmd, addr string) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+		if t.Failed() {
+			t.Logf("%s said: %s", cmd.Path, output.Bytes())
+		}
+	})
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			return
+		}
+		select {
+		case <-done:
+			t.Fatalf("%s has ended: %s", cmd.Path, output.Bytes())
+		default:
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s does not listen at %s", cmd.Path, addr)
+		}
+	}
+}
+
+// free returns an address that nobody listens at.
+func free(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// sizes are those of the files that servers have: around the sizes of buffers, and large enough for splicing.
+var sizes = []int64{0, 1, 1000, 15359, 15360, 16384, 65536, 1_000_000, 10_000_000}
+
+// files makes a directory with a file of each size, named by it.
+func files(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, n := range sizes {
+		content, err := io.ReadAll(pattern.Reader(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A server that runs as another user reads them too.
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		_ = os.Chmod(d, 0o755)
+	}
+	return dir
+}
+
+// sum is what bodies are compared by.
+func sum(t *testing.T, r io.Reader) string {
+	t.Helper()
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	if err != nil {
+		t.Fatalf("after %d bytes: %v", n, err)
+	}
+	return fmt.Sprintf("%d bytes %x", n, h.Sum(nil))
+}
+
+// output runs a program to its end, and fails with it.
+func output(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %q: %v: %s", name, args, err, stderr.Bytes())
+	}
+	return out
+}
