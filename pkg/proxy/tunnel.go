@@ -65,6 +65,7 @@ func relay(str *stream, src, dst *conn) step {
 	}
 	if !str.open && !src.broken && !dst.shut && dst.push() {
 		dst.finish()
+		src.active, dst.active = true, true // from now on the timeouts of closed sides apply
 	}
 	return st
 }
