@@ -55,9 +55,11 @@ func (n *numbers) reserve(id int) {
 	}
 }
 
-// take returns the reserved number wanted, or the next free one for 0.
+// take returns the reserved number wanted, or the next free one for 0. One that is asked for also uses a number up, as
+// HAProxy 2.6 was seen to count: the points of a consistent hash are made of the numbers.
 func (n *numbers) take(wanted int) int {
 	if wanted > 0 {
+		n.next++
 		return wanted
 	}
 	for n.taken[n.next] {

@@ -40,6 +40,7 @@ const (
 	inListen
 	inBackend
 	inResolvers
+	inHTTPErrors
 
 	frontSide  = inFrontend | inListen
 	backSide   = inBackend | inListen
@@ -54,7 +55,7 @@ var sectionNames = []struct {
 	name string
 }{
 	{inGlobal, "global"}, {inDefaults, "defaults"}, {inFrontend, "frontend"},
-	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"},
+	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"},
 }
 
 func (s sections) String() string {

@@ -17,6 +17,7 @@ func (p *parser) finish() *Config {
 		p.checkBalance(s)
 		p.finishCheck(s)
 		p.checkPersist(s)
+		p.resolveErrors(s)
 		p.checkTimeouts(s)
 		p.checkCaptures(s)
 		p.checkBackendUses(s)
@@ -65,7 +66,7 @@ func (p *parser) sourceLine(pos Pos) string {
 func (p *parser) clearOtherSide(s *proxyState) {
 	if !s.Kind.HasFrontend() {
 		s.DefaultBackend, s.MonitorURI, s.UniqueIDHeader = "", "", ""
-		s.TCPConnection, s.MonitorFail = nil, nil
+		s.TCPConnection, s.TCPSession, s.MonitorFail = nil, nil, nil
 		s.MaxConn, s.Backlog = 0, 0
 	}
 	if !s.Kind.HasBackend() {

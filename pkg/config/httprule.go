@@ -40,6 +40,9 @@ func ruleActions() []ruleAction {
 	return []ruleAction{
 		{name: "allow", doc: "ends the rules and lets the message pass", in: onAny, action: ActionAllow},
 		{name: "deny", args: "[deny_status|status <code>] [content-type <type>] [string|lf-string|file|lf-file|errorfile <x>] [hdr <name> <format>]…", doc: "answers with an error: 403, or 502 in place of a response", in: onRequest | onResponse, action: ActionDeny, parse: (*ruleParser).deny},
+		{name: "tarpit", args: "[deny_status|status <code>] …", doc: "keeps the client waiting for timeout tarpit, then answers with an error, 500 unless said", in: onRequest, action: ActionTarpit, parse: (*ruleParser).deny},
+		{name: "reject", doc: "closes the connection without an answer", in: onRequest, action: ActionReject},
+		{name: "set-src", args: "<expression>", doc: "replaces the client's address", in: onRequest, action: ActionSetSrc, parse: (*ruleParser).expression},
 		{name: "use-service", args: "prometheus-exporter", doc: "answers with metrics", in: onRequest, action: ActionPrometheus, parse: (*ruleParser).service},
 		{name: "redirect", args: "location|prefix|scheme <format> [code <n>] [drop-query] [append-slash] [ignore-empty] [set-cookie|clear-cookie <x>]", doc: "answers with a redirect", in: onRequest, action: ActionRedirect, parse: (*ruleParser).redirect},
 		{name: "return", args: "[status <code>] [content-type <type>] [string|lf-string|file|lf-file|errorfile <x>] [hdr <name> <format>]…", doc: "answers with a response of our own", in: onRequest, action: ActionReturn, parse: (*ruleParser).returns},
@@ -67,10 +70,10 @@ func ruleActions() []ruleAction {
 }
 
 // otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
-const otherActions = `add-acl auth cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause reject
+const otherActions = `add-acl auth cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
-	set-priority-offset set-retries set-src set-src-port set-timeout set-tos silent-drop strict-mode tarpit track-sc0 track-sc1
+	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode track-sc0 track-sc1
 	track-sc2 wait-for-body wait-for-handshake`
 
 // ruleParser reads one rule.
@@ -179,33 +182,4 @@ func (r *ruleParser) variable(scope string) bool {
 	}
 	r.rule.Var = v
 	return true
-}
-
-// tcpConnection reads a tcp-request connection rule.
-func (s *statement) tcpConnection() {
-	if !s.mayHaveRules() {
-		return
-	}
-	action := s.text(0)
-	others := strings.Fields(`capture do-log expect-netscaler-cip set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-src set-src-port set-tos
-		silent-drop track-sc0 track-sc1 track-sc2`)
-	if base, _, scoped := strings.Cut(action, "("); scoped || slices.Contains(others, base) {
-		s.unsupported(0, "'tcp-request connection "+base+"'")
-		return
-	}
-	if !s.oneOf(0, "action", "accept", "reject", "expect-proxy") {
-		return
-	}
-	rule, condition := TCPRule{Pos: s.at(-1), Accept: action == "accept"}, 1
-	if action == "expect-proxy" {
-		if s.text(1) != "layer4" {
-			s.errorf(0, "'tcp-request connection expect-proxy' expects 'layer4'")
-			return
-		}
-		rule.ExpectProxy, condition = true, 2
-	}
-	var ok bool
-	if rule.Cond, ok = s.conditionAt(condition, "'tcp-request connection "+action+"'", sample.AtConnection); ok {
-		s.p.proxy.TCPConnection = append(s.p.proxy.TCPConnection, rule)
-	}
 }

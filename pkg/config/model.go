@@ -134,9 +134,12 @@ type Proxy struct {
 	RequestCaptures, ResponseCaptures []Capture
 
 	// Frontend side.
-	Binds         []Bind
-	ACLs          map[string]*sample.ACL
-	TCPConnection []TCPRule // tcp-request connection
+	Binds []Bind
+	ACLs  map[string]*sample.ACL
+	// TCPConnection are the rules for connections, TCPSession those behind the PROXY header, and TCPContent those for
+	// what comes on them, in HTTP mode each request. A backend has the last alone.
+	TCPConnection, TCPSession, TCPContent []TCPRule
+	InspectDelay                          time.Duration // tcp-request inspect-delay
 	// The rules of messages, those of a named defaults section first.
 	HTTPRequest, HTTPResponse, HTTPAfterResponse []HTTPRule
 
@@ -162,7 +165,7 @@ type Proxy struct {
 
 // Timeouts of a proxy; 0 means none, as in HAProxy.
 type Timeouts struct {
-	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check time.Duration
+	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check, Tarpit time.Duration
 }
 
 // Options are the `option` lines of a proxy.
@@ -170,6 +173,7 @@ type Options struct {
 	Redispatch         bool
 	RedispatchInterval int // default -1
 	ForwardFor         *ForwardFor
+	OriginalTo         *ForwardFor // its default header is X-Original-To
 	HTTPLog, TCPLog    bool
 	DontLogNull        bool
 	DontLogNormal      bool

@@ -48,7 +48,12 @@ func optionDirectives() []directive {
 		{name: "option httplog", in: frontOrDef, doc: "HTTP log lines", switchable: true, parse: (*statement).httpLog},
 		{name: "option tcplog", in: frontOrDef, doc: "TCP log lines", switchable: true, parse: (*statement).tcpLog},
 		{name: "option redispatch", in: backOrDef, args: "[<interval>]", doc: "retries on another server", switchable: true, parse: (*statement).redispatch},
-		{name: "option forwardfor", in: anyProxy, args: "[except <network>] [header <name>] [if-none]", doc: "adds the client's address to requests", switchable: true, parse: (*statement).forwardFor},
+		{name: "option forwardfor", in: anyProxy, args: "[except <network>] [header <name>] [if-none]", doc: "adds the client's address to requests", switchable: true, parse: func(s *statement) {
+			s.addressHeader(&s.p.proxy.Options.ForwardFor, "X-Forwarded-For")
+		}},
+		{name: "option originalto", in: anyProxy, args: "[except <network>] [header <name>]", doc: "adds the address that the client connected to", switchable: true, parse: func(s *statement) {
+			s.addressHeader(&s.p.proxy.Options.OriginalTo, "X-Original-To")
+		}},
 	}
 	return append(rows, foreignOptions()...)
 }
@@ -63,7 +68,7 @@ func foreignOptions() []directive {
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
 		group(backOrDef, Unsupported, "health checks of SPOE agents", "", "option+spop-check"),
 		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
-		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger option+originalto
+		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger
 			option+http-drop-request-trailers option+http-drop-response-trailers`),
 		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+httpslog option+idle-close-on-response
 			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request`),
@@ -119,38 +124,43 @@ func (s *statement) redispatch() {
 	}
 }
 
-func (s *statement) forwardFor() {
+// addressHeader reads an option that tells servers an address in a header.
+func (s *statement) addressHeader(field **ForwardFor, header string) {
+	*field = nil
 	if s.off || s.reset {
-		s.p.proxy.Options.ForwardFor = nil
 		return
 	}
-	f := &ForwardFor{Header: "X-Forwarded-For"}
+	f := &ForwardFor{Header: header}
 	for i := 0; i < len(s.args); i++ {
 		word, value := s.args[i].text, s.text(i+1)
 		switch word {
 		case "except":
 			prefix, err := parseNetwork(value)
 			if err != nil {
-				s.errorf(i, "'except' of 'option forwardfor' expects a network such as 10.0.0.0/8, not '%s'", value)
+				s.errorf(i, "'except' of '%s' expects a network such as 10.0.0.0/8, not '%s'", s.name(), value)
 				return
 			}
 			f.Except = append(f.Except, prefix)
 			i++
 		case "header":
 			if value == "" {
-				s.errorf(i, "'header' of 'option forwardfor' expects a name")
+				s.errorf(i, "'header' of '%s' expects a name", s.name())
 				return
 			}
 			f.Header = value
 			i++
 		case "if-none":
+			if s.name() != "option forwardfor" {
+				s.errorf(i, "'%s' only supports 'except' and 'header', not '%s'", s.name(), word)
+				return
+			}
 			f.IfNone = true
 		default:
-			s.errorf(i, "'option forwardfor' only supports 'except', 'header' and 'if-none', not '%s'", word)
+			s.errorf(i, "'%s' only supports 'except', 'header' and 'if-none', not '%s'", s.name(), word)
 			return
 		}
 	}
-	s.p.proxy.Options.ForwardFor = f
+	*field = f
 }
 
 // parseNetwork reads an address or a prefix.

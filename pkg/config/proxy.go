@@ -2,7 +2,6 @@ package config
 
 import (
 	"math"
-	"strings"
 	"time"
 
 	"waggle/pkg/sample"
@@ -86,7 +85,6 @@ func proxyDirectives() []directive {
 		{name: "hash-preserve-affinity", in: backOrDef, args: "always", doc: "a key waits for its server when that is full", parse: (*statement).hashAffinity},
 		{name: "http-reuse", in: backOrDef, args: "never|safe|aggressive|always", doc: "who may share a server connection", parse: (*statement).httpReuse},
 		{name: "retry-on", in: backOrDef, args: "<cause> …", doc: "after which failures a request is sent again", parse: (*statement).retryOn},
-		{name: "errorfile", in: anyProxy, args: "<code> <file>", doc: "a whole response instead of the built-in one", parse: (*statement).errorFile},
 
 		timeout("check", backOrDef, "for the answer to a health check", func(t *Timeouts) *time.Duration { return &t.Check }),
 		timeout("client", frontOrDef, "of silence from the client", func(t *Timeouts) *time.Duration { return &t.Client }),
@@ -97,6 +95,7 @@ func proxyDirectives() []directive {
 		timeout("queue", backOrDef, "in the queue of a full server", func(t *Timeouts) *time.Duration { return &t.Queue }),
 		timeout("server", backOrDef, "of silence from the server", func(t *Timeouts) *time.Duration { return &t.Server }),
 		timeout("server-fin", backOrDef, "the same on a half-closed connection", func(t *Timeouts) *time.Duration { return &t.ServerFin }),
+		timeout("tarpit", anyProxy, "that a tarpitted request is held; timeout connect where it is not said", func(t *Timeouts) *time.Duration { return &t.Tarpit }),
 		timeout("tunnel", backOrDef, "of silence in both directions of a tunnel", func(t *Timeouts) *time.Duration { return &t.Tunnel }),
 	}
 }
@@ -140,33 +139,6 @@ func (s *statement) httpReuse() {
 	if s.oneOf(0, "policy", "never", "safe", "aggressive", "always") && s.atMost(1) {
 		s.p.proxy.Options.HTTPReuse = policies[s.text(0)]
 	}
-}
-
-func (s *statement) errorFile() {
-	codes := strings.Fields(errorStatuses)
-	if len(s.args) < 2 {
-		s.errorf(-1, "'errorfile' expects <status_code> and <file> as arguments")
-		return
-	}
-	if !s.oneOf(0, "status code", codes...) || !s.atMost(2) {
-		return
-	}
-	name := s.text(1)
-	if name != "/dev/null" {
-		if _, err := s.p.opts.ReadFile(name); err != nil {
-			s.errorf(1, "'errorfile' : cannot read '%s': %s", name, err)
-			return
-		}
-	}
-	if s.p.proxy.ErrorFiles == nil {
-		s.p.proxy.ErrorFiles = make(map[int]string)
-	}
-	code := 0
-	for _, c := range s.text(0) {
-		code = code*10 + int(c-'0')
-	}
-	s.p.proxy.ErrorFiles[code] = name
-	delete(s.p.proxy.HTTPErrors, code)
 }
 
 func (s *statement) monitorFail() {

@@ -25,6 +25,7 @@ type proxyState struct {
 	uniqueID         *pendingFormat
 	captureUses      []captureUse
 	backendUses      []backendUse
+	errorUses        []errorUse
 	httpConditions   []Pos // conditions that look at a request
 }
 
@@ -51,7 +52,8 @@ func (s *proxyState) derive() *proxyState {
 	d.HTTPRequest = slices.Clone(s.HTTPRequest)
 	d.HTTPResponse = slices.Clone(s.HTTPResponse)
 	d.HTTPAfterResponse = slices.Clone(s.HTTPAfterResponse)
-	d.TCPConnection = slices.Clone(s.TCPConnection)
+	d.TCPConnection, d.TCPSession, d.TCPContent = slices.Clone(s.TCPConnection), slices.Clone(s.TCPSession), slices.Clone(s.TCPContent)
+	d.errorUses = slices.Clone(s.errorUses)
 	d.RequestCaptures, d.ResponseCaptures = slices.Clone(s.RequestCaptures), slices.Clone(s.ResponseCaptures)
 	d.captureUses = slices.Clone(s.captureUses)
 	d.redirects = slices.Clone(s.redirects)

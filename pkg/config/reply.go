@@ -27,8 +27,11 @@ func (r *ruleParser) returns() bool {
 
 func (r *ruleParser) deny() bool {
 	status := 403
-	if r.set == onResponse {
+	switch {
+	case r.set == onResponse:
 		status = 502
+	case r.rule.Action == ActionTarpit:
+		status = 500
 	}
 	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status, ErrorPage: true}}
 	ok := p.parse()
@@ -72,8 +75,12 @@ func (p *replyParser) parse() bool {
 			p.reply.ErrorPage = true
 			p.payload, p.i = true, p.i+1
 		case word == "errorfiles":
-			p.unsupported(at, "'errorfiles' of "+p.what)
-			return false
+			if p.text(p.i+1) == "" {
+				p.errorf(at, "%s : 'errorfiles' expects the name of an http-errors section", p.what)
+				return false
+			}
+			p.p.proxy.errorUses = append(p.p.proxy.errorUses, errorUse{at: p.at(p.i + 1), set: p.text(p.i + 1), reply: p.reply})
+			p.payload, p.i, p.reply.ErrorPage = true, p.i+2, false
 		case contains(payloads, word):
 			if !p.body(word) {
 				return false
@@ -163,8 +170,8 @@ func (p *replyParser) body(word string) bool {
 	}
 	switch word {
 	case "errorfile":
-		p.unsupported(i-1, "'errorfile' of "+p.what)
-		return false
+		p.reply.Page = []byte(text)
+		return true
 	case "string", "file":
 		p.reply.Body = text
 		return true
@@ -200,15 +207,11 @@ func (s *statement) httpError() {
 		s.errorf(-1, "'http-error' expects 'status' and a code")
 		return
 	}
-	if s.p.proxy.HTTPErrors == nil {
-		s.p.proxy.HTTPErrors = make(map[int]*Reply)
-	}
 	if p.reply.ErrorPage { // as if nothing had been said
 		delete(s.p.proxy.HTTPErrors, p.reply.Status)
 		return
 	}
-	delete(s.p.proxy.ErrorFiles, p.reply.Status)
-	s.p.proxy.HTTPErrors[p.reply.Status] = p.reply
+	s.p.proxy.setErrorReply(p.reply.Status, p.reply)
 }
 
 // errorStatuses are the statuses that have error pages.

@@ -15,7 +15,6 @@ func ruleDirectives() []directive {
 		{name: "http-request", in: anyProxy, args: "<action> [if|unless <condition>]", doc: "acts on requests", parse: func(s *statement) { s.httpRule(onRequest) }},
 		{name: "http-response", in: anyProxy, args: "<action> [if|unless <condition>]", doc: "acts on responses of servers", parse: func(s *statement) { s.httpRule(onResponse) }},
 		{name: "http-after-response", in: anyProxy, args: "<action> [if|unless <condition>]", doc: "acts on all responses, our own included", parse: func(s *statement) { s.httpRule(onAfterResponse) }},
-		{name: "tcp-request connection", in: frontOrDef, args: "accept|reject|expect-proxy layer4 [if|unless <condition>]", doc: "takes or refuses connections before anything is read", parse: (*statement).tcpConnection},
 		{name: "redirect", in: anyProxy, args: "location|prefix|scheme <format> [code <n>] … [if|unless <condition>]", doc: "answers with a redirect; runs after http-request", parse: (*statement).redirectLine},
 	}
 }

@@ -125,13 +125,15 @@ func (r *ruleParser) service() bool {
 }
 
 // expression compiles the next argument.
-func (r *ruleParser) expression() bool {
+func (r *ruleParser) expression() bool { return r.expressionAt(r.set.where()) }
+
+func (r *ruleParser) expressionAt(where sample.Where) bool {
 	word, ok := r.next("an expression")
 	if !ok {
 		return false
 	}
 	env := r.exprEnv(r.i - 1)
-	env.Where = r.set.where()
+	env.Where = where
 	x, err := sample.ParseExpr(word, env)
 	if err != nil {
 		r.exprError(err, r.i-1, r.what)

@@ -14,14 +14,26 @@ type UseBackend struct {
 	Cond    *sample.Cond   // nil = always
 }
 
-// TCPRule is one tcp-request connection rule.
+// TCPRule is one rule of tcp-request connection, session or content.
 type TCPRule struct {
 	Pos    Pos
-	Accept bool // otherwise the connection is closed
-	// ExpectProxy makes a PROXY header necessary, and goes on with the next rule.
-	ExpectProxy bool
-	Cond        *sample.Cond // nil = always
+	Action TCPAction
+	Cond   *sample.Cond   // nil = always
+	Var    sample.VarName // set-var, unset-var
+	Expr   *sample.Expr   // set-var
 }
+
+// TCPAction is what such a rule does.
+type TCPAction uint8
+
+// The actions. Accept and reject end the evaluation.
+const (
+	TCPAccept TCPAction = iota
+	TCPReject
+	TCPSetVar
+	TCPUnsetVar
+	TCPExpectProxy // makes a PROXY header necessary
+)
 
 // Capture is a slot for a part of a message.
 type Capture struct {
@@ -60,7 +72,8 @@ type Reply struct {
 	Body        string
 	Format      *sample.Format // makes the body, in place of Body; nil = the fixed one
 	Headers     []ReplyHeader
-	ErrorPage   bool // the proxy's page for the status is the body
+	ErrorPage   bool   // the proxy's page for the status is the body
+	Page        []byte // a whole response, head included, in place of all else
 }
 
 // ReplyHeader is one header of a reply.
@@ -111,6 +124,9 @@ const (
 	ActionSetLogLevel
 	ActionSetStatus
 	ActionDisableRetry
+	ActionTarpit
+	ActionReject
+	ActionSetSrc
 )
 
 // RedirectKind is the form of a redirect.

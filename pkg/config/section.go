@@ -18,7 +18,6 @@ func otherSections() []section {
 		{"cache", "a cache for responses"},
 		{"crt-store", "certificates by name"},
 		{"fcgi-app", "a FastCGI application"},
-		{"http-errors", "a set of error pages"},
 		{"log-forward", "a syslog relay"},
 		{"log-profile", "what is logged at which step"},
 		{"mailers", "where alerts are mailed"},
@@ -52,6 +51,9 @@ func (p *parser) enterSection(s *statement) bool {
 	case "listen":
 		p.start(keyword, inListen)
 		p.enterProxy(s, Listen)
+	case "http-errors":
+		p.start(keyword, inHTTPErrors)
+		p.enterHTTPErrors(s)
 	case "resolvers":
 		p.start(keyword, inResolvers)
 		p.enterResolvers(s)
@@ -76,7 +78,7 @@ func (p *parser) start(keyword string, in sections) {
 
 func (p *parser) leaveSection() {
 	p.section, p.in, p.skip = "", 0, false
-	p.proxy, p.resolvers = nil, nil
+	p.proxy, p.resolvers, p.errorSet = nil, nil, nil
 }
 
 func (p *parser) enterDefaults(s *statement) {

@@ -3,7 +3,7 @@ package config
 // directives is the table of everything that a line may begin with.
 func directives() *table {
 	return newTable(
-		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), serverDirectives(),
+		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
 		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 }
@@ -15,7 +15,6 @@ const noPrograms = "it starts no programs, and its image holds none; use tcp-che
 func foreignProxyDirectives() []directive {
 	rows := [][]directive{
 		group(frontOrDef, Ignored, "handshakes of TLS clients", "TLS is an error by itself", "timeout+client-hs"),
-		group(anyProxy, Ignored, "how long a tarpitted request is held", "nothing is tarpitted: the action is an error by itself", "timeout+tarpit"),
 		group(inProxies, Ignored, "identity in tools", "nothing here uses it", "guid"),
 		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt clitcpka-idle clitcpka-intvl"),
 		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"),
@@ -24,7 +23,6 @@ func foreignProxyDirectives() []directive {
 		group(anyProxy, Unsupported, "compression of responses", "", "compression"),
 		group(frontSide, Unsupported, "parts of messages kept for logs", "", "capture+cookie"),
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
-		group(anyProxy, Unsupported, "error pages", "", "errorfiles errorloc errorloc302 errorloc303"),
 		group(frontOrDef, Unsupported, "forms of log lines", "", "error-log-format log-format-sd log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
@@ -39,8 +37,7 @@ func foreignProxyDirectives() []directive {
 		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
 		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),
 		group(inProxies, Unsupported, "tables of what clients did", "", "stick-table"),
-		group(anyProxy, Unsupported, "rules for connections", "", `tcp-request+content tcp-request+inspect-delay tcp-request+session tcp-response+content
-			tcp-response+inspect-delay`),
+		group(anyProxy, Unsupported, "rules for connections", "", "tcp-response+content tcp-response+inspect-delay"),
 	}
 	var all []directive
 	for _, r := range rows {

@@ -115,6 +115,9 @@ func (j *judge) rules() {
 		j.no(r.Pos, "rules are evaluated in userspace")
 		break
 	}
+	if len(f.TCPSession)+len(f.TCPContent) > 0 {
+		j.no(f.Pos, "rules are evaluated in userspace")
+	}
 	if f.MonitorURI != "" {
 		j.no(f.Pos, "monitor-uri answers requests")
 	}
@@ -158,6 +161,9 @@ func (j *judge) target() *config.Proxy {
 // backend judges where the connections go.
 func (j *judge) backend(b *config.Proxy) {
 	j.balance(b)
+	if b != j.frontend && len(b.TCPContent) > 0 {
+		j.no(b.Pos, "rules are evaluated in userspace")
+	}
 	for _, u := range b.UseServer {
 		j.no(u.Pos, "use-server chooses by rules that are evaluated in userspace")
 		break

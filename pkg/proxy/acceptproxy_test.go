@@ -111,7 +111,7 @@ func TestExpectProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := start(t, []netip.AddrPort{tellsHeader(t)}, func(_ *Setup, fe, be *config.Proxy) {
-			fe.TCPConnection = []config.TCPRule{{ExpectProxy: true, Cond: cond}, {Accept: true}}
+			fe.TCPConnection = []config.TCPRule{{Action: config.TCPExpectProxy, Cond: cond}, {Action: config.TCPAccept}}
 			be.Servers[0].SendProxy = 1
 		})
 		c := w.dial()

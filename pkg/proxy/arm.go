@@ -14,7 +14,7 @@ func (s *session) arm() {
 		s.armTunnel()
 	case replying, draining, gathering:
 		s.armClient(true, s.fe.timeouts.client)
-	case serving, queued, pausing, connecting:
+	case serving, queued, pausing, connecting, tarpitting:
 		s.w.loop.Disarm(&s.clientTimer)
 	}
 	s.client.active = false
@@ -103,6 +103,8 @@ func (s *session) serverTimeout() {
 		s.queueTimeout()
 	case pausing:
 		s.reconnect()
+	case tarpitting:
+		s.refusal(s.refused)
 	case connecting:
 		s.connectTimeout()
 	case exchanging:

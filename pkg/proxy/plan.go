@@ -53,7 +53,7 @@ type backend struct {
 
 // timeouts are a proxy's, with HAProxy's fallbacks applied; 0 means none.
 type timeouts struct {
-	connect, client, server, httpRequest, keepAlive, queue, tunnel, clientFin, serverFin time.Duration
+	connect, client, server, httpRequest, keepAlive, queue, tunnel, clientFin, serverFin, tarpit time.Duration
 }
 
 func newTimeouts(t config.Timeouts) timeouts {
@@ -72,6 +72,7 @@ func newTimeouts(t config.Timeouts) timeouts {
 		queue:       first(t.Queue, t.Connect),
 		clientFin:   first(t.ClientFin, t.Client),
 		serverFin:   first(t.ServerFin, t.Server),
+		tarpit:      first(t.Tarpit, t.Connect),
 	}
 }
 

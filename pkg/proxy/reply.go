@@ -26,7 +26,7 @@ func (s *session) answer(status int) {
 		return
 	}
 	if r := s.errorReply(status); r != nil {
-		s.sendReply(r)
+		s.sendReplyAs(r, status)
 		return
 	}
 	s.reply(h1.AppendError(nil, status, s.how()))

@@ -116,6 +116,7 @@ func (s *session) begin(n int) {
 	s.takeNumber()
 	s.feShard().Requests.Add(1)
 	switch {
+	case !s.contentAllowed(s.fe.cfg):
 	case s.req.Method == h1.MethodConnect:
 		s.terminate('P', 'R')
 		s.answer(405)
@@ -149,11 +150,12 @@ func (s *session) route() {
 		s.answer(503)
 		return
 	}
-	if s.be.cfg != s.fe.cfg && s.apply(s.be.cfg) {
+	if s.be.cfg != s.fe.cfg && (!s.contentAllowed(s.be.cfg) || s.apply(s.be.cfg)) {
 		return
 	}
 	s.persistence()
 	s.addForwardFor()
+	s.addOriginalTo()
 	s.addUniqueID()
 	s.dispatch()
 }
@@ -221,6 +223,29 @@ func (s *session) addForwardFor() {
 	}
 	var text [64]byte
 	s.edits.AddBytes(name, s.src.Addr().AppendTo(text[:0]))
+}
+
+// addOriginalTo tells the server where the client connected to. As with forwardfor the backend's header wins, and both
+// sides' exceptions count.
+func (s *session) addOriginalTo() {
+	fe, be := s.fe.cfg.Options.OriginalTo, s.be.cfg.Options.OriginalTo
+	if fe == nil && be == nil {
+		return
+	}
+	dst, header := s.Dst().Addr(), ""
+	for _, opt := range []*config.ForwardFor{fe, be} {
+		if opt == nil {
+			continue
+		}
+		for _, net := range opt.Except {
+			if net.Contains(dst) {
+				return
+			}
+		}
+		header = opt.Header
+	}
+	var text [64]byte
+	s.edits.AddBytes(header, dst.AppendTo(text[:0]))
 }
 
 // mode is how connections are kept: the stricter side wins.

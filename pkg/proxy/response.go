@@ -123,8 +123,18 @@ func (s *session) sendReply(r *config.Reply) {
 		s.answer(r.Status)
 		return
 	}
-	s.status = r.Status
-	s.keep = s.mayKeep() && s.up.complete() && r.Status != 408 && r.Status != 400
+	s.sendReplyAs(r, r.Status)
+}
+
+// sendReplyAs logs and counts another status than that of the reply: an error page may be a redirect.
+func (s *session) sendReplyAs(r *config.Reply, status int) {
+	s.status = status
+	if r.Page != nil {
+		s.keep = false // it says what it likes about the connection and the length
+		s.reply(r.Page)
+		return
+	}
+	s.keep = s.mayKeep() && s.up.complete() && status != 408 && status != 400
 	var fields []byte
 	for _, h := range r.Headers {
 		fields = append(append(fields, h.Name...), ": "...)

@@ -21,6 +21,14 @@ func (s *session) rules(rules []config.HTTPRule) bool {
 		case config.ActionDeny:
 			s.deny(r)
 			return true
+		case config.ActionTarpit:
+			s.tarpit(r)
+			return true
+		case config.ActionReject:
+			s.reject()
+			return true
+		case config.ActionSetSrc:
+			s.setSource(r)
 		case config.ActionReturn:
 			s.terminate('L', 'R')
 			s.feShard().Intercepted.Add(1)
@@ -104,11 +112,20 @@ func (s *session) capture(r *config.HTTPRule, captured int) {
 }
 
 func (s *session) deny(r *config.HTTPRule) {
+	s.countDenied()
+	s.terminate('P', 'R')
+	s.refusal(r)
+}
+
+func (s *session) countDenied() {
 	s.feShard().DeniedReq.Add(1)
 	if s.be != nil {
 		s.be.stats.Counters.Shard(s.w.shard).DeniedReq.Add(1)
 	}
-	s.terminate('P', 'R')
+}
+
+// refusal answers as a deny or tarpit rule says.
+func (s *session) refusal(r *config.HTTPRule) {
 	if r.Reply != nil {
 		s.sendReply(r.Reply)
 		return
@@ -125,26 +142,6 @@ func (s *session) takeNumber() {
 	if s.fe.numbers {
 		s.number = s.w.e.numbers.Add(1)
 	}
-}
-
-// connectionAllowed runs tcp-request connection rules; the last word is to accept. greets says that a PROXY header
-// has to come first.
-func (s *session) connectionAllowed() (allowed, greets bool) {
-	rules := s.fe.cfg.TCPConnection
-	for i := range rules {
-		if !rules[i].Cond.Eval((*subject)(s)) {
-			continue
-		}
-		if rules[i].ExpectProxy {
-			greets = true
-			continue
-		}
-		if !rules[i].Accept {
-			s.feShard().DeniedConn.Add(1)
-		}
-		return rules[i].Accept, greets
-	}
-	return true, greets
 }
 
 // monitor answers for monitor-uri, which is not logged.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/proxy/loop"
@@ -21,6 +22,7 @@ const (
 	gathering        // a request's body, for a service of ours
 	serving          // a service goroutine makes the answer
 	queued           // no server has room
+	tarpitting       // a client that is refused waits for its answer
 	pausing          // before another attempt at the same server
 	connecting       // to the server
 	exchanging       // request and response bodies move
@@ -41,6 +43,7 @@ type session struct {
 	client   conn
 	src      netip.AddrPort
 	dst      netip.AddrPort // as a PROXY header told; the zero value is what the socket says
+	peer     netip.AddrPort // what src was before a rule changed it; invalid if none did
 	phase    phase
 	again    bool   // queued for the loop's next round
 	turn     uint32 // counts requests, to tell a late answer of a service from one of now
@@ -60,6 +63,7 @@ type session struct {
 	keep      bool // the client's connection is used again after this response
 	pending   []byte
 	handler   func(ServiceRequest) ServiceResponse
+	refused   *config.HTTPRule // by a tarpit rule
 	ticket    *ticket
 
 	target     pool.Target // acquired, while target.Server is not nil
@@ -92,7 +96,7 @@ type times struct{ idle, first, head, queued, assigned, connected, response time
 // accepted starts a session on a connection that l has admitted.
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 	s, fe := w.newSession(), l.fe
-	s.fe, s.bind, s.via, s.src, s.dst = fe, l.bind, l, peer, netip.AddrPort{}
+	s.fe, s.bind, s.via, s.src, s.dst, s.peer = fe, l.bind, l, peer, netip.AddrPort{}, netip.AddrPort{}
 	fe.plan.enter()
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
 	shard := fe.stats.Counters.Shard(w.shard)
@@ -135,6 +139,9 @@ func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 
 // open begins with what the client says. The time for a first request's head runs since the accept.
 func (s *session) open() {
+	if !s.sessionAllowed() {
+		return
+	}
 	if s.fe.cfg.HTTP {
 		s.phase = reading
 		return
@@ -155,6 +162,9 @@ func (s *session) reset() {
 	s.headLen, s.taken, s.respLen = 0, 0, 0
 	s.forgotten, s.responded, s.keep, s.reused, s.redispatch, s.logged, s.once = false, false, false, false, false, false, false
 	s.pending, s.handler = nil, nil
+	if s.peer.IsValid() {
+		s.src, s.peer = s.peer, netip.AddrPort{}
+	}
 	s.avoid, s.retries, s.status = nil, 0, -1
 	s.persist = persist{}
 	s.why = [2]byte{'-', '-'}
@@ -206,7 +216,7 @@ func (s *session) step() step {
 		return s.drain()
 	case lingering:
 		return s.linger()
-	case serving, queued, pausing:
+	case serving, queued, pausing, tarpitting:
 		return s.watchClient()
 	}
 	return stuck

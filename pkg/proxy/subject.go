@@ -39,6 +39,14 @@ func (s *subject) http() bool { return s.clock.head > 0 && s.fe.cfg.HTTP }
 // head says whether the request's head can be looked at: when rules for responses run, it has gone.
 func (s *subject) head() bool { return s.http() && !s.msg.headGone }
 
+// RequestLine implements sample.Subject.
+func (s *subject) RequestLine() []byte {
+	if !s.head() {
+		return nil
+	}
+	return s.req.FirstLine()
+}
+
 // Method implements sample.Subject.
 func (s *subject) Method() []byte {
 	if !s.http() {

@@ -1,6 +1,9 @@
 package sample
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 var requestFetches = map[string]*fetch{
 	"method":         {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Method()) }},
@@ -29,6 +32,8 @@ var requestFetches = map[string]*fetch{
 	"req.hdr_ip":   {out: Addr, from: fromRequest, arg: headerArgs, do: walk(headerWalk{want: Addr})},
 
 	"capture.req.hdr":    {out: String, from: fromRequestLine, arg: captureSlot, do: fetchCapture(false)},
+	"capture.req.uri":    {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { e.offerText(lineTarget(e.subject.RequestLine())) }},
+	"capture.req.ver":    {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { e.offerText(lineVersion(e.subject.RequestLine())) }},
 	"capture.req.method": {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Method()) }},
 }
 
@@ -68,6 +73,25 @@ var captureSlot = argSpec{1, 1, func(p *argParser) *Error {
 
 func fetchCapture(response bool) func(*evaluator, *args) {
 	return func(e *evaluator, a *args) { e.offerText(e.subject.Captured(response, int(a.nums[0]))) }
+}
+
+// lineTarget is the target of a request line, nil for none.
+func lineTarget(line []byte) []byte {
+	_, rest, ok := bytes.Cut(line, []byte{' '})
+	if !ok {
+		return nil
+	}
+	target, _, _ := bytes.Cut(rest, []byte{' '})
+	return target
+}
+
+// lineVersion is the version of a request line with its name, as HTTP/1.1; nil for none.
+func lineVersion(line []byte) []byte {
+	i := bytes.LastIndexByte(line, ' ')
+	if i < 0 {
+		return nil
+	}
+	return line[i+1:]
 }
 
 // base offers the host header and what follows it as one text.

@@ -3,6 +3,7 @@ package sample
 import (
 	"hash/crc32"
 	"math/bits"
+	"net/netip"
 )
 
 // HashFunctions are the hash functions of `hash-type` by their names; converters have the same (HAProxy configuration
@@ -28,6 +29,19 @@ func (x *Expr) AppendKey(dst []byte, s Subject) (key []byte, ok bool) {
 	}
 	e.release()
 	return dst, ok
+}
+
+// Addr gives the expression's value on s as an address; ok is false where it has none that is one.
+func (x *Expr) Addr(s Subject) (a netip.Addr, ok bool) {
+	e := x.evaluator(s, nil)
+	if e.found {
+		var v Value
+		if v, ok = e.cast(e.value, Addr); ok {
+			a = v.Addr
+		}
+	}
+	e.release()
+	return a, ok
 }
 
 // NeedsHTTP says whether the expression looks at a request.

@@ -14,6 +14,8 @@ type Subject interface {
 	Dst() netip.AddrPort // the address the client connected to
 	Now() time.Time
 
+	// RequestLine is the first line of the request as it came, as long as its head is there.
+	RequestLine() []byte
 	Method() []byte
 	URI() []byte               // the request target as it came, or as rules have made it
 	Version() []byte           // "1.1"
@@ -56,6 +58,9 @@ func (Nothing) Dst() netip.AddrPort { return netip.AddrPort{} }
 
 // Now implements Subject: it is the time of the system.
 func (Nothing) Now() time.Time { return time.Now() }
+
+// RequestLine implements Subject.
+func (Nothing) RequestLine() []byte { return nil }
 
 // Method implements Subject.
 func (Nothing) Method() []byte { return nil }

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"waggle/pkg/sample"
+)
+
+func tcpRuleDirectives() []directive {
+	list := func(of func(*proxyState) *[]TCPRule, where sample.Where) func(*statement) {
+		return func(s *statement) { s.tcpRule(of(s.p.proxy), where) }
+	}
+	const actions = "accept|reject|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
+	return []directive{
+		{name: "tcp-request connection", in: frontOrDef, args: "expect-proxy layer4|" + actions, doc: "takes or refuses connections before anything is read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPConnection }, sample.AtConnection)},
+		{name: "tcp-request session", in: frontOrDef, args: actions, doc: "the same, when the PROXY header has been read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPSession }, sample.AtConnection)},
+		{name: "tcp-request content", in: anyProxy, args: actions, doc: "takes or refuses requests in HTTP mode, connections in TCP mode", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPContent }, sample.AtRequest)},
+		{name: "tcp-request inspect-delay", in: anyProxy, args: "<time>", doc: "longest time for content to come; in HTTP mode timeout http-request bounds it too", parse: func(s *statement) {
+			s.duration(time.Millisecond, &s.p.proxy.InspectDelay)
+		}},
+	}
+}
+
+// otherTCPActions are those of HAProxy 3.2 that are not supported.
+const otherTCPActions = `attach-srv capture do-log do-resolve expect-netscaler-cip sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt
+	sc-set-gpt0 send-spoe-group set-bandwidth-limit set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-log-level set-mark set-nice
+	set-priority-class set-priority-offset set-src set-src-port set-tos set-var-fmt silent-drop switch-mode track-sc0 track-sc1 track-sc2 use-service`
+
+// tcpRule reads a rule into a list.
+func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
+	if !s.mayHaveRules() {
+		return
+	}
+	name, scope, scoped := strings.Cut(s.text(0), "(")
+	rule, i, what := TCPRule{Pos: s.at(-1)}, 1, "'"+s.name()+" "+name+"'"
+	if slices.Contains(strings.Fields(otherTCPActions), name) {
+		s.unsupported(0, what)
+		return
+	}
+	if scoped {
+		if name != "set-var" && name != "unset-var" {
+			s.errorf(0, "unknown action '%s' in '%s'", s.text(0), s.name())
+			return
+		}
+		// The rest of the line is that of an HTTP rule of the same name.
+		r := &ruleParser{statement: s, set: onRequest, rule: &HTTPRule{}, what: what, i: 1}
+		if !r.variable(scope) {
+			return
+		}
+		rule.Action = TCPUnsetVar
+		if name == "set-var" {
+			rule.Action = TCPSetVar
+			if !r.expressionAt(where) {
+				return
+			}
+		}
+		rule.Var, rule.Expr, i = r.rule.Var, r.rule.Expr, r.i
+	} else {
+		actions := []string{"accept", "reject"}
+		if s.name() == "tcp-request connection" {
+			actions = append(actions, "expect-proxy")
+		}
+		if !s.oneOf(0, "action", actions...) {
+			return
+		}
+		switch name {
+		case "reject":
+			rule.Action = TCPReject
+		case "expect-proxy":
+			if s.text(1) != "layer4" {
+				s.errorf(0, "%s expects 'layer4'", what)
+				return
+			}
+			rule.Action, i = TCPExpectProxy, 2
+		}
+	}
+	var ok bool
+	if rule.Cond, ok = s.conditionAt(i, what, where); ok {
+		*list = append(*list, rule)
+	}
+}

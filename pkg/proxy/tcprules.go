@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"waggle/pkg/config"
+)
+
+// connectionAllowed runs tcp-request connection rules. greets says that a PROXY header has to come first.
+func (s *session) connectionAllowed() (allowed, greets bool) {
+	allowed, greets = s.tcpRules(s.fe.cfg.TCPConnection)
+	if !allowed {
+		s.feShard().DeniedConn.Add(1)
+	}
+	return allowed, greets
+}
+
+// sessionAllowed runs tcp-request session rules, when the PROXY header has been read. If they reject, the session has
+// ended.
+func (s *session) sessionAllowed() bool {
+	if allowed, _ := s.tcpRules(s.fe.cfg.TCPSession); allowed {
+		return true
+	}
+	s.feShard().DeniedConn.Add(1)
+	s.end()
+	return false
+}
+
+// tcpRules runs rules until one ends the evaluation; the last word is to accept.
+func (s *session) tcpRules(rules []config.TCPRule) (accepted, greets bool) {
+	for i := range rules {
+		r := &rules[i]
+		if !r.Cond.Eval((*subject)(s)) {
+			continue
+		}
+		switch r.Action {
+		case config.TCPAccept:
+			return true, greets
+		case config.TCPReject:
+			return false, greets
+		case config.TCPExpectProxy:
+			greets = true
+		case config.TCPSetVar:
+			r.Expr.Store((*subject)(s), r.Var)
+		case config.TCPUnsetVar:
+			s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
+		}
+	}
+	return true, greets
+}
+
+// contentAllowed runs the tcp-request content rules of a proxy. If they reject, the connection is closed and the
+// session has ended.
+func (s *session) contentAllowed(p *config.Proxy) bool {
+	if allowed, _ := s.tcpRules(p.TCPContent); allowed {
+		return true
+	}
+	s.reject()
+	return false
+}
+
+// reject closes the connection without an answer.
+func (s *session) reject() {
+	s.countDenied()
+	s.terminate('P', 'R')
+	s.record()
+	s.end()
+}
+
+// tarpit keeps the client waiting before it is refused.
+func (s *session) tarpit(r *config.HTTPRule) {
+	s.countDenied()
+	s.terminate('P', 'T')
+	s.phase, s.refused = tarpitting, r
+	wait := s.fe.timeouts.tarpit
+	if s.be != nil {
+		wait = s.be.timeouts.tarpit
+	}
+	if wait == 0 {
+		s.refusal(r)
+		return
+	}
+	s.w.loop.Arm(&s.serverTimer, wait)
+}
+
+// setSource gives the client another address until the end of the request.
+func (s *session) setSource(r *config.HTTPRule) {
+	addr, ok := r.Expr.Addr((*subject)(s))
+	if !ok {
+		return
+	}
+	if !s.peer.IsValid() {
+		s.peer = s.src
+	}
+	s.src = netip.AddrPortFrom(addr, s.src.Port())
+}
