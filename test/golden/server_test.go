@@ -90,16 +90,16 @@ func startCollector(t *testing.T) *collector {
 }
 
 // next waits for a line that is about a request and gives its text.
-func (c *collector) next() string {
+func (c *collector) next() (string, error) {
 	buf := make([]byte, 8192)
 	for {
 		_ = c.conn.SetReadDeadline(time.Now().Add(patience))
 		n, err := c.conn.Read(buf)
 		if err != nil {
-			return "no line: " + err.Error()
+			return "", err
 		}
 		if _, text, ok := strings.Cut(string(buf[:n]), "#"); ok { // formats of the scenarios begin with it
-			return strings.TrimSpace(text)
+			return strings.TrimSpace(text), nil
 		}
 	}
 }
