@@ -130,7 +130,10 @@ func (s *session) cookieValue(c *cookies, value []byte) (rest []byte) {
 
 // cookieDates takes the dates off a value: `server|last seen|first seen`. One that is too old leads nowhere.
 func (s *session) cookieDates(line *config.Cookie, value []byte) (mine []byte) {
-	mine, dates, _ := bytes.Cut(value, []byte{'|'})
+	mine, dates, dated := bytes.Cut(value, []byte{'|'})
+	if !dated {
+		return mine
+	}
 	seen, born, _ := bytes.Cut(dates, []byte{'|'})
 	p := &s.persist
 	p.seen, p.born = readDate(seen), readDate(born)

@@ -116,7 +116,7 @@ func buildPool(cfg *config.Config, loops int) *pool.Pool {
 		for _, s := range proxy.Servers {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Addr, o.Weight, o.MaxConn, o.Backup = s.Name, s.Addr, s.Weight, s.MaxConn, s.Backup
-			o.SendProxy, o.PortOffset, o.MaxQueue = s.SendProxy, s.PortOffset, s.MaxQueue
+			o.SendProxy, o.PortOffset, o.MaxQueue, o.Cookie = s.SendProxy, s.PortOffset, s.MaxQueue, s.Cookie
 			o.MapPort = s.Addr.Port() == 0
 			b.AddServer(o)
 		}

@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+	"waggle/pkg/proxy/loop"
+)
+
+// sticky is a backend with a cookie, whose servers have their names for values.
+func sticky(_ *Setup, _, be *config.Proxy) {
+	be.Cookie = &config.Cookie{Name: "SRV", Insert: true, Indirect: true}
+	for i := range be.Servers {
+		be.Servers[i].Cookie = be.Servers[i].Name
+	}
+}
+
+// withCookie sends a GET with a cookie and returns the body of the answer.
+func (c *client) withCookie(value string) string {
+	c.t.Helper()
+	c.send("GET / HTTP/1.1\r\nHost: test\r\nCookie: SRV=" + value + "\r\n\r\n")
+	_, body := c.response("GET")
+	return body
+}
+
+// A request waits for the server that its cookie names even when others have room, and goes elsewhere once that
+// server is no more.
+func TestCookieWaitsForItsServer(t *testing.T) {
+	w := start(t, []netip.AddrPort{named(t, "one"), named(t, "two")}, sticky, func(_ *Setup, _, be *config.Proxy) {
+		be.Servers[0].MaxConn = 1
+		be.Timeouts.Queue = patience
+	})
+	b := w.pool.Backend("be")
+	one := b.Servers()[0]
+	if !one.Acquire() { // it is full
+		t.Fatal("no room")
+	}
+	c := w.dial()
+	answer := make(chan string, 1)
+	go func() { answer <- c.withCookie("s1") }()
+	eventually(t, "it waits", func() bool { return one.Queue.Load() == 1 })
+	one.Release()
+	if got := <-answer; !strings.HasPrefix(got, "one ") {
+		t.Errorf("answered by %q", got)
+	}
+
+	eventually(t, "the place is free", one.Acquire)
+	go func() { answer <- c.withCookie("s1") }()
+	eventually(t, "it waits", func() bool { return one.Queue.Load() == 1 })
+	one.SetMaint(true, pool.CauseNone)
+	if got := <-answer; !strings.HasPrefix(got, "two ") {
+		t.Errorf("answered by %q", got)
+	}
+	one.Release()
+}
+
+// A tarpitted client is answered when the time is up, and one that leaves holds nothing until then.
+func TestTarpit(t *testing.T) {
+	w := start(t, []netip.AddrPort{named(t, "one")}, func(_ *Setup, fe, _ *config.Proxy) {
+		fe.Timeouts.Tarpit = 50 * time.Millisecond
+		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionTarpit, Status: 429}}
+	})
+	from := time.Now()
+	if status, _ := w.dial().get("/"); status != 429 || time.Since(from) < 50*time.Millisecond {
+		t.Errorf("%d after %v", status, time.Since(from))
+	}
+	if n := w.pool.Frontend("fe").Counters.Sum().DeniedReq; n != 1 {
+		t.Errorf("%d requests were denied", n)
+	}
+}
+
+func TestTarpittedClientLeaves(t *testing.T) {
+	w := start(t, []netip.AddrPort{named(t, "one")}, func(_ *Setup, fe, _ *config.Proxy) {
+		fe.Timeouts.Tarpit = time.Hour
+		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionTarpit, Status: 429}}
+	})
+	c := w.dial()
+	c.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+	eventually(t, "it waits", func() bool { return w.pool.Frontend("fe").Counters.Sum().DeniedReq == 1 })
+	if err := c.SetLinger(0); err != nil { // a reset
+		t.Fatal(err)
+	}
+	c.Close()
+	eventually(t, "the session ends", func() bool { return w.engine.Sessions() == 0 })
+}
+
+// Whatever clients send as cookies, ours goes and those of others stay in their order.
+func FuzzCookieLine(f *testing.F) {
+	for _, line := range []string{"SRV=s1", "a=b; SRV=s1; c=d", "SRV=s1|AAAAA|BBBBB;SRV = x", ";;=;SRV", "SRV=", "a;SRV=x", " SRV=x ;", "SRV=one~x"} {
+		f.Add([]byte(line), true)
+		f.Add([]byte(line), false)
+	}
+	l, err := loop.New()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(l.Close)
+	b := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"})
+	f.Fuzz(func(t *testing.T, line []byte, insert bool) {
+		p := &config.Proxy{Cookie: &config.Cookie{Name: "SRV", Insert: insert, Indirect: insert, Prefix: !insert, MaxIdle: time.Hour, MaxLife: time.Hour}}
+		s := &session{w: &worker{loop: l}, be: &backend{cfg: p}}
+		s.persist.cookie = cookieNone
+		before := string(line)
+		out, edited := s.cookieLine(newCookies(p, b), line)
+		if string(line) != before {
+			t.Fatalf("%q became %q", before, line)
+		}
+		if !edited && string(out) != before {
+			t.Fatalf("%q: unsaid change to %q", before, out)
+		}
+		if insert && strings.Join(others(string(out), "SRV"), ";") != strings.Join(others(before, "SRV"), ";") {
+			t.Fatalf("%q: others lost in %q", before, out)
+		}
+		if insert && len(others(string(out), "")) != len(others(string(out), "SRV")) {
+			t.Fatalf("%q: ours left in %q", before, out)
+		}
+	})
+}
+
+// others are the pairs of a line apart from those of a name, and apart from empty ones.
+func others(line, name string) (pairs []string) {
+	for pair := range strings.SplitSeq(line, ";") {
+		key, _, ok := strings.Cut(pair, "=")
+		if strings.Trim(pair, " ") != "" && (name == "" || !ok || strings.TrimSpace(key) != name) {
+			pairs = append(pairs, strings.Trim(pair, " "))
+		}
+	}
+	return pairs
+}
+
