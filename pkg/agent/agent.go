@@ -44,7 +44,9 @@ type Options struct {
 	SubnetGuard  bool // refuse task addresses outside of every attached subnet
 	Loops        int  // event loops; 0 = nbthread, else one for each CPU
 	HealthSocket string
-	StartupLogs  []string // what was said about the configuration, a line each
+	// HealthAddress is where /healthz and /readyz are answered by HTTP; "" is nowhere.
+	HealthAddress string
+	StartupLogs   []string // what was said about the configuration, a line each
 	// Load reads the configuration anew for a reload, and returns what was said about it, a line each, also when it
 	// cannot be used. nil: there are no reloads.
 	Load   func() (*config.Config, []string, error)
@@ -124,7 +126,7 @@ func (a *Agent) listen(ctx context.Context, g *generation) error {
 func (a *Agent) setup(g *generation) proxy.Setup {
 	return proxy.Setup{
 		Config: g.cfg, Pool: g.pool, Loops: a.loops, Logger: a.log,
-		Page: a.servePage, Exporter: a.serveExporter, Access: g.logs.access,
+		Page: a.servePage, Exporter: a.serveExporter, Access: g.logs.access, Stopping: a.stopping.Load,
 	}
 }
 

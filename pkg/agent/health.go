@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -32,6 +33,34 @@ func (a *Agent) serveHealth(ctx context.Context, l net.Listener) {
 			fmt.Fprintln(conn, healthAnswer)
 		}
 		conn.Close()
+	}
+}
+
+// serveReadiness answers /healthz, which says whether the event loops turn, and /readyz, which also says no from the moment
+// on that a soft stop is asked for, while connections are still taken: who sends clients here has `grace` to look elsewhere.
+// Neither says anything about backends.
+func (a *Agent) serveReadiness(ctx context.Context, l net.Listener) {
+	answer := func(w http.ResponseWriter, err error) {
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.alive()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if a.stopping.Load() {
+			answer(w, errors.New("stopping"))
+			return
+		}
+		answer(w, a.alive())
+	})
+	server := &http.Server{Handler: mux, ReadTimeout: healthPatience, WriteTimeout: 2 * healthPatience, IdleTimeout: healthPatience, MaxHeaderBytes: 4096}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		a.log.Error("/healthz and /readyz are not answered any more", "err", err)
 	}
 }
 

@@ -417,10 +417,13 @@ func (k *kernel) established() int64 {
 }
 
 func (k *kernel) close() error {
-	if k.path() == nil {
+	dp := k.path()
+	if dp == nil {
 		return nil
 	}
-	return k.path().Close()
+	// As the system does for the sockets of userspace, both ends are told.
+	_, err := dp.Shutdown(datapath.EndKilled, func(datapath.Flow) bool { return true })
+	return errors.Join(err, dp.Close())
 }
 
 // lastCounters returns what collect read last.

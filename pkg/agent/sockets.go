@@ -17,6 +17,7 @@ type sockets struct {
 	a       *Agent
 	api     *runtimeapi.Server
 	health  net.Listener // nil if the name was taken
+	ready   net.Listener // of /healthz and /readyz, nil if they are not wanted
 	control *runtimeapi.Listener
 	stats   []*statsSocket
 
@@ -43,10 +44,22 @@ func (a *Agent) openSockets() (*sockets, error) {
 		return nil, err
 	}
 	change.commit()
+	if addr := a.opts.HealthAddress; addr != "" {
+		if s.ready, err = net.Listen("tcp", addr); err != nil {
+			s.closeStats()
+			return nil, fmt.Errorf("--health-address: %w", err)
+		}
+	}
 	if name := a.opts.HealthSocket; name != "" {
 		s.openHealth(name)
 	}
 	return s, nil
+}
+
+func (s *sockets) closeStats() {
+	for _, o := range s.stats {
+		o.listener.Close()
+	}
 }
 
 func (s *sockets) openHealth(name string) {
@@ -119,6 +132,9 @@ func (s *sockets) serve(t *tasks) {
 	s.tasks = t
 	if s.health != nil {
 		t.run(func(ctx context.Context) { s.a.serveHealth(ctx, s.health) })
+	}
+	if s.ready != nil {
+		t.run(func(ctx context.Context) { s.a.serveReadiness(ctx, s.ready) })
 	}
 	if s.control != nil {
 		t.run(func(ctx context.Context) { s.api.Serve(ctx, []runtimeapi.Listener{*s.control}) })

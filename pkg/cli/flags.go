@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ type settings struct {
 	version, longVersion                       bool
 	json                                       bool
 	datapath, dnsHold, logFormat, healthSocket string
+	healthAddress                              string
 	subnetGuard, bpfStats, keepPrivileges      bool
 	ifaces                                     []string
 	logLevel                                   slog.Level
@@ -126,6 +128,13 @@ func ownFlags() []oneFlag {
 		}},
 		{"log-format", "=text|json", "of the process log on standard error", func(s *settings, v string) error {
 			return oneOf(&s.logFormat, v, "text", "json")
+		}},
+		{"health-address", "=ADDRESS:PORT", "answer /healthz and /readyz by HTTP there", func(s *settings, v string) error {
+			if _, _, err := net.SplitHostPort(v); err != nil {
+				return fmt.Errorf("%q is not an address with a port such as 127.0.0.1:8405", v)
+			}
+			s.healthAddress = v
+			return nil
 		}},
 		{"health-socket", "=NAME", "abstract socket of healthcheck, flows and trace; default @waggle", func(s *settings, v string) error {
 			if !strings.HasPrefix(v, "@") || len(v) < 2 || len(v) > 100 {

@@ -46,7 +46,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		Datapath: agent.DatapathMode(s.datapath), Ifaces: s.ifaces, FlowMax: s.flowMax,
 		BPFStats: s.bpfStats, PortMin: s.portMin, PortMax: s.portMax, Sources: s.sources, AllSources: s.allSources,
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
-		Loops: s.loops, HealthSocket: s.healthSocket,
+		Loops: s.loops, HealthSocket: s.healthSocket, HealthAddress: s.healthAddress,
 		StartupLogs: startupLines(said.String()),
 		Load:        func() (*config.Config, []string, error) { return reload(e, s) },
 		Logger:      log,

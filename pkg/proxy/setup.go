@@ -26,6 +26,9 @@ type Setup struct {
 	// Exporter answers for `use-service prometheus-exporter`; nil answers 503.
 	Exporter func(ServiceRequest) ServiceResponse
 
+	// Stopping says whether the process is about to stop, for the fetch of that name; nil is never.
+	Stopping func() bool
+
 	// Access is told of each request, or of each TCP session, of a frontend that has `log` lines when it has
 	// ended, on the loop that served it; it must not block or keep the entry. p is the frontend. nil is off.
 	Access func(p *config.Proxy, e *accesslog.Entry)

@@ -98,5 +98,8 @@ func (s *subject) Headers(name string, fn func(value []byte) bool) {
 // FrontendName implements sample.Subject.
 func (s *subject) FrontendName() string { return s.fe.cfg.Name }
 
+// Stopping says whether the process is about to stop, which rules see before any connection does.
+func (s *subject) Stopping() bool { return s.w.e.setup.Stopping != nil && s.w.e.setup.Stopping() }
+
 // TLS implements sample.Subject.
 func (s *subject) TLS() bool { return false }

@@ -44,6 +44,7 @@ var connectionFetches = map[string]*fetch{
 	"srv_name":  {out: String, from: fromServer, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ServerName()) }},
 	"nbsrv":     {out: Int, arg: argSpec{0, 1, parseBackend}, do: fetchUsable},
 	"ssl_fc":    {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
+	"stopping":  {out: Bool, do: fetchStopping},
 	"unique-id": {out: String, do: func(e *evaluator, _ *args) { e.offerText(e.subject.UniqueID()) }},
 	"var":       {out: Any, arg: argSpec{1, 2, parseVar}, do: fetchVar},
 }
@@ -161,6 +162,13 @@ func fetchUsable(e *evaluator, a *args) {
 	if n := e.subject.UsableServers(a.name); n >= 0 {
 		e.offer(integer(int64(n)))
 	}
+}
+
+// fetchStopping tells of a process that is about to stop (HAProxy, section 7.3.2, stopping). Subjects that know of none are
+// of one that is not.
+func fetchStopping(e *evaluator, _ *args) {
+	s, ok := e.subject.(interface{ Stopping() bool })
+	e.offer(boolean(ok && s.Stopping()))
 }
 
 func fetchConstant(e *evaluator, a *args) { e.offer(a.value) }

@@ -1,0 +1,228 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	readyPort = 8405
+	graceTime = time.Second
+)
+
+// stopping is a configuration whose soft stop takes its time.
+func stopping() string {
+	return strings.Replace(changing(0, ""), "global\n", "global\n    grace 1s\n    hard-stop-after 4s\n", 1)
+}
+
+// TestSoftStopUnderLoad: readiness goes first, then new connections; what is under way and ends in time is not touched, on
+// either path; what does not is cut.
+func TestSoftStopUnderLoad(t *testing.T) {
+	for name, flag := range map[string]string{"kernel": "--datapath=tc", "userspace": "--datapath=off"} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := reloadable(t, stopping(), flag, "--health-address=0.0.0.0:8405")
+			softStop(t, b)
+		})
+	}
+}
+
+func softStop(t *testing.T, b *balancer) {
+	if status, _, err := b.get(readyPort, "/readyz"); err != nil || status != http.StatusOK {
+		t.Fatalf("/readyz: %d, %v", status, err)
+	}
+	const flight = 20
+	var under sync.WaitGroup
+	failed := make(chan error, 2*flight)
+	var lines []net.Conn
+	for range flight {
+		conn, err := b.ask("echo") // it will end 2.5 s after the signal
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := line(conn, "before"); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, conn)
+		under.Go(func() { // it will end about 2.5 s after the signal
+			status, body, err := b.get(httpPort, "/slow/2500")
+			if err != nil || status != http.StatusOK || !strings.HasPrefix(body, "hostname: web-") {
+				failed <- fmt.Errorf("a request in flight: status %d, %q, %v", status, body, err)
+			}
+		})
+	}
+	stays, err := b.ask("echo") // it will not end by itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stays.Close()
+	b.eventually(5*time.Second, "the requests are under way", func() error {
+		if n := b.metric("haproxy_backend_current_sessions", `proxy="web"`); n < flight {
+			return fmt.Errorf("%v of %d", n, flight)
+		}
+		return nil
+	})
+
+	signalled := time.Now()
+	if err := b.process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually(time.Second, "readiness is off", func() error {
+		if status, _, err := b.get(readyPort, "/readyz"); err != nil || status != http.StatusServiceUnavailable {
+			return fmt.Errorf("/readyz: %d, %v", status, err)
+		}
+		return nil
+	})
+	// In the grace time everything is as it was; refused are only connections after it.
+	for _, port := range []int{httpPort, tcpPort} {
+		refusedAt := b.firstRefused(port)
+		if d := refusedAt.Sub(signalled); d < graceTime || d > graceTime+1200*time.Millisecond {
+			t.Errorf("connections to port %d are refused %v after the signal, want %v", port, d, graceTime)
+		}
+	}
+	if status, _, err := b.get(readyPort, "/healthz"); err != nil || status != http.StatusOK {
+		t.Errorf("/healthz in a soft stop: %d, %v", status, err)
+	}
+	time.Sleep(time.Until(signalled.Add(2500 * time.Millisecond))) // the connections' own pace, not a wait for something
+	for _, conn := range lines {
+		if err := errors.Join(line(conn, "after"), finish(conn)); err != nil {
+			t.Errorf("a TCP connection that is open: %v", err)
+		}
+	}
+	under.Wait()
+	close(failed)
+	for err := range failed {
+		t.Error(err)
+	}
+	if err := line(stays, "still"); err != nil {
+		t.Errorf("a TCP connection before hard-stop-after: %v", err)
+	}
+	select {
+	case <-b.process.Done():
+	case <-time.After(15 * time.Second):
+		t.Fatal("hard-stop-after has no effect")
+	}
+	if d := time.Since(signalled); d < graceTime+3*time.Second {
+		t.Errorf("it ended %v after the signal", d)
+	}
+	stays.SetReadDeadline(time.Now().Add(3 * time.Second))
+	if _, err := io.ReadAll(stays); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the client whose connection was cut is not told")
+	}
+}
+
+// firstRefused makes connections until one is refused; those before are served.
+func (b *balancer) firstRefused(port int) time.Time {
+	b.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		conn, err := b.dial(port)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return time.Now()
+		}
+		if err != nil {
+			b.t.Fatalf("port %d: %v", port, err)
+		}
+		conn.Close()
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.t.Fatalf("port %d: connections are not refused", port)
+	return time.Time{}
+}
+
+// line sends a line to a task that echoes, and wants it back.
+func line(conn net.Conn, text string) error {
+	if _, err := fmt.Fprintln(conn, text); err != nil {
+		return err
+	}
+	got := make([]byte, len(text)+1)
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return err
+	}
+	if string(got) != text+"\n" {
+		return fmt.Errorf("got %q", got)
+	}
+	return nil
+}
+
+// finish ends a connection in order.
+func finish(conn net.Conn) error {
+	if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		return err
+	}
+	rest, err := io.ReadAll(conn)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%q came at the end", rest)
+	}
+	return err
+}
+
+// TestBadConfigurationChangesNothing: it is logged with its place and shown, and traffic does not notice.
+func TestBadConfigurationChangesNothing(t *testing.T) {
+	b, file := reloadable(t, changing(0, ""), "--datapath=off")
+	raw := b.rawAddr()
+	kept, err := b.ask("echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	bad := []struct{ text, want string }{
+		{strings.Replace(changing(1, raw), "balance", "balanse", 1), "unknown keyword 'balanse' in 'backend' section"},
+		{changing(2, raw) + "\nfrontend taken\n    mode http\n    bind 192.0.2.77:80\n    default_backend web\n", "cannot bind socket (Cannot assign requested address) for [192.0.2.77:80]"},
+		{changing(3, raw) + "\nfrontend page\n    mode http\n    bind *:8011\n    errorfile 503 /nonexistent\n    default_backend web\n", "/nonexistent"},
+	}
+	for _, c := range bad {
+		b.rewrite(file, c.text)
+		if err := b.process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		b.eventually(10*time.Second, "the failure is shown", func() error {
+			logs, err := b.runtime("show startup-logs")
+			if err != nil || !strings.Contains(logs, c.want) {
+				return fmt.Errorf("startup logs %q, %v", logs, err)
+			}
+			return nil
+		})
+		if got := b.metric("waggle_config_last_reload_successful", ""); got != 0 {
+			t.Errorf("waggle_config_last_reload_successful is %v", got)
+		}
+		if _, page, err := b.get(statsPort, "/"); err != nil || !strings.Contains(page, "could not be loaded at the last attempt") {
+			t.Errorf("the page does not tell, %v", err)
+		}
+		if got, err := b.round(); err != nil || got != 0 {
+			t.Errorf("configuration %d answers, %v", got, err)
+		}
+		if conn, err := b.dial(8011); err == nil {
+			conn.Close()
+			t.Error("a frontend of a bad configuration accepts")
+		}
+		if !strings.Contains(b.process.Output(), c.want) {
+			t.Errorf("the log does not have %q", c.want)
+		}
+	}
+	b.rewrite(file, changing(4, raw))
+	if err := b.process.Signal(os.Signal(syscall.SIGUSR2)); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually(10*time.Second, "a good configuration is loaded", func() error {
+		if got, err := b.round(); err != nil || got != 4 {
+			return fmt.Errorf("configuration %d, %v", got, err)
+		}
+		return nil
+	})
+	if got := b.metric("waggle_config_last_reload_successful", ""); got != 1 {
+		t.Errorf("waggle_config_last_reload_successful is %v", got)
+	}
+	if err := line(kept, "still here"); err != nil {
+		t.Error(err)
+	}
+}
