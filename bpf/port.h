@@ -98,8 +98,10 @@ WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_server *server, __
 	struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);
 	int err = 0; /* no long: before 6.4 the upper half of what updating a map returns is not the sign's */
 
-	if (!reverse || !key || !server || !settings || settings->port_max < settings->port_min)
+	if (!reverse || !key || !server || !settings)
 		return WG_R_TABLE_FULL;
+	if (settings->port_max < settings->port_min)
+		return WG_R_NO_PORT;
 	range = settings->port_max - settings->port_min + 1;
 	source = server->sources > 1 ? turn / range % server->sources : 0;
 	addr_copy(key->daddr, server->source[source & (WG_SOURCES_MAX - 1)]);

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -47,7 +48,7 @@ func newKernel(t testing.TB, o Options) *kernel {
 		t.Fatalf("%+v", err)
 	}
 	t.Cleanup(func() {
-		if err := obj.close(); err != nil {
+		if err := errors.Join(noteReasons(obj), obj.close()); err != nil {
 			t.Error(err)
 		}
 	})

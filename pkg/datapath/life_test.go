@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -293,5 +294,18 @@ func TestBpftoolPrintsFields(t *testing.T) {
 	want := []string{"[255 255 198 51 100 11] 9000 task0", "[255 255 198 51 100 12] 9000 task1", "[255 255 198 51 100 13] 9000 task2"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// The heartbeat goes on while a lock is held, as when the program is loaded anew on a slow machine: without it no
+// connection would be taken.
+func TestHeartbeatWaitsForNoLock(t *testing.T) {
+	require.Root(t)
+	dp := openIn(t, newTopology(t, 0).lb, Options{})
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	for range 2 { // the first may have been on its way
+		last := atomic.LoadUint64(&dp.obj.settings.Heartbeat)
+		waitFor(t, "the next beat", func() bool { return atomic.LoadUint64(&dp.obj.settings.Heartbeat) > last })
 	}
 }
