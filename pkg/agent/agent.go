@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -69,6 +70,7 @@ type Agent struct {
 	startedAt time.Time
 	stopping  atomic.Bool // a soft stop is under way
 	reloads   reloads
+	systemd   *notifier
 	lingering sync.WaitGroup // of generations that others have taken the place of
 	closed    chan struct{}  // when both paths have ended
 }
@@ -76,7 +78,7 @@ type Agent struct {
 // New builds everything, asks the system's resolver where init-addr says so, binds all listeners and
 // loads the kernel path. When it fails nothing is left open.
 func New(ctx context.Context, opts Options) (*Agent, error) {
-	a := &Agent{opts: opts, log: opts.Logger, startedAt: time.Now(), closed: make(chan struct{})}
+	a := &Agent{opts: opts, log: opts.Logger, startedAt: time.Now(), closed: make(chan struct{}), systemd: newNotifier()}
 	if a.log == nil {
 		a.log = slog.Default()
 	}
@@ -239,12 +241,22 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("waggle is ready", "version", a.opts.Version.Version, "frontends", len(a.Pool().Frontends),
 		"loops", a.loops, "maxconn", a.now().maxConn, "datapath", a.datapathMode())
 
+	a.systemd.ready(a.summary())
 	a.wait(ctx, signals)
 	t.cancel()
 	a.now().stop()
 	err = a.close()
 	t.wg.Wait()
 	return err
+}
+
+// summary is a line for people who ask systemd.
+func (a *Agent) summary() string {
+	text := fmt.Sprintf("%d frontends, %d backends, kernel path %s", len(a.Pool().Frontends), len(a.Pool().Backends), a.datapathMode())
+	if _, failure := a.reloads.last(); failure != "" {
+		text += "; the last reload failed: " + failure
+	}
+	return text
 }
 
 // tick samples the rates once a second.

@@ -37,8 +37,10 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			return
 		case sig := <-s.hard:
 			a.log.Info("stopping at once", "signal", sig.String())
+			a.systemd.stopping("stopping at once")
 			return
 		case <-s.soft:
+			a.systemd.stopping("stopping softly")
 			if !a.grace(ctx, s) {
 				return
 			}
@@ -46,7 +48,9 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			a.drain(ctx, s)
 			return
 		case sig := <-s.reload:
+			a.systemd.reloading()
 			_ = a.reload(ctx, sig.String()) // it is logged and shown
+			a.systemd.ready(a.summary())
 		}
 	}
 }
