@@ -13,6 +13,7 @@ type Shard struct {
 	DeniedReq    atomic.Uint64
 	DeniedResp   atomic.Uint64
 	DeniedConn   atomic.Uint64
+	DeniedSess   atomic.Uint64 // by tcp-request session
 	ReqErrors    atomic.Uint64 // malformed, aborted or timed out while the request was read
 	ConnErrors   atomic.Uint64 // connections to servers that failed
 	RespErrors   atomic.Uint64 // responses that were malformed or cut
@@ -41,12 +42,12 @@ func (s *Shard) CountStatus(code int) {
 
 // Totals is the sum of all shards at one moment.
 type Totals struct {
-	Connections, Sessions, Requests, BytesIn, BytesOut uint64
-	DeniedReq, DeniedResp, DeniedConn, ReqErrors       uint64
-	ConnErrors, RespErrors, Retries, Redispatches      uint64
-	LBTotal, ClientAborts, ServerAborts, Connects      uint64
-	Reuses, Intercepted, InternalErrs                  uint64
-	HTTP                                               [6]uint64
+	Connections, Sessions, Requests, BytesIn, BytesOut       uint64
+	DeniedReq, DeniedResp, DeniedConn, DeniedSess, ReqErrors uint64
+	ConnErrors, RespErrors, Retries, Redispatches            uint64
+	LBTotal, ClientAborts, ServerAborts, Connects            uint64
+	Reuses, Intercepted, InternalErrs                        uint64
+	HTTP                                                     [6]uint64
 }
 
 // KernelShard is the index of the shard that the collector of the kernel path adds to. Event loop n
@@ -96,6 +97,7 @@ func (c *Counters) all() Totals {
 		t.DeniedReq += s.DeniedReq.Load()
 		t.DeniedResp += s.DeniedResp.Load()
 		t.DeniedConn += s.DeniedConn.Load()
+		t.DeniedSess += s.DeniedSess.Load()
 		t.ReqErrors += s.ReqErrors.Load()
 		t.ConnErrors += s.ConnErrors.Load()
 		t.RespErrors += s.RespErrors.Load()
@@ -124,6 +126,7 @@ func (t *Totals) subtract(o *Totals) {
 	t.DeniedReq -= o.DeniedReq
 	t.DeniedResp -= o.DeniedResp
 	t.DeniedConn -= o.DeniedConn
+	t.DeniedSess -= o.DeniedSess
 	t.ReqErrors -= o.ReqErrors
 	t.ConnErrors -= o.ConnErrors
 	t.RespErrors -= o.RespErrors

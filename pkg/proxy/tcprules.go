@@ -21,7 +21,7 @@ func (s *session) sessionAllowed() bool {
 	if allowed, _ := s.tcpRules(s.fe.cfg.TCPSession); allowed {
 		return true
 	}
-	s.feShard().DeniedConn.Add(1)
+	s.feShard().DeniedSess.Add(1)
 	s.end()
 	return false
 }

@@ -65,7 +65,7 @@ func settingColumns() []Column {
 		{Name: "dcon", Metric: "denied_connections_total", Type: U64, Tags: counter, Scopes: Frontends | Listeners,
 			Help: "Connections refused by a rule.", Value: total(func(t *pool.Totals) uint64 { return t.DeniedConn })},
 		{Name: "dses", Metric: "denied_sessions_total", Type: U64, Tags: counter, Scopes: Frontends | Listeners,
-			Help: "Sessions refused by a rule."},
+			Help: "Sessions refused by a rule.", Value: total(func(t *pool.Totals) uint64 { return t.DeniedSess })},
 		{Name: "wrew", Metric: "failed_header_rewriting_total", Type: U64, Tags: counter, Scopes: everything,
 			Help: "Headers that could not be rewritten."},
 		{Name: "connect", Metric: "connection_attempts_total", Type: U64, Tags: counter, Scopes: Backends | Servers,
