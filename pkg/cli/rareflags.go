@@ -23,7 +23,7 @@ func rareFlags() []oneFlag {
 	}
 	return []oneFlag{
 		{"D", "", "accepted with a notice: waggle stays in the foreground", ignored("D", "waggle stays in the foreground")},
-		{"Ws", "", "accepted: there is no master process", accept},
+		{"Ws", "", "accepted: systemd is told without it, too", accept},
 		{"S", " BIND", "no effect", ignored("S", "there is no master process")},
 		{"p", " FILE", "write the process id there", func(s *settings, v string) error { s.pidFile = v; return nil }},
 		{"L", " NAME", "no effect", ignored("L", "there are no peers")},
