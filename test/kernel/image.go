@@ -10,7 +10,7 @@ import (
 // EnvDir names the directory that an unpacked kernel package is in, with depmod run over it, as fetch.sh leaves it.
 const EnvDir = "WAGGLE_TEST_KERNEL"
 
-// EnvRun, if set, is a regular expression: only tests of that name are run, for who looks into one.
+// EnvRun names a variable that, if set, is a regular expression: only tests of that name are run, for who looks into one.
 const EnvRun = "WAGGLE_TEST_KERNEL_RUN"
 
 // image is a kernel and its modules.
