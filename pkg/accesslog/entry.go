@@ -42,8 +42,9 @@ type Entry struct {
 	Accept time.Time
 
 	Frontend string
-	HTTPMode bool   // of the frontend; only Connect shows it
-	TLS      bool   // the client side is TLS: the frontend's name gets a '~'
+	HTTPMode bool // of the frontend; only Connect shows it
+	TLS      bool // the client side is TLS: the frontend's name gets a '~'
+	TLSState *sample.TLS
 	Backend  string // the frontend's name when no backend was chosen
 	Server   string // "" is written <NOSRV>; <STATS> is written as given
 
@@ -237,4 +238,20 @@ func (e *Entry) appendLoad(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(e.Retries), 10)
 	dst = append(dst, ' ')
 	return appendInts(dst, e.SrvQueue, e.BeQueue)
+}
+
+// cipher is what %sslc shows.
+func (e *Entry) cipher() string {
+	if e.TLSState == nil {
+		return ""
+	}
+	return e.TLSState.Cipher
+}
+
+// tlsVersion is what %sslv shows.
+func (e *Entry) tlsVersion() string {
+	if e.TLSState == nil {
+		return ""
+	}
+	return e.TLSState.Version
 }

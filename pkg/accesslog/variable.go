@@ -228,6 +228,10 @@ func (e *Entry) appendParts(dst []byte, v sample.Variable, f sample.Flags) []byt
 		return append(dst, '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10))
 	case sample.VarState:
 		return e.appendStateOf(dst, 2)
+	case sample.VarTLSCipher:
+		return sample.AppendText(dst, e.cipher(), f)
+	case sample.VarTLSVersion:
+		return sample.AppendText(dst, e.tlsVersion(), f)
 	case sample.VarStateCookie:
 		return e.appendStateOf(dst, 4)
 	case sample.VarRequestCookie:

@@ -37,6 +37,9 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	if cfg == nil {
 		return code
 	}
+	if code := checkCertificates(e, s, cfg); code != ExitOK {
+		return code
+	}
 	if err := s.writePID(); err != nil {
 		return failStart(e, err)
 	}

@@ -50,15 +50,15 @@ func bindParams() []bindParam {
 	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=n shards=n thread=set nbconn=n")
 	add(Ignored, "identity in tools", "nothing here uses it", "id=n guid-prefix=text label=text")
 	add(Unsupported, "PROXY protocol and its relatives", "", "accept-netscaler-cip=magic")
-	add(Unsupported, "TLS", "", `ssl allow-0rtt alpn=list ca-file=file ca-ignore-err=list ca-sign-file=file ca-sign-pass=text ca-verify-file=file
-		ciphers=list ciphersuites=list client-sigalgs=list crl-file=file crt=path crt-ignore-err=list crt-list=file default-crt=file curves=list
-		ecdhe=curve force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 generate-certificates no-alpn no-ca-names no-sslv3 no-strict-sni
-		no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 npn=list prefer-client-ciphers sigalgs=list ssl-max-ver=version ssl-min-ver=version
-		strict-sni tls-tickets tls-ticket-keys=file verify=mode`)
-	add(Unsupported, "protocol above TCP", "", "proto=name quic-cc-algo=name quic-force-retry quic-socket=mode")
+	add(Ignored, "order of cipher suites", "crypto/tls prefers by what is fast on both sides", "prefer-client-ciphers")
+	add(Ignored, "names of authorities", "crypto/tls always sends them when it asks for certificates", "no-ca-names")
+	add(Ignored, "parameters of old key exchanges", "crypto/tls chooses the curve with the client", "ecdhe=curve")
+	add(Unsupported, "TLS", "", `allow-0rtt ca-ignore-err=list ca-sign-file=file ca-sign-pass=text ca-verify-file=file client-sigalgs=list crl-file=file
+		crt-ignore-err=list force-sslv3 generate-certificates npn=list sigalgs=list tls-ticket-keys=file`)
+	add(Unsupported, "QUIC", "", "quic-cc-algo=name quic-force-retry quic-socket=mode")
 	add(Unsupported, "the socket", "", "idle-ping=time mss=bytes namespace=name tcp-ut=time transparent")
 	add(Unsupported, "unix and runtime sockets", "", "expose-fd=what gid=id group=name level=level mode=octal severity-output=format uid=id user=name")
-	return params
+	return append(params, tlsBindParams()...)
 }
 
 // maxAddresses is how many addresses a configuration may listen on: more than the ports of two

@@ -13,6 +13,8 @@ func (p *parser) finish() *Config {
 		p.checkTargets(s)
 		p.checkServers(s)
 		p.checkTracking(s)
+		p.finishServerTLS(s)
+		p.finishBinds(s)
 		p.checkHTTP(s)
 		p.checkBalance(s)
 		p.finishCheck(s)

@@ -16,16 +16,16 @@ func foreignGlobals() []directive {
 		group(inGlobal, Ignored, "choice of system calls", own, "busy-polling noepoll noevports nogetaddrinfo nokqueue nopoll noreuseport nosplice no-memory-trimming no-quic limited-quic"),
 		group(inGlobal, Ignored, "debugging of HAProxy", own, `anonkey debug.counters force-cfg-parser-pause warn-blocked-traffic-after profiling.memory profiling.tasks
 			expose-deprecated-directives expose-experimental-directives close-spread-time localpeer pp2-never-send-local`),
-		group(inGlobal, Ignored, "defaults of TLS", feature, `ca-base crt-base key-base issuers-chain-path maxsslconn maxsslrate ssl-default-bind-ciphers ssl-default-bind-ciphersuites
-			ssl-default-bind-client-sigalgs ssl-default-bind-curves ssl-default-bind-options ssl-default-bind-sigalgs ssl-default-server-ciphers ssl-default-server-ciphersuites
-			ssl-default-server-client-sigalgs ssl-default-server-curves ssl-default-server-options ssl-default-server-sigalgs ssl-dh-param-file ssl-engine ssl-load-extra-del-ext
-			ssl-load-extra-files ssl-mode-async ssl-passphrase-cmd ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-server-verify ssl-skip-self-issued-ca
+		group(inGlobal, Ignored, "defaults of TLS that change nothing here", "crypto/tls has its own way", `ssl-default-bind-sigalgs
+			ssl-default-bind-client-sigalgs ssl-default-server-client-sigalgs ssl-default-server-sigalgs ssl-dh-param-file ssl-engine ssl-mode-async
+			ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-skip-self-issued-ca`),
+		group(inGlobal, Ignored, "certificates by other ways", feature, `key-base issuers-chain-path ssl-load-extra-del-ext ssl-load-extra-files ssl-passphrase-cmd
 			ocsp-update.disable ocsp-update.httpproxy ocsp-update.maxdelay ocsp-update.mindelay ocsp-update.mode acme.scheduler`),
-		group(inGlobal, Ignored, "tuning of TLS", feature, `tune.ssl.cachesize tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.default-dh-param
+		group(inGlobal, Ignored, "tuning of TLS", "crypto/tls has its own way", `tune.ssl.cachesize tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.default-dh-param
 			tune.ssl.force-private-cache tune.ssl.hard-maxrecord tune.ssl.keylog tune.ssl.lifetime tune.ssl.maxrecord tune.ssl.ssl-ctx-cache-size tune.ssl.ocsp-update.maxdelay tune.ssl.ocsp-update.mindelay`),
-		group(inGlobal, Ignored, "tuning of HTTP/2", feature, `tune.h2.be.glitches-threshold tune.h2.be.initial-window-size tune.h2.be.max-concurrent-streams tune.h2.be.rxbuf
-			tune.h2.fe.glitches-threshold tune.h2.fe.initial-window-size tune.h2.fe.max-concurrent-streams tune.h2.fe.max-total-streams tune.h2.fe.rxbuf tune.h2.header-table-size
-			tune.h2.initial-window-size tune.h2.max-concurrent-streams tune.h2.max-frame-size tune.h2.zero-copy-fwd-send h2-workaround-bogus-websocket-clients`),
+		group(inGlobal, Ignored, "tuning of HTTP/2", "golang.org/x/net/http2 has its own way", `tune.h2.be.glitches-threshold tune.h2.be.initial-window-size tune.h2.be.max-concurrent-streams tune.h2.be.rxbuf
+			tune.h2.fe.glitches-threshold tune.h2.fe.initial-window-size tune.h2.fe.max-total-streams tune.h2.fe.rxbuf tune.h2.header-table-size
+			tune.h2.initial-window-size tune.h2.max-frame-size tune.h2.zero-copy-fwd-send h2-workaround-bogus-websocket-clients`),
 		group(inGlobal, Ignored, "tuning of QUIC", feature, `tune.quic.cc-hystart tune.quic.cc.cubic.min-losses tune.quic.disable-tx-pacing tune.quic.disable-udp-gso tune.quic.frontend.glitches-threshold
 			tune.quic.frontend.max-data-size tune.quic.frontend.max-idle-timeout tune.quic.frontend.max-streams-bidi tune.quic.frontend.max-tx-mem tune.quic.frontend.stream-data-ratio
 			tune.quic.frontend.default-max-window-size tune.quic.frontend.conn-tx-buffers.limit tune.quic.frontend.max-window-size tune.quic.max-frame-loss tune.quic.reorder-ratio
@@ -46,7 +46,7 @@ func foreignGlobals() []directive {
 
 		group(inGlobal, Unsupported, "which status codes count as errors", "", "http-err-codes http-fail-codes"),
 		group(inGlobal, Unsupported, "certificates", "", "ssl-f-use"),
-		group(inGlobal, Unsupported, "rate limits of the process", "", "maxconnrate maxsessrate harden.reject-privileged-ports.tcp"),
+		group(inGlobal, Unsupported, "rate limits of the process", "", "maxsslconn maxsslrate maxconnrate maxsessrate harden.reject-privileged-ports.tcp"),
 		group(inGlobal, Unsupported, "form of HTTP/1 messages", "", `h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file h1-do-not-close-on-insecure-transfer-encoding
 			tune.http.cookielen tune.http.logurilen`),
 		group(inGlobal, Unsupported, "state kept in files", "", "server-state-base server-state-file stats-file"),

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -85,7 +86,7 @@ func globalDirectives() []directive {
 			s.p.env.keepOnly(names)
 		}},
 	}
-	return append(rows, foreignGlobals()...)
+	return slices.Concat(rows, tlsGlobals(), foreignGlobals())
 }
 
 func (s *statement) setenv(override bool) {

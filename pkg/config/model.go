@@ -45,6 +45,7 @@ type Global struct {
 	StatsMaxConn    int           // on the stats sockets; 0 = default, 10
 	LogTag          string        // "" = the program's name
 	LogSendHostname *string       // nil = not sent, "" = the host's own name
+	TLS             GlobalTLS
 }
 
 // StatsSocket is one `stats socket` of the global section.
@@ -165,7 +166,7 @@ type Proxy struct {
 
 // Timeouts of a proxy; 0 means none, as in HAProxy.
 type Timeouts struct {
-	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check, Tarpit time.Duration
+	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Tunnel, ClientFin, ServerFin, Check, Tarpit, ClientHandshake time.Duration
 }
 
 // Options are the `option` lines of a proxy.
@@ -227,6 +228,8 @@ type Bind struct {
 	MaxConn      int
 	AcceptProxy  bool
 	Interface    string
+	TLS          BindTLS
+	Proto        string   // h1, h2; "" = by what the client wants
 	Params       []string // the words after the address as written, for verdicts and messages
 }
 
@@ -291,6 +294,7 @@ type Server struct {
 	SendProxy         int        // 0, 1, 2
 	ShutdownSessions  bool       // on-marked-down shutdown-sessions
 	Slowstart         time.Duration
+	TLS               ServerTLS
 	Params            []string // the words after the address as written
 }
 

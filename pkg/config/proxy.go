@@ -89,6 +89,7 @@ func proxyDirectives() []directive {
 		timeout("check", backOrDef, "for the answer to a health check", func(t *Timeouts) *time.Duration { return &t.Check }),
 		timeout("client", frontOrDef, "of silence from the client", func(t *Timeouts) *time.Duration { return &t.Client }),
 		timeout("client-fin", frontOrDef, "the same on a half-closed connection", func(t *Timeouts) *time.Duration { return &t.ClientFin }),
+		timeout("client-hs", frontOrDef, "for the handshake of TLS", func(t *Timeouts) *time.Duration { return &t.ClientHandshake }),
 		timeout("connect", backOrDef, "for a connection to a server", func(t *Timeouts) *time.Duration { return &t.Connect }),
 		timeout("http-keep-alive", anyProxy, "for a further request", func(t *Timeouts) *time.Duration { return &t.HTTPKeepAlive }),
 		timeout("http-request", anyProxy, "for the whole head of a request", func(t *Timeouts) *time.Duration { return &t.HTTPRequest }),

@@ -18,6 +18,8 @@ type serverParam struct {
 	status Status
 	why    string
 	parse  func(srv *Server, value string) error
+	// inStatement takes the place of parse where more than the value counts; it reports errors itself.
+	inStatement func(s *statement, at int, value string, srv *Server)
 }
 
 // serverParams are the parameters that waggle acts on, and the others of HAProxy 3.2 behind them.
@@ -72,7 +74,7 @@ func serverParams() []serverParam {
 			return nil
 		}},
 		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
-	}, foreignServerParams()...)
+	}, append(tlsServerParams(), foreignServerParams()...)...)
 }
 
 func foreignServerParams() []serverParam {
@@ -89,11 +91,10 @@ func foreignServerParams() []serverParam {
 	add(Ignored, "stick tables", "there are no stick tables yet", "non-stick stick")
 	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=n pool-low-conn=n")
 	add(Ignored, "identity", "nothing here uses it", "guid=text")
-	add(Ignored, "turning TLS off", "it is off", `no-ssl no-check-ssl no-sslv3 no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 no-verifyhost no-ssl-reuse
-		no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn`)
-	add(Unsupported, "variants of checks", "", `check-alpn=list check-pool-conn-name=expr check-proto=name check-reuse-pool check-sni=name check-ssl check-via-socks4`)
-	add(Unsupported, "TLS to the server", "", `ssl allow-0rtt alpn=list ca-file=file ciphers=list ciphersuites=list client-sigalgs=list crl-file=file crt=file curves=list force-sslv3
-		force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 npn=list sigalgs=list sni=expr ssl-max-ver=version ssl-min-ver=version ssl-reuse tls-tickets verify=mode verifyhost=name`)
+	add(Ignored, "turning off what is off", "it is off", `no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn`)
+	add(Ignored, "resumption of TLS sessions", "crypto/tls decides", "no-ssl-reuse ssl-reuse")
+	add(Unsupported, "variants of checks", "", `check-alpn=list check-pool-conn-name=expr check-proto=name check-reuse-pool check-via-socks4`)
+	add(Unsupported, "TLS to the server", "", `allow-0rtt client-sigalgs=list crl-file=file force-sslv3 npn=list sigalgs=list`)
 	add(Unsupported, "variants of the PROXY protocol", "", "proxy-v2-options=list send-proxy-v2-ssl send-proxy-v2-ssl-cn set-proxy-v2-tlv-fmt=format")
 	add(Unsupported, "limits and connection pools", "", "minconn=n max-reuse=n pool-conn-name=expr pool-max-conn=n pool-purge-delay=time strict-maxconn idle-ping=time")
 	add(Unsupported, "the way to the server", "", "namespace=name source=addr usesrc=addr interface=name socks4=addr tcp-ut=time proto=name ws=mode log-proto=name redir=prefix hash-key=key")
@@ -135,6 +136,10 @@ func (s *statement) serverParams(i int, srv *Server, isDefault bool) bool {
 		case Ignored:
 			s.noticef(at, "'%s' on a '%s' line is ignored: %s", got, s.name(), param.why)
 		default:
+			if param.inStatement != nil {
+				param.inStatement(s, i, value, srv)
+				continue
+			}
 			if err := param.parse(srv, value); err != nil {
 				s.errorf(i, "'%s' : '%s' %s", s.serverName(srv), got, err)
 				return false

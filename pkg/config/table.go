@@ -14,7 +14,6 @@ const noPrograms = "it starts no programs, and its image holds none; use tcp-che
 // foreignProxyDirectives are the settings of proxies in HAProxy 3.2 that waggle does not act on.
 func foreignProxyDirectives() []directive {
 	rows := [][]directive{
-		group(frontOrDef, Ignored, "handshakes of TLS clients", "TLS is an error by itself", "timeout+client-hs"),
 		group(inProxies, Ignored, "identity in tools", "nothing here uses it", "guid"),
 		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt clitcpka-idle clitcpka-intvl"),
 		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"),

@@ -88,6 +88,8 @@ func (j *judge) listening() {
 	}
 	for _, b := range j.frontend.Binds {
 		switch {
+		case b.TLS.Enabled:
+			j.no(b.Pos, "ssl: TLS is spoken in userspace")
 		case b.AcceptProxy:
 			j.no(b.Pos, "accept-proxy: the PROXY header is part of the stream")
 		case b.Addr.Addr().Is4In6() || b.Addr.Addr().Is6() && b.Addr.Addr().IsLinkLocalUnicast():
@@ -212,6 +214,8 @@ func (j *judge) server(s *config.Server) {
 	switch {
 	case s.Addr.Port() == 0 && !s.Service():
 		j.no(s.Pos, "server %s: its port follows the one that the client connected to", s.Name)
+	case s.TLS.Enabled:
+		j.no(s.Pos, "server %s: TLS is spoken in userspace", s.Name)
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
 	case s.Observe != "" && s.Observe != "none":

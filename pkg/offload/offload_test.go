@@ -76,6 +76,8 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(fe, _ *config.Proxy) { fe.HTTP = true }, "mode http"},
 		{func(fe, _ *config.Proxy) { fe.Binds = nil }, "no bind line"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].AcceptProxy = true }, "accept-proxy"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].TLS.Enabled = true }, "ssl: TLS is spoken in userspace"},
+		{func(_, be *config.Proxy) { be.Servers[0].TLS.Enabled = true }, "TLS is spoken in userspace"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = netip.MustParseAddrPort("[fe80::1%eth0]:80") }, "unique"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].Interface = "eth0" }, "interface eth0"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].MaxConn = 3 }, "maxconn of a bind line"},

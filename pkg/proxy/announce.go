@@ -9,7 +9,7 @@ import (
 // for another one.
 func (s *session) announce() {
 	version := s.target.Server.SendProxy
-	if version == 0 {
+	if version == 0 || s.link.peer != nil { // on TLS it has gone before the handshake
 		return
 	}
 	l := s.link

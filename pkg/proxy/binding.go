@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"waggle/pkg/config"
+	"waggle/pkg/proxy/adapter"
 	"waggle/pkg/proxy/sock"
 )
 
@@ -16,8 +18,9 @@ type binding struct {
 	fe    *frontend
 	line  *config.Bind
 	limit *bindLimit
-	fds   []int // by loop, until listeners have them
-	kept  bool  // of the configuration before
+	front *adapter.Front // nil: clients speak HTTP/1, or what is not ours
+	fds   []int          // by loop, until listeners have them
+	kept  bool           // of the configuration before
 }
 
 // bindKey is what a listening socket cannot change while it is open.
@@ -38,6 +41,11 @@ func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
 		for i := range fe.cfg.Binds {
 			b := &binding{key: keyOf(&fe.cfg.Binds[i]), fe: fe, line: &fe.cfg.Binds[i]}
 			b.limit = newBindLimit(b.line.MaxConn)
+			var err error
+			if b.front, err = e.newFront(fe, b.line); err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: bind '%s': %w", b.line.Pos.File, b.line.Pos.Line, b.line.Addr, err))
+				continue
+			}
 			if old := find(open, b.key, taken); old != nil {
 				taken[old] = true
 				b.keep(old)
@@ -103,5 +111,5 @@ func (b *binding) close() {
 
 // listener gives the i-th socket to loop w.
 func (b *binding) listener(w *worker, i int) *listener {
-	return &listener{w: w, fe: b.fe, fd: b.fds[i], bind: b.limit, at: b, acceptProxy: b.line.AcceptProxy}
+	return &listener{w: w, fe: b.fe, fd: b.fds[i], bind: b.limit, at: b, front: b.front, acceptProxy: b.line.AcceptProxy}
 }

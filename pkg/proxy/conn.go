@@ -3,6 +3,7 @@ package proxy
 import (
 	"golang.org/x/sys/unix"
 
+	"waggle/pkg/proxy/adapter"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
 )
@@ -17,15 +18,16 @@ type conn struct {
 	in    buffer
 	out   buffer
 
-	canRead    bool // a read may find something
-	canWrite   bool // a write may take something
-	hup        bool // the kernel has announced the end of the stream
-	eof        bool // the end of the stream has been read, or the connection is broken
-	broken     bool // reading ended with an error: nothing can be read or written any more
-	lost       bool // writing failed; something may still be read
-	shut       bool // we have sent FIN
-	queued     bool // for a flush at the end of the batch
-	active     bool // bytes have moved since the owner looked
+	canRead    bool          // a read may find something
+	canWrite   bool          // a write may take something
+	hup        bool          // the kernel has announced the end of the stream
+	eof        bool          // the end of the stream has been read, or the connection is broken
+	broken     bool          // reading ended with an error: nothing can be read or written any more
+	lost       bool          // writing failed; something may still be read
+	shut       bool          // we have sent FIN
+	queued     bool          // for a flush at the end of the batch
+	peer       *adapter.Pair // the adapter behind the socket; nil for a socket of TCP
+	active     bool          // bytes have moved since the owner looked
 	got, given int64
 }
 
@@ -73,6 +75,10 @@ func (c *conn) fill() bool {
 		c.dropEmpty()
 		return false
 	case errno != 0:
+		c.fail()
+		c.dropEmpty()
+		return true
+	case n == 0 && c.peer != nil && c.peer.WasReset():
 		c.fail()
 		c.dropEmpty()
 		return true
@@ -175,16 +181,19 @@ func (c *conn) Flush() {
 }
 
 // close closes the socket and gives all storage back.
-func (c *conn) close() { c.end(sock.Close) }
+func (c *conn) close() { c.end(sock.Close, false) }
 
 // reset closes with RST, so that the peer cannot take what it has for the whole.
-func (c *conn) reset() { c.end(sock.Reset) }
+func (c *conn) reset() { c.end(sock.Reset, true) }
 
-func (c *conn) end(how func(fd int)) {
+func (c *conn) end(how func(fd int), abort bool) {
 	if c.fd < 0 {
 		return
 	}
 	c.w.loop.Forget(c.fd)
+	if c.peer != nil {
+		c.peer.Closed(abort)
+	}
 	how(c.fd)
 	c.fd = -1
 	c.canRead, c.canWrite = false, false

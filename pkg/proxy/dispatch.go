@@ -127,7 +127,7 @@ func (s *session) assign(t pool.Target) {
 	sh.LBTotal.Add(1)
 	s.be.stats.Counters.Shard(s.w.shard).LBTotal.Add(1)
 	if s.fe.cfg.HTTP {
-		if l := s.w.idle.take(t, s.mayReuse()); l != nil {
+		if l := s.w.idle.take(t, s.idleFor(s.mayReuse())); l != nil {
 			s.reuse(l)
 			return
 		}
@@ -160,7 +160,7 @@ func (s *session) connect() {
 	s.reused = false
 	s.phase = connecting
 	s.bothShards(func(sh *pool.Shard) { sh.Connects.Add(1) })
-	l, errno := s.w.dial(s.target, s)
+	l, errno := s.dial()
 	if errno != 0 {
 		s.connectFailed(true)
 		return
@@ -184,7 +184,14 @@ func (s *session) checkConnect() step {
 	if l == nil || !l.canWrite && !l.hup {
 		return stuck
 	}
-	if errno := l.connectError(); errno != 0 {
+	busy, errno := s.handshake()
+	if busy {
+		return stuck
+	}
+	if errno == 0 {
+		errno = l.connectError()
+	}
+	if errno != 0 {
 		s.connectFailed(true)
 		return moved
 	}

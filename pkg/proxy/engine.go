@@ -38,8 +38,13 @@ type Engine struct {
 	services chan func()
 	quit     chan struct{} // closed when no work is left for the service goroutines
 	loops    sync.WaitGroup
+	adapters sync.WaitGroup // connections that speak TLS or HTTP/2
 	others   sync.WaitGroup
-	done     chan struct{}
+
+	reloading              sync.Mutex
+	reloads, reloadsFailed atomic.Uint64 // of certificates
+
+	done chan struct{}
 }
 
 // New returns an engine for a configuration, which neither listens nor runs yet. The caller closes it.
@@ -158,8 +163,10 @@ func (e *Engine) Start() {
 		e.others.Go(e.serve)
 	}
 	e.others.Go(e.watch)
+	e.others.Go(e.followCertificates)
 	go func() { // ends when all loops have ended, which SoftStop and Close bring about
 		e.loops.Wait()
+		e.adapters.Wait()
 		close(e.quit)
 		e.others.Wait()
 		close(e.done)
@@ -184,6 +191,9 @@ func (e *Engine) watch() {
 // SoftStop closes the listeners and lets sessions end: idle ones at once, others after their response,
 // which then says `connection: close`. Done tells when the last one has ended.
 func (e *Engine) SoftStop() {
+	for _, b := range e.bindings() {
+		b.shutdownFront()
+	}
 	for _, w := range e.workers {
 		w.loop.Post(w.softStop)
 	}

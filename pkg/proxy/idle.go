@@ -16,6 +16,10 @@ type link struct {
 	served int // requests that it has carried to their end
 	w      *worker
 	list   *idleList // while it is idle
+
+	name    string // TLS: that the server was asked for
+	shaking bool   // the handshake goes on
+	failed  error  // how it has ended
 }
 
 // idleLinks are a loop's idle server connections, for each server last in first out, so that those that

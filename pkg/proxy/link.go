@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/config"
@@ -26,7 +28,23 @@ func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
 	return l, 0
 }
 
+// dial starts a connection to the session's server.
+func (s *session) dial() (*link, unix.Errno) {
+	if via := s.secure(); via != nil {
+		return s.dialTLS(via)
+	}
+	return s.w.dial(s.target, s)
+}
+
 func (l *link) connectError() unix.Errno { return sock.ConnectError(l.fd) }
+
+// source is the address that the connection comes from.
+func (l *link) source() netip.AddrPort {
+	if l.peer != nil {
+		return l.peer.Src
+	}
+	return sock.LocalAddr(l.fd)
+}
 
 func (l *link) keepAlive() { sock.KeepAlive(l.fd) }
 

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/proxy/adapter"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
 )
@@ -16,7 +17,8 @@ type listener struct {
 	fe          *frontend
 	bind        *bindLimit
 	at          *binding
-	fd          int // -1 when it is closed
+	front       *adapter.Front // speaks TLS or HTTP/2 with the clients; nil: they speak HTTP/1 or what is not ours
+	fd          int            // -1 when it is closed
 	paused      bool
 	acceptProxy bool // connections begin with a PROXY header
 	held        bool // connections wait in the accept queue for a place, as far as is known

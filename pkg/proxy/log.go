@@ -5,7 +5,6 @@ import (
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/pool"
-	"waggle/pkg/proxy/sock"
 )
 
 // record reports the request, or TCP session, that has ended: times for the statistics, an entry for the
@@ -57,6 +56,9 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 		ActConn: int(s.fe.plan.pool.Process.Conns.Load()), FeConn: int(s.fe.stats.Sessions.Load()),
 		Counter: s.number,
 	}
+	if e.TLSState = (*subject)(s).TLSState(); e.TLSState != nil {
+		e.TLS = true
+	}
 	if l, ok := accesslog.ParseLevel(s.msg.level); ok {
 		e.Level, e.HasLevel = l, true
 	}
@@ -73,7 +75,7 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 		e.Server, e.SrvConn, e.Target = t.Name, int(t.Sessions.Load()), s.target.Addr
 	}
 	if s.link != nil && s.fe.source {
-		e.Source = sock.LocalAddr(s.link.fd)
+		e.Source = s.link.source()
 	}
 	if s.fe.cfg.HTTP {
 		e.RequestHeaders, e.ResponseHeaders = s.msg.captured[0].shown(), s.msg.captured[1].shown()
@@ -170,8 +172,25 @@ func (s *session) keepLine() {
 		return
 	}
 	s.line = append(s.line[:0], s.req.MethodBytes()...)
-	s.line = append(append(s.line, ' '), s.req.Target()...)
+	s.line = append(s.line, ' ')
+	if s.h2() {
+		s.keepH2Line()
+		return
+	}
+	s.line = append(s.line, s.req.Target()...)
 	s.line = append(append(s.line, " HTTP/1."...), '0'+s.req.Minor)
+}
+
+// keepH2Line keeps the rest of the line as HAProxy logs requests of HTTP/2, with the whole URI.
+func (s *session) keepH2Line() {
+	if t := s.req.Target(); len(t) > 0 && t[0] == '/' {
+		scheme := "http://"
+		if s.client.peer.TLS != nil {
+			scheme = "https://"
+		}
+		s.line = append(append(s.line, scheme...), s.req.Host()...)
+	}
+	s.line = append(append(s.line, s.req.Target()...), " HTTP/2.0"...)
 }
 
 // count brings the byte counters of all three up to date.

@@ -44,16 +44,17 @@ type backend struct {
 	cfg      *config.Proxy
 	stats    *pool.Backend
 	algo     balance.Algorithm
-	hasher   *hasher  // of algorithms that go by a key
-	cookies  *cookies // nil: none lead to servers
-	persists bool     // there are cookies or use-server lines
+	secure   map[string]*serverTLS // servers that speak TLS, by name; nil: none does
+	hasher   *hasher               // of algorithms that go by a key
+	cookies  *cookies              // nil: none lead to servers
+	persists bool                  // there are cookies or use-server lines
 	timeouts timeouts
 	errors   errorPages
 }
 
 // timeouts are a proxy's, with HAProxy's fallbacks applied; 0 means none.
 type timeouts struct {
-	connect, client, server, httpRequest, keepAlive, queue, tunnel, clientFin, serverFin, tarpit time.Duration
+	connect, client, server, httpRequest, keepAlive, queue, tunnel, clientFin, serverFin, tarpit, handshake time.Duration
 }
 
 func newTimeouts(t config.Timeouts) timeouts {
@@ -73,6 +74,7 @@ func newTimeouts(t config.Timeouts) timeouts {
 		clientFin:   first(t.ClientFin, t.Client),
 		serverFin:   first(t.ServerFin, t.Server),
 		tarpit:      first(t.Tarpit, t.Connect),
+		handshake:   first(t.ClientHandshake, t.Client),
 	}
 }
 
@@ -100,6 +102,7 @@ type plan struct {
 	access    func(p *config.Proxy, e *accesslog.Entry)
 	sizes
 
+	maxStreams int // tune.h2.max-concurrent-streams; 0 = default
 	sessions   atomic.Int64
 	superseded atomic.Bool
 	ending     sync.Once
@@ -142,6 +145,7 @@ const (
 
 func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
 	pl := &plan{backends: make(map[string]*backend), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
+	pl.maxStreams = cfg.Global.TLS.MaxStreams
 	if p.Limit() == 0 {
 		p.SetLimit(cfg.Global.MaxConn)
 	}
@@ -191,6 +195,9 @@ func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
 	var err error
 	if b.algo, err = balance.New(spec, b.stats); err != nil {
 		return nil, fmt.Errorf("backend '%s': %w", proxy.Name, err)
+	}
+	if b.secure, err = newServersTLS(proxy); err != nil {
+		return nil, err
 	}
 	b.errors, err = readErrorFiles(proxy)
 	return b, err

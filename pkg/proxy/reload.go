@@ -87,6 +87,7 @@ func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct
 	old := e.plan.Swap(c.plan)
 	c.plan.inherit(old)
 	e.mu.Lock()
+	replaced := e.binds
 	e.binds = c.binds
 	e.mu.Unlock()
 	for range e.workers {
@@ -94,6 +95,9 @@ func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct
 	}
 	for range e.workers {
 		<-done
+	}
+	for _, b := range replaced { // connections of HTTP/2 come back to the new configuration
+		b.shutdownFront()
 	}
 	old.supersede()
 	return old.ended, nil
@@ -171,7 +175,7 @@ func (l *listener) move(to *binding) {
 	if !l.fe.stats.Same(to.fe.stats) {
 		l.hold(false)
 	}
-	l.fe, l.bind, l.at, l.acceptProxy = to.fe, to.limit, to, to.line.AcceptProxy
+	l.fe, l.bind, l.at, l.front, l.acceptProxy = to.fe, to.limit, to, to.front, to.line.AcceptProxy
 	l.hold(held)
 	if l.paused {
 		l.fe.stats.SetStatus(pool.FrontendFull)
@@ -192,11 +196,23 @@ func (s *session) follow() {
 	if to == s.fe || s.orphaned() {
 		return
 	}
-	if !to.stats.Same(s.fe.stats) {
-		to.stats.Sessions.Add(1)
-		s.fe.stats.Sessions.Add(-1)
+	if g := s.guest; g == nil {
+		s.fe.handOver(to)
+	} else if g.fe == s.fe { // the first of its streams
+		g.fe.handOver(to)
+		to.plan.enter()
+		g.fe.plan.leave()
+		g.fe = to
 	}
 	to.plan.enter()
 	s.fe.plan.leave()
 	s.fe = to
+}
+
+// handOver moves a session's place to another frontend.
+func (f *frontend) handOver(to *frontend) {
+	if !to.stats.Same(f.stats) {
+		to.stats.Sessions.Add(1)
+		f.stats.Sessions.Add(-1)
+	}
 }

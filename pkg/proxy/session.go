@@ -9,7 +9,6 @@ import (
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
-	"waggle/pkg/sample"
 )
 
 // phase is what a session is doing.
@@ -48,6 +47,7 @@ type session struct {
 	again    bool   // queued for the loop's next round
 	turn     uint32 // counts requests, to tell a late answer of a service from one of now
 	requests int
+	guest    *guest // the connection that an adapter has, and with it the places in the limits; nil: they are ours
 
 	// The request, up to its end. See reset.
 	be        *backend
@@ -95,46 +95,20 @@ type times struct{ idle, first, head, queued, assigned, connected, response time
 
 // accepted starts a session on a connection that l has admitted.
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
-	s, fe := w.newSession(), l.fe
-	s.fe, s.bind, s.via, s.src, s.dst, s.peer = fe, l.bind, l, peer, netip.AddrPort{}, netip.AddrPort{}
-	fe.plan.enter()
-	s.requests, s.countedIn, s.countedOut = 0, 0, 0
-	shard := fe.stats.Counters.Shard(w.shard)
+	shard := l.fe.stats.Counters.Shard(w.shard)
 	shard.Connections.Add(1)
 	shard.Sessions.Add(1)
-	if err := s.client.open(w, fd, loop.Clients, s); err != nil {
-		w.e.log.Error("cannot serve a connection", "frontend", fe.cfg.Name, "error", err)
-		sock.Close(fd)
-		s.client.fd = -1
-		s.phase = draining
-		s.end()
+	if l.front != nil {
+		w.adapt(l, fd, peer)
 		return
 	}
-	if fe.cfg.Options.TCPKAClient {
+	if l.fe.cfg.Options.TCPKAClient {
 		sock.KeepAlive(fd)
 	}
-	s.client.canWrite = true
-	s.reset()
-	s.clock.idle = w.loop.Now()
-	s.msg.vars[sample.Session].Reset()
-	allowed, greets := s.connectionAllowed()
-	if !allowed {
-		s.end()
-		return
-	}
-	wait := fe.timeouts.client
-	if fe.cfg.HTTP {
-		wait = fe.timeouts.httpRequest
-	}
-	w.loop.Arm(&s.clientTimer, wait)
-	if greets || l.acceptProxy {
-		s.phase = greeting
-		return
-	}
-	s.open()
-	if !fe.cfg.HTTP {
-		s.advance()
-	}
+	s := w.newSession()
+	s.fe, s.bind, s.via, s.src, s.dst, s.guest = l.fe, l.bind, l, peer, netip.AddrPort{}, nil
+	l.fe.plan.enter()
+	s.startOn(fd, nil)
 }
 
 // open begins with what the client says. The time for a first request's head runs since the accept.
@@ -326,11 +300,13 @@ func (s *session) end() {
 	s.phase = ended
 	s.turn++
 	s.pending, s.handler = nil, nil
-	s.fe.leave(s.bind)
-	s.fe.plan.leave()
-	if s.w.e.paused.Load() > 0 {
-		s.w.e.resumeListeners()
+	if s.guest == nil {
+		s.fe.leave(s.bind)
+		if s.w.e.paused.Load() > 0 {
+			s.w.e.resumeListeners()
+		}
 	}
+	s.fe.plan.leave()
 	s.w.retire(s)
 }
 

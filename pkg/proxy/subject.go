@@ -27,6 +27,9 @@ func (s *session) Dst() netip.AddrPort {
 	if s.dst.IsValid() {
 		return s.dst
 	}
+	if s.client.peer != nil {
+		return s.client.peer.Dst
+	}
 	if s.client.fd < 0 {
 		return netip.AddrPort{}
 	}
@@ -74,6 +77,8 @@ func (s *subject) Version() []byte {
 	switch {
 	case !s.head():
 		return nil
+	case (*session)(s).h2():
+		return []byte("2.0")
 	case s.req.Minor == 0:
 		return []byte("1.0")
 	}
@@ -102,4 +107,15 @@ func (s *subject) FrontendName() string { return s.fe.cfg.Name }
 func (s *subject) Stopping() bool { return s.w.e.setup.Stopping != nil && s.w.e.setup.Stopping() }
 
 // TLS implements sample.Subject.
-func (s *subject) TLS() bool { return false }
+func (s *subject) TLS() bool { return s.TLSState() != nil }
+
+// TLSState implements sample.Subject.
+func (s *subject) TLSState() *sample.TLS {
+	if s.client.peer == nil {
+		return nil
+	}
+	return s.client.peer.TLS
+}
+
+// h2 says whether the client speaks HTTP/2.
+func (s *session) h2() bool { return s.client.peer != nil && s.client.peer.H2 }

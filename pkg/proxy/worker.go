@@ -23,7 +23,9 @@ type worker struct {
 	sessions  *session // all that live, linked
 	live      int
 	spare     []*session
+	guests    map[*guest]struct{} // clients' connections that adapters have
 	stopping  bool
+	killed    bool        // and everything ends at once
 	recheck   loop.Timer  // while listeners are paused
 	waking    atomic.Bool // resume has been posted
 	entry     accesslog.Entry
@@ -38,7 +40,7 @@ func newWorker(e *Engine, index int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{e: e, shard: index + 1, loop: l, born: time.Now()}
+	w := &worker{guests: make(map[*guest]struct{}), e: e, shard: index + 1, loop: l, born: time.Now()}
 	w.buffers.size = e.sizes.bufSize
 	w.pipes.max = maxPipes
 	w.recheck.Expired = w.resume
@@ -127,7 +129,9 @@ func (w *worker) endSessions(by byte, which func(*pool.Server) bool) {
 
 // hardStop ends every session at once. It runs on the loop.
 func (w *worker) hardStop() {
+	w.killed = true
 	w.softStop()
+	w.evict()
 	for w.sessions != nil {
 		w.sessions.kill()
 	}
@@ -135,7 +139,7 @@ func (w *worker) hardStop() {
 
 // maybeStop ends the loop when it is stopping and nothing is left to do.
 func (w *worker) maybeStop() {
-	if w.stopping && w.live == 0 {
+	if w.stopping && w.live == 0 && len(w.guests) == 0 {
 		w.loop.Stop()
 	}
 }

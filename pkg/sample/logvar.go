@@ -71,6 +71,8 @@ const (
 	VarRequestDateLocal          // %trl
 	VarState                     // %ts
 	VarStateCookie               // %tsc
+	VarTLSCipher                 // %sslc
+	VarTLSVersion                // %sslv
 	NumVariables        = int(iota)
 )
 
@@ -100,10 +102,11 @@ var logVariables = []logVariable{
 	{"rt", VarCounter, false}, {"s", VarServer, false}, {"sc", VarServerConns, false}, {"si", VarServerIP, false},
 	{"sp", VarServerPort, false}, {"sq", VarServerQueue, false}, {"t", VarAcceptDate, false}, {"tr", VarRequestDate, true},
 	{"trg", VarRequestDateGMT, true}, {"trl", VarRequestDateLocal, true}, {"ts", VarState, false}, {"tsc", VarStateCookie, true},
+	{"sslc", VarTLSCipher, false}, {"sslv", VarTLSVersion, false},
 }
 
 // otherVariables are those that HAProxy has and we do not.
-const otherVariables = "lc sslc sslv"
+const otherVariables = "lc"
 
 // Flags are how a variable or an expression is written.
 type Flags uint8

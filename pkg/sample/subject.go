@@ -32,6 +32,7 @@ type Subject interface {
 	BackendName() string // "" before one is chosen
 	ServerName() string  // "" before one is chosen
 	TLS() bool           // the client side is TLS
+	TLSState() *TLS      // of it; nil in clear text
 	FirstRequest() bool  // of its connection
 
 	// Vars gives the variables of a scope; nil if it has none.
@@ -97,6 +98,9 @@ func (Nothing) ServerName() string { return "" }
 
 // TLS implements Subject.
 func (Nothing) TLS() bool { return false }
+
+// TLSState implements Subject.
+func (Nothing) TLSState() *TLS { return nil }
 
 // FirstRequest implements Subject.
 func (Nothing) FirstRequest() bool { return true }

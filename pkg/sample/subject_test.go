@@ -17,6 +17,7 @@ type request struct {
 	method, uri, version string
 	headers              [][2]string
 	frontend             string
+	tlsState             *TLS
 	tls                  bool
 }
 
@@ -24,6 +25,7 @@ func (r *request) Src() netip.AddrPort  { return r.src }
 func (r *request) Dst() netip.AddrPort  { return r.dst }
 func (r *request) FrontendName() string { return r.frontend }
 func (r *request) TLS() bool            { return r.tls }
+func (r *request) TLSState() *TLS       { return r.tlsState }
 func (r *request) Method() []byte       { return orNil(r.method) }
 func (r *request) URI() []byte          { return orNil(r.uri) }
 func (r *request) Version() []byte      { return orNil(r.version) }

@@ -1,0 +1,148 @@
+package adapter
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"waggle/pkg/certs"
+	"waggle/pkg/config"
+	"waggle/pkg/sample"
+)
+
+// Front is how clients of a bind line are spoken to. Use [NewFront]; its methods may be called from any goroutine.
+type Front struct {
+	s  Settings
+	h1 *http.Server // only its settings, and the way to tell all HTTP/2 connections to end
+	h2 *http2.Server
+
+	Handshakes, Failed, Resumed atomic.Uint64 // TLS handshakes that have ended well, that have not, and the short ones
+}
+
+// Settings of a Front. Times of 0 mean without end.
+type Settings struct {
+	Certs      *certs.Store // nil: clear text
+	ForceH2    bool         // proto h2
+	Handshake  time.Duration
+	Client     time.Duration // timeout client
+	Idle       time.Duration // of an HTTP/2 connection without a stream
+	MaxStreams int           // of an HTTP/2 connection at once
+	MaxHead    int           // bytes of a request's head
+	Logger     *slog.Logger
+}
+
+const (
+	// streamWindow and connWindow bound what a client may send that has not been passed on, for a stream and for all of
+	// its connection.
+	streamWindow = 256 << 10
+	connWindow   = 1 << 20
+	// maxFrame is the largest frame that is read.
+	maxFrame = 16 << 10
+	// flushTime is for how long a client may stop reading the last bytes when no timeout client is set.
+	flushTime = 10 * time.Second
+)
+
+// NewFront returns a Front.
+func NewFront(s Settings) *Front {
+	f := &Front{s: s}
+	f.h1 = &http.Server{MaxHeaderBytes: s.MaxHead, ErrorLog: log.New(io.Discard, "", 0)}
+	f.h2 = &http2.Server{
+		MaxConcurrentStreams: uint32(s.MaxStreams), MaxReadFrameSize: maxFrame,
+		MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
+		IdleTimeout: s.Idle, WriteByteTimeout: s.Client, PermitProhibitedCipherSuites: true,
+	}
+	if err := http2.ConfigureServer(f.h1, f.h2); err != nil { // only for what tls.Config says, and there is none
+		panic(err)
+	}
+	return f
+}
+
+// Certificates gives the store; nil for a Front without, and for none.
+func (f *Front) Certificates() *certs.Store {
+	if f == nil {
+		return nil
+	}
+	return f.s.Certs
+}
+
+// Shutdown tells the clients that speak HTTP/2 to open no stream any more; their connections end with the last one.
+func (f *Front) Shutdown() {
+	_ = f.h1.Shutdown(context.Background()) // it has no listener to fail at
+}
+
+// Serve speaks to a client until its connection has ended, and closes it.
+func (f *Front) Serve(raw *Conn, door Door) {
+	defer raw.Close()
+	info := Info{Src: raw.src, Dst: raw.dst}
+	var conn net.Conn = raw
+	h2 := f.s.ForceH2
+	if f.s.Certs != nil {
+		secure, err := f.handshake(raw)
+		if err != nil {
+			f.Failed.Add(1)
+			f.s.Logger.Debug("TLS handshake failed", "client", raw.src, "error", err)
+			return
+		}
+		state := secure.ConnectionState()
+		f.Handshakes.Add(1)
+		if state.DidResume {
+			f.Resumed.Add(1)
+		}
+		info.TLS = describe(&state)
+		conn, h2 = secure, h2 || state.NegotiatedProtocol == "h2"
+	}
+	if h2 {
+		info.H2 = true
+		f.serveH2(conn, info, door)
+		return
+	}
+	f.relayClient(conn, raw, info, door)
+}
+
+func (f *Front) handshake(raw *Conn) (*tls.Conn, error) {
+	conn := tls.Server(raw, f.s.Certs.Config())
+	if f.s.Handshake > 0 {
+		_ = raw.SetDeadline(time.Now().Add(f.s.Handshake))
+	}
+	if err := conn.Handshake(); err != nil {
+		return nil, err
+	}
+	_ = raw.SetDeadline(time.Time{})
+	return conn, nil
+}
+
+// describe keeps what expressions and logs may ask for.
+func describe(s *tls.ConnectionState) *sample.TLS {
+	t := &sample.TLS{
+		Version: versionName(s.Version), Cipher: config.CipherName(s.CipherSuite), SNI: s.ServerName, ALPN: s.NegotiatedProtocol, Resumed: s.DidResume,
+	}
+	if len(s.PeerCertificates) > 0 {
+		t.Peer = s.PeerCertificates[0]
+	}
+	return t
+}
+
+// versionName is a version as OpenSSL and HAProxy call it.
+func versionName(v uint16) string {
+	names := []string{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}
+	if i := int(v) - tls.VersionTLS10; i >= 0 && i < len(names) {
+		return names[i]
+	}
+	return "unknown"
+}
+
+// patience is for how long a client may stop reading once the loop has nothing to do with it any more.
+func (f *Front) patience() time.Duration { return max(f.s.Client, flushTime) }
+
+var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"}
+
+func isHopByHop(name string) bool { return slices.Contains(hopByHop, name) }

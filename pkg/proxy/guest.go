@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"waggle/pkg/certs"
+	"waggle/pkg/config"
+	"waggle/pkg/proxy/adapter"
+	"waggle/pkg/proxy/loop"
+	"waggle/pkg/proxy/sock"
+	"waggle/pkg/sample"
+)
+
+// guest is a client's connection that an adapter speaks to. It holds the connection's places in the limits; the
+// sessions that it opens, one for TLS and one for each stream of HTTP/2 at a time, hold none.
+type guest struct {
+	w    *worker
+	fe   *frontend
+	bind *bindLimit
+	via  *listener
+	conn *adapter.Conn
+}
+
+// adapt hands a connection that l has admitted to the adapter of its bind line.
+func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
+	if l.fe.cfg.Options.TCPKAClient {
+		sock.KeepAlive(fd)
+	}
+	allowed := w.admits(l, fd, peer)
+	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
+	w.guests[g] = struct{}{}
+	g.fe.plan.enter()
+	w.e.live.Add(1)
+	if !allowed {
+		_ = g.conn.Close()
+		g.left()
+		return
+	}
+	front := l.front // a reload may change it
+	w.e.adapters.Go(func() {
+		front.Serve(g.conn, g)
+		w.loop.Post(g.left)
+	})
+}
+
+// admits runs the rules for connections before anything is said on this one.
+func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) bool {
+	if len(l.fe.cfg.TCPConnection) == 0 {
+		return true
+	}
+	s := w.newSession()
+	s.fe, s.via, s.src, s.dst = l.fe, l, peer, netip.AddrPort{}
+	s.client.fd, s.client.peer = fd, nil
+	s.reset()
+	s.msg.vars[sample.Session].Reset()
+	allowed, _ := s.connectionAllowed()
+	s.client.fd = -1
+	w.retire(s)
+	return allowed
+}
+
+// Attach implements adapter.Door.
+func (g *guest) Attach(fd int, p *adapter.Pair) bool {
+	return g.w.loop.Post(func() { g.w.adopt(g, fd, p) })
+}
+
+// adopt starts a session on what an adapter has made of a connection.
+func (w *worker) adopt(g *guest, fd int, p *adapter.Pair) {
+	if w.killed {
+		p.Closed(true)
+		sock.Close(fd)
+		return
+	}
+	s := w.newSession()
+	s.fe, s.bind, s.via, s.src, s.dst, s.guest = g.fe, nil, g.via, p.Src, p.Dst, g
+	g.fe.plan.enter()
+	if s.via.fd >= 0 {
+		s.follow() // the configuration may have changed since the handshake
+	}
+	s.startOn(fd, p)
+}
+
+// left gives the places of a connection back that has ended.
+func (g *guest) left() {
+	w := g.w
+	delete(w.guests, g)
+	w.e.live.Add(-1)
+	g.fe.leave(g.bind)
+	g.fe.plan.leave()
+	if w.e.paused.Load() > 0 {
+		w.e.resumeListeners()
+	}
+	w.maybeStop()
+}
+
+// evict closes the connections of all guests.
+func (w *worker) evict() {
+	for g := range w.guests {
+		_ = g.conn.Close()
+	}
+}
+
+// newFront makes the adapter of a bind line, nil for one in clear text.
+func (e *Engine) newFront(fe *frontend, b *config.Bind) (*adapter.Front, error) {
+	if !b.TLS.Enabled && b.Proto != "h2" {
+		return nil, nil
+	}
+	t := &fe.timeouts
+	s := adapter.Settings{
+		ForceH2: b.Proto == "h2", Handshake: t.handshake, Client: t.client, Idle: t.keepAlive,
+		MaxStreams: fe.plan.maxStreams, MaxHead: e.sizes.limits.MaxHead, Logger: e.log,
+	}
+	if s.MaxStreams == 0 {
+		s.MaxStreams = defaultStreams
+	}
+	if b.TLS.Enabled {
+		store, err := certs.Load(b)
+		if err != nil {
+			return nil, err
+		}
+		s.Certs = store
+	}
+	return adapter.NewFront(s), nil
+}
+
+// defaultStreams is HAProxy's default of tune.h2.max-concurrent-streams.
+const defaultStreams = 100
+
+// lookAgain is how often the files of certificates are looked at.
+const lookAgain = 10 * time.Second
+
+// followCertificates loads certificates anew whose files have changed.
+func (e *Engine) followCertificates() {
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.quit:
+			return
+		case <-tick.C:
+			e.ReloadCertificates()
+		}
+	}
+}
+
+// ReloadCertificates looks at the files of all certificates now. One that cannot be loaded is reported, and the ones in
+// use stay.
+func (e *Engine) ReloadCertificates() {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	for _, b := range e.bindings() {
+		s := b.front.Certificates()
+		if s == nil {
+			continue
+		}
+		changed, err := s.Reload()
+		switch {
+		case err != nil:
+			e.reloadsFailed.Add(1)
+			e.log.Warn("certificates have changed and cannot be loaded: the old ones stay in use", "bind", s.Name(), "error", err)
+		case changed:
+			e.reloads.Add(1)
+			e.log.Info("certificates have changed and are loaded", "bind", s.Name(), "certificates", s.Count())
+		}
+	}
+}
+
+// startOn begins the session on a socket; p is the adapter's side of it, nil for a client's own connection.
+func (s *session) startOn(fd int, p *adapter.Pair) {
+	w, fe := s.w, s.fe
+	s.peer = netip.AddrPort{}
+	s.requests, s.countedIn, s.countedOut = 0, 0, 0
+	if err := s.client.open(w, fd, loop.Clients, s); err != nil {
+		w.e.log.Error("cannot serve a connection", "frontend", fe.cfg.Name, "error", err)
+		if p != nil {
+			p.Closed(true)
+		}
+		sock.Close(fd)
+		s.client.fd = -1
+		s.phase = draining
+		s.end()
+		return
+	}
+	s.client.peer = p
+	s.client.canWrite = true
+	s.reset()
+	s.clock.idle = w.loop.Now()
+	s.msg.vars[sample.Session].Reset()
+	allowed, greets := true, false
+	if p == nil {
+		allowed, greets = s.connectionAllowed()
+	}
+	if !allowed {
+		s.end()
+		return
+	}
+	wait := fe.timeouts.client
+	if fe.cfg.HTTP {
+		wait = fe.timeouts.httpRequest
+	}
+	w.loop.Arm(&s.clientTimer, wait)
+	if greets || p == nil && s.via.acceptProxy {
+		s.phase = greeting
+		return
+	}
+	s.open()
+	if !fe.cfg.HTTP {
+		s.advance()
+	}
+}
+
+// bindings are what is listened on.
+func (e *Engine) bindings() []*binding {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.binds
+}
+
+// shutdownFront tells the clients of a binding that speak HTTP/2 to open no stream any more.
+func (b *binding) shutdownFront() {
+	if b.front != nil {
+		b.front.Shutdown()
+	}
+}
