@@ -67,6 +67,7 @@ func (s Spec) ask(ctx context.Context, dial Dial, target netip.AddrPort, start t
 	conn.SetDeadline(start.Add(s.agentInter()))
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	acknowledge(conn)
 	if text := s.agentSend(); text != "" {
 		if _, err := io.WriteString(conn, text); err != nil {
 			return silent(broken(err, pool.CheckL7Tout))

@@ -92,3 +92,45 @@ func TestMaxSpreadBoundsTheStart(t *testing.T) {
 		wantTimes(t, f.times("10.0.0.4:80"), 1500*ms)
 	})
 }
+
+// An agent, or a server whose protocol has it speak first, sees the connection at once, although the ACK of a check that
+// only connects is kept back.
+func TestServerThatSpeaksFirstIsNotKeptWaiting(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("220 up\n"))
+			c.Close()
+		}
+	}()
+	addr := netip.MustParseAddrPort(ln.Addr().String())
+	o := pool.DefaultServerOptions()
+	o.Name, o.Check, o.Agent, o.Addr = "s", true, true, addr
+	s := pool.New(1).AddBackend(pool.BackendOptions{Name: "b"}).AddServer(o)
+	greeting := &config.CheckExpect{Match: config.MatchString, MinRecv: -1, Data: []byte("220")}
+	spec := Spec{
+		Server: s, Options: enabled(config.CheckOptions{Inter: 5 * time.Second}), Agent: config.AgentOptions{Enabled: true, Port: int(addr.Port())},
+		Check: &config.HealthCheck{Protocol: config.CheckTCP, Steps: []config.CheckStep{{Expect: greeting}}},
+	}
+	best := [2]time.Duration{time.Hour, time.Hour}
+	for range 5 {
+		spec.runAgent(t.Context(), dialTCP, addr)
+		spec.run(t.Context(), dialTCP, addr)
+		v := s.View()
+		if v.Agent.Status != pool.CheckL7OK || v.Check.Status != pool.CheckL7OK {
+			t.Fatalf("agent %+v, check %+v", v.Agent, v.Check)
+		}
+		best = [2]time.Duration{min(best[0], v.Agent.Duration), min(best[1], v.Check.Duration)}
+	}
+	if best[0] > 30*time.Millisecond || best[1] > 30*time.Millisecond {
+		t.Errorf("the fastest of 5 took %v and %v", best[0], best[1])
+	}
+}

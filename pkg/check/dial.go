@@ -21,3 +21,19 @@ func delayAck(_ context.Context, _, _ string, raw syscall.RawConn) error {
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
 	})
 }
+
+// acknowledge sends the ACK that dialTCP has kept back, where the server speaks first: it would not see the connection
+// before the kernel's timer, 200 ms later.
+func acknowledge(conn net.Conn) {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1) // at worst the timer sends it
+	})
+}

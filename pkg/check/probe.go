@@ -132,6 +132,9 @@ func (p *probe) hangUp(linger bool) {
 
 // await reads until an expectation can be judged.
 func (p *probe) await(st *step) (pool.CheckResult, bool) {
+	if len(p.in) == 0 {
+		acknowledge(p.conn)
+	}
 	buf := make([]byte, 4096)
 	for {
 		final := p.end != nil || len(p.in) >= maxAnswer
