@@ -70,7 +70,7 @@ func TestColumnsAreHAProxys(t *testing.T) {
 // TestColumnsAreWhole checks what every declaration owes: a sentence, tags, and a value of its type and
 // unit on the rows of its scopes and nothing elsewhere.
 func TestColumnsAreWhole(t *testing.T) {
-	rows := Rows(swarm(), Filter{Legends: true})
+	rows := append(Rows(swarm(), Filter{Legends: true}), Rows(watched(), Filter{Legends: true})...)
 	columns := Columns()
 	for i := range columns {
 		c := &columns[i]

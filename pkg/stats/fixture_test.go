@@ -158,3 +158,21 @@ func crowdOf(n, servers int) *Snapshot {
 	}
 	return s
 }
+
+// watched is a backend whose servers are judged by more than their own health checks: by an agent, by traffic, by
+// another server.
+func watched() *Snapshot {
+	p := pool.New(1)
+	be := p.AddBackend(pool.BackendOptions{Name: "watched"})
+	server := func(name string, change func(*pool.ServerOptions)) *pool.Server {
+		o := pool.DefaultServerOptions()
+		o.Name, o.Addr = name, netip.MustParseAddrPort("10.0.3.1:80")
+		change(&o)
+		return be.AddServer(o)
+	}
+	asked := server("asked", func(o *pool.ServerOptions) { o.Agent = true })
+	asked.ReportAgent(pool.AgentReport{Result: pool.CheckResult{Status: pool.CheckL7OK, Code: 200, Info: "up 100%", Duration: time.Millisecond}, Percent: -1, MaxConn: -1})
+	server("observed", func(o *pool.ServerOptions) { o.Check, o.Observe = true, pool.ObserveL4 })
+	server("following", func(*pool.ServerOptions) {}).Track(asked)
+	return &Snapshot{Now: time.Now(), Pool: p, Proxies: []Proxy{{Config: &config.Proxy{Kind: config.Backend, Name: "watched"}, Backend: be}}}
+}
