@@ -8,25 +8,43 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/lab/pki"
 )
 
+// patience bounds every handshake.
+const patience = 10 * time.Second
+
 // shown is the common name of the certificate that a client is shown; "" and the error if there is none.
 func shown(t *testing.T, s *Store, c *tls.Config) (*x509.Certificate, tls.ConnectionState, error) {
 	t.Helper()
-	a, b := net.Pipe()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // not net.Pipe: both sides may write at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
 	done := make(chan error, 1)
 	go func() {
-		srv := tls.Server(b, s.Config())
-		done <- srv.Handshake()
-		b.Close()
+		b, err := ln.Accept()
+		if err != nil {
+			done <- err
+			return
+		}
+		defer b.Close()
+		b.SetDeadline(time.Now().Add(patience))
+		done <- tls.Server(b, s.Config()).Handshake()
 	}()
+	a, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	a.SetDeadline(time.Now().Add(patience))
 	c.InsecureSkipVerify = true
 	conn := tls.Client(a, c)
-	err := conn.Handshake()
-	a.Close()
+	err = conn.Handshake()
 	if serr := <-done; err == nil {
 		err = serr
 	}
