@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -23,8 +24,7 @@ func (k *kernel) fill(t testing.TB, n int) {
 	}
 	service, task := ap(front()), ap(taskAddr(0)+":9000")
 	for i := range n {
-		from := ap(fmt.Sprintf("10.%d.%d.%d:%d", i>>22&255, i>>14&255, i>>6&255, 1024+i&63))
-		back := ap(fmt.Sprintf("10.%d.%d.%d:%d", 128+i>>22&127, i>>14&255, i>>6&255, 1024+i&63))
+		from, back := fillAddrs(i)
 		fwdKey := lbWgKey{Saddr: from.Addr().As16(), Daddr: service.Addr().As16(), Sport: netOrder(from.Port()), Dport: netOrder(service.Port())}
 		revKey := lbWgKey{Saddr: task.Addr().As16(), Daddr: back.Addr().As16(), Sport: netOrder(task.Port()), Dport: netOrder(back.Port())}
 		both := lbWgFlow{Service: 7, Server: 101, Generation: uint64(i) + 1, Created: now, Seen: now}
@@ -39,6 +39,15 @@ func (k *kernel) fill(t testing.TB, n int) {
 		}
 	}
 	flush()
+}
+
+// fillAddrs are client and source address of the i'th flow of fill.
+func fillAddrs(i int) (client, back netip.AddrPort) {
+	port := uint16(1024 + i&63)
+	at := func(first byte) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{first, byte(i >> 22), byte(i >> 14), byte(i >> 6)}), port)
+	}
+	return at(10), at(11)
 }
 
 // BenchmarkCollector measures a pass over a table of live flows. The collector rests twenty times as long as a pass takes, so its
