@@ -123,7 +123,7 @@ static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
 	if (p->tcp_flags & WG_RST) {
 		if (!rst_is_credible(f, twin, p))
 			return;
-		__sync_fetch_and_or(&f->tcp_flags, WG_RST);
+		__sync_fetch_and_or(&fwd->tcp_flags, WG_RST); /* whoever sent it: the collector then need not look up the other one */
 		end = f->dir == WG_FORWARD ? WG_END_CLIENT_RST : WG_END_SERVER_RST;
 		closed = 1;
 	} else {

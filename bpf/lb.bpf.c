@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "forward.h"
 #include "icmp.h"
+#include "look.h"
 #include "parse.h"
 #include "retry.h"
 
@@ -134,4 +135,11 @@ SEC("tc")
 int wg_collect(struct __sk_buff *skb)
 {
 	return collect(skb->cb[0]);
+}
+
+/* Run by the kernel for each entry of wg_flows, while the agent reads it. */
+SEC("iter/bpf_map_elem")
+int wg_look(struct bpf_iter__bpf_map_elem *ctx)
+{
+	return look(ctx->meta->seq, ctx->key, ctx->value);
 }

@@ -48,6 +48,10 @@
 /* Flows that one run of the collector's program can delete. */
 #define WG_DOOMED_MAX 128
 
+/* Of so many entries wg_look shows one that is not asked for, so that the agent's read() of it returns now and then: it runs under
+ * rcu_read_lock. A power of two. */
+#define WG_LOOK_STEP 512
+
 /* Ends of sessions that wait for the agent: about 8000 of them. A power of two and a multiple of the page size. */
 #define WG_EVENTS_BYTES (1 << 20)
 

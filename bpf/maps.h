@@ -203,3 +203,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wg_doomed);
 } wg_doomed SEC(".maps");
+
+/* What wg_look shows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wg_lives);
+} wg_lives SEC(".maps");

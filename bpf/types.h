@@ -55,38 +55,43 @@ enum wg_end {
  * the written tuple. Counters and sequence numbers are plain stores: packets of one direction come on one CPU
  * but for reordering, and the worst outcome is a lost count.
  * An entry that is freed may be reused at once, while another CPU still translates a packet with it. Only
- * ended or expired flows are deleted, so such a packet is a stray one and TCP's sequence numbers refuse it. */
+ * ended or expired flows are deleted, so such a packet is a stray one and TCP's sequence numbers refuse it.
+ * The order is that of cache lines: with 1M flows each line is a miss. An element of the table begins 8 bytes into its
+ * memory and has 48 bytes and the key before this: 32 bytes share a line with the end of the key, the next 64 are one. */
 struct wg_flow {
+	/* What the collector looks at of every flow, */
+	__u64 seen; /* last payload, SYN, FIN or RST */
+	enum wg_state state; /* in the forward entry */
+	__u8 dir; /* enum wg_dir */
+	__u8 closer; /* 1 + direction of the first FIN; in the forward entry */
+	__u16 mss; /* largest MSS that fits both legs; 0: leave it alone */
+	__u32 service;
+	__u32 tcp_flags; /* of all packets of this direction, or-ed */
+	__u32 ack; /* last acknowledgement number of this direction */
+	__u32 server;
+	/* what else a packet of an established flow needs, */
 	__u8 saddr[WG_ADDR_LEN]; /* the tuple to write */
 	__u8 daddr[WG_ADDR_LEN];
 	__be16 sport;
 	__be16 dport;
 	__u32 way; /* identity of the way to daddr; 0: none is known */
-	__u32 ifindex; /* interface to leave by where the routing table is asked */
-	__u16 mss; /* largest MSS that fits both legs; 0: leave it alone */
-	__u8 dir; /* enum wg_dir */
-	__u8 closer; /* 1 + direction of the first FIN; in the forward entry */
-	enum wg_state state; /* in the forward entry */
-	__u32 tcp_flags; /* of all packets of this direction, or-ed */
-	__u32 service;
-	__u32 server;
-	__u32 service_gauge; /* indices into wg_gauges and wg_counters */
-	__u32 server_gauge;
-	__u32 counter;
-	__u32 syn_next; /* sequence number of the SYN, plus one; in the reverse entry */
+	__u32 counter; /* index into wg_counters */
 	__u32 seq_next; /* highest sequence number sent in this direction, plus one */
-	__u32 ack; /* last acknowledgement number of this direction */
+	__u64 packets;
+	__u64 bytes; /* TCP payload */
+	/* and the rest. */
+	__u64 generation; /* the same in both entries, and in no other flow */
+	__u64 created; /* CLOCK_MONOTONIC, ns; in the reverse entry that of the attempt at this server */
+	__u32 ifindex; /* interface to leave by where the routing table is asked */
+	__u32 service_gauge; /* indices into wg_gauges */
+	__u32 server_gauge;
+	__u32 syn_next; /* sequence number of the SYN, plus one; in the reverse entry */
 	enum wg_flow_flag flags;
 	__u32 connect; /* time from the SYN to the server's answer, us; in the reverse entry */
 	__u32 retries; /* attempts that are left if the server does not take the connection; in the forward entry */
 	__u32 refused; /* the server has refused this attempt; in the forward entry */
 	__u32 stamp; /* the client's last timestamp, see tcp_stamp; in the forward entry once closed, and in tombstones */
 	__u32 pad;
-	__u64 generation; /* the same in both entries, and in no other flow */
-	__u64 created; /* CLOCK_MONOTONIC, ns; in the reverse entry that of the attempt at this server */
-	__u64 seen; /* last payload, SYN, FIN or RST */
-	__u64 packets;
-	__u64 bytes; /* TCP payload */
 };
 _Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
 _Static_assert(sizeof(struct wg_flow) == 120 + 2 * WG_ADDR_LEN, "a flow has no padding");
@@ -210,6 +215,18 @@ struct wg_counter {
 	__u64 bytes_out;
 	__u64 retries; /* attempts that failed and were repeated at this server */
 	__u64 redispatches; /* attempts that failed here and were repeated elsewhere */
+};
+
+/* What the collector asks wg_look for: the latest wg_flow.seen of an entry that may be over, by what it is; CLOCK_MONOTONIC, ns. */
+struct wg_lives {
+	__u64 half;
+	__u64 established;
+	__u64 reset; /* closed by a RST */
+	__u64 client_first; /* closed by FINs, the client's first */
+	__u64 server_first;
+	__u64 tombstone;
+	__u64 orphan; /* a reverse entry, by created; 0: they are not asked for */
+	__u64 looked; /* entries that wg_look has looked at */
 };
 
 struct wg_settings {

@@ -37,6 +37,8 @@ type collector struct {
 	ports uint32 // size of the range of source ports
 	// timeouts of a service, also of one that is gone but has flows.
 	timeouts func(service uint32) Timeouts
+	// each calls yield for the timeouts of every service that timeouts knows.
+	each func(yield func(Timeouts))
 	// reset tells an end that its flow is over; nil: it finds out by itself.
 	reset  func(ended)
 	passes int
@@ -91,7 +93,7 @@ func (c *collector) pass(now uint64) (deleted int, err error) {
 		deleted += n
 		pending = pending[:0]
 	}
-	err = eachEntry(c.obj.WgFlows, func(key lbWgKey, f lbWgFlow) bool {
+	err = c.obj.eachDue(c.lives(now, orphans), func(key lbWgKey, f lbWgFlow) bool {
 		if s, ok := c.judge(key, f, now, orphans); ok {
 			pending = append(pending, s)
 		}
@@ -107,6 +109,21 @@ func (c *collector) pass(now uint64) (deleted int, err error) {
 		err = flushErr
 	}
 	return deleted, err
+}
+
+// lives says which entries judge is to see, at least: all that may be over.
+func (c *collector) lives(now uint64, orphans bool) lbWgLives {
+	established := EstablishedDefault
+	c.each(func(t Timeouts) { established = min(established, shortestEstablished(t)) })
+	ago := func(d time.Duration) uint64 { return now - min(now, uint64(d)) }
+	l := lbWgLives{
+		Half: ago(HalfOpenMin), Established: ago(established), Reset: ago(holdReset),
+		ClientFirst: ago(holdClientFirst), ServerFirst: ago(holdServerFirst), Tombstone: ago(min(holdTombstone, holdServerFirst)),
+	}
+	if orphans {
+		l.Orphan = ago(orphanAge)
+	}
+	return l
 }
 
 // judge says whether the entry is to be deleted, with its twin, given that nothing happens to it meanwhile.

@@ -7,7 +7,7 @@ import (
 
 // collectorAt returns a collector for k with these timeouts.
 func (k *kernel) collector(t Timeouts) *collector {
-	return &collector{obj: k.obj, ports: 31744, timeouts: func(uint32) Timeouts { return t }}
+	return &collector{obj: k.obj, ports: 31744, timeouts: func(uint32) Timeouts { return t }, each: func(yield func(Timeouts)) { yield(t) }}
 }
 
 // pass runs the collector as if d had gone by, and demands how many flows it deletes.
@@ -166,7 +166,7 @@ func TestLifetime(t *testing.T) {
 		{"both FINs crossed", flow(lbWgStateWG_ESTABLISHED, tcpFin, tcpFin), all, holdServerFirst},
 		{"server closed first", byServer, all, 60 * s},
 		{"client closed first", byClient, all, holdClientFirst},
-		{"reset", flow(lbWgStateWG_CLOSED, 0, tcpRst), all, holdReset},
+		{"reset, noted in the forward entry", flow(lbWgStateWG_CLOSED, tcpRst, 0), all, holdReset},
 	} {
 		if got := lifetime(tt.flow[0], tt.flow[1], tt.t); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

@@ -105,36 +105,36 @@ type lbWgEvent struct {
 
 type lbWgFlow struct {
 	_            structs.HostLayout
+	Seen         uint64
+	State        lbWgState
+	Dir          uint8
+	Closer       uint8
+	Mss          uint16
+	Service      uint32
+	TcpFlags     uint32
+	Ack          uint32
+	Server       uint32
 	Saddr        [16]uint8
 	Daddr        [16]uint8
 	Sport        uint16
 	Dport        uint16
 	Way          uint32
+	Counter      uint32
+	SeqNext      uint32
+	Packets      uint64
+	Bytes        uint64
+	Generation   uint64
+	Created      uint64
 	Ifindex      uint32
-	Mss          uint16
-	Dir          uint8
-	Closer       uint8
-	State        lbWgState
-	TcpFlags     uint32
-	Service      uint32
-	Server       uint32
 	ServiceGauge uint32
 	ServerGauge  uint32
-	Counter      uint32
 	SynNext      uint32
-	SeqNext      uint32
-	Ack          uint32
 	Flags        lbWgFlowFlag
 	Connect      uint32
 	Retries      uint32
 	Refused      uint32
 	Stamp        uint32
 	Pad          uint32
-	Generation   uint64
-	Created      uint64
-	Seen         uint64
-	Packets      uint64
-	Bytes        uint64
 }
 
 type lbWgFlowFlag uint32
@@ -169,6 +169,18 @@ type lbWgKey struct {
 	Daddr [16]uint8
 	Sport uint16
 	Dport uint16
+}
+
+type lbWgLives struct {
+	_           structs.HostLayout
+	Half        uint64
+	Established uint64
+	Reset       uint64
+	ClientFirst uint64
+	ServerFirst uint64
+	Tombstone   uint64
+	Orphan      uint64
+	Looked      uint64
 }
 
 type lbWgNeighKey struct {
@@ -297,6 +309,7 @@ const (
 	lbMapWgFlows      = "wg_flows"
 	lbMapWgGauges     = "wg_gauges"
 	lbMapWgIfaces     = "wg_ifaces"
+	lbMapWgLives      = "wg_lives"
 	lbMapWgLost       = "wg_lost"
 	lbMapWgNeighs     = "wg_neighs"
 	lbMapWgPorts      = "wg_ports"
@@ -311,6 +324,7 @@ const (
 	lbMapWgWays       = "wg_ways"
 	lbProgWgCollect   = "wg_collect"
 	lbProgWgIngress   = "wg_ingress"
+	lbProgWgLook      = "wg_look"
 	lbVarWgDryRun     = "wg_dry_run"
 	lbVarWgEventInBtf = "wg_event_in_btf"
 	lbVarWgRingSize   = "wg_ring_size"
@@ -361,6 +375,7 @@ type lbSpecs struct {
 type lbProgramSpecs struct {
 	WgCollect *ebpf.ProgramSpec `ebpf:"wg_collect"`
 	WgIngress *ebpf.ProgramSpec `ebpf:"wg_ingress"`
+	WgLook    *ebpf.ProgramSpec `ebpf:"wg_look"`
 }
 
 // lbMapSpecs contains maps before they are loaded into the kernel.
@@ -377,6 +392,7 @@ type lbMapSpecs struct {
 	WgFlows    *ebpf.MapSpec `ebpf:"wg_flows"`
 	WgGauges   *ebpf.MapSpec `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.MapSpec `ebpf:"wg_ifaces"`
+	WgLives    *ebpf.MapSpec `ebpf:"wg_lives"`
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
@@ -431,6 +447,7 @@ type lbMaps struct {
 	WgFlows    *ebpf.Map `ebpf:"wg_flows"`
 	WgGauges   *ebpf.Map `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.Map `ebpf:"wg_ifaces"`
+	WgLives    *ebpf.Map `ebpf:"wg_lives"`
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
@@ -457,6 +474,7 @@ func (m *lbMaps) Close() error {
 		m.WgFlows,
 		m.WgGauges,
 		m.WgIfaces,
+		m.WgLives,
 		m.WgLost,
 		m.WgNeighs,
 		m.WgPorts,
@@ -488,12 +506,14 @@ type lbVariables struct {
 type lbPrograms struct {
 	WgCollect *ebpf.Program `ebpf:"wg_collect"`
 	WgIngress *ebpf.Program `ebpf:"wg_ingress"`
+	WgLook    *ebpf.Program `ebpf:"wg_look"`
 }
 
 func (p *lbPrograms) Close() error {
 	return _LbClose(
 		p.WgCollect,
 		p.WgIngress,
+		p.WgLook,
 	)
 }
 

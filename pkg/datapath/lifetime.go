@@ -73,11 +73,18 @@ func shortestLife(fwd lbWgFlow, t Timeouts) time.Duration {
 	switch fwd.State {
 	case lbWgStateWG_HALF:
 		return max(t.Connect, HalfOpenMin)
-	case lbWgStateWG_CLOSED:
-		return holdReset
+	case lbWgStateWG_CLOSED: // a RST of either side is noted in the forward entry
+		if fwd.TcpFlags&tcpRst != 0 {
+			return holdReset
+		}
+		return holdClosed(fwd)
 	}
-	// A RST or second FIN in the reverse entry has closed the forward one. So the reverse entry, a system call away, need not
-	// be looked at before one of the timeouts has passed: that is what makes a pass over a large table cheap.
+	return shortestEstablished(t)
+}
+
+// shortestEstablished is that of an established flow. A RST or second FIN in the reverse entry has closed the forward one. So the
+// reverse entry, a system call away, need not be looked at before one of the timeouts has passed.
+func shortestEstablished(t Timeouts) time.Duration {
 	shortest := EstablishedDefault
 	for _, d := range []time.Duration{t.ClientFin, t.ServerFin, t.Tunnel, t.Client, t.Server} {
 		if d > 0 {

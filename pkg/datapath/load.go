@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	bpflink "github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,8 @@ type object struct {
 	settings *lbWgSettings
 	gauges   []lbWgGauge
 	doomed   []lbWgDoomed
+	lives    *lbWgLives
+	look     *bpflink.Iter // nil: the kernel cannot, see eachDue
 	ways     []lbWgWay
 	ports    portBits
 	mapped   [][]byte // but the gauges' memory
@@ -39,6 +42,7 @@ func specFor(o Options) (*ebpf.CollectionSpec, error) {
 	if o.OnClose == nil { // nobody reads it
 		spec.Maps[lbMapWgEvents].MaxEntries = uint32(unix.Getpagesize())
 	}
+	withoutLook(spec)
 	if err := spec.Variables[lbVarWgRingSize].Set(o.HalfOpenRing); err != nil {
 		return nil, fmt.Errorf("set the size of the half-open ring: %w", err)
 	}
@@ -61,6 +65,7 @@ func load(o Options) (*object, error) {
 	if err := obj.mapMemory(); err != nil {
 		return nil, errors.Join(err, obj.close())
 	}
+	obj.attachLook()
 	return obj, nil
 }
 
@@ -113,6 +118,11 @@ func (obj *object) mapMemory() error {
 		return err
 	}
 	obj.mapped = append(obj.mapped, mem)
+	lives, mem, err := mapValues[lbWgLives](obj.WgLives)
+	if err != nil {
+		return err
+	}
+	obj.lives, obj.mapped = &lives[0], append(obj.mapped, mem)
 	return nil
 }
 
@@ -138,5 +148,8 @@ func (obj *object) close() error {
 		errs = append(errs, unix.Munmap(mem))
 	}
 	obj.mapped, obj.gaugesMem = nil, nil
+	if obj.look != nil {
+		errs = append(errs, obj.look.Close())
+	}
 	return errors.Join(append(errs, obj.Close())...)
 }

@@ -14,6 +14,15 @@ func (dp *Datapath) timeoutsOf(service uint32) Timeouts {
 	return dp.timeouts[service]
 }
 
+// eachTimeouts calls yield for those of every service that has flows, or may get some. yield must not call dp.
+func (dp *Datapath) eachTimeouts(yield func(Timeouts)) {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	for _, t := range dp.timeouts {
+		yield(t)
+	}
+}
+
 // retire notes which services and servers have left the desired state. The caller holds mu.
 func (dp *Datapath) retire() {
 	live := make(map[gaugeKey]bool)
