@@ -117,7 +117,7 @@ func (c *collector) lives(now uint64, orphans bool) lbWgLives {
 	c.each(func(t Timeouts) { established = min(established, shortestEstablished(t)) })
 	ago := func(d time.Duration) uint64 { return now - min(now, uint64(d)) }
 	l := lbWgLives{
-		Half: ago(HalfOpenMin), Established: ago(established), Reset: ago(holdReset),
+		Half: ago(min(HalfOpenMin, halfOpenAwaited)), Established: ago(established), Reset: ago(holdReset),
 		ClientFirst: ago(holdClientFirst), ServerFirst: ago(holdServerFirst), Tombstone: ago(min(holdTombstone, holdServerFirst)),
 	}
 	if orphans {
