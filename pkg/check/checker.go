@@ -3,6 +3,7 @@ package check
 import (
 	"container/heap"
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -48,6 +49,7 @@ type Spec struct {
 	Agent   config.AgentOptions
 	Check   *config.HealthCheck // nil: the check is to connect
 	Node    string              // this balancer's name, for http-check send-state
+	TLS     *tls.Config         // what is said goes over TLS; nil: in clear text
 	// ConnectTimeout is `timeout connect` and CheckTimeout `timeout check`; 0 means not set. Without
 	// CheckTimeout the whole check must end within `inter`; with it, connecting must within the
 	// shorter of `inter` and ConnectTimeout, and the answer must come CheckTimeout later.

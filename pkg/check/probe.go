@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -116,7 +117,10 @@ func (p *probe) connect(how *config.CheckConnect, first bool) error {
 	conn.SetDeadline(deadline)
 	context.AfterFunc(p.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	p.pass = pool.CheckResult{Status: pool.CheckL4OK}
-	return p.announce(conn, how.SendProxy)
+	if err := p.announce(conn, how.SendProxy); err != nil || p.TLS == nil {
+		return err
+	}
+	return p.secure()
 }
 
 func (p *probe) hangUp(linger bool) {
@@ -200,6 +204,9 @@ func broken(err error, onTimeout pool.CheckStatus) pool.CheckResult {
 
 // reset closes a connection with a RST, as HAProxy does for checks: it leaves no TIME_WAIT behind.
 func reset(conn net.Conn) {
+	if c, ok := conn.(*tls.Conn); ok {
+		conn = c.NetConn() // without the farewell of TLS, too
+	}
 	if c, ok := conn.(interface{ SetLinger(int) error }); ok {
 		_ = c.SetLinger(0) // at worst the close is an ordinary one
 	}

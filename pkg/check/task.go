@@ -96,7 +96,10 @@ func (s Spec) run(ctx context.Context, dial Dial, server netip.AddrPort) {
 }
 
 func connectFailure(err error) pool.CheckResult {
+	var shake *handshakeError
 	switch {
+	case errors.As(err, &shake):
+		return shake.result()
 	case isTimeout(err):
 		return pool.CheckResult{Status: pool.CheckL4Tout}
 	case isLocal(err):
