@@ -75,9 +75,11 @@ func Scale(from, to int, b Behaviour) Act {
 	}
 }
 
+const killed = "kill -9" // the act's name
+
 // Kill ends a task by SIGKILL, as the kernel does when memory is short.
 func Kill(b Behaviour) Act {
-	return Act{Name: "kill -9", Behaviour: b, run: func(ctx context.Context, s *Stage) error {
+	return Act{Name: killed, Behaviour: b, run: func(ctx context.Context, s *Stage) error {
 		return s.loseOne(ctx, func(container string) error { return s.Engine.Kill(container) })
 	}}
 }

@@ -171,6 +171,17 @@ func TestMisses(t *testing.T) {
 	}
 }
 
+// TestMissesOfAKill: a TCP connection that a killed task holds ends, a request does not fail.
+func TestMissesOfAKill(t *testing.T) {
+	r := results(t)
+	r.Results = r.Results[:1]
+	r.Results[0].Act, r.Results[0].Late = killed, nil
+	misses := r.Misses()
+	if len(misses) != 3 || strings.Contains(strings.Join(misses, ""), "TCP") {
+		t.Errorf("misses %q, want one for each lane of HTTP", misses)
+	}
+}
+
 func TestDocs(t *testing.T) {
 	dir := t.TempDir()
 	page := filepath.Join(dir, "rolling-updates.md")

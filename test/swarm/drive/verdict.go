@@ -21,7 +21,7 @@ func Misses(r Result, contenders []Contender) []string {
 	}
 	var misses []string
 	for _, c := range r.Cells {
-		if c.Failed > 0 && goal[c.Lane] && held(c.Contender) {
+		if c.Failed > r.cut(c) && goal[c.Lane] && held(c.Contender) {
 			misses = append(misses, fmt.Sprintf("%s: %s: %d of %d failed: %v; first: %+v",
 				c.Contender, c.Lane, c.Failed, c.Exchanges, c.Reasons, c.Failures))
 		}
@@ -33,4 +33,13 @@ func Misses(r Result, contenders []Contender) []string {
 		}
 	}
 	return misses
+}
+
+// cut is how many TCP connections the end of a killed task accounts for: what it holds at that moment ends, and nobody
+// but the client can say it again.
+func (r Result) cut(c Cell) int {
+	if r.Act != killed || laneOf(c.Lane).HTTP {
+		return 0
+	}
+	return c.Reasons["answer: closed"] + c.Reasons["answer: reset"]
 }
