@@ -17,7 +17,7 @@ type notifier struct{ socket string }
 // newNotifier reads where to, and takes it from what children would inherit.
 func newNotifier() *notifier {
 	n := &notifier{socket: os.Getenv("NOTIFY_SOCKET")}
-	os.Unsetenv("NOTIFY_SOCKET")
+	_ = os.Unsetenv("NOTIFY_SOCKET") // fails for names that are none
 	if strings.HasPrefix(n.socket, "@") {
 		n.socket = "\x00" + n.socket[1:]
 	}

@@ -137,7 +137,7 @@ func (s *sockets) serve(t *tasks) {
 		t.run(func(ctx context.Context) { s.a.serveReadiness(ctx, s.ready) })
 	}
 	if s.control != nil {
-		t.run(func(ctx context.Context) { s.api.Serve(ctx, []runtimeapi.Listener{*s.control}) })
+		t.run(func(ctx context.Context) { _ = s.api.Serve(ctx, []runtimeapi.Listener{*s.control}) })
 	}
 	for _, o := range s.stats {
 		s.serveStats(o)

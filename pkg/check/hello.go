@@ -105,6 +105,9 @@ func ldap() []step {
 // bindResult reads the result code of a BindResponse to message 1.
 func bindResult(in []byte) (code int, ok bool) {
 	rest, ok := bytes.CutPrefix(in, []byte{0x30})
+	if !ok {
+		return 0, false
+	}
 	if rest, ok = cutLength(rest); !ok {
 		return 0, false
 	}

@@ -148,7 +148,7 @@ func (p *probe) await(st *step) (pool.CheckResult, bool) {
 		if isTimeout(p.end) {
 			return p.explain(pool.CheckResult{Status: st.expect.onTimeout}, st), false
 		}
-		if p.end != nil && p.end != io.EOF {
+		if p.end != nil && !errors.Is(p.end, io.EOF) {
 			return p.explain(broken(p.end, st.expect.onTimeout), st), false
 		}
 		n, err := p.conn.Read(buf[:min(len(buf), maxAnswer-len(p.in))])
@@ -161,7 +161,7 @@ func (p *probe) await(st *step) (pool.CheckResult, bool) {
 func (p *probe) judge(st *step, final bool) (pool.CheckResult, bool) {
 	e := st.expect
 	switch {
-	case isTimeout(p.end), final && len(p.in) == 0 && p.end != io.EOF:
+	case isTimeout(p.end), final && len(p.in) == 0 && !errors.Is(p.end, io.EOF):
 		return pool.CheckResult{}, false
 	case final && len(p.in) == 0 && e.onEmpty != pool.CheckUnknown:
 		info := ""

@@ -180,7 +180,7 @@ func (f *topFrame) lines(colours bool) []string {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t\n", r.Status, r.Sessions, brief(r.NewSessions), share, brief(r.Requests),
 			brief(r.In), brief(r.Out), r.Queued, brief(r.Errors), brief(r.Responses5))
 	}
-	t.Flush()
+	_ = t.Flush() // to memory
 	numbers := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	width := len("NAME")
 	for _, r := range f.Rows {

@@ -24,7 +24,7 @@ func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
 		l.fd = -1
 		return nil, unix.ENOMEM
 	}
-	l.group, l.server, l.target, l.served = uint32(t.Server.Key), t.Server, t, 0
+	l.group, l.server, l.target, l.served = t.Server.Key, t.Server, t, 0
 	return l, 0
 }
 

@@ -131,4 +131,3 @@ func others(line, name string) (pairs []string) {
 	}
 	return pairs
 }
-

@@ -98,7 +98,7 @@ func (s *session) dialTLS(via *serverTLS) (*link, unix.Errno) {
 		l.fd = -1
 	}
 	l.peer, l.name, l.shaking, l.failed = o.Pair, t.Name, true, nil
-	l.group, l.server, l.target, l.served = uint32(s.target.Server.Key), s.target.Server, s.target, 0
+	l.group, l.server, l.target, l.served = s.target.Server.Key, s.target.Server, s.target, 0
 	w.e.adapters.Go(func() {
 		o.Run(func(err error) { w.loop.Post(func() { l.shaken(o.Pair, err) }) })
 	})

@@ -122,20 +122,20 @@ func (r *pathReport) text() []byte {
 	for _, f := range r.Frontends {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", f.Name, f.Path, f.KernelNow, f.KernelSessions, f.UserNow, f.UserSessions, f.Reason)
 	}
-	t.Flush()
+	_ = t.Flush() // to memory
 	if len(r.Maps) > 0 {
 		fmt.Fprintln(t, "# map\tentries\troom for")
 		for _, m := range r.Maps {
 			fmt.Fprintf(t, "%s\t%d\t%d\n", m.Name, m.Entries, m.Max)
 		}
-		t.Flush()
+		_ = t.Flush()
 	}
 	if len(r.Ports) > 0 {
 		fmt.Fprintln(t, "# server\tsource ports used\tof")
 		for _, p := range r.Ports {
 			fmt.Fprintf(t, "%s/%s\t%d\t%d\n", p.Proxy, p.Server, p.Used, p.Max)
 		}
-		t.Flush()
+		_ = t.Flush()
 	}
 	header := "# packets\tleft or dropped for\tnormal\tmeaning\n"
 	for _, x := range r.Reasons {
@@ -144,6 +144,6 @@ func (r *pathReport) text() []byte {
 			header = ""
 		}
 	}
-	t.Flush()
+	_ = t.Flush()
 	return []byte(b.String())
 }

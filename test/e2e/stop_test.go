@@ -176,7 +176,7 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 	}
 	defer kept.Close()
 	bad := []struct{ text, want string }{
-		{strings.Replace(changing(1, raw), "balance", "balanse", 1), "unknown keyword 'balanse' in 'backend' section"},
+		{strings.Replace(changing(1, raw), "balance", "balonce", 1), "unknown keyword 'balonce' in 'backend' section"},
 		{changing(2, raw) + "\nfrontend taken\n    mode http\n    bind 192.0.2.77:80\n    default_backend web\n", "cannot bind socket (Cannot assign requested address) for [192.0.2.77:80]"},
 		{changing(3, raw) + "\nfrontend page\n    mode http\n    bind *:8011\n    errorfile 503 /nonexistent\n    default_backend web\n", "/nonexistent"},
 	}

@@ -30,7 +30,6 @@ import (
 //	closed            the connection ends without a response
 //	differs what: why HAProxy may differ in that: status, server, body, log, a response header, or > and a request header
 type scenario struct {
-	name    string
 	files   []txtar.File
 	config  string
 	clauses []exchange

@@ -265,7 +265,7 @@ func (x *exchange) receive() (result outcome, keep bool) {
 			}
 			return failed, false
 		}
-		resp, err := http.ReadResponse(x.c.in, x.r)
+		resp, err := http.ReadResponse(x.c.in, x.r) //nolint:bodyclose // it is read from a connection of ours, which outlives it
 		if err != nil {
 			return failed, false
 		}
