@@ -88,7 +88,8 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.reloads.began(a.startedAt, opts.StartupLogs)
 	a.loops = loops(opts)
 	leaveRoom(a.loops)
-	g, built, err := a.generation(ctx, opts.Config, func(cfg *config.Config) (*logs, error) { return openLogs(cfg, a.log) })
+	saved := readStates(opts.Config, a.log)
+	g, built, err := a.generation(ctx, opts.Config, saved, func(cfg *config.Config) (*logs, error) { return openLogs(cfg, a.log) })
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +98,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	g.pool.Observe(func(e pool.Event) { a.now().logs.event(e) })
 	a.markedUp = newMarkedUp(a.ShutdownServer)
 	g.pool.Observe(a.markedUp.observe)
+	saved.restore(g.pool)
 	a.discover(g, built, nil)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
 	a.page.Shutdown = a.ShutdownServer

@@ -12,7 +12,8 @@ import (
 type building struct {
 	cfg     *config.Config
 	maxConn int                     // the process's
-	initial map[string][]netip.Addr // by host name: what init-addr found
+	initial map[string][]netip.Addr // by host name: what the system's resolver found
+	saved   savedStates             // of a process before this one
 	pool    *pool.Pool
 	groups  []resolvedGroup
 	checks  []checkedServer
@@ -32,8 +33,8 @@ type checkedServer struct {
 }
 
 // build makes the pool of a configuration.
-func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr) (*building, error) {
-	b := &building{cfg: cfg, maxConn: maxConn, initial: initial, pool: pool.New(loops)}
+func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr, saved savedStates) (*building, error) {
+	b := &building{cfg: cfg, maxConn: maxConn, initial: initial, saved: saved, pool: pool.New(loops)}
 	b.pool.SetLimit(maxConn)
 	for _, p := range cfg.Proxies {
 		if p.Disabled {
@@ -122,22 +123,21 @@ func (b *building) servers(p *config.Proxy, backend *pool.Backend) error {
 // line adds the servers of one server or server-template line. The first addresses of its name are taken by others.
 func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Backend, taken int) ([]*pool.Server, error) {
 	o := serverOptions(p, line)
-	var found []netip.Addr
+	names := serverNames(line)
+	addrs := make([]netip.Addr, len(names))
 	if o.FQDN != "" {
-		var err error
-		if found, err = b.startAddresses(p, line); err != nil {
+		if err := b.startAddresses(p, line, names, addrs, taken); err != nil {
 			return nil, err
 		}
-		found = found[min(taken, len(found)):]
 	}
-	if !line.Template() {
-		return []*pool.Server{backend.AddServer(withAddress(o, found, 0))}, nil
-	}
-	var servers []*pool.Server
-	for n := line.Low; n <= line.High; n++ {
-		slot := withAddress(o, found, n-line.Low)
-		slot.Name = fmt.Sprintf("%s%d", line.Name, n)
-		servers = append(servers, backend.AddServer(slot))
+	servers := make([]*pool.Server, len(names))
+	for i, name := range names {
+		slot := o
+		slot.Name = name
+		if addrs[i].IsValid() {
+			slot.Addr = netip.AddrPortFrom(addrs[i], o.Addr.Port())
+		}
+		servers[i] = backend.AddServer(slot)
 	}
 	return servers, nil
 }
@@ -170,13 +170,4 @@ func wire(line *config.Server) string {
 	l.Observe, l.OnError, l.ErrorLimit, l.ShutdownBackups, l.ShutdownSessions = "", "", 0, false, false
 	l.Resolvers, l.ResolvePrefer, l.ResolveNet, l.AllowDupIP, l.InitAddr = "", "", nil, false, nil
 	return fmt.Sprintf("%+v", l)
-}
-
-// withAddress gives slot i the i-th address found, so that no address takes two slots. (HAProxy gives
-// all slots the first one until the resolvers have answered; reference: measured on 2.6.)
-func withAddress(o pool.ServerOptions, found []netip.Addr, i int) pool.ServerOptions {
-	if i < len(found) {
-		o.Addr = netip.AddrPortFrom(found[i], o.Addr.Port())
-	}
-	return o
 }

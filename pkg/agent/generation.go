@@ -24,12 +24,13 @@ type generation struct {
 	life *tasks // resolvers and checks; nil until they run
 }
 
-// generation makes what a configuration asks for, without any effect on what there is. The caller closes its logs.
-func (a *Agent) generation(ctx context.Context, read *config.Config, open func(*config.Config) (*logs, error)) (*generation, *building, error) {
+// generation makes what a configuration asks for, without any effect on what there is. Its servers begin at the addresses
+// of saved where init-addr says so. The caller closes its logs.
+func (a *Agent) generation(ctx context.Context, read *config.Config, saved savedStates, open func(*config.Config) (*logs, error)) (*generation, *building, error) {
 	cfg := *read
 	g := &generation{cfg: &cfg, maxConn: maxConn(read)}
 	cfg.Global.MaxConn = g.maxConn
-	built, err := build(g.cfg, a.loops, g.maxConn, lookupInitial(ctx, g.cfg, resolver.LibC))
+	built, err := build(g.cfg, a.loops, g.maxConn, lookupInitial(ctx, g.cfg, resolver.LibC), saved)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -69,23 +69,48 @@ func lookupInitial(ctx context.Context, cfg *config.Config, ask lookup) map[stri
 	return found
 }
 
-// startAddresses walks the init-addr methods of a line until one yields. The error is HAProxy's for a
-// server whose list ends without `none`.
-func (b *building) startAddresses(p *config.Proxy, line *config.Server) ([]netip.Addr, error) {
+// startAddresses walks the init-addr methods of a line until its servers have addresses, which are put into addrs. taken
+// addresses of its name are other lines'. No address takes two slots. (HAProxy gives all slots the first one until the
+// resolvers have answered; reference: measured on 2.6.) The error is HAProxy's for a server whose list ends without `none`.
+func (b *building) startAddresses(p *config.Proxy, line *config.Server, names []string, addrs []netip.Addr, taken int) error {
 	for _, m := range methods(line) {
 		switch m.Method {
+		case "last":
+			last := b.saved.lastAddresses(p, line)
+			for i, name := range names {
+				addrs[i] = last[name]
+			}
 		case "libc":
-			if found := preferred(b.initial[line.Host], line.ResolvePrefer); len(found) > 0 {
-				return found, nil
+			found := preferred(b.initial[line.Host], line.ResolvePrefer)
+			if len(found) > 0 {
+				fillSlots(addrs, found[min(taken, len(found)):])
+				return nil
 			}
 		case "ip":
-			return []netip.Addr{m.IP}, nil
+			fillSlots(addrs, []netip.Addr{m.IP})
+			return nil
 		case "none":
-			return nil, nil
+			return nil
+		}
+		if !slices.Contains(addrs, netip.Addr{}) {
+			return nil
 		}
 	}
-	return nil, fmt.Errorf("[%s:%d] : 'server %s/%s' : could not resolve address '%s'",
+	if slices.ContainsFunc(addrs, netip.Addr.IsValid) {
+		return nil
+	}
+	return fmt.Errorf("[%s:%d] : 'server %s/%s' : could not resolve address '%s'",
 		line.Pos.File, line.Pos.Line, p.Name, line.Name, line.Host)
+}
+
+// fillSlots gives those without an address the ones found that none has yet, in order.
+func fillSlots(addrs, found []netip.Addr) {
+	free := slices.DeleteFunc(slices.Clone(found), func(a netip.Addr) bool { return slices.Contains(addrs, a) })
+	for i := range addrs {
+		if !addrs[i].IsValid() && len(free) > 0 {
+			addrs[i], free = free[0], free[1:]
+		}
+	}
 }
 
 // preferred keeps the addresses of one family: IPv6 if the line asks for it and there is one, else

@@ -22,7 +22,7 @@ listen tcp
     server b 10.0.0.2:80 weight 1
     server c 10.0.0.3:80 backup
 `)
-	b, err := build(cfg, 1, 256, nil)
+	b, err := build(cfg, 1, 256, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ listen six
     bind [::]:81 v6only
     server a [2001:db8::1]:80
 `)
-	b, err := build(cfg, 1, 256, nil)
+	b, err := build(cfg, 1, 256, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func (a *Agent) reload(ctx context.Context, why string) error {
 // change puts a configuration that was read in the place of the one in use.
 func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
 	old := a.now()
-	g, built, err := a.generation(ctx, cfg, old.logs.next)
+	g, built, err := a.generation(ctx, cfg, nil, old.logs.next)
 	if err != nil {
 		return err
 	}

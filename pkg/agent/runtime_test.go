@@ -151,9 +151,9 @@ func TestRuntimeAPIAnswers(t *testing.T) {
 	compareRecords(t, exchangeAll(t, socket))
 }
 
-func TestRuntimeAPIOfHAProxy(t *testing.T) {
-	program := require.Tool(t, "haproxy")
-	file, socket := writeRuntimeConfig(t)
+// startHAProxy runs HAProxy until the test ends.
+func startHAProxy(t *testing.T, program, file string) {
+	t.Helper()
 	cmd := exec.Command(program, "-db", "-f", file)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -162,6 +162,12 @@ func TestRuntimeAPIOfHAProxy(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+}
+
+func TestRuntimeAPIOfHAProxy(t *testing.T) {
+	program := require.Tool(t, "haproxy")
+	file, socket := writeRuntimeConfig(t)
+	startHAProxy(t, program, file)
 	waitForSocket(t, socket)
 	record := exchangeAll(t, socket)
 	if *update {

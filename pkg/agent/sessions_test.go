@@ -12,7 +12,7 @@ import (
 
 func TestLinesOfKernelSessions(t *testing.T) {
 	cfg := parse(t, swarm+"\nfrontend more\n    bind :84\n    default_backend tasks\n")
-	b, err := build(cfg, 2, 256, nil)
+	b, err := build(cfg, 2, 256, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func foreignGlobals() []directive {
 		group(inGlobal, Unsupported, "rate limits of the process", "", "maxsslconn maxsslrate maxconnrate maxsessrate harden.reject-privileged-ports.tcp"),
 		group(inGlobal, Unsupported, "form of HTTP/1 messages", "", `h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file h1-do-not-close-on-insecure-transfer-encoding
 			tune.http.cookielen tune.http.logurilen`),
-		group(inGlobal, Unsupported, "state kept in files", "", "server-state-base server-state-file stats-file"),
+		group(inGlobal, Unsupported, "statistics kept in a file", "", "stats-file"),
 		group(inGlobal, Unsupported, "variables and paths", "", "set-var set-var-fmt default-path unix-bind"),
 		group(inGlobal, Unsupported, "Lua and other programs", "", "lua-load lua-load-per-thread lua-prepend-path"),
 		group(inGlobal, Unsupported, "checks by a program", noPrograms, "external-check"),

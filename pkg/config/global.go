@@ -86,7 +86,7 @@ func globalDirectives() []directive {
 			s.p.env.keepOnly(names)
 		}},
 	}
-	return slices.Concat(rows, tlsGlobals(), foreignGlobals())
+	return slices.Concat(rows, serverStateGlobals(), tlsGlobals(), foreignGlobals())
 }
 
 func (s *statement) setenv(override bool) {

@@ -46,6 +46,8 @@ type Global struct {
 	LogTag          string        // "" = the program's name
 	LogSendHostname *string       // nil = not sent, "" = the host's own name
 	TLS             GlobalTLS
+
+	ServerStateBase, ServerStateFile string // see [Config.ServerStateFile]
 }
 
 // StatsSocket is one `stats socket` of the global section.
@@ -162,6 +164,9 @@ type Proxy struct {
 	Stats      *Stats         // nil unless `stats enable` or another stats directive
 	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
 	HTTPErrors map[int]*Reply // http-error by status; not for a status that an errorfile has
+
+	LoadServerState     StateSource
+	ServerStateFileName string // "" = the backend's name
 }
 
 // Timeouts of a proxy; 0 means none, as in HAProxy.

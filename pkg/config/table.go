@@ -4,7 +4,7 @@ package config
 func directives() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
-		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), foreignProxyDirectives(), removedDirectives(),
+		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 }
 
@@ -26,7 +26,6 @@ func foreignProxyDirectives() []directive {
 		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
 		group(backOrDef, Unsupported, "the server's name in a header", "", "http-send-name-header"),
-		group(anyProxy, Unsupported, "server states kept in files", "", "load-server-state-from-file server-state-file-name"),
 		group(frontOrDef, Unsupported, "limits", "", "rate-limit+sessions max-session-srv-conns"),
 		group(backOrDef, Unsupported, "limits of queued connections", "", "max-keep-alive-queue"),
 		group(frontSide, Unsupported, "certificates", "", "crt ssl-f-use"),

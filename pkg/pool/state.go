@@ -14,6 +14,8 @@ const (
 	InheritedDrain                    // inherited from a tracked server
 	ResolutionMaint                   // no usable address from DNS
 
+	KnownAdmin = anyMaint | anyDrain // all bits
+
 	anyMaint = ForcedMaint | InheritedMaint | ConfigMaint | ResolutionMaint
 	anyDrain = ForcedDrain | InheritedDrain
 )

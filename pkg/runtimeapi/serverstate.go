@@ -47,10 +47,23 @@ func stateLine(s *pool.Server, now time.Time) string {
 		fqdn, record = "-", s.FQDN
 	}
 	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d %d 0 0 %s %d %s 0 %d %s %s %d\n",
-		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, v.Admin, v.Weight, s.Weight,
+		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, adminNumber(s, &v), v.Weight, s.Weight,
 		max(0, int64(now.Sub(v.LastChange)/time.Second)),
 		checkNumber(v.Check.Status), checkResult(s, &v), healthNumber(s, &v), checkState(s, &v), agentState(s, &v),
 		fqdn, v.Addr.Port(), record, v.CheckTarget.Port, checkAddress(&v), agentAddress(&v), v.AgentTarget.Port)
+}
+
+// adminNumber is the administrative state as HAProxy has it: what the configuration disables has the bit of the
+// configuration for good, and that of an operator until one has it ready.
+func adminNumber(s *pool.Server, v *pool.View) pool.Admin {
+	n := v.Admin &^ pool.ConfigMaint
+	if v.Admin&pool.ConfigMaint != 0 {
+		n |= pool.ForcedMaint
+	}
+	if s.Disabled {
+		n |= pool.ConfigMaint
+	}
+	return n
 }
 
 func addressOf(v *pool.View) string {
@@ -72,6 +85,14 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// checkOf is the outcome of a number of HAProxy's.
+func checkOf(n int) pool.CheckStatus {
+	if n > int(pool.CheckInit) {
+		return pool.CheckStatus(n - 1)
+	}
+	return pool.CheckStatus(n)
 }
 
 // checkNumber is HAProxy's number of an outcome. HAProxy has one more, for a check that was started,
