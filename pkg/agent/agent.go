@@ -50,7 +50,9 @@ type Options struct {
 	StartupLogs   []string // what was said about the configuration, a line each
 	// Load reads the configuration anew for a reload, and returns what was said about it, a line each, also when it
 	// cannot be used. nil: there are no reloads.
-	Load   func() (*config.Config, []string, error)
+	Load func() (*config.Config, []string, error)
+	// Watch has it loaded anew when the files have changed; nil: only a signal does.
+	Watch  *Watch
 	Logger *slog.Logger // default slog.Default()
 }
 
@@ -71,6 +73,7 @@ type Agent struct {
 	stopping  atomic.Bool // a soft stop is under way
 	reloads   reloads
 	systemd   *notifier
+	watch     *watcher       // nil: nobody looks at the files
 	lingering sync.WaitGroup // of generations that others have taken the place of
 	closed    chan struct{}  // when both paths have ended
 }
@@ -86,6 +89,7 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 		a.opts.Datapath = DatapathAuto
 	}
 	a.reloads.began(a.startedAt, opts.StartupLogs)
+	a.watch = newWatcher(opts.Watch, a.log)
 	a.loops = loops(opts)
 	leaveRoom(a.loops)
 	saved := readStates(opts.Config, a.log)
@@ -239,6 +243,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	t.run(a.markedUp.run)
 	t.run(func(ctx context.Context) { a.kernel.run(ctx, time.Second) })
 	t.run(a.tick)
+	if a.watch != nil {
+		t.run(a.watch.run)
+	}
 	a.sockets.serve(t)
 	a.log.Info("waggle is ready", "version", a.opts.Version.Version, "frontends", len(a.Pool().Frontends),
 		"loops", a.loops, "maxconn", a.now().maxConn, "datapath", a.datapathMode())

@@ -48,11 +48,17 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			a.drain(ctx, s)
 			return
 		case sig := <-s.reload:
-			a.systemd.reloading()
-			_ = a.reload(ctx, sig.String()) // it is logged and shown
-			a.systemd.ready(a.summary())
+			a.reloadNow(ctx, sig.String())
+		case <-a.watch.due():
+			a.reloadNow(ctx, "the files have changed")
 		}
 	}
+}
+
+func (a *Agent) reloadNow(ctx context.Context, why string) {
+	a.systemd.reloading()
+	_ = a.reload(ctx, why) // it is logged and shown
+	a.systemd.ready(a.summary())
 }
 
 // grace goes on for as long as `grace` says while readiness is off already, so that whoever watches this balancer

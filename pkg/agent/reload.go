@@ -96,6 +96,7 @@ func (a *Agent) reload(ctx context.Context, why string) error {
 	}
 	a.log.Info("loading the configuration anew", "why", why)
 	began := time.Now()
+	a.watch.note()
 	cfg, said, err := a.opts.Load()
 	if err == nil {
 		err = a.change(ctx, cfg)

@@ -114,9 +114,15 @@ Flags (HAProxy's):
 
 Flags (waggle's; each also as an environment variable, --dns-hold as WAGGLE_DNS_HOLD):
 `)
+	var folded strings.Builder
 	for _, f := range ownFlags() {
+		if f.rare() {
+			fmt.Fprintf(&folded, " --%s", f.name)
+			continue
+		}
 		fmt.Fprintf(w, "  %-28s %s\n", "--"+f.name+f.arg, f.doc)
 	}
+	fmt.Fprintf(w, "  also taken: %s\n", folded.String())
 	fmt.Fprint(w, `
 Examples:
   waggle -f /usr/local/etc/haproxy/haproxy.cfg

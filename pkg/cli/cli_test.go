@@ -42,7 +42,7 @@ func TestHelpFitsOneScreen(t *testing.T) {
 	if code := Run(t.Context(), []string{"--help"}, nil, &out, &out); code != ExitOK {
 		t.Fatalf("exit %d", code)
 	}
-	if lines := bytes.Count(out.Bytes(), []byte("\n")); lines > 52 {
+	if lines := bytes.Count(out.Bytes(), []byte("\n")); lines > 50 {
 		t.Errorf("%d lines", lines)
 	}
 	for line := range bytes.Lines(out.Bytes()) {

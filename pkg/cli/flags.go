@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"waggle/pkg/agent"
 )
@@ -28,6 +29,7 @@ type settings struct {
 	portMin, portMax                           uint16
 	sources                                    []netip.Addr
 	allSources                                 bool
+	watch                                      time.Duration // 0 = off
 	pidFile, dir                               string
 	maxConn, proxyMaxConn, memory              int // 0 = not given; memory in MiB
 	strict, noResolve                          bool
@@ -42,6 +44,11 @@ type oneFlag struct {
 	arg  string // how the help shows the value, e.g. " FILE" or "=off"; "" for a switch
 	doc  string
 	set  func(s *settings, value string) error
+}
+
+// rare says that the help names a flag of our own only; the manual page tells more.
+func (f oneFlag) rare() bool {
+	return slices.Contains([]string{"port-range", "bpf-stats", "keep-privileges", "health-socket"}, f.name)
 }
 
 func (f oneFlag) takesValue() bool { return f.arg != "" }
@@ -120,6 +127,9 @@ func ownFlags() []oneFlag {
 			s.keepPrivileges = true
 			return nil
 		}},
+		{"watch-config", "=INTERVAL", "reload when the files of -f change; looks that often, e.g. 5s", func(s *settings, v string) error {
+			return s.setWatch(v)
+		}},
 		{"log-level", "=LEVEL", "debug, info (default), warn or error", func(s *settings, v string) error {
 			if err := s.logLevel.UnmarshalText([]byte(v)); err != nil {
 				return fmt.Errorf("%q is not debug, info, warn or error", v)
@@ -147,6 +157,23 @@ func ownFlags() []oneFlag {
 		{"json", "", "explain, version: print JSON", func(s *settings, _ string) error { s.json = true; return nil }},
 	}
 }
+
+// setWatch reads how often the files are looked at; "off" is never.
+func (s *settings) setWatch(v string) error {
+	if v == "off" {
+		s.watch = 0
+		return nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < minWatch {
+		return fmt.Errorf("%q is neither \"off\" nor a time from %s on, such as 5s", v, minWatch)
+	}
+	s.watch = d
+	return nil
+}
+
+// minWatch keeps looking at files cheap.
+const minWatch = 100 * time.Millisecond
 
 func (s *settings) setPortRange(v string) error {
 	low, high, ok := strings.Cut(v, "-")

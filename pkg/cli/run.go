@@ -33,6 +33,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		return failStart(e, err)
 	}
 	var said strings.Builder
+	watch := s.watchFiles() // before they are read
 	cfg, code := load(e.with(&said), s)
 	if cfg == nil {
 		return code
@@ -52,6 +53,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		Loops: s.loops, HealthSocket: s.healthSocket, HealthAddress: s.healthAddress,
 		StartupLogs: startupLines(said.String()),
 		Load:        func() (*config.Config, []string, error) { return reload(e, s) },
+		Watch:       watch,
 		Logger:      log,
 	})
 	if err != nil {
@@ -63,6 +65,16 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		return failStart(e, err)
 	}
 	return ExitOK
+}
+
+// watchFiles says how the files are watched, nil if they are not.
+func (s *settings) watchFiles() *agent.Watch {
+	if s.watch == 0 {
+		return nil
+	}
+	w := &agent.Watch{Every: s.watch, Fingerprint: func() ([32]byte, error) { return config.Fingerprint(s.files, config.LoadOptions{}) }}
+	w.Loaded, _ = w.Fingerprint() // whoever reads them next says what is wrong
+	return w
 }
 
 // dropPrivileges leaves the process with what a running balancer uses. It goes on without: it was started with more.
