@@ -148,6 +148,7 @@ func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
 	control.commit()
 	a.sayWhatStays(old, g)
 	a.lingering.Go(func() { a.outlive(old, ended) })
+	a.lingering.Go(func() { a.endRemoved(old, g) })
 	return nil
 }
 

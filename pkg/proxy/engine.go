@@ -206,6 +206,14 @@ func (e *Engine) ShutdownSessions(server *pool.Server) {
 	}
 }
 
+// ShutdownFrontends ends all sessions of the frontends that which picks, which runs on the loops. A session is its
+// frontend's of the configuration under which it, or its last request, began.
+func (e *Engine) ShutdownFrontends(which func(*pool.Frontend) bool) {
+	for _, w := range e.workers {
+		w.loop.Post(func() { w.endIf('K', func(s *session) bool { return which(s.fe.stats) }) })
+	}
+}
+
 // Close ends all sessions at once and waits until everything has been freed, or ctx has ended.
 func (e *Engine) Close(ctx context.Context) error {
 	if !e.started {

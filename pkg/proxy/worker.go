@@ -117,9 +117,13 @@ func (w *worker) softStop() {
 // endSessions ends the sessions on servers that which picks; by is the first letter of their termination state: D
 // when the server is down, K when an operator wants it.
 func (w *worker) endSessions(by byte, which func(*pool.Server) bool) {
+	w.endIf(by, func(s *session) bool { return s.target.Server != nil && which(s.target.Server) })
+}
+
+func (w *worker) endIf(by byte, which func(*session) bool) {
 	for s := w.sessions; s != nil; {
 		next := s.next
-		if t := s.target.Server; t != nil && which(t) {
+		if which(s) {
 			s.terminate(by, 'D')
 			s.kill()
 		}
