@@ -21,10 +21,16 @@ func TestMeasuredTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSwarm(t, haproxyMode(tasks("127.0.1.1", "127.0.1.2")))
 		s.wantStates(none + ", " + none + ", " + none) // libc failed, nothing resolved yet
+		if s.backend.View().Up {
+			t.Error("the backend is up before there is an address")
+		}
 
 		s.within(1500*time.Millisecond, "two slots of two records", func() bool {
 			return s.states() == "127.0.1.1 UP 1/3, 127.0.1.2 UP 1/3, "+none
 		})
+		if !s.backend.View().Up {
+			t.Error("the backend is down with two servers")
+		}
 		s.wantLogged(
 			"web_service/web-1 changed its IP from (none) to 127.0.1.1 by docker/dns1.",
 			"Server web_service/web-1 ('web') is UP/READY (resolves again).",
