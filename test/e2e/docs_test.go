@@ -54,6 +54,7 @@ type docLine struct {
 func (l docLine) String() string { return fmt.Sprintf("%s:%d: %s", l.file, l.line, l.text) }
 
 // commandsOf lists the lines of a document's indented blocks, which are commands there; fenced blocks are pictures and files.
+// A block stands behind an empty line; what is indented behind text goes on with an item of a list.
 func commandsOf(t *testing.T, file string) []docLine {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("../..", file))
@@ -61,12 +62,15 @@ func commandsOf(t *testing.T, file string) []docLine {
 		t.Fatal(err)
 	}
 	var lines []docLine
-	fenced := false
+	fenced, block, empty := false, false, true
 	for i, text := range strings.Split(string(content), "\n") {
+		indented := strings.HasPrefix(text, "    ")
+		block = indented && (block || empty)
+		empty = strings.TrimSpace(text) == ""
 		switch {
 		case strings.HasPrefix(text, "```"):
 			fenced = !fenced
-		case !fenced && strings.HasPrefix(text, "    ") && strings.TrimSpace(text) != "":
+		case !fenced && block && !empty:
 			lines = append(lines, docLine{file, i + 1, strings.TrimSpace(text)})
 		}
 	}
@@ -148,17 +152,20 @@ func (d *docs) try(l docLine) error {
 	}
 	switch {
 	case strings.HasPrefix(l.text, "make "):
-		return madeTarget(l.text)
+		return inTree(strings.Replace(l.text, "make ", "make -n ", 1))
+	case strings.HasPrefix(l.text, "go run "): // of what -from has measured, nothing is measured again
+		return inTree(l.text)
+	case strings.HasPrefix(l.text, "WAGGLE_TEST_"), strings.HasPrefix(l.text, "go test "):
+		return inTree(strings.Replace(l.text, "go test ", "go test -run XXX ", 1))
 	case runtimeCommand.MatchString(l.text):
 		return d.ask(l.text)
 	}
 	return d.run(l.text)
 }
 
-// madeTarget has make say what it would do.
-func madeTarget(text string) error {
-	text, _, _ = strings.Cut(text, " #")
-	cmd := exec.Command("bash", "-c", strings.Replace(text, "make ", "make -n ", 1))
+// inTree runs a line at the top of the tree.
+func inTree(text string) error {
+	cmd := exec.Command("bash", "-c", text)
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
