@@ -45,7 +45,6 @@ const differences = `
 - The header names and values of rules are checked, so that a configuration cannot send a broken message.
 - A misspelled section is one error; its lines are not read.
 - Regular expressions are RE2's: linear time, without look-around and back-references.
-- Conditional blocks (` + "`.if`" + `) are not supported yet; ` + "`.notice`, `.warning`, `.alert` and `.diag`" + ` are.
 `
 
 func document() string {
