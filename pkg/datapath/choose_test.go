@@ -223,6 +223,9 @@ func benchSetup(b *testing.B, a Algorithm) {
 	runs := make([][]time.Duration, len(numbers))
 	kernels[0].pinned(b, func() error { // the rooms are alike
 		for i := range ring + b.N {
+			if i == ring {
+				b.ResetTimer()
+			}
 			frame := packet{src: ap(client(i)), dst: ap(front()), flags: syn, seq: 1}.frame(b)
 			for j, k := range kernels {
 				k.beat()

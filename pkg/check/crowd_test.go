@@ -1,0 +1,82 @@
+package check
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/config"
+	"waggle/pkg/pool"
+)
+
+// TestTwoThousandServers has 2000 servers checked each second: they cost a few goroutines, not one each, all get their checks,
+// and none is taken for down.
+func TestTwoThousandServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds of real time")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() { // until it is closed
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	const servers = 2000
+	p := pool.New(1)
+	b := p.AddBackend(pool.BackendOptions{Name: "b"})
+	c := New(Options{Pool: p})
+	for range servers {
+		o := pool.DefaultServerOptions()
+		o.Name, o.Check, o.Addr = "s", true, netip.MustParseAddrPort(ln.Addr().String())
+		c.Add(Spec{Server: b.AddServer(o), Options: config.CheckOptions{Enabled: true, Inter: time.Second}})
+	}
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	cpu := cpuTime(t)
+	go func() { c.Run(ctx); close(done) }()
+	most := 0
+	const seconds = 4
+	for start := time.Now(); time.Since(start) < seconds*time.Second; time.Sleep(2 * time.Millisecond) {
+		most = max(most, runtime.NumGoroutine()-before)
+	}
+	cpu = cpuTime(t) - cpu
+	cancel()
+	<-done
+	totals := c.Totals()
+	t.Logf("%d checks of %d servers in %d s: at most %d goroutines, %v of CPU (%v a check), %d late",
+		totals.Started, servers, seconds, most, cpu.Round(time.Millisecond), cpu/time.Duration(max(1, totals.Started)), totals.Late)
+	if most > servers/4 {
+		t.Errorf("%d goroutines for %d servers", most, servers)
+	}
+	if totals.Started < servers { // the first ones are spread over the first second
+		t.Errorf("only %d checks", totals.Started)
+	}
+	for _, s := range b.Servers() {
+		if v := s.View(); v.Status != "UP" {
+			t.Fatalf("%s: %+v", v.Status, v.Check)
+		}
+	}
+}
+
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
