@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab"
+	"waggle/pkg/lab/labtest"
 )
 
 // envChanges is how many changes of DNS TestChangesOfDNSAreFollowed measures.
@@ -22,24 +25,16 @@ func TestChangesOfDNSAreFollowed(t *testing.T) {
 		changes = n
 	}
 	modes(t, func(t *testing.T, b *balancer, _ bool) {
-		var all []netip.Addr
-		for _, task := range b.Tasks("raw") {
-			all = append(all, task.Addr())
-		}
 		gone, came := make([]time.Duration, 0, changes), make([]time.Duration, 0, changes)
 		for i := range changes {
-			left := i % len(all)
-			name := fmt.Sprintf("hostname: raw-%d", left+1)
-			rest := slices.Delete(slices.Clone(all), left, left+1)
+			old := b.Tasks("raw")[i%3]
 			time.Sleep(time.Duration(i%7) * 137 * time.Millisecond) // at another moment of the cycle each time
-			if err := b.DNS.Set("raw", rest...); err != nil {
+			if err := b.DNS.Remove(old); err != nil {
 				t.Fatal(err)
 			}
-			gone = append(gone, b.lastSeen(name, 1500*time.Millisecond))
-			if err := b.DNS.Set("raw", all...); err != nil {
-				t.Fatal(err)
-			}
-			came = append(came, b.firstSeen(name))
+			name := "hostname: " + old.Host.Name()
+			gone = append(gone, b.lastSeen(name, 1300*time.Millisecond))
+			b.replaced(old, name, &came)
 		}
 		const cycle, check = time.Second, 200 * time.Millisecond
 		t.Logf("%d changes: from record gone to the last connection %s; from record to the first connection %s", changes, quantiles(gone), quantiles(came))
@@ -50,6 +45,28 @@ func TestChangesOfDNSAreFollowed(t *testing.T) {
 			t.Errorf("the first connection came %v after the record", p99)
 		}
 	})
+}
+
+// replaced ends a task that has left DNS and starts another one in its place, at an address of its own, as Swarm does;
+// addresses that come and go again would be taken for a rotation of a larger set.
+func (b *balancer) replaced(old *lab.Task, name string, came *[]time.Duration) {
+	b.t.Helper()
+	now, cancel := context.WithCancel(b.t.Context())
+	cancel()
+	if err := old.Stop(now); err != nil {
+		b.t.Fatal(err)
+	}
+	task, err := b.AddTask(labtest.Context(b.t), lab.TaskOptions{Service: "raw", Kind: lab.TCP, Hidden: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if got := "hostname: " + task.Host.Name(); got != name {
+		b.t.Fatalf("the task in its place is %s, want %s", got, name)
+	}
+	if err := task.Publish(); err != nil {
+		b.t.Fatal(err)
+	}
+	*came = append(*came, b.firstSeen(name))
 }
 
 // lastSeen connects again and again, and tells when the last connection began that reached a task, 0 for none.
