@@ -204,6 +204,7 @@ func (d *docs) run(text string) error {
 	text = strings.NewReplacer(
 		"docker exec CONTAINER ", "",
 		"/run/waggle.sock", d.socket,
+		"/var/lib/haproxy/states", d.programs+"/states",
 		"/usr/local/etc/haproxy/haproxy.cfg", d.config,
 		"CLIENT FRONTEND", "198.51.100.7 tcp_in",
 		"192.0.2.1:8001", d.Balancer.Endpoint(tcpPort),
