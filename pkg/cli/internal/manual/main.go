@@ -88,26 +88,25 @@ Without privileges everything works in userspace.`)
 	p.list(r.OwnFlags)
 	p.macro("Sh ENVIRONMENT")
 	p.text("Each flag of waggle that takes a value can be given as an environment variable; the command line wins.")
-	p.macro("Bl -tag -width Ds")
+	var variables []cli.Entry
 	for _, f := range r.OwnFlags {
 		if f.Env != "" {
-			p.item(f.Env, "as "+f.Name)
+			variables = append(variables, cli.Entry{Name: f.Env, Doc: "as " + f.Name})
 		}
 	}
-	p.item("NO_COLOR", "if set, nothing is coloured, also on a terminal")
-	p.macro("El")
+	p.list(append(variables, cli.Entry{Name: "NO_COLOR", Doc: "if set, nothing is coloured, also on a terminal"}))
 	p.macro("Sh EXIT STATUS")
-	p.macro("Bl -tag -width Ds")
-	p.item("0", "it ended as asked")
-	p.item("1", "the configuration is bad, or it could not start")
-	p.item("2", "the command line is wrong")
-	p.macro("El")
+	p.list([]cli.Entry{
+		{Name: "0", Doc: "it ended as asked"},
+		{Name: "1", Doc: "the configuration is bad, or it could not start"},
+		{Name: "2", Doc: "the command line is wrong"},
+	})
 	p.macro("Sh SIGNALS")
-	p.macro("Bl -tag -width Ds")
-	p.item("SIGUSR1", "soft stop: no new connections, those that are open end by themselves")
-	p.item("SIGTERM, SIGINT", "stop")
-	p.item("SIGUSR2, SIGHUP", "reload the configuration")
-	p.macro("El")
+	p.list([]cli.Entry{
+		{Name: "SIGUSR1", Doc: "soft stop: no new connections, those that are open end by themselves"},
+		{Name: "SIGTERM, SIGINT", Doc: "stop"},
+		{Name: "SIGUSR2, SIGHUP", Doc: "reload the configuration"},
+	})
 	p.macro("Sh EXAMPLES")
 	p.macro("Bd -literal")
 	p.WriteString(escape("waggle -f /usr/local/etc/haproxy/haproxy.cfg") + "\n" + escape("waggle explain -f haproxy.cfg") + "\n")
