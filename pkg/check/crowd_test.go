@@ -14,8 +14,8 @@ import (
 	"waggle/pkg/pool"
 )
 
-// TestTwoThousandServers has 2000 servers checked each second: they cost a few goroutines, not one each, all get their checks,
-// and none is taken for down.
+// TestTwoThousandServers has 2000 servers checked each second: however late the machine is with them, they cost no more
+// goroutines than may run at a time, all get their checks, and none is taken for down.
 func TestTwoThousandServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds of real time")
@@ -37,7 +37,8 @@ func TestTwoThousandServers(t *testing.T) {
 	const servers = 2000
 	p := pool.New(1)
 	b := p.AddBackend(pool.BackendOptions{Name: "b"})
-	c := New(Options{Pool: p})
+	const maxRunning = 100
+	c := New(Options{Pool: p, MaxRunning: maxRunning})
 	for range servers {
 		o := pool.DefaultServerOptions()
 		o.Name, o.Check, o.Addr = "s", true, netip.MustParseAddrPort(ln.Addr().String())
@@ -59,7 +60,9 @@ func TestTwoThousandServers(t *testing.T) {
 	totals := c.Totals()
 	t.Logf("%d checks of %d servers in %d s: at most %d goroutines, %v of CPU (%v a check), %d late",
 		totals.Started, servers, seconds, most, cpu.Round(time.Millisecond), cpu/time.Duration(max(1, totals.Started)), totals.Late)
-	if most > servers/4 {
+	// A check that runs has its own goroutine and those by which package net ends a connect with its context. A machine with
+	// nothing to spare shows three for each; others may not have left the run queue yet.
+	if most > 5*maxRunning {
 		t.Errorf("%d goroutines for %d servers", most, servers)
 	}
 	if totals.Started < servers { // the first ones are spread over the first second
