@@ -13,6 +13,8 @@
 #include "socket.h"
 #include "way.h"
 
+#define CLAIM_OTHER -1
+
 static __always_inline struct wg_service *service_for(const struct wg_key *key)
 {
 	struct wg_service_key at = { .port = bpf_ntohs(key->dport) };
@@ -125,16 +127,25 @@ static __always_inline int claim_with_server(struct __sk_buff *skb, const struct
 	return reason;
 }
 
-/* Takes a SYN for a service. Returns 0, and the flow is in the table, or the reason why not, and all is as before. */
-WG_GLOBAL int claim(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
+/* Takes the SYN of a packet that belongs to no flow. Returns 0, and the flow is in the table, or the reason why not, and all is as
+ * before; CLAIM_OTHER if there is no such service. */
+WG_GLOBAL int claim(struct __sk_buff *skb, const struct packet *p)
 {
 	__u32 zero = 0;
 	struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);
+	const struct wg_service *svc;
 	__u32 service_gauge;
 	int reason;
 
-	if (!p || !svc)
-		return WG_R_STALE;
+	if (!p)
+		return CLAIM_OTHER;
+	svc = service_for(&p->key);
+	if (!svc)
+		return CLAIM_OTHER;
+	if (!packet_is_opening(p))
+		return WG_R_NO_FLOW;
+	if (wg_dry_run)
+		skb->cb[WG_DRY_SERVICE] = svc->id;
 	service_gauge = svc->gauge;
 	if (!settings || bpf_ktime_get_coarse_ns() > settings->heartbeat + WG_STALE_NS)
 		return WG_R_STALE;

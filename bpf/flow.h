@@ -63,16 +63,21 @@ static __always_inline int flow_waits(const struct wg_flow *f, const struct wg_f
 
 /* Makes room for a new connection of the same client from the same port. If the server closed first it is in TIME_WAIT, so
  * the source port towards it stays taken, by a tombstone. */
-static __always_inline void flow_recycle(const struct wg_key *key, struct wg_flow *f)
+WG_GLOBAL int flow_recycle(const struct packet *p, struct wg_flow *f)
 {
-	struct wg_flow *rev = flow_twin(f);
+	struct wg_flow *rev;
+	struct wg_key key;
 
+	if (!p || !f)
+		return 0;
+	key = p->key;
+	rev = flow_twin(f);
 	if (f->closer != 1 + WG_REVERSE || !rev || ((f->tcp_flags | rev->tcp_flags) & WG_RST)) {
-		flow_forget(key, f, WG_CLOSED);
-		return;
+		flow_forget(&key, f, WG_CLOSED);
+		return 0;
 	}
 	if (!flow_shift(f, WG_CLOSED, WG_DEAD))
-		return;
+		return 0;
 	if (flow_waits(f, rev)) {
 		rev->syn_next = f->seq_next;
 		rev->stamp = f->stamp;
@@ -81,21 +86,26 @@ static __always_inline void flow_recycle(const struct wg_key *key, struct wg_flo
 	rev->dir = WG_TOMBSTONE;
 	gauges_add(f, -1, 0, 0);
 	gauge_add(f->server_gauge, 1, 0, 0);
-	bpf_map_delete_elem(&wg_flows, key);
+	bpf_map_delete_elem(&wg_flows, &key);
+	return 0;
 }
 
 /* Makes a flow established when the client acknowledges the server's SYN: only someone who has received the
  * SYN-ACK can, so a flood from made-up addresses never leaves the half-open ring. */
-static __always_inline void flow_promote(struct wg_flow *f, const struct packet *p)
+WG_GLOBAL int flow_promote(struct wg_flow *f, const struct packet *p)
 {
-	struct wg_flow *twin = flow_twin(f);
+	struct wg_flow *twin;
 
+	if (!f || !p)
+		return 0;
+	twin = flow_twin(f);
 	if (!twin || !(twin->tcp_flags & WG_SYN) || p->ack != twin->syn_next)
-		return;
+		return 0;
 	if (flow_shift(f, WG_HALF, WG_ESTABLISHED)) {
 		gauges_add(f, 0, 0, 1);
 		count_session(f);
 	}
+	return 0;
 }
 
 /* Whether a RST can be of this flow: its sequence number is between what the other end has acknowledged and what this
@@ -109,20 +119,22 @@ static __always_inline int rst_is_credible(const struct wg_flow *f, const struct
 
 /* Follows a FIN or RST; the second FIN or the first credible RST closes the flow. The atomic or orders the two
  * directions: of two FINs that cross on two CPUs at least one sees the other. */
-static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
+WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p)
 {
-	struct wg_flow *twin = flow_twin(f);
-	struct wg_flow *fwd, *rev;
+	struct wg_flow *twin, *fwd, *rev;
 	enum wg_end end = WG_END_FIN;
 	int closed = 0;
 
+	if (!f || !p)
+		return 0;
+	twin = flow_twin(f);
 	if (!twin)
-		return;
+		return 0;
 	fwd = f->dir == WG_FORWARD ? f : twin;
 	rev = f->dir == WG_FORWARD ? twin : f;
 	if (p->tcp_flags & WG_RST) {
 		if (!rst_is_credible(f, twin, p))
-			return;
+			return 0;
 		__sync_fetch_and_or(&fwd->tcp_flags, WG_RST); /* whoever sent it: the collector then need not look up the other one */
 		end = f->dir == WG_FORWARD ? WG_END_CLIENT_RST : WG_END_SERVER_RST;
 		closed = 1;
@@ -133,7 +145,7 @@ static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
 			fwd->closer = 1 + f->dir;
 	}
 	if (!closed)
-		return;
+		return 0;
 	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED)) {
 		event_close(fwd, rev, end);
 		gauges_add(fwd, 0, -1, -1);
@@ -142,6 +154,7 @@ static __always_inline void flow_end(struct wg_flow *f, const struct packet *p)
 			event_close(fwd, rev, WG_END_REFUSED);
 		gauges_add(fwd, 0, -1, 0);
 	}
+	return 0;
 }
 
 /* Whether a SYN sets where the sequence numbers of its direction begin: not in an established flow, where a client's SYN

@@ -11,7 +11,7 @@
 #include "way.h"
 
 /* Translates a packet of a flow and returns the verdict; *reason is set when it is dropped. */
-static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f, __u32 *reason)
+static __attribute__((noinline)) int forward(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f, __u32 *reason)
 {
 	if (p->ttl <= 1) {
 		*reason = WG_R_TTL;

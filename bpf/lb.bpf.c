@@ -17,29 +17,24 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* A packet that no flow knows: a SYN for a service is claimed, all else goes on. */
-static __always_inline int on_miss(struct __sk_buff *skb, const struct packet *p, __u32 *reason)
+/* A packet that no flow knows: a SYN for a service is claimed, all else goes on. Returns the flow, or 0 and the verdict. */
+static __always_inline struct wg_flow *on_miss(struct __sk_buff *skb, const struct packet *p, __u32 *reason, int *verdict)
 {
-	struct wg_service *svc = service_for(&p->key);
+	int claimed = claim(skb, p);
 	struct wg_flow *f;
 
-	if (!svc)
-		return TC_ACT_UNSPEC;
-	if (!packet_is_opening(p)) {
-		*reason = WG_R_NO_FLOW;
-		return TC_ACT_UNSPEC;
+	*verdict = TC_ACT_UNSPEC;
+	if (claimed && claimed != WG_R_RACE) {
+		*reason = claimed == CLAIM_OTHER ? WG_R_NONE : claimed;
+		return 0;
 	}
-	*reason = claim(skb, p, svc);
-	if (*reason && *reason != WG_R_RACE)
-		return TC_ACT_UNSPEC;
 	/* Found: claimed just now, by this CPU or, in a race, by another one for the same SYN. */
 	f = bpf_map_lookup_elem(&wg_flows, &p->key);
-	if (!f || f->state == WG_DEAD) {
-		*reason = WG_R_RACE;
-		return TC_ACT_SHOT;
-	}
-	*reason = WG_R_NONE;
-	return forward(skb, p, f, reason);
+	if (f && f->state != WG_DEAD)
+		return f;
+	*reason = WG_R_RACE;
+	*verdict = TC_ACT_SHOT;
+	return 0;
 }
 
 /* Returns f if this packet belongs to it, and promotes it on the way; 0 if there is no such flow (any more). */
@@ -51,7 +46,7 @@ static __always_inline struct wg_flow *flow_usable(struct wg_flow *f, const stru
 		return 0;
 	if (f->state == WG_CLOSED && packet_is_opening(p)) {
 		/* The client uses its port again for a new connection. */
-		flow_recycle(&p->key, f);
+		flow_recycle(p, f);
 		return 0;
 	}
 	if (f->state == WG_HALF && (p->tcp_flags & (WG_ACK | WG_RST)) == WG_ACK)
@@ -59,11 +54,42 @@ static __always_inline struct wg_flow *flow_usable(struct wg_flow *f, const stru
 	return f;
 }
 
+/* Whether all that a packet asks for is to be sent on: one of an established flow that neither begins nor ends anything. */
+static __always_inline int flow_is_plain(const struct wg_flow *f, const struct packet *p)
+{
+	return f && !(p->tcp_flags & (WG_SYN | WG_RST)) && (f->dir == WG_REVERSE || f->state == WG_ESTABLISHED);
+}
+
+/* Any other packet. Returns the flow if it is to be sent on, or 0, and then *verdict and *reason. */
+static __always_inline struct wg_flow *on_event(struct __sk_buff *skb, struct wg_flow *f, const struct packet *p, __u32 *reason,
+						int *verdict)
+{
+	f = flow_usable(f, p);
+	if (!f)
+		return on_miss(skb, p, reason, verdict);
+	*verdict = TC_ACT_SHOT;
+	if (f->dir == WG_TOMBSTONE) {
+		*reason = WG_R_TOMBSTONE;
+		return 0;
+	}
+	if ((p->tcp_flags & WG_RST) && refusal_is_ours(f, p)) {
+		*reason = WG_R_REFUSED;
+		return 0;
+	}
+	if (!packet_is_opening(p))
+		return f;
+	retry(skb, p);
+	f = bpf_map_lookup_elem(&wg_flows, &p->key);
+	if (!f)
+		*reason = WG_R_RACE;
+	return f;
+}
+
 /* The dry run of a packet that is whole and may be ours. */
 static __always_inline int on_dry_run(struct __sk_buff *skb, const struct packet *p, __u32 *reason)
 {
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, &p->key);
-	struct wg_service *svc;
+	int claimed;
 
 	if (f && f->state != WG_DEAD && f->state != WG_CLOSED) {
 		skb->cb[WG_DRY_OUTCOME] = WG_OUTCOME_FLOW;
@@ -71,12 +97,11 @@ static __always_inline int on_dry_run(struct __sk_buff *skb, const struct packet
 		skb->cb[WG_DRY_SERVER] = f->server;
 		return TC_ACT_UNSPEC;
 	}
-	svc = service_for(&p->key);
-	if (!svc)
+	claimed = claim(skb, p);
+	if (claimed == CLAIM_OTHER)
 		return TC_ACT_UNSPEC;
-	skb->cb[WG_DRY_SERVICE] = svc->id;
-	*reason = claim(skb, p, svc);
-	skb->cb[WG_DRY_OUTCOME] = *reason ? WG_OUTCOME_LEFT : WG_OUTCOME_TAKEN;
+	*reason = claimed;
+	skb->cb[WG_DRY_OUTCOME] = claimed ? WG_OUTCOME_LEFT : WG_OUTCOME_TAKEN;
 	return TC_ACT_UNSPEC;
 }
 
@@ -85,6 +110,7 @@ static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
 	struct packet p = {};
 	struct wg_flow *f;
 	int parsed = packet_parse(skb, &p);
+	int verdict;
 
 	if (parsed == PARSE_ICMP)
 		return icmp_forward(skb, skb->protocol == bpf_htons(ETH_P_IPV6));
@@ -95,24 +121,11 @@ static __always_inline int on_packet(struct __sk_buff *skb, __u32 *reason)
 	}
 	if (wg_dry_run)
 		return on_dry_run(skb, &p, reason);
-	f = flow_usable(bpf_map_lookup_elem(&wg_flows, &p.key), &p);
-	if (!f)
-		return on_miss(skb, &p, reason);
-	if (f->dir == WG_TOMBSTONE) {
-		*reason = WG_R_TOMBSTONE;
-		return TC_ACT_SHOT;
-	}
-	if ((p.tcp_flags & WG_RST) && refusal_is_ours(f, &p)) {
-		*reason = WG_R_REFUSED;
-		return TC_ACT_SHOT;
-	}
-	if (packet_is_opening(&p)) {
-		retry(skb, &p);
-		f = bpf_map_lookup_elem(&wg_flows, &p.key);
-		if (!f) {
-			*reason = WG_R_RACE;
-			return TC_ACT_SHOT;
-		}
+	f = bpf_map_lookup_elem(&wg_flows, &p.key);
+	if (!flow_is_plain(f, &p)) {
+		f = on_event(skb, f, &p, reason, &verdict);
+		if (!f)
+			return verdict;
 	}
 	return forward(skb, &p, f, reason);
 }

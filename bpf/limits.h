@@ -5,7 +5,7 @@
 /* Functions with a loop or many branches are global ones: the verifier then walks them once, by themselves, and not
  * once for each path that leads to them (since 5.13 they may take pointers to memory). Such pointers may be null, it thinks.
  * Before 6.2 what they lead to is no key or value of a map: it is copied first. Stack frames of a chain of calls add up, each
- * rounded up to 32 bytes, to 512 at most. make test-kernel tells. */
+ * rounded up to 32 bytes, to 512 at most. TestVerifierIsNotPressed and make test-kernel tell. */
 #define WG_GLOBAL __attribute__((noinline))
 
 /* Longest schedule of a service; pkg/datapath.MaxSchedule is the same number. */

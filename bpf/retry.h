@@ -9,11 +9,11 @@
 #include "flow.h"
 
 /* Takes note of a server's refusal of a SYN. Returns 1 while attempts remain: the client then must not hear of it. */
-static __always_inline int refusal_is_ours(struct wg_flow *f, const struct packet *p)
+WG_GLOBAL int refusal_is_ours(const struct wg_flow *f, const struct packet *p)
 {
 	struct wg_flow *fwd;
 
-	if (f->dir != WG_REVERSE || (f->tcp_flags & WG_SYN))
+	if (!f || !p || f->dir != WG_REVERSE || (f->tcp_flags & WG_SYN))
 		return 0;
 	fwd = flow_twin(f);
 	if (!fwd || fwd->state != WG_HALF || !fwd->retries || !rst_is_credible(f, fwd, p))
@@ -41,8 +41,9 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	f = bpf_map_lookup_elem(&wg_flows, back);
 	if (!f || f->dir != WG_FORWARD)
 		return WG_R_RACE;
-	rev = flow_twin(f);
-	if (!rev)
+	flow_twin_key(f, back);
+	rev = bpf_map_lookup_elem(&wg_flows, back);
+	if (!rev || rev->generation != f->generation)
 		return WG_R_RACE;
 	__builtin_memset(draft, 0, sizeof(*draft));
 	draft->server = server_id;

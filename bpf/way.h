@@ -11,6 +11,7 @@
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
 #include "maps.h"
@@ -61,10 +62,12 @@ static __always_inline struct wg_way *way_of(struct wg_flow *f)
 }
 
 /* Through the kernel's neighbour code; without a next hop through its routing as well, for the given interface. */
-static __always_inline int way_ask(int v6, const struct wg_flow *f, const struct wg_way *way)
+WG_GLOBAL int way_ask(const struct wg_flow *f, const struct wg_way *way, __u32 v6)
 {
 	struct bpf_redir_neigh hop = { .nh_family = AF_INET };
 
+	if (!f)
+		return TC_ACT_SHOT;
 	if (!way)
 		return bpf_redirect_neigh(f->ifindex, 0, 0, 0);
 	if (v6) {
@@ -87,12 +90,12 @@ static __always_inline int way_send(struct __sk_buff *skb, int v6, struct wg_flo
 	} to;
 
 	if (!way)
-		return way_ask(v6, f, 0);
+		return way_ask(f, 0, v6);
 	if (!way->used)
 		way->used = 1;
 	to.word = *(volatile __u64 *)&way->to;
 	if (!to.mac.known || (void *)(eth + 1) > (void *)(long)skb->data_end)
-		return way_ask(v6, f, way);
+		return way_ask(f, way, v6);
 	__builtin_memcpy(eth->h_dest, to.mac.addr, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, way->from, ETH_ALEN);
 	return bpf_redirect(way->ifindex, 0);
