@@ -63,6 +63,35 @@ static __always_inline void count_session(const struct wg_flow *f)
 		c->sessions++;
 }
 
+/* Counts the end of a flow: of a session, or of an attempt that the server did not take. */
+static __always_inline void count_end(const struct wg_flow *fwd, const struct wg_flow *rev, __u32 end)
+{
+	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &fwd->counter);
+	__u64 life;
+
+	if (!c)
+		return;
+	if (!(rev->tcp_flags & WG_SYN)) {
+		if (end == WG_END_REFUSED || end == WG_END_CONNECT_TIMEOUT)
+			c->failures++;
+		return;
+	}
+	if (end == WG_END_CLIENT_RST || end == WG_END_CLIENT_TIMEOUT)
+		c->client_aborts++;
+	if (end == WG_END_SERVER_RST)
+		c->server_resets++;
+	if (end == WG_END_SERVER_TIMEOUT)
+		c->server_timeouts++;
+	c->ended++;
+	c->connect_sum += rev->connect;
+	if (rev->connect > c->connect_max)
+		c->connect_max = rev->connect;
+	life = (bpf_ktime_get_coarse_ns() - fwd->created) / 1000;
+	c->life_sum += life;
+	if (life / 1000 > c->life_max)
+		c->life_max = life / 1000;
+}
+
 /* Whether the half-open flows hold as many places of a limit as they may. They prove nothing: a flood of SYNs from made-up
  * addresses would hold all places for as long as a handshake may take. What falls through meanwhile is left to the stack,
  * which hands over only who has answered, so real clients come in by userspace. The bound is approximate, since the two

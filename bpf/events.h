@@ -4,6 +4,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "count.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -23,13 +24,16 @@ static __always_inline void event_lost(void)
 		(*lost)++;
 }
 
-/* Sends the event of a flow that has just ended; call it before the gauges go down. The ring is bounded: an event
- * that finds no room is counted and gone, since a packet must not wait for a log. */
+/* Counts a flow that has just ended, and sends the event of it if it is logged; call it before the gauges go down. The ring
+ * is bounded: an event that finds no room is counted and gone, since a packet must not wait for a log. */
 WG_GLOBAL int event_close(const struct wg_flow *fwd, const struct wg_flow *rev, __u32 end)
 {
 	struct wg_event *e;
 
-	if (!fwd || !rev || !(fwd->flags & WG_FLOW_LOGGED))
+	if (!fwd || !rev)
+		return 0;
+	count_end(fwd, rev, end);
+	if (!(fwd->flags & WG_FLOW_LOGGED))
 		return 0;
 	e = bpf_ringbuf_reserve(&wg_events, sizeof(*e), 0);
 	if (!e) {

@@ -215,7 +215,18 @@ struct wg_counter {
 	__u64 bytes_out;
 	__u64 retries; /* attempts that failed and were repeated at this server */
 	__u64 redispatches; /* attempts that failed here and were repeated elsewhere */
+	/* Touched once, at the end of a flow: */
+	__u64 failures; /* attempts that failed and were not repeated */
+	__u64 client_aborts; /* sessions that the client reset, or let time out */
+	__u64 server_resets;
+	__u64 server_timeouts;
+	__u64 ended; /* sessions that are over, with the sums of their times, us, and the longest ones: */
+	__u64 connect_sum; /* from the SYN to the server's answer */
+	__u64 life_sum; /* from the SYN to the end */
+	__u32 connect_max; /* us */
+	__u32 life_max; /* ms: longer than an hour is nothing unusual */
 };
+_Static_assert(sizeof(struct wg_counter) == 128, "a counter has one cache line for packets and one for ends");
 
 /* What the collector asks wg_look for: the latest wg_flow.seen of an entry that may be over, by what it is; CLOCK_MONOTONIC, ns. */
 struct wg_lives {

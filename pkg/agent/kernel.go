@@ -347,8 +347,9 @@ func (k *kernel) frontends(now datapath.Snapshot) {
 	for _, s := range k.plan().byID {
 		n, d := now.Services[s.id], grown(now.Services[s.id], k.last.Services[s.id])
 		shard := s.frontend.Counters.Shard(pool.KernelShard)
-		shard.Connections.Add(d.Sessions)
-		shard.Sessions.Add(d.Sessions)
+		shard.Connections.Add(d.Sessions + d.Failures)
+		shard.Sessions.Add(d.Sessions + d.Failures)
+		shard.ClientAborts.Add(d.ClientAborts)
 		shard.BytesIn.Add(d.BytesIn)
 		shard.BytesOut.Add(d.BytesOut)
 		s.frontend.Sessions.SetKernel(int64(n.Current))
@@ -363,14 +364,20 @@ func (k *kernel) backends(now datapath.Snapshot) {
 		backends[s.Backend.Identity()] = s.Backend
 		current[s.Backend.Identity()] += int64(n.Current)
 		for _, shard := range []*pool.Shard{s.Counters.Shard(pool.KernelShard), s.Backend.Counters.Shard(pool.KernelShard)} {
-			shard.Sessions.Add(d.Sessions)
+			shard.Sessions.Add(d.Sessions + d.Failures)
 			shard.LBTotal.Add(d.Connections)
-			shard.Connects.Add(d.Connections)
-			shard.ConnErrors.Add(d.Retries + d.Redispatches)
+			shard.Connects.Add(d.Connections + d.Retries)
+			shard.ConnErrors.Add(d.Failures)
+			shard.ClientAborts.Add(d.ClientAborts)
+			shard.ServerAborts.Add(d.ServerResets + d.ServerTimeouts)
+			shard.RespErrors.Add(d.ServerResets) // as HAProxy has it
 			shard.Retries.Add(d.Retries)
 			shard.Redispatches.Add(d.Redispatches)
 			shard.BytesIn.Add(d.BytesIn)
 			shard.BytesOut.Add(d.BytesOut)
+		}
+		for _, t := range []*pool.Times{&s.Times, &s.Backend.Times} {
+			t.AddSessions(d.Ended, d.Connect.Sum, d.Connect.Longest, d.Life.Sum, d.Life.Longest)
 		}
 		if d.Sessions > 0 {
 			sec := time.Now().Unix()
@@ -383,19 +390,32 @@ func (k *kernel) backends(now datapath.Snapshot) {
 	}
 }
 
-// grown is how much cumulative counters grew. A counter that went back was started anew.
+// grown is how much cumulative counters grew. A counter that went back was started anew. Of the longest times those are left
+// that are new.
 func grown(now, last datapath.Counts) datapath.Counts {
-	diff := func(a, b uint64) uint64 {
-		if a < b {
-			return a
-		}
-		return a - b
-	}
 	return datapath.Counts{
-		Sessions: diff(now.Sessions, last.Sessions), Connections: diff(now.Connections, last.Connections),
-		Retries: diff(now.Retries, last.Retries), Redispatches: diff(now.Redispatches, last.Redispatches),
-		BytesIn: diff(now.BytesIn, last.BytesIn), BytesOut: diff(now.BytesOut, last.BytesOut),
+		Sessions: more(now.Sessions, last.Sessions), Connections: more(now.Connections, last.Connections),
+		Retries: more(now.Retries, last.Retries), Redispatches: more(now.Redispatches, last.Redispatches),
+		Failures: more(now.Failures, last.Failures), Ended: more(now.Ended, last.Ended),
+		ClientAborts: more(now.ClientAborts, last.ClientAborts), ServerResets: more(now.ServerResets, last.ServerResets), ServerTimeouts: more(now.ServerTimeouts, last.ServerTimeouts),
+		Connect: longer(now.Connect, last.Connect), Life: longer(now.Life, last.Life),
+		BytesIn: more(now.BytesIn, last.BytesIn), BytesOut: more(now.BytesOut, last.BytesOut),
 	}
+}
+
+func more[N uint64 | time.Duration](now, last N) N {
+	if now < last {
+		return now
+	}
+	return now - last
+}
+
+func longer(now, last datapath.Spans) datapath.Spans {
+	d := datapath.Spans{Sum: more(now.Sum, last.Sum)}
+	if now.Longest != last.Longest {
+		d.Longest = now.Longest
+	}
+	return d
 }
 
 // stop lets no new connection in; established ones live on.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 )
@@ -18,8 +19,20 @@ func (c *Counts) add(k lbWgCounter) {
 	c.Connections += k.Connections
 	c.Retries += k.Retries
 	c.Redispatches += k.Redispatches
+	c.Failures += k.Failures
+	c.ClientAborts += k.ClientAborts
+	c.ServerResets += k.ServerResets
+	c.ServerTimeouts += k.ServerTimeouts
+	c.Ended += k.Ended
+	c.Connect.add(k.ConnectSum, time.Duration(k.ConnectMax)*time.Microsecond)
+	c.Life.add(k.LifeSum, time.Duration(k.LifeMax)*time.Millisecond)
 	c.BytesIn += k.BytesIn
 	c.BytesOut += k.BytesOut
+}
+
+func (s *Spans) add(us uint64, longest time.Duration) {
+	s.Sum += time.Duration(us) * time.Microsecond
+	s.Longest = max(s.Longest, longest)
 }
 
 func (c *Counts) gauge(g *lbWgGauge) {
@@ -36,14 +49,7 @@ func readCounter(m *ebpf.Map, index uint32, perCPU []lbWgCounter) (sum lbWgCount
 		return sum, fmt.Errorf("read counter %d: %w", index, err)
 	}
 	for _, c := range perCPU {
-		sum.Connections += c.Connections
-		sum.Retries += c.Retries
-		sum.Redispatches += c.Redispatches
-		sum.Sessions += c.Sessions
-		sum.PacketsIn += c.PacketsIn
-		sum.PacketsOut += c.PacketsOut
-		sum.BytesIn += c.BytesIn
-		sum.BytesOut += c.BytesOut
+		sum = plus(sum, c)
 	}
 	return sum, nil
 }
@@ -64,6 +70,15 @@ func plus(a, b lbWgCounter) lbWgCounter {
 	a.PacketsOut += b.PacketsOut
 	a.BytesIn += b.BytesIn
 	a.BytesOut += b.BytesOut
+	a.Failures += b.Failures
+	a.ClientAborts += b.ClientAborts
+	a.ServerResets += b.ServerResets
+	a.ServerTimeouts += b.ServerTimeouts
+	a.Ended += b.Ended
+	a.ConnectSum += b.ConnectSum
+	a.ConnectMax = max(a.ConnectMax, b.ConnectMax)
+	a.LifeSum += b.LifeSum
+	a.LifeMax = max(a.LifeMax, b.LifeMax)
 	return a
 }
 

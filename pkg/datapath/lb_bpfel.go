@@ -27,15 +27,24 @@ type lbIcmpQuote struct {
 }
 
 type lbWgCounter struct {
-	_            structs.HostLayout
-	Connections  uint64
-	Sessions     uint64
-	PacketsIn    uint64
-	PacketsOut   uint64
-	BytesIn      uint64
-	BytesOut     uint64
-	Retries      uint64
-	Redispatches uint64
+	_              structs.HostLayout
+	Connections    uint64
+	Sessions       uint64
+	PacketsIn      uint64
+	PacketsOut     uint64
+	BytesIn        uint64
+	BytesOut       uint64
+	Retries        uint64
+	Redispatches   uint64
+	Failures       uint64
+	ClientAborts   uint64
+	ServerResets   uint64
+	ServerTimeouts uint64
+	Ended          uint64
+	ConnectSum     uint64
+	LifeSum        uint64
+	ConnectMax     uint32
+	LifeMax        uint32
 }
 
 type lbWgDoom uint32

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -134,7 +135,7 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 		}
 		f.reset = f.reset || credible
 		if credible && f.state != FlowClosed {
-			m.shift(f, FlowClosed)
+			m.aborted(f, reverse, side.syn)
 		}
 	case p.flags&fin != 0:
 		side.fin = true
@@ -142,7 +143,7 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 			f.closer = side
 		}
 		if other.fin && f.state != FlowClosed {
-			m.shift(f, FlowClosed)
+			m.end(f)
 		}
 	}
 	if p.flags&syn != 0 {
@@ -151,6 +152,26 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 	if p.flags&ack != 0 {
 		side.lastAck = p.ack
 	}
+}
+
+// aborted counts what a RST ends: a session, or an attempt that the server did not take.
+func (m *model) aborted(f *modelFlow, byServer, answered bool) {
+	switch {
+	case f.state == FlowEstablished && byServer:
+		m.total.ServerResets++
+	case f.state == FlowEstablished:
+		m.total.ClientAborts++
+	case byServer && !answered:
+		m.total.Failures++
+	}
+	m.end(f)
+}
+
+func (m *model) end(f *modelFlow) {
+	if f.state == FlowEstablished {
+		m.total.Ended++
+	}
+	m.shift(f, FlowClosed)
 }
 
 // advance counts the bytes that the packet adds to the stream of its side.
@@ -305,7 +326,12 @@ func (m *model) check(t *testing.T, k *kernel, p packet, task netip.AddrPort) er
 // compare looks at all flows and counters.
 func (m *model) compare(t *testing.T, k *kernel) {
 	t.Helper()
-	if got := k.snapshot(t).Total; got != m.total {
+	got := k.snapshot(t).Total
+	if got.Connect.Sum < 0 || got.Connect.Longest > got.Life.Longest+time.Millisecond || got.Connect.Sum > got.Life.Sum {
+		t.Errorf("times %+v of connecting, %+v of the whole", got.Connect, got.Life)
+	}
+	got.Connect, got.Life = Spans{}, Spans{} // the model has no clock
+	if got != m.total {
 		t.Errorf("counters %+v, want %+v", got, m.total)
 	}
 	if got := k.reasons(t)["no_flow"]; got != m.noFlow {

@@ -13,6 +13,16 @@ type Counts struct {
 	Connections uint64
 	// Retries and Redispatches are attempts that failed and were repeated, at the same server or at another one.
 	Retries, Redispatches uint64
+	// Failures are attempts that failed and were not repeated: the server refused, or did not answer in time.
+	Failures uint64
+	// ClientAborts are sessions that the client reset, or let time out.
+	ClientAborts uint64
+	// ServerResets and ServerTimeouts are those that the server did.
+	ServerResets, ServerTimeouts uint64
+	// Ended is the number of sessions that are over. Connect is their time from the SYN to the server's answer, Life that
+	// to the end.
+	Ended         uint64
+	Connect, Life Spans
 	// BytesIn and BytesOut are TCP payload from and to clients, in bytes.
 	BytesIn, BytesOut uint64
 	// Current is the number of established flows that have not ended.
@@ -22,6 +32,9 @@ type Counts struct {
 	// Entries is the number of flows in the table, those included that have ended and still hold their source port.
 	Entries uint64
 }
+
+// Spans sums up times. The kernel's coarse clock gives them, which moves once in a few milliseconds.
+type Spans struct{ Sum, Longest time.Duration }
 
 // Snapshot is a reading of all counters. The numbers are read one after the other, without stopping the kernel.
 type Snapshot struct {

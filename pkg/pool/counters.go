@@ -1,6 +1,9 @@
 package pool
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Shard holds the counters that one writer (an event loop, or the collector of the kernel path) adds
 // to. Shards of different writers share no cache line. All byte counts are payload bytes.
@@ -212,3 +215,25 @@ func (a *Average) Max() uint64 { return a.max.Load() }
 
 // Times are the four averages of HAProxy's statistics.
 type Times struct{ Queue, Connect, Response, Total Average }
+
+// AddSessions records n TCP sessions of which only sums are known: the times to connect and of the whole, and the longest of
+// each, 0 if that is none of theirs. They are taken for equal, so the average follows as if they had come one by one.
+func (t *Times) AddSessions(n uint64, connect, longestConnect, total, longestTotal time.Duration) {
+	if n == 0 {
+		return
+	}
+	t.Queue.addMany(n, 0, 0)
+	t.Connect.addMany(n, connect/time.Duration(n), longestConnect)
+	t.Response.addMany(n, 0, 0)
+	t.Total.addMany(n, total/time.Duration(n), longestTotal)
+}
+
+// addMany records n equal samples; more than the window holds would change nothing.
+func (a *Average) addMany(n uint64, mean, longest time.Duration) {
+	for range min(n, 4*avgWindow) {
+		a.Add(uint64(mean.Microseconds()))
+	}
+	if us := uint64(longest.Microseconds()); us > a.max.Load() {
+		a.max.Store(us)
+	}
+}

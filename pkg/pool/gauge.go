@@ -46,8 +46,23 @@ func (g *Gauge) Add(n int64) int64 {
 // Enter takes a place for userspace unless limit places are taken; 0 is no limit. It never overshoots, not
 // even for a moment: another goroutine could take that for a full server and wait for nothing.
 func (g *Gauge) Enter(limit int64) bool {
+	if !g.Reserve(limit) {
+		return false
+	}
+	g.Peak()
+	return true
+}
+
+// Peak takes the present total for the highest one if it is.
+func (g *Gauge) Peak() { g.raise(g.Load()) }
+
+// Reserve is Enter for a place that may turn out not to be needed: it shows in the highest total only after [Gauge.Peak].
+func (g *Gauge) Reserve(limit int64) bool {
 	if limit <= 0 {
-		g.Add(1)
+		if taken := g.shared.Load(); taken != nil {
+			taken.Add(1)
+		}
+		g.user.Add(1)
 		return true
 	}
 	places, others := g.shared.Load(), int64(0)
@@ -66,7 +81,6 @@ func (g *Gauge) Enter(limit int64) bool {
 		if places != nil {
 			g.user.Add(1)
 		}
-		g.raise(g.Load())
 		return true
 	}
 }

@@ -122,3 +122,21 @@ func TestServeQueueGivesFreedPlaces(t *testing.T) {
 		t.Errorf("granted %v", order)
 	}
 }
+
+func TestAPlaceThatIsNotNeededIsNoPeak(t *testing.T) {
+	for _, limit := range []int64{0, 3} {
+		var g Gauge
+		g.Enter(limit)
+		if !g.Reserve(limit) || g.Load() != 2 {
+			t.Fatalf("limit %d: %d are in", limit, g.Load())
+		}
+		g.Add(-1)
+		if g.Max() != 1 {
+			t.Errorf("limit %d: the highest number is %d, want 1", limit, g.Max())
+		}
+		g.Reserve(limit)
+		if g.Peak(); g.Max() != 2 {
+			t.Errorf("limit %d: the highest number is %d, want 2", limit, g.Max())
+		}
+	}
+}

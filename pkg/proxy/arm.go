@@ -1,6 +1,10 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"waggle/pkg/pool"
+)
 
 // arm sets the timers that the present phase wants. Activity on a socket, in either direction, moves that
 // socket's timer, as in HAProxy without `option independent-streams`.
@@ -85,6 +89,7 @@ func (s *session) clientTimeout() {
 		s.exchangeClientTimeout()
 	case tunneling:
 		s.terminate('c', 'D')
+		s.clientAborted()
 		s.abort()
 	case replying, draining, lingering:
 		if s.phase == replying {
@@ -111,6 +116,7 @@ func (s *session) serverTimeout() {
 		s.exchangeServerTimeout()
 	case tunneling:
 		s.terminate('s', 'D')
+		s.bothShards(func(sh *pool.Shard) { sh.ServerAborts.Add(1) }) // and, as with HAProxy, no response error
 		s.abort()
 	}
 	s.advance()

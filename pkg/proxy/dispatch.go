@@ -150,6 +150,11 @@ func (s *session) leaveServer(keep bool) {
 	}
 	s.count()
 	s.dropLink(keep)
+	s.release()
+}
+
+// release gives the server's place back. What the client has sent is counted at the server that has it in the end.
+func (s *session) release() {
 	srv := s.target.Server
 	s.target = pool.Target{}
 	srv.Release()
@@ -291,7 +296,8 @@ func (s *session) redispatchNow() {
 	s.redispatch = true
 	s.forsake()
 	s.avoid = s.target.Server
-	s.leaveServer(false)
+	s.dropLink(false)
+	s.release()
 	s.dispatch()
 }
 

@@ -241,7 +241,7 @@ func (s *session) responseCut() {
 	default:
 		s.target.Server.ReportTraffic(pool.TrafficClosed)
 		s.terminate('S', 'H')
-		s.serverAborted()
+		s.bothShards(func(sh *pool.Shard) { sh.RespErrors.Add(1) }) // no transfer that could be broken off had begun
 		s.dropLink(false)
 		s.answer(502)
 	}

@@ -59,7 +59,8 @@ func (l *listener) accept(n int) {
 	}
 }
 
-// admit takes a place in the process, the frontend and the bind line; false if one of them is full.
+// admit takes a place in the process, the frontend and the bind line; false if one of them is full. Whether anybody is there
+// to take it is known only afterwards.
 func (l *listener) admit() bool {
 	if !l.fe.admit() {
 		return false
@@ -73,10 +74,10 @@ func (l *listener) admit() bool {
 
 func (f *frontend) admit() bool {
 	p := f.plan.pool
-	if !p.Process.Conns.Enter(int64(p.Limit())) {
+	if !p.Process.Conns.Reserve(int64(p.Limit())) {
 		return false
 	}
-	if !f.stats.Sessions.Enter(int64(f.stats.Limit())) {
+	if !f.stats.Sessions.Reserve(int64(f.stats.Limit())) {
 		p.Process.Conns.Add(-1)
 		return false
 	}

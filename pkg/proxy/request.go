@@ -63,7 +63,7 @@ func (s *session) headCut() {
 		return
 	}
 	s.terminate('C', 'R')
-	s.feShard().ReqErrors.Add(1)
+	s.badRequest()
 	s.keep = false
 	s.answer(400)
 }
@@ -72,11 +72,16 @@ func (s *session) headCut() {
 func (s *session) nullRequest() {
 	s.terminate('C', 'R')
 	s.status = 400
+	s.badRequest()
+	s.feShard().CountStatus(s.status)
+	s.record()
+}
+
+// badRequest counts a request whose head never came whole, or was none: like HAProxy, as a request and as an error.
+func (s *session) badRequest() {
 	sh := s.feShard()
 	sh.Requests.Add(1)
 	sh.ReqErrors.Add(1)
-	sh.CountStatus(s.status)
-	s.record()
 }
 
 // headTimeout answers 408, or closes in silence where the client never began a further request.
@@ -86,14 +91,14 @@ func (s *session) headTimeout() {
 		return
 	}
 	s.terminate('c', 'R')
-	s.feShard().ReqErrors.Add(1)
+	s.badRequest()
 	s.answer(408)
 }
 
 // refuse answers what is not an HTTP request that may be forwarded.
 func (s *session) refuse(why h1.Reason) {
 	s.terminate('P', 'R')
-	s.feShard().ReqErrors.Add(1)
+	s.badRequest()
 	s.w.e.log.Debug("request refused", "frontend", s.fe.cfg.Name, "client", s.src, "reason", why)
 	status := why.Status()
 	if status == 414 || status == 431 { // HAProxy has one answer for what is malformed and what is too large

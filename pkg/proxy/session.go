@@ -95,6 +95,8 @@ type times struct{ idle, first, head, queued, assigned, connected, response time
 
 // accepted starts a session on a connection that l has admitted.
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
+	l.fe.plan.pool.Process.Conns.Peak()
+	l.fe.stats.Sessions.Peak()
 	shard := l.fe.stats.Counters.Shard(w.shard)
 	shard.Connections.Add(1)
 	shard.Sessions.Add(1)
