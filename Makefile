@@ -54,6 +54,11 @@ test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a
 reloads: ## Make 100 reloads under load on each path (root); `make test` makes 15.
 	WAGGLE_TEST_RELOADS=100 go test -count=1 -timeout 20m -run 'TestReloadsUnderLoad' -v ./test/e2e
 
+SOAK_TIME ?= 30m
+.PHONY: soak
+soak: ## Run both paths under load while everything around them fails, for SOAK_TIME (30m); writes docs/reliability.md (root).
+	WAGGLE_TEST_SOAK=$(SOAK_TIME) WAGGLE_TEST_SOAK_DOCS=$(CURDIR)/docs go test -count=1 -timeout 3h -v ./test/soak
+
 # Nothing is installed into /boot or /lib: the package is only unpacked, into the cache.
 .PHONY: test-kernel
 test-kernel: ## Run the tests of the kernel path in a virtual machine with Debian's kernel 6.1. KERNEL=META-PACKAGE.

@@ -112,8 +112,11 @@ func exchangeOnce(t *testing.T, hc *http.Client, addr string, rng *rand.Rand, kn
 	size := []int{0, 1, 500, 5000, 40000, 300000}[rng.IntN(6)]
 	body := pattern(size)
 	var reader io.Reader = bytes.NewReader(body)
+	// A server may die on a kept connection under a request that is too large to be repeated, or whose end, be it an
+	// empty chunk, has not come yet.
+	repeated := size == 0
 	if rng.IntN(3) == 0 {
-		reader = struct{ io.Reader }{reader} // of unknown length: chunked
+		reader, repeated = struct{ io.Reader }{reader}, false // of unknown length: chunked
 	}
 	req, err := http.NewRequest(http.MethodPut, "http://"+addr+"/", reader)
 	if err != nil {
@@ -124,16 +127,15 @@ func exchangeOnce(t *testing.T, hc *http.Client, addr string, rng *rand.Rand, kn
 	req.Header.Set("X-Id", id)
 	resp, err := hc.Do(req)
 	if err != nil {
-		if size > 0 { // a server may die on a kept connection under a request too large to be repeated
-			return
+		if repeated {
+			t.Error(err)
 		}
-		t.Error(err)
 		return
 	}
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
-	if resp.StatusCode == http.StatusBadGateway && size > 0 {
-		return // the same, seen by the proxy
+	if resp.StatusCode == http.StatusBadGateway && !repeated {
+		return
 	}
 	if echoed := resp.Header.Get("X-Id"); echoed != id {
 		t.Errorf("the answer to request %s is that to %q", id, echoed)

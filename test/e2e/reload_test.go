@@ -311,11 +311,11 @@ func (b *balancer) footprint(kernel, table bool) footprint {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	held, err := heldBy(b.process.Pid())
+	held, err := labtest.HeldBy(b.process.Pid())
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	f := footprint{files: len(files), goroutines: int(b.metric("go_goroutines", "")), maps: len(held.maps), programs: len(held.programs)}
+	f := footprint{files: len(files), goroutines: int(b.metric("go_goroutines", "")), maps: len(held.Maps), programs: len(held.Programs)}
 	switch {
 	case kernel && table:
 		f.flows = b.metric("waggle_datapath_map_entries", `map="wg_flows"`)

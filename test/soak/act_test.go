@@ -1,0 +1,132 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// act is something that happens while the load runs. It has undone what it did when it returns.
+type act struct {
+	name  string
+	hurts string // the group of lanes of which exchanges may fail meanwhile and just after it: "", "http", "tcp" or "all"
+	run   func(ctx context.Context, s *stage, r *rand.Rand) error
+}
+
+// streams are the acts; those of one stream follow each other in random order, and the streams run side by side.
+func streams() map[string][]act {
+	return map[string][]act{
+		"tasks":     taskActs(),
+		"operator":  operatorActs(),
+		"dns":       dnsActs(),
+		"interface": interfaceActs(),
+		"clients":   clientActs(),
+	}
+}
+
+// happened is an act that was carried out.
+type happened struct {
+	act        act
+	began, end time.Time
+	err        error
+}
+
+// afterwards is how long after an act its harm may still show: checks, holds and retransmissions have to see its end.
+const afterwards = 5 * time.Second
+
+// excuses says whether a failure is due to the act.
+func (h *happened) excuses(f *failure) bool {
+	if h.act.hurts != "all" && h.act.hurts != f.lane.group {
+		return false
+	}
+	return f.end.After(h.began) && f.began.Before(h.end.Add(afterwards))
+}
+
+// programme carries the acts out: each once if the duration is 0, else again and again until it is over.
+type programme struct {
+	s        *stage
+	streams  map[string][]act
+	duration time.Duration
+	seed     uint64
+
+	mu  sync.Mutex
+	log []happened
+}
+
+func (p *programme) run(ctx context.Context) {
+	var running sync.WaitGroup
+	deadline := time.Now().Add(p.duration)
+	for name, acts := range p.streams {
+		r := rand.New(rand.NewPCG(p.seed, uint64(len(name)))) //nolint:gosec // the order of acts
+		running.Go(func() {
+			for again := true; again; again = p.duration > 0 && time.Now().Before(deadline) {
+				for _, i := range r.Perm(len(acts)) {
+					if ctx.Err() != nil || p.duration > 0 && time.Now().After(deadline) {
+						return
+					}
+					p.perform(ctx, acts[i], r)
+				}
+			}
+		})
+	}
+	running.Wait()
+}
+
+func (p *programme) perform(ctx context.Context, a act, r *rand.Rand) {
+	h := happened{act: a, began: time.Now()}
+	h.err = a.run(ctx, p.s, r)
+	h.end = time.Now()
+	p.mu.Lock()
+	p.log = append(p.log, h)
+	p.mu.Unlock()
+	breathe(ctx, time.Duration(r.Int64N(int64(time.Second))))
+}
+
+// breathe waits, but not longer than ctx.
+func breathe(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// excused divides failures into those that an act explains and the others. Wrong bytes are never explained.
+func (p *programme) excused(failures []failure) (excused, others []failure) {
+	for _, f := range failures {
+		if p.explains(&f) {
+			excused = append(excused, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return excused, others
+}
+
+func (f *failure) String() string {
+	return fmt.Sprintf("%s to %s %s: %v", f.began.Format("15:04:05.000"), f.end.Format("05.000"), f.lane.name, f.err)
+}
+
+// during lists what happened around a failure.
+func (p *programme) during(f *failure) (names []string) {
+	for i := range p.log {
+		if h := &p.log[i]; f.end.After(h.began) && f.began.Before(h.end.Add(afterwards)) {
+			names = append(names, fmt.Sprintf("%s (%s to %s)", h.act.name, h.began.Format("05.000"), h.end.Format("05.000")))
+		}
+	}
+	return names
+}
+
+func (p *programme) explains(f *failure) bool {
+	if errors.Is(f.err, errWrong) {
+		return false
+	}
+	for i := range p.log {
+		if p.log[i].excuses(f) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,251 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"waggle/pkg/lab"
+	"waggle/pkg/lab/dnsserver"
+)
+
+// taskActs scale services, crash tasks and cut them off.
+func taskActs() []act {
+	var acts []act
+	for service, group := range map[string]string{"raw": "tcp", "web": "http"} {
+		acts = append(
+			acts,
+			act{"scale " + service + " up and down", "", func(ctx context.Context, s *stage, r *rand.Rand) error {
+				return errors.Join(s.fill(ctx, service, tasks+1+r.IntN(slots-tasks)), s.Scale(ctx, service, tasks))
+			}},
+			act{"kill a task of " + service, group, func(ctx context.Context, s *stage, r *rand.Rand) error {
+				task := s.anyTask(service, r)
+				task.Kill()
+				breathe(ctx, time.Second)
+				return errors.Join(task.Stop(ctx), s.fill(ctx, service, tasks))
+			}},
+			act{"cut a task of " + service + " off", group, func(ctx context.Context, s *stage, r *rand.Rand) error {
+				task := s.anyTask(service, r)
+				err := task.Unplug()
+				breathe(ctx, 2*time.Second)
+				return errors.Join(err, task.Plug())
+			}},
+		)
+	}
+	return acts
+}
+
+// fill starts tasks of a service until there are n.
+func (s *stage) fill(ctx context.Context, service string, n int) error {
+	kind := lab.HTTP11
+	if service == "raw" {
+		kind = lab.TCP
+	}
+	for range n - len(s.Tasks(service)) {
+		if _, err := s.AddTask(ctx, lab.TaskOptions{Service: service, Kind: kind}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) anyTask(service string, r *rand.Rand) *lab.Task {
+	list := s.Tasks(service)
+	return list[r.IntN(len(list))]
+}
+
+// dnsActs have the DNS server fail for some seconds in each of its ways.
+func dnsActs() []act {
+	kinds := []dnsserver.Kind{
+		dnsserver.NXDomain, dnsserver.ServFail, dnsserver.Refused, dnsserver.Timeout, dnsserver.Wildcard, dnsserver.Empty,
+	}
+	var acts []act
+	for _, kind := range kinds {
+		acts = append(acts, act{"DNS: " + string(kind), "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+			err := s.DNS.Outage(dnsserver.Behaviour{Kind: kind, Addr: netip.MustParseAddr("203.0.113.1")})
+			breathe(ctx, 3*time.Second)
+			return errors.Join(err, s.DNS.Recover())
+		}})
+	}
+	return acts
+}
+
+// interfaceActs take links down. When the other end of a leg goes down the leg loses its carrier and keeps its routes; when
+// the leg itself does, they go.
+func interfaceActs() []act {
+	return []act{
+		{"the overlay leg loses its carrier", "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+			return s.flap(ctx, s.Overlay, "balancer")
+		}},
+		{"the bridge leg loses its carrier", "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+			return s.flap(ctx, s.Node, "balancer")
+		}},
+		{"the overlay leg goes down and up", "all", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+			return s.flap(ctx, s.Balancer.Host, "eth0")
+		}},
+	}
+}
+
+func (s *stage) flap(ctx context.Context, h *lab.Host, link string) error {
+	set := func(change func(netlink.Link) error) error {
+		return h.Do(func() error {
+			l, err := netlink.LinkByName(link)
+			if err != nil {
+				return err
+			}
+			return change(l)
+		})
+	}
+	err := set(netlink.LinkSetDown)
+	breathe(ctx, 300*time.Millisecond)
+	err = errors.Join(err, set(netlink.LinkSetUp))
+	breathe(ctx, 3*time.Second)
+	return err
+}
+
+// operatorActs reload configurations and use the Runtime API.
+func operatorActs() []act {
+	return []act{
+		{"reload", "", reload}, {"reload again", "", reload},
+		{"reload a broken file", "", reloadBroken},
+		{"drain a server", "", commands("set server raw/raw-$ state drain", "set server raw/raw-$ state ready")},
+		{"maintenance of a server", "", commands("disable server web/web-$", "enable server web/web-$")},
+		{"other weights", "", commands("set server raw/raw-$ weight 3", "set server raw/raw-$ weight 1")},
+		{"end the sessions of a server", "tcp", commands("shutdown sessions server raw/raw-$", "show servers state raw")},
+	}
+}
+
+func reload(ctx context.Context, s *stage, _ *rand.Rand) error {
+	s.rounds++
+	return s.loads(ctx, s.configuration(s.rounds), 1)
+}
+
+func reloadBroken(ctx context.Context, s *stage, _ *rand.Rand) error {
+	broken := s.loads(ctx, s.configuration(s.rounds)+"\nbackend web\n    mode nonsense\n", 0)
+	return errors.Join(broken, s.loads(ctx, s.configuration(s.rounds), 1))
+}
+
+// loads has waggle read a configuration and waits until it says whether that was successful: 1, or 0.
+func (s *stage) loads(ctx context.Context, text string, successful float64) error {
+	const at, ok = "waggle_config_last_reload_timestamp_seconds", "waggle_config_last_reload_successful"
+	before, err := s.metrics(ctx)
+	if err != nil {
+		return err
+	}
+	s.rewrite(text)
+	if err := s.process.Signal(syscall.SIGUSR2); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); breathe(ctx, 50*time.Millisecond) {
+		now, err := s.metrics(ctx)
+		if err != nil {
+			return err
+		}
+		if now[at] != before[at] {
+			if now[ok] != successful {
+				return fmt.Errorf("%s is %v", ok, now[ok])
+			}
+			return nil
+		}
+	}
+	return errors.New("the configuration was not read")
+}
+
+// commands gives a command of the Runtime API about a server, whose number is $, and after some time the one that undoes it.
+func commands(do, undo string) func(context.Context, *stage, *rand.Rand) error {
+	return func(ctx context.Context, s *stage, r *rand.Rand) error {
+		number := 1 + r.IntN(tasks)
+		said := func(command string) error {
+			_, err := s.runtime(ctx, strings.ReplaceAll(command, "$", strconv.Itoa(number)))
+			return err
+		}
+		err := said(do)
+		breathe(ctx, time.Second)
+		return errors.Join(err, said(undo))
+	}
+}
+
+// crowd is how many bad clients come at a time.
+const crowd = 200
+
+// clientActs are clients that nobody wants. Each comes as a crowd, stays for some seconds and leaves by a reset.
+func clientActs() []act {
+	return []act{
+		{"clients that do not read", "", crowds(httpPort, "GET /bytes/3000000 HTTP/1.1\r\nHost: soak\r\n\r\n")},
+		{"clients that send half a request", "", crowds(httpPort, "GET / HTTP/1.1\r\nHo")},
+		{"clients that send half a body", "", crowds(httpPort, "POST /echo HTTP/1.1\r\nHost: soak\r\nContent-Length: 100000\r\n\r\nhalf")},
+		{"clients that send anything", "", crowds(httpPort, "\x16\x03\x01\x00\xa5\x00\r\n\r\nGET / HTTP/9.9\r\n\x00\r\n\r\n")},
+		{"clients that send no TLS", "", crowds(httpsPort, "GET / HTTP/1.1\r\nHost: soak\r\n\r\n")},
+		{"clients that say nothing", "", crowds(httpsPort, "")},
+		{"clients that do not read from the kernel path", "", crowds(tcpPort, "bytes 3000000\n")},
+		{"clients that do not read from the relay", "", crowds(relayPort, "bytes 3000000\n")},
+		{"clients that leave at once", "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+			var errs []error
+			for _, port := range []int{httpPort, httpsPort, tcpPort, relayPort} {
+				for range crowd / 4 {
+					conn, err := s.rude(ctx, port)
+					if err != nil {
+						errs = append(errs, err)
+						continue
+					}
+					conn.Close()
+				}
+			}
+			return errors.Join(errs...)
+		}},
+	}
+}
+
+func crowds(port int, say string) func(context.Context, *stage, *rand.Rand) error {
+	return func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		var mu sync.Mutex
+		var errs []error
+		var conns []net.Conn
+		var running sync.WaitGroup
+		for range 4 {
+			running.Go(func() {
+				for range crowd / 4 {
+					conn, err := s.rude(ctx, port)
+					if err == nil {
+						_, _ = conn.Write([]byte(say)) // it may be gone already, and that is its right
+					}
+					mu.Lock()
+					if err != nil {
+						errs = append(errs, err)
+					} else {
+						conns = append(conns, conn)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		running.Wait()
+		breathe(ctx, 2*time.Second)
+		for _, c := range conns {
+			c.Close()
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// rude connects with a small receive buffer; closing resets the connection.
+func (s *stage) rude(ctx context.Context, port int) (net.Conn, error) {
+	dialing, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := s.Client.DialContext(dialing, "tcp4", s.Balancer.Endpoint(port))
+	if err != nil {
+		return nil, err
+	}
+	tcp := conn.(*net.TCPConn)
+	return conn, errors.Join(tcp.SetReadBuffer(4<<10), tcp.SetLinger(0), tcp.SetDeadline(time.Now().Add(patience)))
+}
