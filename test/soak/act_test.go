@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,6 +14,7 @@ import (
 type act struct {
 	name  string
 	hurts string // the group of lanes of which exchanges may fail meanwhile and just after it: "", "http", "tcp" or "all"
+	blind string // the same, if DNS fails at that time
 	run   func(ctx context.Context, s *stage, r *rand.Rand) error
 }
 
@@ -39,10 +41,12 @@ const afterwards = 5 * time.Second
 
 // excuses says whether a failure is due to the act.
 func (h *happened) excuses(f *failure) bool {
-	if h.act.hurts != "all" && h.act.hurts != f.lane.group {
-		return false
-	}
-	return f.end.After(h.began) && f.began.Before(h.end.Add(afterwards))
+	return (h.act.hurts == "all" || h.act.hurts == f.lane.group) && h.around(f.began, f.end)
+}
+
+// around says whether the act, or its afterwards, falls into a span of time.
+func (h *happened) around(began, end time.Time) bool {
+	return end.After(h.began) && began.Before(h.end.Add(afterwards))
 }
 
 // programme carries the acts out: each once if the duration is 0, else again and again until it is over.
@@ -112,7 +116,7 @@ func (f *failure) String() string {
 // during lists what happened around a failure.
 func (p *programme) during(f *failure) (names []string) {
 	for i := range p.log {
-		if h := &p.log[i]; f.end.After(h.began) && f.began.Before(h.end.Add(afterwards)) {
+		if h := &p.log[i]; h.around(f.began, f.end) {
 			names = append(names, fmt.Sprintf("%s (%s to %s)", h.act.name, h.began.Format("05.000"), h.end.Format("05.000")))
 		}
 	}
@@ -124,7 +128,18 @@ func (p *programme) explains(f *failure) bool {
 		return false
 	}
 	for i := range p.log {
-		if p.log[i].excuses(f) {
+		h := &p.log[i]
+		if h.excuses(f) || h.act.blind == f.lane.group && h.around(f.began, f.end) && p.blind(h) {
+			return true
+		}
+	}
+	return false
+}
+
+// blind says whether DNS did not tell what the act did.
+func (p *programme) blind(h *happened) bool {
+	for i := range p.log {
+		if d := &p.log[i]; strings.HasPrefix(d.act.name, dnsFails) && d.around(h.began, h.end) {
 			return true
 		}
 	}

@@ -25,16 +25,16 @@ func taskActs() []act {
 	for service, group := range map[string]string{"raw": "tcp", "web": "http"} {
 		acts = append(
 			acts,
-			act{"scale " + service + " up and down", "", func(ctx context.Context, s *stage, r *rand.Rand) error {
+			act{name: "scale " + service + " up and down", blind: group, run: func(ctx context.Context, s *stage, r *rand.Rand) error {
 				return errors.Join(s.fill(ctx, service, tasks+1+r.IntN(slots-tasks)), s.Scale(ctx, service, tasks))
 			}},
-			act{"kill a task of " + service, group, func(ctx context.Context, s *stage, r *rand.Rand) error {
+			act{name: "kill a task of " + service, hurts: group, run: func(ctx context.Context, s *stage, r *rand.Rand) error {
 				task := s.anyTask(service, r)
 				task.Kill()
 				breathe(ctx, time.Second)
 				return errors.Join(task.Stop(ctx), s.fill(ctx, service, tasks))
 			}},
-			act{"cut a task of " + service + " off", group, func(ctx context.Context, s *stage, r *rand.Rand) error {
+			act{name: "cut a task of " + service + " off", hurts: group, run: func(ctx context.Context, s *stage, r *rand.Rand) error {
 				task := s.anyTask(service, r)
 				err := task.Unplug()
 				breathe(ctx, 2*time.Second)
@@ -64,6 +64,8 @@ func (s *stage) anyTask(service string, r *rand.Rand) *lab.Task {
 	return list[r.IntN(len(list))]
 }
 
+const dnsFails = "DNS: "
+
 // dnsActs have the DNS server fail for some seconds in each of its ways.
 func dnsActs() []act {
 	kinds := []dnsserver.Kind{
@@ -71,7 +73,7 @@ func dnsActs() []act {
 	}
 	var acts []act
 	for _, kind := range kinds {
-		acts = append(acts, act{"DNS: " + string(kind), "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		acts = append(acts, act{name: dnsFails + string(kind), run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			err := s.DNS.Outage(dnsserver.Behaviour{Kind: kind, Addr: netip.MustParseAddr("203.0.113.1")})
 			breathe(ctx, 3*time.Second)
 			return errors.Join(err, s.DNS.Recover())
@@ -84,13 +86,13 @@ func dnsActs() []act {
 // the leg itself does, they go.
 func interfaceActs() []act {
 	return []act{
-		{"the overlay leg loses its carrier", "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "the overlay leg loses its carrier", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			return s.flap(ctx, s.Overlay, "balancer")
 		}},
-		{"the bridge leg loses its carrier", "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "the bridge leg loses its carrier", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			return s.flap(ctx, s.Node, "balancer")
 		}},
-		{"the overlay leg goes down and up", "all", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "the overlay leg goes down and up", hurts: "all", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			return s.flap(ctx, s.Balancer.Host, "eth0")
 		}},
 	}
@@ -116,12 +118,12 @@ func (s *stage) flap(ctx context.Context, h *lab.Host, link string) error {
 // operatorActs reload configurations and use the Runtime API.
 func operatorActs() []act {
 	return []act{
-		{"reload", "", reload}, {"reload again", "", reload},
-		{"reload a broken file", "", reloadBroken},
-		{"drain a server", "", commands("set server raw/raw-$ state drain", "set server raw/raw-$ state ready")},
-		{"maintenance of a server", "", commands("disable server web/web-$", "enable server web/web-$")},
-		{"other weights", "", commands("set server raw/raw-$ weight 3", "set server raw/raw-$ weight 1")},
-		{"end the sessions of a server", "tcp", commands("shutdown sessions server raw/raw-$", "show servers state raw")},
+		{name: "reload", run: reload}, {name: "reload again", run: reload},
+		{name: "reload a broken file", run: reloadBroken},
+		{name: "drain a server", run: commands("set server raw/raw-$ state drain", "set server raw/raw-$ state ready")},
+		{name: "maintenance of a server", run: commands("disable server web/web-$", "enable server web/web-$")},
+		{name: "other weights", run: commands("set server raw/raw-$ weight 3", "set server raw/raw-$ weight 1")},
+		{name: "end the sessions of a server", hurts: "tcp", run: commands("shutdown sessions server raw/raw-$", "show servers state raw")},
 	}
 }
 
@@ -181,15 +183,15 @@ const crowd = 200
 // clientActs are clients that nobody wants. Each comes as a crowd, stays for some seconds and leaves by a reset.
 func clientActs() []act {
 	return []act{
-		{"clients that do not read", "", crowds(httpPort, "GET /bytes/3000000 HTTP/1.1\r\nHost: soak\r\n\r\n")},
-		{"clients that send half a request", "", crowds(httpPort, "GET / HTTP/1.1\r\nHo")},
-		{"clients that send half a body", "", crowds(httpPort, "POST /echo HTTP/1.1\r\nHost: soak\r\nContent-Length: 100000\r\n\r\nhalf")},
-		{"clients that send anything", "", crowds(httpPort, "\x16\x03\x01\x00\xa5\x00\r\n\r\nGET / HTTP/9.9\r\n\x00\r\n\r\n")},
-		{"clients that send no TLS", "", crowds(httpsPort, "GET / HTTP/1.1\r\nHost: soak\r\n\r\n")},
-		{"clients that say nothing", "", crowds(httpsPort, "")},
-		{"clients that do not read from the kernel path", "", crowds(tcpPort, "bytes 3000000\n")},
-		{"clients that do not read from the relay", "", crowds(relayPort, "bytes 3000000\n")},
-		{"clients that leave at once", "", func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "clients that do not read", run: crowds(httpPort, "GET /bytes/3000000 HTTP/1.1\r\nHost: soak\r\n\r\n")},
+		{name: "clients that send half a request", run: crowds(httpPort, "GET / HTTP/1.1\r\nHo")},
+		{name: "clients that send half a body", run: crowds(httpPort, "POST /echo HTTP/1.1\r\nHost: soak\r\nContent-Length: 100000\r\n\r\nhalf")},
+		{name: "clients that send anything", run: crowds(httpPort, "\x16\x03\x01\x00\xa5\x00\r\n\r\nGET / HTTP/9.9\r\n\x00\r\n\r\n")},
+		{name: "clients that send no TLS", run: crowds(httpsPort, "GET / HTTP/1.1\r\nHost: soak\r\n\r\n")},
+		{name: "clients that say nothing", run: crowds(httpsPort, "")},
+		{name: "clients that do not read from the kernel path", run: crowds(tcpPort, "bytes 3000000\n")},
+		{name: "clients that do not read from the relay", run: crowds(relayPort, "bytes 3000000\n")},
+		{name: "clients that leave at once", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			var errs []error
 			for _, port := range []int{httpPort, httpsPort, tcpPort, relayPort} {
 				for range crowd / 4 {

@@ -33,7 +33,7 @@ func TestSoak(t *testing.T) {
 	if duration > 0 {
 		s.play(t, &programme{s: s, streams: streams(), seed: r.Seed + 1})
 	} else {
-		s.play(t, &programme{s: s, streams: map[string][]act{"load": {{"load alone", "", func(ctx context.Context, _ *stage, _ *rand.Rand) error {
+		s.play(t, &programme{s: s, streams: map[string][]act{"load": {{name: "load alone", run: func(ctx context.Context, _ *stage, _ *rand.Rand) error {
 			breathe(ctx, 2*time.Second)
 			return nil
 		}}}}})

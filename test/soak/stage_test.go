@@ -139,7 +139,7 @@ defaults
     timeout http-request 4s
     timeout http-keep-alive 4s
     retries 3
-    option redispatch
+    option redispatch 1
 
 frontend http_in
     mode http
