@@ -16,10 +16,16 @@ static __always_inline void count_reason(__u32 reason)
 		(*n)++;
 }
 
+/* The counters of an index that is a copy: kernel 6.1 takes no key from where a caller's pointer leads. */
+static __always_inline struct wg_counter *counter_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&wg_counters, &index);
+}
+
 /* bytes is what the packet adds to the stream, see flow_advance. */
 static __always_inline void count_packet(struct wg_flow *f, __u32 bytes)
 {
-	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+	struct wg_counter *c = counter_at(f->counter);
 
 	f->packets++;
 	f->bytes += bytes;
@@ -36,7 +42,7 @@ static __always_inline void count_packet(struct wg_flow *f, __u32 bytes)
 
 static __always_inline void count_connection(const struct wg_flow *f)
 {
-	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+	struct wg_counter *c = counter_at(f->counter);
 
 	if (c)
 		c->connections++;
@@ -45,7 +51,7 @@ static __always_inline void count_connection(const struct wg_flow *f)
 /* Counts a failed attempt at the server of f: one that is repeated there, or elsewhere. */
 static __always_inline void count_retry(const struct wg_flow *f, int elsewhere)
 {
-	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+	struct wg_counter *c = counter_at(f->counter);
 
 	if (!c)
 		return;
@@ -57,7 +63,7 @@ static __always_inline void count_retry(const struct wg_flow *f, int elsewhere)
 
 static __always_inline void count_session(const struct wg_flow *f)
 {
-	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &f->counter);
+	struct wg_counter *c = counter_at(f->counter);
 
 	if (c)
 		c->sessions++;
@@ -66,7 +72,7 @@ static __always_inline void count_session(const struct wg_flow *f)
 /* Counts the end of a flow: of a session, or of an attempt that the server did not take. */
 static __always_inline void count_end(const struct wg_flow *fwd, const struct wg_flow *rev, __u32 end)
 {
-	struct wg_counter *c = bpf_map_lookup_elem(&wg_counters, &fwd->counter);
+	struct wg_counter *c = counter_at(fwd->counter);
 	__u64 life;
 
 	if (!c)

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -41,8 +42,11 @@ func TestVerifierIsNotPressed(t *testing.T) {
 	c, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats},
 	})
+	if refused := (*ebpf.VerifierError)(nil); errors.As(err, &refused) {
+		t.Fatalf("%+v", refused) // with its log
+	}
 	if err != nil {
-		t.Fatalf("%+v", err)
+		t.Fatal(err)
 	}
 	defer c.Close()
 	for name, p := range c.Programs {
