@@ -149,10 +149,10 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
 		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
-		SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
+		Source: sourceOf(p.SourceOf(line)), SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
 		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled, AgentAt: agentAt(line),
 		InitState: initStates[line.InitState], Observe: observes[line.Observe], OnError: onErrors[line.OnError], ErrorLimit: line.ErrorLimit,
-		ShutdownBackups: line.ShutdownBackups, Wire: wire(line),
+		ShutdownBackups: line.ShutdownBackups, Wire: wire(p, line),
 	}
 	if line.Addr.Addr().IsValid() {
 		o.FQDN = ""
@@ -160,10 +160,15 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 	return o
 }
 
+func sourceOf(s config.Source) pool.Source {
+	return pool.Source{Addr: s.Addr, Low: s.Low, High: s.High, Interface: s.Interface}
+}
+
 // wire is what a line says about connections to its servers, as far as it is not in their addresses: all but what
 // balancing, checks and discovery alone go by.
-func wire(line *config.Server) string {
+func wire(p *config.Proxy, line *config.Server) string {
 	l := *line
+	l.Source = p.SourceOf(line)
 	l.Pos, l.ID, l.Name, l.Low, l.High, l.Params = config.Pos{}, 0, "", 0, 0, nil
 	l.Weight, l.Backup, l.Disabled, l.MaxConn, l.MaxQueue, l.Slowstart, l.Cookie = 0, false, false, 0, 0, 0, ""
 	l.Check, l.Agent, l.Track, l.InitState = config.CheckOptions{}, config.AgentOptions{}, "", ""

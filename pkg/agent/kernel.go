@@ -242,8 +242,9 @@ func (k *kernel) desired() datapath.Desired {
 		svc.Algorithm, svc.Draws = s.algorithm()
 		svc.Schedule, svc.Servers = s.targets()
 		for i := range svc.Servers {
-			v := &svc.Servers[i]
-			v.Sources = slices.DeleteFunc(slices.Clone(k.sources), func(a netip.Addr) bool { return a.Is4() != v.Addr.Addr().Is4() })
+			if v := &svc.Servers[i]; len(v.Sources) == 0 {
+				v.Sources = slices.DeleteFunc(slices.Clone(k.sources), func(a netip.Addr) bool { return a.Is4() != v.Addr.Addr().Is4() })
+			}
 		}
 		d.Services = append(d.Services, svc)
 	}
@@ -264,59 +265,6 @@ func redispatchEvery(b *config.Proxy) uint32 {
 		every = b.Retries + 1 + min(every, -1)
 	}
 	return uint32(max(0, every))
-}
-
-// algorithm is the backend's, in the kernel's words.
-func (s *service) algorithm() (a datapath.Algorithm, draws uint32) {
-	line := s.verdict.Backend.Balance
-	switch line.Algorithm {
-	case "leastconn":
-		return datapath.LeastConn, 0
-	case "first":
-		return datapath.First, 0
-	case "source":
-		return datapath.Source, 0
-	case "random":
-		n, err := balance.Draws(line.Args)
-		if err != nil { // the parser has seen to it
-			n = 1
-		}
-		return datapath.Random, uint32(min(n, datapath.MaxDraws))
-	}
-	return datapath.RoundRobin, 0
-}
-
-func (s *service) timeouts() datapath.Timeouts {
-	client, server := s.verdict.Proxy.Timeouts, s.verdict.Backend.Timeouts
-	return datapath.Timeouts{
-		Connect: server.Connect, Client: client.Client, Server: server.Server, Tunnel: server.Tunnel,
-		ClientFin: client.ClientFin, ServerFin: server.ServerFin,
-	}
-}
-
-// targets is what userspace chooses from too, in the kernel's words. A backend with a link-local server, which is
-// an address on one interface only, is left to userspace whole: shares must be those configured.
-func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
-	snap := s.backend.Snapshot()
-	if s.snapshot != snap {
-		s.snapshot, s.schedule, s.servers = snap, nil, nil
-		for _, i := range balance.Table(s.verdict.Backend.Balance.Algorithm, snap.Targets) {
-			s.schedule = append(s.schedule, snap.Targets[i].Server.Key)
-		}
-		for _, t := range snap.Targets {
-			s.servers = append(s.servers, datapath.Server{
-				ID: t.Server.Key, Name: s.backend.Name + "/" + t.Server.Name, Addr: t.Addr, Weight: uint32(t.Effective),
-			})
-		}
-	}
-	servers = slices.Clone(s.servers)
-	for i, t := range snap.Targets {
-		if t.Addr.Addr().Zone() != "" {
-			return nil, nil
-		}
-		servers[i].Limit = uint32(t.Server.Limit())
-	}
-	return s.schedule, servers
 }
 
 // frontendLimit is the frontend's maxconn; without one the process's holds.

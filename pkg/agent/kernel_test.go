@@ -9,6 +9,7 @@ import (
 	"waggle/pkg/config"
 	"waggle/pkg/datapath"
 	"waggle/pkg/offload"
+	"waggle/pkg/pool"
 )
 
 // told is what the kernel path is told of the only service of a configuration.
@@ -95,7 +96,7 @@ func TestWhichRetriesAreRedispatched(t *testing.T) {
 	}
 }
 
-// Servers are connected to from the source addresses of their family.
+// Servers are connected to from the source addresses of their family; what the configuration says of a server comes first.
 func TestSourcesInTheKernelsWords(t *testing.T) {
 	cfg := parse(t, `
 listen four
@@ -104,6 +105,12 @@ listen four
 listen six
     bind [::]:81 v6only
     server a [2001:db8::1]:80
+listen told
+    bind :82
+    source 10.0.0.7
+    server a 10.0.0.1:80
+    server b 10.0.0.2:80 source 10.0.0.8
+    server c 10.0.0.3:80 source 0.0.0.0
 `)
 	b, err := build(cfg, 1, 256, nil, nil)
 	if err != nil {
@@ -112,12 +119,38 @@ listen six
 	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
 	four, six := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("2001:db8::9")
 	k.sources = []netip.Addr{four, six}
-	got := make(map[string][]netip.Addr)
+	got := make(map[string][][]netip.Addr)
 	for _, s := range k.desired().Services {
-		got[s.Name] = s.Servers[0].Sources
+		for _, v := range s.Servers {
+			got[s.Name] = append(got[s.Name], v.Sources)
+		}
 	}
-	want := map[string][]netip.Addr{"four": {four}, "six": {six}}
+	want := map[string][][]netip.Addr{
+		"four": {{four}}, "six": {{six}}, "told": {{netip.MustParseAddr("10.0.0.7")}, {netip.MustParseAddr("10.0.0.8")}, {four}},
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// Servers that an operator adds, or a name turns out to be, may have a source that cannot be the kernel's: then all of the
+// backend's connections are userspace's.
+func TestSourceThatIsNotTheKernels(t *testing.T) {
+	for _, source := range []pool.Source{{Low: 1, High: 2}, {Interface: "lo"}, {Addr: netip.IPv6Loopback()}} {
+		cfg := parse(t, "listen l\n    bind :80\n    server a 10.0.0.1:80\n")
+		b, err := build(cfg, 1, 256, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
+		if n := len(k.desired().Services[0].Schedule); n != 1 {
+			t.Fatalf("%d slots before", n)
+		}
+		o := pool.DefaultServerOptions()
+		o.Name, o.Addr, o.Source = "added", netip.MustParseAddrPort("10.0.0.2:80"), source
+		b.pool.Backend("l").AddServer(o)
+		if s := k.desired().Services[0]; len(s.Schedule) != 0 || len(s.Servers) != 0 {
+			t.Errorf("source %+v: %d slots, %d servers", source, len(s.Schedule), len(s.Servers))
+		}
 	}
 }

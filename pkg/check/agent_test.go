@@ -122,8 +122,8 @@ func TestServerThatSpeaksFirstIsNotKeptWaiting(t *testing.T) {
 	}
 	best := [2]time.Duration{time.Hour, time.Hour}
 	for range 5 {
-		spec.runAgent(t.Context(), dialTCP, addr)
-		spec.run(t.Context(), dialTCP, addr)
+		spec.runAgent(t.Context(), direct, addr)
+		spec.run(t.Context(), direct, addr)
 		v := s.View()
 		if v.Agent.Status != pool.CheckL7OK || v.Check.Status != pool.CheckL7OK {
 			t.Fatalf("agent %+v, check %+v", v.Agent, v.Check)

@@ -36,7 +36,7 @@ type Options struct {
 	HAProxyPace bool
 	// MaxRunning is how many checks may run at the same time; 0 means 1024. More wait for their turn.
 	MaxRunning int
-	// Dial connects; nil is the network.
+	// Dial connects; nil is the network, from where the server's Source says.
 	Dial Dial
 	// Rand gives numbers in [0,1) for spread-checks; nil is the standard generator.
 	Rand func() float64
@@ -93,9 +93,6 @@ type Checker struct {
 func New(opts Options) *Checker {
 	if opts.MaxRunning == 0 {
 		opts.MaxRunning = defaultMaxRunning
-	}
-	if opts.Dial == nil {
-		opts.Dial = dialTCP
 	}
 	if opts.Rand == nil {
 		opts.Rand = rand.Float64
@@ -291,7 +288,7 @@ func (c *Checker) startDue(ctx context.Context, now time.Time) {
 			c.late.Add(1)
 		}
 		go func() {
-			t.do(checking, c.opts.Dial, v.Addr)
+			t.do(checking, c.dial(t), v.Addr)
 			c.done <- t
 		}()
 	}

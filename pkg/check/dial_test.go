@@ -6,7 +6,11 @@ import (
 	"testing"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/proxy/sock"
 )
+
+// direct connects from wherever the system chooses.
+var direct = dialFrom(sock.Source{})
 
 // loopbackServer is a server of a pool at a real listener's address.
 func loopbackServer(t *testing.T) (*pool.Server, *net.TCPListener) {
@@ -25,7 +29,7 @@ func loopbackServer(t *testing.T) (*pool.Server, *net.TCPListener) {
 func TestConnectCheckStaysOutOfTheAcceptQueue(t *testing.T) {
 	s, ln := loopbackServer(t)
 	for range 5 {
-		Spec{Server: s}.run(t.Context(), dialTCP, s.View().Addr)
+		Spec{Server: s}.run(t.Context(), direct, s.View().Addr)
 		if r := s.View().Check; r.Status != pool.CheckL4OK {
 			t.Fatalf("check: %v %s", r.Status, r.Info)
 		}
@@ -48,7 +52,7 @@ func TestConnectCheckStaysOutOfTheAcceptQueue(t *testing.T) {
 func TestConnectCheckOfAClosedPort(t *testing.T) {
 	s, ln := loopbackServer(t)
 	ln.Close()
-	Spec{Server: s}.run(t.Context(), dialTCP, s.View().Addr)
+	Spec{Server: s}.run(t.Context(), direct, s.View().Addr)
 	if r := s.View().Check; r.Status != pool.CheckL4Con || r.Info != "Connection refused" {
 		t.Errorf("got %v %q", r.Status, r.Info)
 	}
@@ -62,9 +66,36 @@ func TestHTTPCheckOverLoopback(t *testing.T) {
 			serveOnce(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", sent)
 		}
 	}()
-	Spec{Server: s, Check: plainHTTP()}.run(t.Context(), dialTCP, s.View().Addr)
+	Spec{Server: s, Check: plainHTTP()}.run(t.Context(), direct, s.View().Addr)
 	<-sent
 	if r := s.View().Check; r.Status != pool.CheckL7OK || r.Code != 200 || r.For != netip.MustParseAddrPort(ln.Addr().String()) {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// A check comes from where the server's traffic comes from, from a port of its range that is free.
+func TestCheckComesFromTheSource(t *testing.T) {
+	s, ln := loopbackServer(t)
+	low := uint16(21000)
+	taken, err := net.DialTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9), Port: int(low)}, ln.Addr().(*net.TCPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	from := sock.Source{Addr: netip.MustParseAddr("127.0.0.9"), Low: low, High: low + 1}
+	for range 5 {
+		conn, err := dialFrom(from)(t.Context(), s.View().Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.LocalAddr().String(); got != "127.0.0.9:21001" {
+			t.Errorf("it comes from %s", got)
+		}
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}
+	from.High = low
+	if _, err := dialFrom(from)(t.Context(), s.View().Addr); err == nil {
+		t.Error("a second connection from the same port")
 	}
 }

@@ -197,10 +197,10 @@ func TestAsHAProxy(t *testing.T) {
 			}
 			srv, spec := specOf(cfg, addr)
 			if s.agent() {
-				spec.runAgent(t.Context(), dialTCP, addr)
+				spec.runAgent(t.Context(), direct, addr)
 			}
 			if spec.Options.Enabled {
-				spec.run(t.Context(), dialTCP, addr)
+				spec.run(t.Context(), direct, addr)
 			}
 			if got := report(srv, s.agent()); got != s.want {
 				t.Errorf("\n got %s\nwant %s", got, s.want)

@@ -59,7 +59,7 @@ func TestChecksAnnounceThemselves(t *testing.T) {
 			if tc.otherPort {
 				spec.Options.Port = int(addr.Port())
 			}
-			spec.run(t.Context(), dialTCP, addr)
+			spec.run(t.Context(), direct, addr)
 			if line := <-came; line != "OPTIONS / HTTP/1.0\r\n" {
 				t.Errorf("request %q", line)
 			}

@@ -54,7 +54,7 @@ func TestChecksOverTLS(t *testing.T) {
 				}
 				spec.Check = cfg.Proxies[0].Check
 			}
-			if got := spec.probe(context.Background(), dialTCP, addr, time.Now()); got.Status != tc.status {
+			if got := spec.probe(context.Background(), direct, addr, time.Now()); got.Status != tc.status {
 				t.Errorf("%v, want %v", got, tc.status)
 			}
 			if tc.status == pool.CheckL7OK && name != tc.tls.CheckSNI {

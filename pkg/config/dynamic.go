@@ -11,7 +11,7 @@ import (
 func dynamicParams() []string {
 	return []string{
 		"addr", "backup", "check", "disabled", "downinter", "enabled", "fall", "fastinter", "id", "inter", "maxconn", "maxqueue",
-		"no-backup", "no-check", "no-send-proxy", "no-send-proxy-v2", "on-marked-down", "port", "rise", "send-proxy", "send-proxy-v2", "weight",
+		"no-backup", "no-check", "no-send-proxy", "no-send-proxy-v2", "on-marked-down", "port", "rise", "send-proxy", "send-proxy-v2", "source", "interface", "weight",
 	}
 }
 

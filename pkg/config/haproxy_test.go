@@ -20,7 +20,7 @@ var stricter = []string{
 	"stats socket 127.0.0.1:1-2", "bind *:1-65535,*:1", "bind 1.2.3:80", "bind :80 maxconn x", "bind :80 interface abcdefghijklmnop",
 	"http-request set-header X: y", `http-request set-header X a\r\nb`, "maxconn abc", "retries -1", "balance source 1", "option redispatch x",
 	"server s 1.2.3.4:+x", "option httpchk GET / x", "http-check expect status 99", "stats auth admin", "backend a from",
-	"tcp-check expect min-recv x string a", "server-state-file a\n server-state-file b",
+	"tcp-check expect min-recv x string a", "server-state-file a\n server-state-file b", "source 10.0.0.1 interface a-name-of-17-byte",
 	// HAProxy 2.6 prints an alert for these and goes on; 3.2 refuses them.
 	"listen a :80", "default-server id 3", "backend a\nlisten a", "mode tcp\n server s 1.1.1.1:1 check observe layer7", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
 }
@@ -57,6 +57,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		"balance uri\n hash-type consistent wt6 avalanche\n hash-balance-factor 150", "http-reuse always", "option forwardfor except 127.0.0.0/8 header X-C if-none",
 		"server s 1.2.3.4:80 check inter 1s fastinter 500 downinter 2s rise 1 fall 2 weight 0 backup maxconn 3 maxqueue 4 slowstart 1s",
 		"load-server-state-from-file local\n server-state-file-name use-backend-name", "load-server-state-from-file global\n server-state-file-name /x", "server-state-file-name",
+		"source 1.2.3.4", "source 1.2.3.4:0 interface lo", "source ipv6@[::1]\n server s 1.2.3.4:80 source 1.2.3.4:1000-2000 interface lo check",
 		"server s 1.2.3.4", "server s 1.2.3.4:+1", "server s ::1:80", "server s [::1]:80", "server s 1.2.3.4:80 init-addr last,libc,none,1.2.3.4",
 		"server-template w 3 127.0.0.1:80", "server-template w 4-6 127.0.0.1:80 check port 81 addr 127.0.0.2 on-marked-down shutdown-sessions",
 		"option httpchk\n http-check send meth GET uri /r ver HTTP/1.1 hdr Host x\n http-check expect status 200,300-399",

@@ -154,6 +154,7 @@ type Proxy struct {
 	// Backend side.
 	Balance    Balance
 	Servers    []Server // in file order, templates not expanded
+	Source     Source   // of connections to servers whose line names none
 	Retries    int      // default 3
 	RetryOn    RetryOn  // default conn-failure
 	Cookie     *Cookie
@@ -297,6 +298,7 @@ type Server struct {
 	IgnoreWeight      bool       // of service records
 	InitAddr          []InitAddr // nil = HAProxy's default
 	SendProxy         int        // 0, 1, 2
+	Source            Source     // of this line; see [Proxy.SourceOf]
 	ShutdownSessions  bool       // on-marked-down shutdown-sessions
 	Slowstart         time.Duration
 	TLS               ServerTLS

@@ -74,7 +74,7 @@ func serverParams() []serverParam {
 			return nil
 		}},
 		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
-	}, append(tlsServerParams(), foreignServerParams()...)...)
+	}, slices.Concat(sourceParams(), tlsServerParams(), foreignServerParams())...)
 }
 
 func foreignServerParams() []serverParam {
@@ -97,7 +97,7 @@ func foreignServerParams() []serverParam {
 	add(Unsupported, "TLS to the server", "", `allow-0rtt client-sigalgs=list crl-file=file force-sslv3 npn=list sigalgs=list`)
 	add(Unsupported, "variants of the PROXY protocol", "", "proxy-v2-options=list send-proxy-v2-ssl send-proxy-v2-ssl-cn set-proxy-v2-tlv-fmt=format")
 	add(Unsupported, "limits and connection pools", "", "minconn=n max-reuse=n pool-conn-name=expr pool-max-conn=n pool-purge-delay=time strict-maxconn idle-ping=time")
-	add(Unsupported, "the way to the server", "", "namespace=name source=addr usesrc=addr interface=name socks4=addr tcp-ut=time proto=name ws=mode log-proto=name redir=prefix hash-key=key")
+	add(Unsupported, "the way to the server", "", "namespace=name usesrc=addr socks4=addr tcp-ut=time proto=name ws=mode log-proto=name redir=prefix hash-key=key")
 	return params
 }
 

@@ -3,7 +3,7 @@ package config
 // directives is the table of everything that a line may begin with.
 func directives() *table {
 	return newTable(
-		globalDirectives(), resolversDirectives(), proxyDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
+		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
 		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 }
@@ -31,7 +31,6 @@ func foreignProxyDirectives() []directive {
 		group(frontSide, Unsupported, "certificates", "", "crt ssl-f-use"),
 		group(frontOrDef, Unsupported, "health checks by address", "", "monitor-net"),
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
-		group(backOrDef, Unsupported, "the balancer's own address", "", "source"),
 		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
 		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),
 		group(inProxies, Unsupported, "tables of what clients did", "", "stick-table"),

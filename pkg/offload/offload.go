@@ -178,6 +178,7 @@ func (j *judge) backend(b *config.Proxy) {
 	}
 	for i := range b.Servers {
 		j.server(&b.Servers[i])
+		j.source(b, &b.Servers[i])
 	}
 	j.families(b)
 }
@@ -220,5 +221,18 @@ func (j *judge) server(s *config.Server) {
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
 	case s.Observe != "" && s.Observe != "none":
 		j.no(s.Pos, "server %s: observe counts errors in a row, which only userspace sees one by one", s.Name)
+	}
+}
+
+// source judges where connections to a server come from.
+func (j *judge) source(b *config.Proxy, s *config.Server) {
+	src := b.SourceOf(s)
+	switch {
+	case src.Interface != "":
+		j.no(s.Pos, "server %s: source interface %s: the kernel path sends by the routes", s.Name, src.Interface)
+	case src.Low != 0:
+		j.no(s.Pos, "server %s: source ports: those of the kernel path must be no socket's", s.Name)
+	case src.Given() && s.Addr.Addr().IsValid() && src.Addr.Is4() != s.Addr.Addr().Is4():
+		j.no(s.Pos, "server %s: source %s is not of the family of %s", s.Name, src.Addr, s.Addr.Addr())
 	}
 }

@@ -37,6 +37,7 @@ func TestLogsAndShutdownSessionsAreTheKernelsToo(t *testing.T) {
 	fe.Logs = []config.LogTarget{{Address: "stdout"}}
 	fe.Options.TCPLog = true
 	be.Servers[0].ShutdownSessions = true
+	be.Source = config.Source{Written: true, Addr: netip.MustParseAddr("10.0.0.9")}
 	if v := Decide(cfg, fe); !v.Kernel {
 		t.Errorf("Decide = %+v", v)
 	}
@@ -101,6 +102,12 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
 		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
 		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},
+		{func(_, be *config.Proxy) { be.Source = config.Source{Written: true, Interface: "eth1"} }, "source interface eth1"},
+		{func(_, be *config.Proxy) { be.Servers[0].Source = config.Source{Written: true, Low: 1, High: 2} }, "source ports"},
+		{func(_, be *config.Proxy) {
+			be.Servers[0].Addr = netip.MustParseAddrPort("10.0.0.1:80")
+			be.Source = config.Source{Written: true, Addr: netip.IPv6Loopback()}
+		}, "not of the family"},
 		{func(_, be *config.Proxy) { be.Servers[0].Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }, "its servers are IPv6"},
 	} {
 		cfg, fe, be := plain()

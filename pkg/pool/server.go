@@ -30,6 +30,7 @@ type ServerOptions struct {
 	ErrorLimit int
 	// ShutdownBackups ends the sessions of the backup servers when this one comes up (on-marked-up).
 	ShutdownBackups  bool
+	Source           Source
 	SendProxy        int  // version of the PROXY protocol spoken to the server, 0 = none
 	LogChecks        bool // option log-health-checks
 	Rise, Fall       int
@@ -43,6 +44,13 @@ type ServerOptions struct {
 	// Wire is all that the configuration says about connections to the server. A connection that is kept open serves on
 	// after a reload only if it is the same.
 	Wire string
+}
+
+// Source is where connections to a server come from. The zero value leaves it to the system.
+type Source struct {
+	Addr      netip.Addr // invalid or unspecified: the system chooses
+	Low, High uint16     // range of ports, both included; 0 and 0: the system chooses
+	Interface string     // that they leave by, whatever the routes say; "" = by the routes
 }
 
 // DefaultServerOptions returns HAProxy's defaults: weight 1, rise 2, fall 3.

@@ -14,7 +14,7 @@ import (
 
 // dial starts a connection to t for o.
 func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
-	fd, errno := sock.Connect(t.Addr, w.e.congestion)
+	fd, errno := sock.Connect(t.Addr, w.e.congestion, sock.Source(t.Server.Source))
 	if errno != 0 {
 		return nil, errno
 	}

@@ -14,6 +14,7 @@ import (
 // Target is what a TLS connection to a server is made to.
 type Target struct {
 	Addr    netip.AddrPort
+	From    sock.Source
 	Config  *tls.Config // not changed
 	Name    string      // that the server is asked for; "" = none
 	Preface []byte      // sent in clear text before the handshake: a PROXY header
@@ -35,7 +36,7 @@ type Outbound struct {
 // Dial starts a connection to a server. fd is the loop's end of its pair, which the caller owns; it runs Run in a
 // goroutine.
 func Dial(t Target) (o *Outbound, fd int, errno unix.Errno) {
-	sfd, errno := sock.Connect(t.Addr, t.Congestion)
+	sfd, errno := sock.Connect(t.Addr, t.Congestion, t.From)
 	if errno != 0 {
 		return nil, -1, errno
 	}

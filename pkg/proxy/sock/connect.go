@@ -27,10 +27,20 @@ func Unpaced() string {
 	return "cubic"
 }
 
-// Connect starts a TCP connection to addr, with TCP_NODELAY and the given congestion control, "" for the default. The connection is being set up when it
-// returns; the descriptor becomes writable when that has ended, and ConnectError says how. The caller
-// closes it.
-func Connect(addr netip.AddrPort, congestion string) (fd int, errno unix.Errno) {
+// Connect starts a TCP connection from a source to addr, with TCP_NODELAY and the given congestion control, "" for the
+// default. The connection is being set up when it returns; the descriptor becomes writable when that has ended, and
+// ConnectError says how. The caller closes it. Where none of the source's ports, or of [SourceTries] of them, is free
+// towards addr the error is EADDRNOTAVAIL.
+func Connect(addr netip.AddrPort, congestion string, from Source) (fd int, errno unix.Errno) {
+	for port := range from.Ports() {
+		if fd, errno = connect(addr, congestion, from, port); !Taken(errno) {
+			break
+		}
+	}
+	return fd, errno
+}
+
+func connect(addr netip.AddrPort, congestion string, from Source, port uint16) (fd int, errno unix.Errno) {
 	var r rawAddr
 	r.set(addr)
 	n, _, e := unix.RawSyscall(unix.SYS_SOCKET, uintptr(r.any.Addr.Family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -41,6 +51,10 @@ func Connect(addr netip.AddrPort, congestion string) (fd int, errno unix.Errno) 
 	setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if congestion != "" {
 		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
+	}
+	if e = from.Bind(fd, addr.Addr(), port); e != 0 {
+		Close(fd)
+		return -1, e
 	}
 	_, _, e = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&r.any)), uintptr(r.len))
 	if e != 0 && e != unix.EINPROGRESS && e != unix.EINTR {

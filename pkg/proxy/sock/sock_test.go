@@ -34,7 +34,7 @@ func connected(t *testing.T, addr string) (client, server int) {
 	if _, _, errno := Accept(lfd); errno != unix.EAGAIN {
 		t.Errorf("nobody has come, and accept says %v", errno)
 	}
-	client, errno := Connect(bound, "")
+	client, errno := Connect(bound, "", Source{})
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -118,7 +118,7 @@ func TestRefusedConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	Close(lfd)
-	fd, errno := Connect(bound, "")
+	fd, errno := Connect(bound, "", Source{})
 	if errno == 0 {
 		defer Close(fd)
 		ready(t, fd, unix.POLLOUT)
@@ -198,7 +198,7 @@ func TestCongestionOfConnections(t *testing.T) {
 	}
 	defer Close(lfd)
 	for _, want := range []string{Unpaced(), "reno"} {
-		fd, errno := Connect(bound, want)
+		fd, errno := Connect(bound, want, Source{})
 		if errno != 0 {
 			t.Fatal(errno)
 		}
