@@ -89,6 +89,23 @@ func TestLeastConnections(t *testing.T) {
 	}
 }
 
+// The least loaded is found wherever it is in the list, which the program looks at in steps.
+func TestLeastConnectionsOfManyServers(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, many(LeastConn, 500))
+	for i := range 500 {
+		k.gaugeOf(t, uint32(1000+i)).Taken = 5
+	}
+	for _, idle := range []int{499, 64, 63, 0, 250} {
+		k.gaugeOf(t, uint32(1000+idle)).Taken = 0
+		want := many(LeastConn, 500).Services[0].Servers[idle].Addr
+		if got := k.open(t, client(idle)).task; got != want {
+			t.Errorf("goes to %s, want the idle one, %s", got, want)
+		}
+		k.gaugeOf(t, uint32(1000+idle)).Taken = 5
+	}
+}
+
 func TestFirst(t *testing.T) {
 	k := newKernel(t, Options{})
 	d := byAlgorithm(First, 1, 1, 1)
@@ -129,6 +146,18 @@ func TestRandom(t *testing.T) {
 	}
 }
 
+// Of the servers drawn the one with the least load for its weight is taken.
+func TestRandomWeighsLoads(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := byAlgorithm(Random, 1, 3)
+	d.Services[0].Draws = MaxDraws // so that both are among them, but for one time in a hundred
+	k.sync(t, d)
+	k.gaugeOf(t, 101).Taken, k.gaugeOf(t, 102).Taken = 10, 20
+	if got := k.tasks(t, 0, 5); got[taskAddr(1)] != 5 {
+		t.Errorf("%v, want all at the second, whose load is 20/3 and not 10", got)
+	}
+}
+
 // A drawn server that is full is passed by.
 func TestRandomPassesFullServers(t *testing.T) {
 	k := newKernel(t, Options{})
@@ -154,6 +183,29 @@ func TestSourceAgreesWithUserspace(t *testing.T) {
 			if got := k.open(t, fmt.Sprintf("%s:%d", addr, 2000+port)).task; got != want {
 				t.Fatalf("%s goes to %s, in userspace to %s", addr, got, want)
 			}
+		}
+	}
+}
+
+// The same for IPv6, where all of the address counts.
+func TestSourceAgreesWithUserspaceOverIPv6(t *testing.T) {
+	k := newKernel(t, Options{HalfOpenRing: 5000})
+	s := byAlgorithm(Source, 1, 2, 1, 5).Services[0]
+	six := sixService(4).Services[0]
+	six.Algorithm, six.Schedule = s.Algorithm, s.Schedule
+	k.sync(t, Desired{Services: []Service{six}})
+	for i := range 500 {
+		addr := netip.MustParseAddr("2001:db8:1::10").As16()
+		addr[5+i%10] += byte(1 + i/10) // a part of the address that differs from client to client
+		from := netip.AddrFrom16(addr)
+		slot := six.Schedule[balance.SourceHash(from)%uint32(len(six.Schedule))]
+		want := six.Servers[slot-101].Addr
+		verdict, out := k.send(t, packet{src: netip.AddrPortFrom(from, 2000), dst: ap("[" + frontAddr6 + "]:8080"), flags: syn, seq: 1})
+		if verdict != verdictRedirect {
+			t.Fatalf("verdict %d, reasons %v", verdict, k.reasons(t))
+		}
+		if got := decode(t, out).dst; got != want {
+			t.Fatalf("%s goes to %s, in userspace to %s", from, got, want)
 		}
 	}
 }

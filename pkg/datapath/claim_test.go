@@ -1,14 +1,20 @@
 package datapath
 
 import (
+	"encoding/binary"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 func synTo(i int) packet { return packet{src: ap(client(i)), dst: ap(front()), flags: syn, seq: 1} }
@@ -157,24 +163,39 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A table without room takes no flow, nor half of one: with room for one entry only, that one goes again. What has its place
+// lives on.
 func TestFullTable(t *testing.T) {
-	k := newKernel(t, Options{FlowMax: 4, HalfOpenRing: 100})
-	k.sync(t, oneService(1))
-	var refused int
-	for i := range 10 {
-		verdict, _ := k.send(t, synTo(i))
-		if verdict == verdictNext {
-			refused++
+	for _, orphans := range []int{0, 1} { // so that the room is even, or odd
+		k := newKernel(t, Options{FlowMax: 4, HalfOpenRing: 100})
+		k.sync(t, oneService(1))
+		old := k.establish(t, client(0))
+		if orphans > 0 {
+			keys, _ := k.establish(t, client(1)).entriesOf(t)
+			if err := k.obj.WgFlows.Delete(keys[0]); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if got := k.reasons(t)["table_full"]; got != 6 || refused != 6 {
-		t.Errorf("%d counted, %d refused, want 6", got, refused)
-	}
-	if s := k.snapshot(t).Total; s.HalfOpen != 4 || s.Entries != 4 {
-		t.Errorf("%+v", s)
-	}
-	if n := k.entries(t); n != 8 {
-		t.Errorf("%d entries, want 8: no half of a flow is left", n)
+		flows := 4 - orphans
+		var refused int
+		for i := range 10 {
+			verdict, _ := k.send(t, synTo(2+i))
+			if verdict == verdictNext {
+				refused++
+			}
+		}
+		want := 10 - (flows - 1)
+		if got := k.reasons(t)["table_full"]; int(got) != want || refused != want {
+			t.Errorf("%d counted, %d refused, want %d", got, refused, want)
+		}
+		if s := k.snapshot(t).Total; int(s.HalfOpen) != flows-1 || int(s.Entries) != flows+orphans || int(s.Current) != 1+orphans {
+			t.Errorf("%+v", s)
+		}
+		if n := k.entries(t); n != 2*flows+orphans {
+			t.Errorf("%d entries, want %d: no half of a flow is left", n, 2*flows+orphans)
+		}
+		old.fromClient(t, ack, "lives on")
+		old.fromTask(t, ack, "so it does")
 	}
 }
 
@@ -193,7 +214,38 @@ func TestSocketsOwnTheirConnections(t *testing.T) {
 	k.refuse(t, packet{src: local, dst: ap(front()), flags: syn}, "socket")
 	// A socket that only listens is no owner.
 	k.open(t, client(0))
-	ln.Close()
+
+	// Nor is what is left of a connection that the server has closed first.
+	server, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	waitFor(t, "TIME_WAIT", func() bool { return k.tcpState(t, ap(front()), local) == unix.BPF_TCP_TIME_WAIT })
+	k.open(t, local.String())
+}
+
+// tcpState is the state of the socket that the room has from local to remote, of IPv4; 0 if there is none.
+func (r *room) tcpState(t testing.TB, local, remote netip.AddrPort) (state int) {
+	t.Helper()
+	word := func(a netip.AddrPort) string {
+		ip := a.Addr().As4()
+		return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), a.Port())
+	}
+	r.must(t, "read /proc/net/tcp", func() error {
+		text, err := os.ReadFile("/proc/thread-self/net/tcp")
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); f[1] == word(local) && f[2] == word(remote) {
+				_, err = fmt.Sscanf(f[3], "%X", &state)
+			}
+		}
+		return err
+	})
+	return state
 }
 
 func TestSourcePortCollision(t *testing.T) {

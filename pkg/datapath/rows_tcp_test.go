@@ -153,6 +153,11 @@ func TestTCPRows(t *testing.T) {
 			binary.BigEndian.PutUint16(f[tcpOff(f)+2:], 60000)
 			return f
 		}),
+		passes("of contradicting lengths to a port that is no service's", nothing, synIn, "", func(f []byte) []byte {
+			binary.BigEndian.PutUint16(f[tcpOff(f)+2:], 60000)
+			f[map[int]int{34: 17, 54: 19}[tcpOff(f)]] += 10
+			return f
+		}),
 		passes("for another MAC", established, data, "", func(f []byte) []byte { f[0], f[5] = 2, 9; return f }),
 		only(4, passes("UDP", established, data, "", func(f []byte) []byte { f[23] = unix.IPPROTO_UDP; return f })),
 		only(6, passes("UDP", established, data, "", func(f []byte) []byte { f[20] = unix.IPPROTO_UDP; return f })),

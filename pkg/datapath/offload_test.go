@@ -1,0 +1,70 @@
+package datapath
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/require"
+)
+
+// ethtoolValue is the kernel's struct ethtool_value.
+type ethtoolValue struct{ cmd, data uint32 }
+
+// withoutChecksumOffload has the calling thread's interface complete checksums itself before it sends, instead of leaving that
+// to a NIC, of which a veth has none.
+func withoutChecksumOffload(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	value := ethtoolValue{cmd: unix.ETHTOOL_STXCSUM}
+	var request struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(request.name[:], name)
+	request.data = unsafe.Pointer(&value)
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
+	runtime.KeepAlive(&value)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// What a socket sends has only the sum of its pseudo-header in its checksum field; a NIC completes it. Where nothing on the
+// way does, nobody notices a wrong one: so the balancer's interfaces do it here, and the receivers look.
+func TestChecksumsThatTheNICCompletes(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	top.lb.must(t, "checksums", func() error {
+		for _, name := range []string{"eth0", "eth1"} {
+			if err := withoutChecksumOffload(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	dp := openIn(t, top.lb, Options{})
+	four, six := oneService(1).Services[0], sixService(1).Services[0]
+	six.ID, six.Schedule, six.Servers[0].ID = 8, []uint32{102}, 102
+	six.Binds[0].V6Only = true
+	if err := dp.Sync(Desired{Services: []Service{four, six}}); err != nil {
+		t.Fatal(err)
+	}
+	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "served") })
+	for _, front := range []string{frontAddr, frontAddr6} {
+		readAll(t, top.client, netip.AddrPortFrom(netip.MustParseAddr(front), frontPort).String(), "served")
+	}
+	if n := dp.Counters().Total.Sessions; n != 2 {
+		t.Errorf("%d sessions in the kernel", n)
+	}
+}
