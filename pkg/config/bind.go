@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // bindParam is a parameter of a bind line.
@@ -17,8 +18,8 @@ type bindParam struct {
 	parse  func(s *statement, at int, value string, b *Bind)
 }
 
-// bindParams are the words that may follow the address of a bind line.
-func bindParams() []bindParam {
+// bindParams are the words that may follow the address of a bind line. They are made once, and nobody changes them.
+var bindParams = sync.OnceValue(func() []bindParam {
 	params := []bindParam{
 		{name: "name", args: "<name>", doc: "the listener's name in statistics", parse: func(_ *statement, _ int, v string, b *Bind) { b.Name = v }},
 		{name: "maxconn", args: "<n>", doc: "connections at once on this address", parse: func(s *statement, at int, v string, b *Bind) {
@@ -59,7 +60,7 @@ func bindParams() []bindParam {
 	add(Unsupported, "the socket", "", "idle-ping=time mss=bytes namespace=name tcp-ut=time transparent")
 	add(Unsupported, "unix and runtime sockets", "", "expose-fd=what gid=id group=name level=level mode=octal severity-output=format uid=id user=name")
 	return append(params, tlsBindParams()...)
-}
+})
 
 // maxAddresses is how many addresses a configuration may listen on: more than the ports of two
 // addresses is a mistake, and would exhaust the file descriptors.

@@ -100,6 +100,8 @@ func TestSeedCondition(t *testing.T) {
 	}
 }
 
+// The seeds are single sections: of a whole file the fuzzer would spend the minute that it takes to make each find
+// smaller (-fuzzminimizetime), and try a few inputs in ten minutes.
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.cfg")
 	for _, file := range files {
@@ -107,7 +109,9 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(content)
+		for section := range bytes.SplitSeq(content, []byte("\n\n")) {
+			f.Add(append(section, '\n'))
+		}
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		cfg, remarks, err := Parse("f.cfg", content, pure(nil))

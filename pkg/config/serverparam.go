@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,8 +23,9 @@ type serverParam struct {
 	inStatement func(s *statement, at int, value string, srv *Server)
 }
 
-// serverParams are the parameters that waggle acts on, and the others of HAProxy 3.2 behind them.
-func serverParams() []serverParam {
+// serverParams are the parameters that waggle acts on, and the others of HAProxy 3.2 behind them. They are made once,
+// and nobody changes them.
+var serverParams = sync.OnceValue(func() []serverParam {
 	return append([]serverParam{
 		{name: "check", doc: "health checks", parse: set(func(s *Server) { s.Check.Enabled = true })},
 		{name: "no-check", doc: "cancels an inherited check", parse: set(func(s *Server) { s.Check.Enabled = false })},
@@ -75,7 +77,7 @@ func serverParams() []serverParam {
 		}},
 		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
 	}, slices.Concat(sourceParams(), tlsServerParams(), foreignServerParams())...)
-}
+})
 
 func foreignServerParams() []serverParam {
 	var params []serverParam

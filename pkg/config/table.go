@@ -1,12 +1,14 @@
 package config
 
-// directives is the table of everything that a line may begin with.
-func directives() *table {
+import "sync"
+
+// directives is the table of everything that a line may begin with. It is made once, and nobody changes it.
+var directives = sync.OnceValue(func() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
 		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
-}
+})
 
 // noPrograms is why checks by a program are not supported.
 const noPrograms = "it starts no programs, and its image holds none; use tcp-check, http-check or agent-check"
