@@ -121,7 +121,7 @@ func (e *Engine) newFront(fe *frontend, b *config.Bind) (*adapter.Front, error) 
 		}
 		s.Certs = store
 	}
-	return adapter.NewFront(s), nil
+	return adapter.NewFront(s)
 }
 
 // defaultStreams is HAProxy's default of tune.h2.max-concurrent-streams.

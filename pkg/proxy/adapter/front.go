@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -51,8 +52,8 @@ const (
 	flushTime = 10 * time.Second
 )
 
-// NewFront returns a Front.
-func NewFront(s Settings) *Front {
+// NewFront returns a Front. An error is one of http2.Server's, about its settings.
+func NewFront(s Settings) (*Front, error) {
 	f := &Front{s: s}
 	f.h1 = &http.Server{MaxHeaderBytes: s.MaxHead, ErrorLog: log.New(io.Discard, "", 0)}
 	f.h2 = &http2.Server{
@@ -60,10 +61,10 @@ func NewFront(s Settings) *Front {
 		MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
 		IdleTimeout: s.Idle, WriteByteTimeout: s.Client, PermitProhibitedCipherSuites: true,
 	}
-	if err := http2.ConfigureServer(f.h1, f.h2); err != nil { // only for what tls.Config says, and there is none
-		panic(err)
+	if err := http2.ConfigureServer(f.h1, f.h2); err != nil {
+		return nil, fmt.Errorf("set HTTP/2 up: %w", err)
 	}
-	return f
+	return f, nil
 }
 
 // Certificates gives the store; nil for a Front without, and for none.

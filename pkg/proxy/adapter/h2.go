@@ -18,6 +18,7 @@ import (
 // h2conn is a client's HTTP/2 connection. Framing, flow control, the compression of fields and the limits against
 // floods are http2.Server's: as many handlers as MaxConcurrentStreams and four times as many streams that wait for one,
 // a bounded list of fields with its CONTINUATION frames, and a bounded queue of frames that answer SETTINGS and PING.
+// A guard slows down clients that send frames which carry nothing.
 type h2conn struct {
 	f    *Front
 	info Info
@@ -31,7 +32,7 @@ type h2conn struct {
 func (f *Front) serveH2(conn net.Conn, info Info, door Door) {
 	h := &h2conn{f: f, info: info, door: door}
 	defer h.close()
-	f.h2.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: f.h1, Handler: h})
+	f.h2.ServeConn(guarded(conn), &http2.ServeConnOpts{BaseConfig: f.h1, Handler: h})
 }
 
 // close ends the channels that are idle. Those in use end with their handlers, whose contexts have been cancelled.

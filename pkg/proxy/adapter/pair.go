@@ -27,11 +27,18 @@ type Pair struct {
 	reset   atomic.Bool
 }
 
+// pairBuffer bounds what the kernel holds of each direction of a pair, with its own overhead. It doubles what it is
+// told (socket(7)).
+const pairBuffer = 128 << 10
+
 // newPair makes a pair. The adapter owns both ends until the descriptor has been handed over.
 func newPair(info Info) (p *Pair, end *Conn, fd int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, -1, fmt.Errorf("connect an adapter: %w", os.NewSyscallError("socketpair", err))
+	}
+	for _, fd := range fds { // else the kernel holds 200 kB for each stream of HTTP/2 whose client does not read
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, pairBuffer/2)
 	}
 	return &Pair{Info: info, closing: func() {}}, NewConn(fds[0], netip.AddrPort{}, netip.AddrPort{}), fds[1], nil
 }
