@@ -154,17 +154,6 @@ func (a *Agent) Pool() *pool.Pool { return a.now().pool }
 // Addrs returns the addresses that the frontends listen on.
 func (a *Agent) Addrs() []netip.AddrPort { return a.engine.Addrs() }
 
-// maxConn is the process's limit: what was configured, or what the file descriptors allow, two for each
-// connection (HAProxy, section 3.2, maxconn).
-func maxConn(cfg *config.Config) int {
-	if cfg.Global.MaxConn > 0 {
-		return cfg.Global.MaxConn
-	}
-	const reserved = 200 // listeners, epoll, pipes, health checks, maps
-	files := openFiles()
-	return max(1, (files-reserved)/2)
-}
-
 // openFiles raises the soft limit of open files to the hard one, as HAProxy does, and returns it.
 func openFiles() int {
 	var l unix.Rlimit

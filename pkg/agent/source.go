@@ -29,6 +29,9 @@ func (a *Agent) Snapshot() *stats.Snapshot {
 			s.Proxies = append(s.Proxies, section(g, p))
 		}
 	}
+	for _, c := range a.engine.Certificates() {
+		s.Certificates = append(s.Certificates, stats.Certificates(c))
+	}
 	for _, r := range g.resolvers {
 		s.Resolvers = append(s.Resolvers, resolverStats(r))
 		s.Warnings = append(s.Warnings, discoveryWarnings(r)...)
@@ -94,6 +97,7 @@ func (a *Agent) process(g *generation) stats.Process {
 		DroppedLogs: g.logs.dropped() + a.kernel.lastCounters().LostEvents, WarningCount: g.logs.warnings(),
 		Config: stats.Config{Files: a.opts.Files, LoadedAt: at, Failed: failure != "", Failure: failure},
 	}
+	p.Certificates.Loaded, p.Certificates.Failed = a.engine.CertificateReloads()
 	p.Pipes.Max, p.Pipes.Made, p.Pipes.Used = a.engine.Pipes()
 	readRuntime(&p)
 	return p

@@ -211,9 +211,6 @@ func (p *parser) finishBinds(s *proxyState) {
 		if len(t.Certs) == 0 {
 			p.alert(b.Pos, "%s '%s' : no SSL certificate specified for bind '%s' (use 'crt')", s.Kind, s.Name, b.Addr)
 		}
-		if b.AcceptProxy {
-			p.alert(b.Pos, "%s '%s' : 'accept-proxy' together with 'ssl' on a 'bind' line is valid HAProxy but not supported by waggle yet", s.Kind, s.Name)
-		}
 		t.inherit(p.cfg.Global.TLS.Bind)
 		if err := t.settle(); err != nil {
 			p.alert(b.Pos, "%s '%s' : bind '%s' : %s", s.Kind, s.Name, b.Addr, err)

@@ -33,6 +33,7 @@ type backendLife struct {
 	Times       Times
 	LastSession UnixSeconds
 	Trend       Trend
+	TLS         TLS // with servers
 
 	pool     *poolLife
 	waiting  waitList

@@ -51,6 +51,7 @@ type frontendLife struct {
 	RequestRate Rate
 	Counters    Counters
 	Trend       Trend
+	TLS         TLS // with clients
 
 	held   atomic.Int64
 	flag   atomic.Pointer[atomic.Int64]

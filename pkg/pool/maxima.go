@@ -5,6 +5,7 @@ package pool
 func (p *Pool) ClearMaxima() {
 	p.Process.Conns.clearMax()
 	clearMax(&p.Process.ConnRate, &p.Process.SessRate, &p.Process.ReqRate)
+	clearMax(&p.Process.TLS.Rate, &p.Process.TLS.KeyRate, &p.Process.TLS.ServerKeyRate)
 	for _, f := range p.Frontends {
 		f.Sessions.clearMax()
 		clearMax(&f.SessionRate, &f.ConnRate, &f.RequestRate)

@@ -33,6 +33,7 @@ type poolLife struct {
 		ConnRate Rate
 		SessRate Rate
 		ReqRate  Rate
+		TLS      TLSRates
 	}
 
 	limit   atomic.Int64
@@ -167,6 +168,7 @@ func (p *Pool) Tick() {
 	p.Process.ConnRate.set(conns)
 	p.Process.SessRate.set(sessions)
 	p.Process.ReqRate.set(reqs)
+	p.tickTLS()
 	for _, b := range p.Backends {
 		b.warmUp()
 		b.SessionRate.tick(b.Counters.all().Sessions)

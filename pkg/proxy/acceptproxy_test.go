@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"waggle/pkg/config"
+	"waggle/pkg/lab/pki"
 	"waggle/pkg/proxy/proxyproto"
 	"waggle/pkg/sample"
 )
@@ -125,5 +127,43 @@ func TestExpectProxy(t *testing.T) {
 		if _, body := c.response("GET"); !strings.HasPrefix(body, want) {
 			t.Errorf("expected %v: got %q", expected, body)
 		}
+	}
+}
+
+// TestAcceptProxyBeforeTLS: the header stands in front of the handshake, or of the preface of HTTP/2; whoever does not
+// send it is refused, and counted.
+func TestAcceptProxyBeforeTLS(t *testing.T) {
+	src, dst := netip.MustParseAddrPort("192.0.2.7:1234"), netip.MustParseAddrPort("198.51.100.9:443")
+	forwarded := func(_ *Setup, fe, _ *config.Proxy) { fe.Options.ForwardFor = &config.ForwardFor{} }
+	eachWay(t, func(t *testing.T, w *world, c *http.Client, url string) {
+		for _, version := range []int{1, 2} {
+			header := proxyproto.Append(nil, version, src, dst)
+			w.greeting = header
+			resp, body := w.exchange(c, request(t, "POST", url+"/", strings.NewReader("hello")))
+			if resp.StatusCode != 200 || string(body) != "hello" || resp.Header.Get("X-For") != "192.0.2.7" {
+				t.Errorf("version %d: %d %q, x-forwarded-for %q", version, resp.StatusCode, body, resp.Header.Get("X-For"))
+			}
+			c.CloseIdleConnections()
+		}
+		w.greeting = []byte("GET / HTTP/1.1\r\n\r\n")
+		if resp, err := c.Do(request(t, "GET", url+"/", nil)); err == nil {
+			resp.Body.Close()
+			t.Errorf("without a header: %s", resp.Status)
+		}
+		eventually(t, "it is counted", func() bool { return w.pool.Frontends[0].Counters.Sum().ReqErrors > 0 })
+	}, acceptProxy, forwarded)
+}
+
+// TestExpectProxyBeforeTLS: the rule asks for the header of those whom it picks.
+func TestExpectProxyBeforeTLS(t *testing.T) {
+	ca := pki.New(t)
+	w := start(t, []netip.AddrPort{witness(t)}, secured(t, ca, "http/1.1"), func(_ *Setup, fe, _ *config.Proxy) {
+		fe.Options.ForwardFor = &config.ForwardFor{}
+		fe.TCPConnection = []config.TCPRule{{Action: config.TCPExpectProxy}}
+	})
+	w.greeting = proxyproto.Append(nil, 2, netip.MustParseAddrPort("192.0.2.9:1"), netip.MustParseAddrPort("192.0.2.1:2"))
+	resp, _ := w.exchange(w.browser(ca, false), request(t, "GET", "https://site.test/", nil))
+	if got := resp.Header.Get("X-For"); got != "192.0.2.9" {
+		t.Errorf("x-forwarded-for %q", got)
 	}
 }

@@ -27,7 +27,7 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 	if l.fe.cfg.Options.TCPKAClient {
 		sock.KeepAlive(fd)
 	}
-	allowed := w.admits(l, fd, peer)
+	allowed, greets := w.admits(l, fd, peer)
 	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
 	w.guests[g] = struct{}{}
 	g.fe.plan.enter()
@@ -37,33 +37,36 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 		g.left()
 		return
 	}
-	front := l.front // a reload may change it
+	front, greets := l.front, greets || l.acceptProxy // a reload may change them
 	w.e.adapters.Go(func() {
-		front.Serve(g.conn, g)
+		front.Serve(g.conn, greets, g)
 		w.loop.Post(g.left)
 	})
 }
 
-// admits runs the rules for connections before anything is said on this one.
-func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) bool {
+// admits runs the rules for connections before anything is said on this one. greets says that they want a PROXY header.
+func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) (allowed, greets bool) {
 	if len(l.fe.cfg.TCPConnection) == 0 {
-		return true
+		return true, false
 	}
 	s := w.newSession()
 	s.fe, s.via, s.src, s.dst = l.fe, l, peer, netip.AddrPort{}
 	s.client.fd, s.client.peer = fd, nil
 	s.reset()
 	s.msg.vars[sample.Session].Reset()
-	allowed, _ := s.connectionAllowed()
+	allowed, greets = s.connectionAllowed()
 	s.client.fd = -1
 	w.retire(s)
-	return allowed
+	return allowed, greets
 }
 
 // Attach implements adapter.Door.
 func (g *guest) Attach(fd int, p *adapter.Pair) bool {
 	return g.w.loop.Post(func() { g.w.adopt(g, fd, p) })
 }
+
+// Refused implements adapter.Door.
+func (g *guest) Refused() { g.fe.stats.Counters.Shard(g.w.shard).ReqErrors.Add(1) }
 
 // adopt starts a session on what an adapter has made of a connection.
 func (w *worker) adopt(g *guest, fd int, p *adapter.Pair) {
@@ -110,6 +113,7 @@ func (e *Engine) newFront(fe *frontend, b *config.Bind) (*adapter.Front, error) 
 	s := adapter.Settings{
 		ForceH2: b.Proto == "h2", Handshake: t.handshake, Client: t.client, Idle: t.keepAlive,
 		MaxStreams: fe.plan.maxStreams, MaxHead: e.sizes.limits.MaxHead, Logger: e.log,
+		Counter: func() adapter.Counter { return &fe.stats.TLS }, // a reload makes it that of the frontend before
 	}
 	if s.MaxStreams == 0 {
 		s.MaxStreams = defaultStreams
@@ -164,6 +168,29 @@ func (e *Engine) ReloadCertificates() {
 			e.log.Info("certificates have changed and are loaded", "bind", s.Name(), "certificates", s.Count())
 		}
 	}
+}
+
+// CertificateReloads tells how often certificates had changed on disk and were loaded, and how often they could not be.
+func (e *Engine) CertificateReloads() (loaded, failed uint64) {
+	return e.reloads.Load(), e.reloadsFailed.Load()
+}
+
+// Certificates are those of a bind line.
+type Certificates struct {
+	Proxy, Bind string // Bind is the address as written
+	Count       int
+	Expires     time.Time // the first of them
+}
+
+// Certificates lists what is shown to clients.
+func (e *Engine) Certificates() []Certificates {
+	var all []Certificates
+	for _, b := range e.bindings() {
+		if s := b.front.Certificates(); s != nil {
+			all = append(all, Certificates{Proxy: b.fe.cfg.Name, Bind: s.Name(), Count: s.Count(), Expires: s.Expires()})
+		}
+	}
+	return all
 }
 
 // startOn begins the session on a socket; p is the adapter's side of it, nil for a client's own connection.

@@ -27,6 +27,8 @@ type world struct {
 	pool   *pool.Pool
 	config *config.Config
 	addr   string // of the first bind
+
+	greeting []byte // what browsers send in front of everything
 }
 
 // patience bounds every wait of these tests; none of them passes by using it up.

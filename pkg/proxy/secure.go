@@ -82,7 +82,10 @@ func (s *session) idleFor(may func(*link) bool) func(*link) bool {
 // dialTLS starts a TLS connection to the session's server.
 func (s *session) dialTLS(via *serverTLS) (*link, unix.Errno) {
 	w := s.w
-	t := adapter.Target{Addr: s.target.Addr, From: sock.Source(s.target.Server.Source), Config: via.config, Name: via.name(s), Timeout: s.be.timeouts.connect, Congestion: w.e.congestion}
+	t := adapter.Target{
+		Addr: s.target.Addr, From: sock.Source(s.target.Server.Source), Config: via.config, Name: via.name(s),
+		Timeout: s.be.timeouts.connect, Counter: &s.be.stats.TLS, Congestion: w.e.congestion,
+	}
 	if version := s.target.Server.SendProxy; version > 0 {
 		t.Preface = proxyproto.Append(nil, version, s.src, s.Dst())
 	}

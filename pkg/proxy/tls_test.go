@@ -54,7 +54,11 @@ func (w *world) browser(ca *pki.Authority, h2 bool) *http.Client {
 	var rt http.RoundTripper
 	dial := func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", w.addr)
+		conn, err := d.DialContext(ctx, "tcp", w.addr)
+		if err == nil && len(w.greeting) > 0 {
+			_, err = conn.Write(w.greeting)
+		}
+		return conn, err
 	}
 	config := &tls.Config{}
 	if ca != nil {

@@ -99,6 +99,18 @@ func TestMetricValues(t *testing.T) {
 		{"waggle_resolver_surplus_tasks", "proxy=web_service name=web", 0},
 		{"waggle_resolver_slots", "proxy=web_service name=web", 3},
 		{"waggle_config_last_reload_successful", "", 1},
+		{"haproxy_process_current_ssl_connections", "", 1},
+		{"haproxy_process_ssl_connections_total", "", 4},
+		{"haproxy_process_current_ssl_rate", "", 3},
+		{"haproxy_process_frontend_ssl_reuse", "", 67},
+		{"haproxy_process_current_frontend_ssl_key_rate", "", 1},
+		{"waggle_frontend_tls_handshakes_total", "proxy=haproxyPractice result=resumed", 2},
+		{"waggle_frontend_tls_handshakes_total", "proxy=haproxyPractice result=full", 1},
+		{"waggle_backend_tls_handshakes_total", "proxy=web_service result=failed", 1},
+		{"waggle_certificate_reloads_total", "result=loaded", 3},
+		{"waggle_certificate_reloads_total", "result=failed", 1},
+		{"waggle_certificate_expiry_timestamp_seconds", "proxy=haproxyPractice bind=0.0.0.0:443", 1900000000},
+		{"waggle_certificates", "proxy=haproxyPractice bind=0.0.0.0:443", 2},
 	}
 	for _, tt := range tests {
 		got, ok := value(families, tt.name, strings.Fields(tt.labels)...)

@@ -60,7 +60,14 @@ func swarm() *Snapshot {
 
 	traffic(fe, web, slots)
 	p.Tick()
-	for range 2 { // two seconds later
+	fe.TLS.Begin()
+	for i := range 2 { // two seconds later
+		if i == 1 {
+			fe.TLS.Shaken(false)
+			fe.TLS.Shaken(true)
+			fe.TLS.Shaken(true)
+			web.TLS.Failed()
+		}
 		fe.Counters.Shard(1).Sessions.Add(12)
 		web.Counters.Shard(1).Sessions.Add(211)
 		slots[0].Counters.Shard(1).Sessions.Add(106)
@@ -80,7 +87,8 @@ func swarm() *Snapshot {
 		Now: now, Pool: p,
 		Process: Process{PID: 7, Version: "0.1.0", Revision: "99932c2", GoVersion: "go1.26.0", Node: "edge-1", Description: "front door",
 			Started: now.Add(-26*time.Hour - 3*time.Minute), Loops: 1, MaxConn: 256, MaxFiles: 1024, Listeners: 2, WarningCount: 4,
-			Config: Config{Files: []string{"/usr/local/etc/haproxy/haproxy.cfg"}, LoadedAt: now.Add(-time.Hour)}},
+			Config:       Config{Files: []string{"/usr/local/etc/haproxy/haproxy.cfg"}, LoadedAt: now.Add(-time.Hour)},
+			Certificates: CertificateReloads{Loaded: 3, Failed: 1}},
 		Proxies: []Proxy{
 			{Config: &config.Proxy{Kind: config.Frontend, Name: "haproxyPractice", HTTP: true,
 				Binds: []config.Bind{{Addr: netip.MustParseAddrPort("0.0.0.0:8000")}}}, Frontend: fe},
@@ -98,7 +106,8 @@ func swarm() *Snapshot {
 			Maps:        []MapUse{{"wg_flows", 10, 262144}, {"wg_servers", 5, 1024}},
 			SourcePorts: []SourcePorts{{"db", "db1", 17, 31744}, {"db", "db2", 3, 63488}},
 			Runs:        2000, RunTime: 3 * time.Millisecond},
-		Resolvers: []Resolvers{{Name: "docker", Nameservers: []Nameserver{{Name: "dns1", Sent: 120, Valid: 118, NX: 2}}}},
+		Certificates: []Certificates{{Proxy: "haproxyPractice", Bind: "0.0.0.0:443", Count: 2, Expires: time.Unix(1900000000, 0)}},
+		Resolvers:    []Resolvers{{Name: "docker", Nameservers: []Nameserver{{Name: "dns1", Sent: 120, Valid: 118, NX: 2}}}},
 	}
 }
 

@@ -28,7 +28,9 @@ type processCounts struct {
 	uptime time.Duration
 	pool   *pool.Pool
 	pool.Totals
-	ports SourcePorts // of the server with the fewest left, in proportion
+	ports    SourcePorts // of the server with the fewest left, in proportion
+	tlsConns int64       // with clients and servers
+	tlsAll   uint64
 }
 
 // newProcessCounts sums the frontends of a snapshot up.
@@ -48,8 +50,28 @@ func newProcessCounts(s *Snapshot) *processCounts {
 		c.Sessions += t.Sessions
 		c.Requests += t.Requests
 		c.BytesOut += t.BytesOut
+		c.addTLS(&f.TLS)
+	}
+	for _, b := range c.pool.Backends {
+		c.addTLS(&b.TLS)
 	}
 	return c
+}
+
+func (c *processCounts) addTLS(t *pool.TLS) {
+	c.tlsConns += t.Conns.Load()
+	c.tlsAll += t.Sum().All()
+}
+
+func (c *processCounts) tls() *pool.TLSRates { return &c.pool.Process.TLS }
+
+// reuse is the share of the last second's handshakes that needed no key, in percent.
+func (c *processCounts) reuse() uint64 {
+	all, keys := c.tls().Rate.Cur(), c.tls().KeyRate.Cur()
+	if all == 0 || keys > all {
+		return 0
+	}
+	return 100 - (100*keys+all/2)/all
 }
 
 // processFields returns the table of the process in the order of HAProxy 3.2's `show info`. Only the
@@ -98,9 +120,12 @@ func processFields() []Field {
 			Value: func(_ *Process, c *processCounts) Value { return count(c.Connections) }},
 		{Name: "CumReq", Metric: "requests_total", Type: U32, Tags: counter, Help: "Requests since the start.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.Requests) }},
-		{Name: "MaxSslConns", Type: U32, Tags: maximum},
-		{Name: "CurrSslConns", Type: U32, Tags: gauge},
-		{Name: "CumSslConns", Type: U32, Tags: counter},
+		{Name: "MaxSslConns", Metric: "max_ssl_connections", Type: U32, Tags: maximum, Help: "Limit of TLS connections: there is none but that of all connections, always 0.",
+			Value: always(0)},
+		{Name: "CurrSslConns", Metric: "current_ssl_connections", Type: U32, Tags: gauge, Help: "TLS connections now, with clients and servers.",
+			Value: func(_ *Process, c *processCounts) Value { return integer(c.tlsConns) }},
+		{Name: "CumSslConns", Metric: "ssl_connections_total", Type: U32, Tags: counter, Help: "TLS connections since the start, with clients and servers; those whose handshake failed, too.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tlsAll) }},
 		{Name: "Maxpipes", Metric: "max_pipes", Type: U32, Tags: limit, Help: "Limit of pipes for splicing.",
 			Value: func(p *Process, _ *processCounts) Value { return integer(p.Pipes.Max) }},
 		{Name: "PipesUsed", Metric: "pipes_used_total", Type: U32, Tags: gauge, Help: "Pipes with data in them now.",
@@ -119,14 +144,22 @@ func processFields() []Field {
 			Value: always(0)},
 		{Name: "MaxSessRate", Metric: "max_session_rate", Type: U32, Tags: rated, Help: "Most sessions in one second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.SessRate.Max()) }},
-		{Name: "SslRate", Type: U32, Tags: rated},
-		{Name: "SslRateLimit", Type: U32, Tags: limit},
-		{Name: "MaxSslRate", Type: U32, Tags: maximum},
-		{Name: "SslFrontendKeyRate", Type: U32, Tags: gauge},
-		{Name: "SslFrontendMaxKeyRate", Type: U32, Tags: maximum},
-		{Name: "SslFrontendSessionReuse_pct", Type: U32, Tags: gauge},
-		{Name: "SslBackendKeyRate", Type: U32, Tags: rated},
-		{Name: "SslBackendMaxKeyRate", Type: U32, Tags: maximum},
+		{Name: "SslRate", Metric: "current_ssl_rate", Type: U32, Tags: rated, Help: "TLS handshakes of clients in the last second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().Rate.Cur()) }},
+		{Name: "SslRateLimit", Metric: "limit_ssl_rate", Type: U32, Tags: limit, Help: "Limit of handshakes a second: there is none, always 0.",
+			Value: always(0)},
+		{Name: "MaxSslRate", Metric: "max_ssl_rate", Type: U32, Tags: maximum, Help: "Most handshakes in one second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().Rate.Max()) }},
+		{Name: "SslFrontendKeyRate", Metric: "current_frontend_ssl_key_rate", Type: U32, Tags: gauge, Help: "Handshakes of clients in the last second that took a private key: those without a session to go on with.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().KeyRate.Cur()) }},
+		{Name: "SslFrontendMaxKeyRate", Metric: "max_frontend_ssl_key_rate", Type: U32, Tags: maximum, Help: "Most of those in one second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().KeyRate.Max()) }},
+		{Name: "SslFrontendSessionReuse_pct", Metric: "frontend_ssl_reuse", Type: U32, Tags: gauge, Help: "Percentage of the handshakes of the last second that went on with an earlier session.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.reuse()) }},
+		{Name: "SslBackendKeyRate", Metric: "current_backend_ssl_key_rate", Type: U32, Tags: rated, Help: "Handshakes with servers in the last second that did not.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().ServerKeyRate.Cur()) }},
+		{Name: "SslBackendMaxKeyRate", Metric: "max_backend_ssl_key_rate", Type: U32, Tags: maximum, Help: "Most of those in one second.",
+			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().ServerKeyRate.Max()) }},
 		{Name: "SslCacheLookups", Type: U32, Tags: counter},
 		{Name: "SslCacheMisses", Type: U32, Tags: counter},
 		{Name: "CompressBpsIn", Metric: "http_comp_bytes_in_total", Type: U32, Tags: rated, Help: "Bytes into compression: there is none, always 0.",

@@ -13,6 +13,7 @@ type ownMetrics struct {
 	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax, runs, runTime *prometheus.Desc
 	portsUsed, ports                                                                            *prometheus.Desc
 	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt                 *prometheus.Desc
+	tlsFront, tlsBack, certsReloaded, certsExpire, certsCount                                   *prometheus.Desc
 	resolverEvents                                                                              *prometheus.Desc
 	defined                                                                                     []Metric
 }
@@ -45,6 +46,11 @@ func newOwnMetrics() *ownMetrics {
 		resolverEvents: desc("resolver_events_total", "What discovery did beyond HAProxy: query cycles, leaving and refused addresses, servers kept by their checks.", "resolver", "event"),
 		configLoaded:   desc("config_last_reload_successful", "1 if the last attempt to load a configuration succeeded, otherwise 0."),
 		configLoadedAt: desc("config_last_reload_timestamp_seconds", "Time of the last attempt to load a configuration."),
+		tlsFront:       desc("frontend_tls_handshakes_total", "TLS handshakes of clients, by how they ended: full, resumed (they went on with an earlier session) or failed.", "proxy", "result"),
+		tlsBack:        desc("backend_tls_handshakes_total", "TLS handshakes with servers, by how they ended; failed counts those that could not connect, too.", "proxy", "result"),
+		certsReloaded:  desc("certificate_reloads_total", "Times that certificates had changed on disk, by whether they could be loaded (loaded, failed); after a failure the old ones stay in use.", "result"),
+		certsExpire:    desc("certificate_expiry_timestamp_seconds", "When the first of a bind line's certificates ends to be valid.", "proxy", "bind"),
+		certsCount:     desc("certificates", "Certificates of a bind line.", "proxy", "bind"),
 	}
 	m.defined = defined
 	return m
@@ -87,8 +93,25 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 		gauge(m.mapMax, float64(u.Max), u.Name)
 	}
 
+	counter(m.certsReloaded, s.Process.Certificates.Loaded, "loaded")
+	counter(m.certsReloaded, s.Process.Certificates.Failed, "failed")
+	for _, c := range s.Certificates {
+		gauge(m.certsExpire, float64(c.Expires.Unix()), c.Proxy, c.Bind)
+		gauge(m.certsCount, float64(c.Count), c.Proxy, c.Bind)
+	}
+	handshakes := func(d *prometheus.Desc, t pool.TLSTotals, proxy string) {
+		if t.All() > 0 { // else a proxy that speaks clear text, as most do
+			counter(d, t.Full, proxy, "full")
+			counter(d, t.Resumed, proxy, "resumed")
+			counter(d, t.Failed, proxy, "failed")
+		}
+	}
 	for i := range s.Proxies {
+		if be := s.Proxies[i].Backend; be != nil {
+			handshakes(m.tlsBack, be.TLS.Sum(), be.Name)
+		}
 		if fe := s.Proxies[i].Frontend; fe != nil {
+			handshakes(m.tlsFront, fe.TLS.Sum(), fe.Name)
 			kernel := fe.Path().Kernel
 			gauge(m.path, float64(oneIf(kernel)), fe.Name, "kernel")
 			gauge(m.path, float64(oneIf(!kernel)), fe.Name, "userspace")

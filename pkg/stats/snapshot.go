@@ -22,6 +22,8 @@ type Snapshot struct {
 	Proxies   []Proxy    // in file order
 	Datapath  Datapath
 	Resolvers []Resolvers
+	// Certificates are those that are shown to clients, by bind line.
+	Certificates []Certificates
 	// Warnings are conditions that an operator should know of, each one sentence. Surplus tasks and
 	// degradations of the kernel path need not be repeated here: they are found in their own places.
 	Warnings []string
@@ -52,7 +54,20 @@ type Process struct {
 	DroppedLogs  uint64
 	WarningCount uint64 // warnings logged since the start
 
-	Config Config
+	Config       Config
+	Certificates CertificateReloads
+}
+
+// CertificateReloads tells how often certificates have changed on disk.
+type CertificateReloads struct {
+	Loaded, Failed uint64 // Failed: they could not be loaded, and the old ones stay in use
+}
+
+// Certificates are those of a bind line.
+type Certificates struct {
+	Proxy, Bind string
+	Count       int
+	Expires     time.Time // the first of them
 }
 
 // Pipes are what data is spliced through. Each has two open files.

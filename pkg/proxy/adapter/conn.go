@@ -16,6 +16,7 @@ import (
 type Conn struct {
 	file     *os.File
 	src, dst netip.AddrPort // from here seen: the peer, and us
+	ahead    []byte         // has been read, and is still to be given out
 }
 
 // NewConn takes a non-blocking socket over: Close closes it.
@@ -24,7 +25,16 @@ func NewConn(fd int, peer, local netip.AddrPort) *Conn {
 }
 
 // Read implements net.Conn.
-func (c *Conn) Read(b []byte) (int, error) { return c.file.Read(b) }
+func (c *Conn) Read(b []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(b, c.ahead)
+		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+			c.ahead = nil
+		}
+		return n, nil
+	}
+	return c.file.Read(b)
+}
 
 // Write implements net.Conn.
 func (c *Conn) Write(b []byte) (int, error) { return c.file.Write(b) }

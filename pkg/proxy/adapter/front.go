@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -10,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -25,14 +25,21 @@ type Front struct {
 	s  Settings
 	h1 *http.Server // only its settings, and the way to tell all HTTP/2 connections to end
 	h2 *http2.Server
+}
 
-	Handshakes, Failed, Resumed atomic.Uint64 // TLS handshakes that have ended well, that have not, and the short ones
+// Counter is told of TLS connections, by any goroutine.
+type Counter interface {
+	Begin()              // the handshake begins
+	Shaken(resumed bool) // it has ended well
+	Failed()             // or it has not
+	End()                // the connection has ended
 }
 
 // Settings of a Front. Times of 0 mean without end.
 type Settings struct {
-	Certs      *certs.Store // nil: clear text
-	ForceH2    bool         // proto h2
+	Certs      *certs.Store   // nil: clear text
+	Counter    func() Counter // of connections in TLS; not nil with Certs
+	ForceH2    bool           // proto h2
 	Handshake  time.Duration
 	Client     time.Duration // timeout client
 	Idle       time.Duration // of an HTTP/2 connection without a stream
@@ -80,24 +87,34 @@ func (f *Front) Shutdown() {
 	_ = f.h1.Shutdown(context.Background()) // it has no listener to fail at
 }
 
-// Serve speaks to a client until its connection has ended, and closes it.
-func (f *Front) Serve(raw *Conn, door Door) {
+// Serve speaks to a client until its connection has ended, and closes it. With greets the connection begins with a
+// PROXY header, whose addresses are those of the connection from then on (HAProxy, section 5.1, accept-proxy).
+func (f *Front) Serve(raw *Conn, greets bool, door Door) {
 	defer raw.Close()
+	if greets {
+		if err := raw.greet(f.s.Handshake); err != nil {
+			f.s.Logger.Debug("connection refused", "client", raw.src, "reason", err)
+			if !errors.Is(err, io.EOF) { // who only knocks is no error, as a health check
+				door.Refused()
+			}
+			return
+		}
+	}
 	info := Info{Src: raw.src, Dst: raw.dst}
 	var conn net.Conn = raw
 	h2 := f.s.ForceH2
 	if f.s.Certs != nil {
+		counter := f.s.Counter()
+		counter.Begin()
+		defer counter.End()
 		secure, err := f.handshake(raw)
 		if err != nil {
-			f.Failed.Add(1)
+			counter.Failed()
 			f.s.Logger.Debug("TLS handshake failed", "client", raw.src, "error", err)
 			return
 		}
 		state := secure.ConnectionState()
-		f.Handshakes.Add(1)
-		if state.DidResume {
-			f.Resumed.Add(1)
-		}
+		counter.Shaken(state.DidResume)
 		info.TLS = describe(&state)
 		conn, h2 = secure, h2 || state.NegotiatedProtocol == "h2"
 	}

@@ -60,4 +60,6 @@ func (p *Pair) WasReset() bool { return p.reset.Load() }
 type Door interface {
 	// Attach gives the loop its end of a pair, which it owns then. false: the loop has stopped, and nothing was taken.
 	Attach(fd int, p *Pair) bool
+	// Refused says that a client has not begun with the PROXY header that it must send. Any goroutine calls it.
+	Refused()
 }

@@ -19,6 +19,7 @@ type Target struct {
 	Name    string      // that the server is asked for; "" = none
 	Preface []byte      // sent in clear text before the handshake: a PROXY header
 	Timeout time.Duration
+	Counter Counter
 	// Congestion is the congestion control; "" is the default.
 	Congestion string
 }
@@ -68,8 +69,11 @@ func (o *Outbound) closing() {
 func (o *Outbound) Run(ready func(error)) {
 	defer o.end.Close()
 	defer o.raw.Close()
+	o.t.Counter.Begin()
+	defer o.t.Counter.End()
 	conn, err := o.connect()
 	if err != nil {
+		o.t.Counter.Failed()
 		ready(err)
 		return
 	}
@@ -93,6 +97,7 @@ func (o *Outbound) connect() (*tls.Conn, error) {
 	if err := conn.Handshake(); err != nil {
 		return nil, err
 	}
+	o.t.Counter.Shaken(conn.ConnectionState().DidResume)
 	_ = o.raw.SetDeadline(time.Time{})
 	o.up.Store(true)
 	if o.Pair.closed.Load() { // while the deadlines were taken away
