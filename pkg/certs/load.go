@@ -22,7 +22,7 @@ func (l *loader) load() {
 	t := &l.store.bind.TLS
 	base := l.store.newConfig(t)
 	l.authorities(t, base)
-	l.set.base = base
+	l.set.base = newAlternatives(base)
 	for _, c := range t.Certs {
 		switch {
 		case c.List:
@@ -120,14 +120,15 @@ func (l *loader) listed(c config.Certificate, line string) error {
 	if err != nil {
 		return err
 	}
-	var own *tls.Config
+	var own *alternatives
 	if options != nil {
 		t, err := config.ParseListOptions(l.store.bind.TLS, options)
 		if err != nil {
 			return err
 		}
-		own = l.store.newConfig(&t)
-		l.authorities(&t, own)
+		c := l.store.newConfig(&t)
+		l.authorities(&t, c)
+		own = newAlternatives(c)
 	}
 	for _, file := range bundle(c.Under(path)) {
 		e := l.file(file)

@@ -25,7 +25,7 @@ type Store struct {
 type set struct {
 	exact, wild map[string][]*entry // by name in lower case; wild without the asterisk
 	fallback    []*entry            // for clients whose name nobody has
-	base        *tls.Config         // with what has been read from files
+	base        *alternatives       // with what has been read from files
 	expires     time.Time           // the first of all
 	count       int
 }
@@ -33,9 +33,27 @@ type set struct {
 // entry is a certificate with the options of its line in a list.
 type entry struct {
 	cert   *tls.Certificate
-	names  []string // what it is for, as written
-	except []string // of its wildcards
-	config *tls.Config
+	names  []string      // what it is for, as written
+	except []string      // of its wildcards
+	config *alternatives // nil: the bind line's
+}
+
+// alternatives are a configuration, and the same without protocols to choose from: a client that knows none of them is
+// served all the same, as by HAProxy, where crypto/tls would end the handshake (RFC 7301, section 3.2).
+type alternatives struct{ offering, bare *tls.Config }
+
+func newAlternatives(c *tls.Config) *alternatives {
+	bare := c.Clone()
+	bare.NextProtos = nil
+	return &alternatives{c, bare}
+}
+
+// of gives the configuration for a client.
+func (a *alternatives) of(hello *tls.ClientHelloInfo) *tls.Config {
+	if slices.ContainsFunc(hello.SupportedProtos, func(p string) bool { return slices.Contains(a.offering.NextProtos, p) }) {
+		return a.offering
+	}
+	return a.bare
 }
 
 // Load reads all certificates of a bind line. The error joins all that is wrong, each with its file.
@@ -91,9 +109,9 @@ func (s *Store) newConfig(t *config.BindTLS) *tls.Config {
 func (s *Store) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	now := s.current.Load()
 	if found := now.find(hello.ServerName, s.bind.TLS.StrictSNI); len(found) > 0 && found[0].config != nil {
-		return found[0].config, nil
+		return found[0].config.of(hello), nil
 	}
-	return now.base, nil
+	return now.base.of(hello), nil
 }
 
 // certificateFor implements tls.Config.GetCertificate. Nothing for a client whose name nobody has makes crypto/tls send

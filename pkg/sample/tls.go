@@ -96,7 +96,7 @@ func peerName(get func(*x509.Certificate) pkix.Name) func(*evaluator, *args) {
 func nthPart(parts []pkix.AttributeTypeAndValue, name string, n int) string {
 	var found []string
 	for _, p := range parts {
-		if shortName(p) == name {
+		if strings.EqualFold(shortName(p), name) {
 			found = append(found, dnText(p))
 		}
 	}
