@@ -3,9 +3,12 @@
 package stack
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/docker/cli/cli/compose/loader"
@@ -126,5 +129,39 @@ func TestMonitoringStackLoads(t *testing.T) {
 	}
 	if _, ok := config.Configs["grafana_dashboard"]; !ok {
 		t.Error("there is no config grafana_dashboard")
+	}
+}
+
+// TestTLSStackLoads: the certificate that the configuration names is a secret, and what it listens on is published.
+func TestTLSStackLoads(t *testing.T) {
+	config := load(t, "deploy/stack-tls.yml", map[string]string{"WAGGLE_SITE_PEM": "site-2027.pem"})
+	s := service(t, config, "waggle")
+	text, err := os.ReadFile(config.Configs["tls_cfg"].File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]bool{}
+	for _, m := range s.Secrets {
+		secrets["/run/secrets/"+m.Target] = true
+		if secret := config.Secrets[m.Source]; !secret.External.External || secret.Name != "site-2027.pem" {
+			t.Errorf("secret %s is %+v, want the one that is named outside", m.Source, secret)
+		}
+		if m.Mode == nil || *m.Mode != 0o400 {
+			t.Errorf("secret %s can be read by others than its owner", m.Source)
+		}
+	}
+	named := regexp.MustCompile(`/run/secrets/\S+`).FindAllString(string(text), -1)
+	if len(named) == 0 {
+		t.Error("the configuration names no secret")
+	}
+	for _, name := range named {
+		if !secrets[name] {
+			t.Errorf("%s is in the configuration and no secret of the service", name)
+		}
+	}
+	for _, p := range s.Ports {
+		if !strings.Contains(string(text), fmt.Sprintf("bind *:%d", p.Target)) {
+			t.Errorf("port %d is published and not listened on", p.Target)
+		}
 	}
 }
