@@ -5,6 +5,12 @@ import "strconv"
 // maxCapture bounds the length of what is kept of a message for the log.
 const maxCapture = 65535
 
+// CookieCapture is a `capture cookie` line: which cookie of requests and responses the log shows, and how much of it.
+type CookieCapture struct {
+	Prefix string // of the cookie as written, `name=value`; "" is none
+	Length int
+}
+
 // captureUse is a rule that fills a slot by its number, which may be declared behind it.
 type captureUse struct {
 	at       Pos
@@ -21,6 +27,17 @@ func (s *statement) captureHeader(slots *[]Capture) {
 	}
 	if n, ok := s.integer(2, 1, maxCapture); ok && s.atMost(3) {
 		*slots = append(*slots, Capture{Header: name, Length: n})
+	}
+}
+
+// captureCookie reads `capture cookie <name> len <n>`. There is one: a later line takes the place of an earlier one.
+func (s *statement) captureCookie() {
+	if s.text(0) == "" || s.text(1) != "len" || len(s.args) < 3 {
+		s.errorf(-1, "'capture cookie' expects <name> 'len' <length>")
+		return
+	}
+	if n, ok := s.integer(2, 1, maxCapture); ok && s.atMost(3) {
+		s.p.proxy.CookieCapture = CookieCapture{Prefix: s.text(0), Length: n}
 	}
 }
 

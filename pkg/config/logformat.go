@@ -27,7 +27,7 @@ func (s *statement) keepFormat(into **pendingFormat) {
 // compileFormats makes the formats of a proxy's frontend side.
 func (p *parser) compileFormats(s *proxyState) {
 	if !s.Kind.HasFrontend() {
-		s.RequestCaptures, s.ResponseCaptures = nil, nil
+		s.RequestCaptures, s.ResponseCaptures, s.CookieCapture = nil, nil, CookieCapture{}
 		return
 	}
 	s.LogFormat = p.compileFormat(s, s.logFormat, "log-format", sample.LogFormat)

@@ -135,6 +135,7 @@ type Proxy struct {
 	UniqueIDHeader string
 	// RequestCaptures and ResponseCaptures are the slots of what is kept of messages for the log.
 	RequestCaptures, ResponseCaptures []Capture
+	CookieCapture                     CookieCapture
 
 	// Frontend side.
 	Binds []Bind

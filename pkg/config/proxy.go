@@ -63,6 +63,7 @@ func proxyDirectives() []directive {
 		{name: "capture response header", in: frontSide, args: "<name> len <n>", doc: "keeps a header of responses for the log", parse: func(s *statement) {
 			s.captureHeader(&s.p.proxy.ResponseCaptures)
 		}},
+		{name: "capture cookie", in: frontSide, args: "<name> len <n>", doc: "keeps a cookie of requests and of responses for the log; <name> is what it begins with, or, with '=' behind, all of it", parse: (*statement).captureCookie},
 		{name: "declare capture", in: frontSide, args: "request|response len <n>", doc: "makes a slot that rules fill", parse: (*statement).declareCapture},
 		{name: "monitor fail", in: frontSide, args: "if|unless <condition>", doc: "makes monitor-uri answer 503", parse: (*statement).monitorFail},
 		{name: "http-error", in: anyProxy, args: "status <code> [content-type <type>] [string|lf-string|file|lf-file <x>] [hdr <name> <format>]…", doc: "a response in place of an error page", parse: (*statement).httpError},

@@ -22,7 +22,6 @@ func foreignProxyDirectives() []directive {
 
 		group(backOrDef, Unsupported, "persistence of RDP", "", "persist+rdp-cookie"),
 		group(anyProxy, Unsupported, "compression of responses", "", "compression"),
-		group(frontSide, Unsupported, "parts of messages kept for logs", "", "capture+cookie"),
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
 		group(frontOrDef, Unsupported, "forms of log lines", "", "error-log-format log-format-sd log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),

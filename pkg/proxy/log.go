@@ -79,6 +79,7 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	}
 	if s.fe.cfg.HTTP {
 		e.RequestHeaders, e.ResponseHeaders = s.msg.captured[0].shown(), s.msg.captured[1].shown()
+		e.CookieIn, e.CookieOut = shownCookie(s.msg.cookies[0]), shownCookie(s.msg.cookies[1])
 	}
 	s.entryTimes(e, now)
 }
@@ -89,6 +90,14 @@ func (c *captures) shown() [][]byte {
 		return nil
 	}
 	return c.values
+}
+
+// shownCookie gives a captured cookie for the log, nil where there is none.
+func shownCookie(c []byte) []byte {
+	if len(c) == 0 {
+		return nil
+	}
+	return c
 }
 
 // wantsDest says whether the log shows where the client connected to.

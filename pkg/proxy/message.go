@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"bytes"
+
+	"waggle/pkg/config"
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/sample"
 )
@@ -11,12 +14,13 @@ type message struct {
 	method   []byte   // a copy: the head goes before the response comes
 	response h1.Edits // changes to the response
 	captured [2]captures
-	id       []byte // unique-id; empty until it is asked for
-	level    string // of the log line, "" = as usual, silent = none
-	head     []byte // a copy of the request's head, for a log format that asks for it
-	respHead []byte // and of the response's
-	headGone bool   // the request's head is not to be looked at
-	answered bool   // the response's head is there
+	cookies  [2][]byte // the captured cookie of the request and of the response; empty: there is none
+	id       []byte    // unique-id; empty until it is asked for
+	level    string    // of the log line, "" = as usual, silent = none
+	head     []byte    // a copy of the request's head, for a log format that asks for it
+	respHead []byte    // and of the response's
+	headGone bool      // the request's head is not to be looked at
+	answered bool      // the response's head is there
 }
 
 // captures are the slots for parts of requests or of responses.
@@ -33,6 +37,7 @@ func (m *message) reset() {
 	m.response.Reset()
 	m.captured[0].reset()
 	m.captured[1].reset()
+	m.cookies[0], m.cookies[1] = m.cookies[0][:0], m.cookies[1][:0]
 	m.method, m.id, m.head, m.respHead = m.method[:0], m.id[:0], m.head[:0], m.respHead[:0]
 	m.level = ""
 	m.headGone, m.answered = false, false
@@ -61,6 +66,29 @@ func (c *captures) set(slot int, value []byte, n int) {
 	c.text = append(c.text, value[:min(n, len(value))]...)
 	c.values[slot] = c.text[from:len(c.text):len(c.text)]
 }
+
+// captureCookie keeps the first cookie of a line that begins as asked, cut to the length asked for; false if there is
+// none. A Set-Cookie line has one cookie, and attributes behind it.
+func (m *message) captureCookie(side int, line []byte, c config.CookieCapture) bool {
+	if len(m.cookies[side]) > 0 {
+		return true
+	}
+	for len(line) > 0 {
+		pair, rest, _ := bytes.Cut(line, semicolon)
+		pair = bytes.Trim(pair, " \t")
+		if bytes.HasPrefix(pair, []byte(c.Prefix)) {
+			m.cookies[side] = append(m.cookies[side], pair[:min(len(pair), c.Length)]...)
+			return true
+		}
+		if side == 1 {
+			return false
+		}
+		line = rest
+	}
+	return false
+}
+
+var semicolon = []byte(";")
 
 // Status implements sample.Subject.
 func (s *subject) Status() int { return max(s.status, 0) }
@@ -155,6 +183,9 @@ func (s *session) keepHead() {
 	if p.LogFormat.NeedsRequest() {
 		m.head = append(m.head[:0], s.req.Bytes()...)
 	}
+	if p.CookieCapture.Length > 0 {
+		s.req.Headers("cookie", func(v []byte) bool { return !m.captureCookie(0, v, p.CookieCapture) })
+	}
 	m.captured[0].size(len(p.RequestCaptures))
 	m.captured[1].size(len(p.ResponseCaptures))
 	for i, c := range p.RequestCaptures {
@@ -169,6 +200,9 @@ func (s *session) keepResponse() {
 	m, p := &s.msg, s.fe.cfg
 	if p.LogFormat.NeedsResponse() {
 		m.respHead = append(m.respHead[:0], s.resp.Bytes()...)
+	}
+	if p.CookieCapture.Length > 0 {
+		s.resp.Headers("set-cookie", func(v []byte) bool { return !m.captureCookie(1, v, p.CookieCapture) })
 	}
 	for i, c := range p.ResponseCaptures {
 		if c.Header != "" {

@@ -64,7 +64,12 @@ func mirror(t *testing.T) netip.AddrPort {
 			if err != nil {
 				return
 			}
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-From: server, one\r\nX-From: two\r\n\r\n%s", len(head), head)
+			cookie := ""
+			if _, value, ok := strings.Cut(strings.Replace(head, "X-Set", "x-set", 1), "\r\nx-set: "); ok {
+				value, _, _ = strings.Cut(value, "\r\n")
+				cookie = "Set-Cookie: " + value + "\r\n"
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-From: server, one\r\nX-From: two\r\n%s\r\n%s", len(head), cookie, head)
 		}
 	})
 }
