@@ -80,6 +80,8 @@ func (s *session) clientTimeout() {
 	case greeting:
 		s.feShard().ReqErrors.Add(1)
 		s.end()
+	case inspecting:
+		s.hurried = true
 	case reading:
 		s.headTimeout()
 	case gathering:

@@ -17,6 +17,7 @@ type phase uint8
 const (
 	ended      phase = iota
 	greeting         // the PROXY header of the connection
+	inspecting       // what a TCP client says first
 	reading          // a request's head, or waiting for one
 	gathering        // a request's body, for a service of ours
 	serving          // a service goroutine makes the answer
@@ -47,6 +48,7 @@ type session struct {
 	again    bool   // queued for the loop's next round
 	turn     uint32 // counts requests, to tell a late answer of a service from one of now
 	requests int
+	hurried  bool   // nothing more is waited for while inspecting
 	guest    *guest // the connection that an adapter has, and with it the places in the limits; nil: they are ours
 
 	// The request, up to its end. See reset.
@@ -176,6 +178,8 @@ func (s *session) step() step {
 	switch s.phase {
 	case greeting:
 		return s.greet()
+	case inspecting:
+		return s.inspect()
 	case reading:
 		return s.readHead()
 	case gathering:

@@ -28,16 +28,26 @@ func (s *session) sessionAllowed() bool {
 
 // tcpRules runs rules until one ends the evaluation; the last word is to accept.
 func (s *session) tcpRules(rules []config.TCPRule) (accepted, greets bool) {
+	accepted, greets, _ = s.inspectBy(rules)
+	return accepted, greets
+}
+
+// inspectBy is tcpRules for rules about the client's first bytes: waits says that one cannot be decided before more of
+// them have come. Then all are run again.
+func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits bool) {
 	for i := range rules {
 		r := &rules[i]
-		if !r.Cond.Eval((*subject)(s)) {
+		switch holds, waits := r.Cond.Judge((*subject)(s)); {
+		case waits:
+			return false, greets, true
+		case !holds:
 			continue
 		}
 		switch r.Action {
 		case config.TCPAccept:
-			return true, greets
+			return true, greets, false
 		case config.TCPReject:
-			return false, greets
+			return false, greets, false
 		case config.TCPExpectProxy:
 			greets = true
 		case config.TCPSetVar:
@@ -46,7 +56,7 @@ func (s *session) tcpRules(rules []config.TCPRule) (accepted, greets bool) {
 			s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
 		}
 	}
-	return true, greets
+	return true, greets, false
 }
 
 // contentAllowed runs the tcp-request content rules of a proxy. If they reject, the connection is closed and the

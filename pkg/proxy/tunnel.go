@@ -6,19 +6,7 @@ import "waggle/pkg/proxy/h1"
 func (s *session) startTCP() {
 	s.requests = 1
 	s.takeNumber()
-	if !s.contentAllowed(s.fe.cfg) {
-		return
-	}
-	s.enter(s.fe.choose((*subject)(s)))
-	if s.be == nil {
-		s.noServer('C')
-		return
-	}
-	if s.be.cfg != s.fe.cfg && !s.contentAllowed(s.be.cfg) {
-		return
-	}
-	s.persistence()
-	s.dispatch()
+	s.lookInto(s.fe.cfg)
 }
 
 // startTunnel begins to move bytes both ways.

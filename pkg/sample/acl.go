@@ -41,6 +41,17 @@ func (a *ACL) Match(s Subject) bool {
 	return false
 }
 
+// judge is Match where the outcome may still change.
+func (a *ACL) judge(s Subject) verdict {
+	best := no
+	for _, t := range a.lines {
+		if best = max(best, judge(t.expr, t.patterns, s)); best == yes {
+			break
+		}
+	}
+	return best
+}
+
 // NeedsHTTP says whether every line of the ACL looks at a request, so that it can never hold on a TCP
 // connection.
 func (a *ACL) NeedsHTTP() bool {

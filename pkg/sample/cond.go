@@ -28,6 +28,46 @@ func (c *Cond) Eval(s Subject) bool {
 	return c.unless
 }
 
+// verdict is whether something holds, in ascending order.
+type verdict uint8
+
+const (
+	no verdict = iota
+	notYet
+	yes
+)
+
+// not turns a verdict round.
+func (v verdict) not() verdict { return yes - v }
+
+// Judge is Eval for a subject whose content may still grow: waits says that the condition can be decided only when more
+// has come.
+func (c *Cond) Judge(s Subject) (holds, waits bool) {
+	if c == nil {
+		return true, false
+	}
+	best := no
+	for _, all := range c.any {
+		v := yes
+		for _, t := range all {
+			one := t.acl.judge(s)
+			if t.negate {
+				one = one.not()
+			}
+			if v = min(v, one); v == no {
+				break
+			}
+		}
+		if best = max(best, v); best == yes {
+			break
+		}
+	}
+	if c.unless {
+		best = best.not()
+	}
+	return best == yes, best == notYet
+}
+
 // String gives the condition as it was written, from `if` or `unless` on; "" for nil.
 func (c *Cond) String() string {
 	if c == nil {

@@ -148,7 +148,7 @@ func TestConditionErrors(t *testing.T) {
 		{"if shop !", 2, "no ACL name behind '!'"},
 		{"if ! or shop", 1, "no ACL name behind '!'"},
 		{"if shop nosuch", 2, "no such ACL : 'nosuch'"},
-		{"if WAIT_END", 1, "predefined ACL 'WAIT_END' is valid HAProxy but not supported by waggle yet"},
+		{"if RDP_COOKIE", 1, "predefined ACL 'RDP_COOKIE' is valid HAProxy but not supported by waggle yet"},
 		{"if shop { path /a", 2, "missing closing '}' in condition"},
 		{"if { }", 2, "missing fetch method in ACL expression"},
 		{"if { pth /a }", 2, "unknown fetch method 'pth'"},

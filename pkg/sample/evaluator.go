@@ -12,6 +12,7 @@ type evaluator struct {
 	matched bool
 	value   Value // once found
 	found   bool
+	unsure  bool   // another value may come, when the client has sent more
 	scratch []byte // texts made on the way: casts, converters, case folding
 
 	line   func([]byte) bool // e.headerLine, bound once
@@ -30,7 +31,7 @@ var evaluators = sync.Pool{New: func() any {
 func (x *Expr) evaluator(s Subject, p *patterns) *evaluator {
 	e := evaluators.Get().(*evaluator)
 	e.subject, e.expr, e.pattern = s, x, p
-	e.matched, e.found = false, false
+	e.matched, e.found, e.unsure = false, false, false
 	e.scratch = e.scratch[:0]
 	x.fetch.do(e, &x.args)
 	return e
@@ -49,6 +50,20 @@ func run(expr *Expr, p *patterns, s Subject) bool {
 	matched := e.matched
 	e.release()
 	return matched
+}
+
+// judge is run where the outcome may still change.
+func judge(expr *Expr, p *patterns, s Subject) verdict {
+	e := expr.evaluator(s, p)
+	v := no
+	switch {
+	case e.matched:
+		v = yes
+	case e.unsure:
+		v = notYet
+	}
+	e.release()
+	return v
 }
 
 // Append appends the expression's value on s as text; ok is false where there is none. It does not

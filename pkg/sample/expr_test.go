@@ -93,7 +93,7 @@ func exampleArgs(spec argSpec) string {
 	if p := (argParser{out: &args{}}); spec.least == 0 && p.parse(spec) == nil {
 		return ""
 	}
-	for _, try := range []string{"x", "1", "true", "1.2.3.4", "txn.x", "1,x", "x,1", "x,txn.x", "TRUE"} {
+	for _, try := range []string{"x", "1", "true", "1.2.3.4", "txn.x", "1,x", "x,1", "x,txn.x", "TRUE", "1,1"} {
 		list := strings.Split(try, ",")
 		if len(list) < spec.least {
 			continue

@@ -21,7 +21,7 @@ func (f *fetch) http() bool {
 }
 
 // fetches has every fetch by its newest name.
-var fetches = tableOfFetches(connectionFetches, tlsFetches, requestFetches, responseFetches, internalFetches)
+var fetches = tableOfFetches(connectionFetches, tlsFetches, contentFetches, requestFetches, responseFetches, internalFetches)
 
 func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
 	all := make(map[string]*fetch)
@@ -71,11 +71,13 @@ var aliases = map[string]string{
 	"cook": "req.cook", "cook_cnt": "req.cook_cnt", "cook_val": "req.cook_val",
 	"scook": "res.cook", "scook_cnt": "res.cook_cnt", "scook_val": "res.cook_val",
 	"urlp": "url_param", "urlp_val": "url_param_val", "meth": "method",
+	"req_len": "req.len", "req_ssl_sni": "req.ssl_sni", "req_ssl_hello_type": "req.ssl_hello_type",
+	"payload": "req.payload", "payload_lv": "req.payload_lv",
 	"req_ver": "req.ver", "req_proto_http": "req.proto_http", "resp_ver": "res.ver",
 }
 
 // suffixed are the names that an ACL may use with a match method behind a `_`.
-var suffixed = map[string]bool{"base": true, "hdr": true, "path": true, "url": true, "cook": true, "scook": true, "shdr": true, "urlp": true}
+var suffixed = map[string]bool{"req.ssl_sni": true, "req_ssl_sni": true, "base": true, "hdr": true, "path": true, "url": true, "cook": true, "scook": true, "shdr": true, "urlp": true}
 
 // findFetch finds a fetch by its name or by the name of an ACL derived from it, such as path_beg,
 // whose match method is the second result.

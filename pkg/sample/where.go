@@ -21,9 +21,10 @@ const (
 	fromBackend            // the backend that was chosen
 	fromServer             // the server that was chosen
 	fromResponse
+	fromContent // the first bytes of the client
 )
 
-var sourceNames = [...]string{"", "HTTP request headers", "the HTTP request", "backend", "server", "HTTP response headers"}
+var sourceNames = [...]string{"", "HTTP request headers", "the HTTP request", "backend", "server", "HTTP response headers", "the content of the request"}
 
 // sees says whether the source exists at a moment.
 func (w Where) sees(s source) bool {
@@ -33,7 +34,7 @@ func (w Where) sees(s source) bool {
 	case AtRequest:
 		return s != fromServer && s != fromResponse
 	case AtResponse:
-		return s != fromRequest
+		return s != fromRequest && s != fromContent
 	default:
 		return s == fromAnywhere
 	}
