@@ -48,6 +48,8 @@ static __always_inline __u16 csum_apply(__u16 check, __u32 diff)
 	return ~sum;
 }
 
+#ifndef WG_XDP
+
 /* Changes a checksum that covers an IPv6 pseudo-header. Where a NIC has summed the whole packet (CHECKSUM_COMPLETE) the
  * change of the field and that of the address cancel out. Kernels that refuse the flag do not know, and it is undone. */
 static __always_inline long csum_replace_pseudo_v6(struct __sk_buff *skb, __u32 check, __u32 diff)
@@ -60,3 +62,5 @@ static __always_inline long csum_replace_pseudo_v6(struct __sk_buff *skb, __u32 
 	bpf_csum_update(skb, diff);
 	return err;
 }
+
+#endif

@@ -187,20 +187,20 @@ static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet
 }
 
 /* Notes what the server that is in TIME_WAIT remembers of the client, see port_reopen. */
-WG_GLOBAL int flow_remember(struct __sk_buff *skb, struct wg_flow *f, const struct packet *p)
+WG_GLOBAL int flow_remember(struct wg_frame *frame, struct wg_flow *f, const struct packet *p)
 {
 	__u32 stamp;
 
 	if (!f || !p)
 		return 0;
-	stamp = tcp_stamp(skb, p->tcp, p->tcp_len);
+	stamp = tcp_stamp(frame, p->tcp, p->tcp_len);
 	if (stamp && (!f->stamp || (__s32)(stamp - f->stamp) > 0))
 		f->stamp = stamp;
 	return 0;
 }
 
 /* Notes what a packet tells about its flow. Activity is payload, SYN, FIN or RST; a bare ACK is not. */
-static __always_inline void flow_note(struct __sk_buff *skb, struct wg_flow *f, const struct packet *p)
+static __always_inline void flow_note(struct wg_frame *frame, struct wg_flow *f, const struct packet *p)
 {
 	__u32 bytes = flow_advance(f, p);
 
@@ -216,5 +216,5 @@ static __always_inline void flow_note(struct __sk_buff *skb, struct wg_flow *f, 
 	if (p->tcp_flags & WG_ACK)
 		f->ack = p->ack;
 	if (f->state == WG_CLOSED) /* so it is a forward entry */
-		flow_remember(skb, f, p);
+		flow_remember(frame, f, p);
 }

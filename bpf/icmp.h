@@ -69,7 +69,7 @@ static __always_inline int quote_v4(struct __sk_buff *skb, struct icmp_quote *q)
 	const struct iphdr *outer, *ip;
 	const struct tcphdr *tcp;
 
-	if (packet_pull(skb, tcp_off + WG_QUOTED_TCP))
+	if (frame_pull(skb, tcp_off + WG_QUOTED_TCP))
 		return 0;
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
@@ -102,7 +102,7 @@ static __always_inline int quote_v6(struct __sk_buff *skb, struct icmp_quote *q)
 	const struct ipv6hdr *outer, *ip;
 	const struct tcphdr *tcp;
 
-	if (packet_pull(skb, tcp_off + WG_QUOTED_TCP))
+	if (frame_pull(skb, tcp_off + WG_QUOTED_TCP))
 		return 0;
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;

@@ -2,11 +2,9 @@
 /* TCP options. */
 #pragma once
 
-#include <linux/bpf.h>
 #include <linux/tcp.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
+#include "frame.h"
 #include "limits.h"
 
 enum tcp_option {
@@ -18,7 +16,7 @@ enum tcp_option {
 
 /* The offset of an option that is size bytes long, 0 if there is none. tcp is the offset of the TCP header, tcp_len its
  * length. */
-WG_GLOBAL int tcp_option(struct __sk_buff *skb, __u32 tcp, __u32 tcp_len, __u32 kind, __u32 size)
+WG_GLOBAL int tcp_option(struct wg_frame *frame, __u32 tcp, __u32 tcp_len, __u32 kind, __u32 size)
 {
 	const __u32 end = tcp + tcp_len;
 	__u32 off = tcp + sizeof(struct tcphdr);
@@ -26,7 +24,7 @@ WG_GLOBAL int tcp_option(struct __sk_buff *skb, __u32 tcp, __u32 tcp_len, __u32 
 	int i;
 
 	for (i = 0; i < WG_TCP_OPTIONS_MAX && off + size <= end; i++) {
-		if (bpf_skb_load_bytes(skb, off, head, sizeof(head)) || head[0] == TCP_OPTION_END)
+		if (frame_load(frame, off, head, sizeof(head)) || head[0] == TCP_OPTION_END)
 			return 0;
 		if (head[0] == kind)
 			return head[1] == size ? off : 0;
@@ -39,12 +37,12 @@ WG_GLOBAL int tcp_option(struct __sk_buff *skb, __u32 tcp, __u32 tcp_len, __u32 
 
 /* The timestamp of a packet (RFC 7323, section 3), 0 if it has none. A timestamp of 0 comes out as 1: whoever compares
  * takes it for newer than it is by one, and an older one never for a newer one. */
-static __always_inline __u32 tcp_stamp(struct __sk_buff *skb, __u32 tcp, __u32 tcp_len)
+static __always_inline __u32 tcp_stamp(struct wg_frame *frame, __u32 tcp, __u32 tcp_len)
 {
-	__u32 off = tcp_option(skb, tcp, tcp_len, TCP_OPTION_STAMP, 10);
+	__u32 off = tcp_option(frame, tcp, tcp_len, TCP_OPTION_STAMP, 10);
 	__be32 value;
 
-	if (!off || bpf_skb_load_bytes(skb, off + 2, &value, sizeof(value)))
+	if (!off || frame_load(frame, off + 2, &value, sizeof(value)))
 		return 0;
 	return value ? bpf_ntohl(value) : 1;
 }

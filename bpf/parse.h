@@ -2,16 +2,12 @@
 /* From a packet to what the rest of the program asks about it. */
 #pragma once
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
+#include "frame.h"
 #include "maps.h"
 #include "reasons.h"
 #include "types.h"
@@ -53,20 +49,12 @@ static __always_inline int packet_is_opening(const struct packet *p)
 	return (p->tcp_flags & (WG_SYN | WG_ACK | WG_RST | WG_FIN)) == WG_SYN;
 }
 
-/* Makes the first need bytes of the frame readable, unless the frame is shorter. */
-static __always_inline int packet_pull(struct __sk_buff *skb, __u32 need)
+/* The length that the IP header claims. */
+static __always_inline __u32 ip_length(const struct wg_frame *frame, __be16 field, __u32 fixed)
 {
-	if ((void *)(long)skb->data + need <= (void *)(long)skb->data_end)
-		return 0;
-	return bpf_skb_pull_data(skb, need);
-}
+	__u32 joined = field ? 0 : frame_joined(frame);
 
-/* The length that the IP header claims; the aggregated length of a BIG TCP packet, whose field is 0. */
-static __always_inline __u32 ip_length(const struct __sk_buff *skb, __be16 field, __u32 fixed)
-{
-	if (field == 0 && skb->gso_size)
-		return skb->len - ETH_HLEN;
-	return bpf_ntohs(field) + fixed;
+	return joined ? joined : bpf_ntohs(field) + fixed;
 }
 
 /* Whether any packet of ours can have this destination port. */
@@ -80,13 +68,13 @@ static __always_inline int port_is_ours(__be16 dport)
 }
 
 /* Takes over the TCP header; len is that of the IP packet, headers before TCP included. */
-static __always_inline int parse_tcp(const struct __sk_buff *skb, const struct tcphdr *tcp, __u32 len, struct packet *p)
+static __always_inline int parse_tcp(struct wg_frame *frame, const struct tcphdr *tcp, __u32 len, struct packet *p)
 {
 	__u32 headers = p->tcp - ETH_HLEN + tcp->doff * 4;
 
 	if (!port_is_ours(tcp->dest))
 		return PARSE_OTHER;
-	if (tcp->doff < 5 || len < headers || len + ETH_HLEN > skb->len)
+	if (tcp->doff < 5 || len < headers || len + ETH_HLEN > frame_len(frame))
 		return WG_R_LENGTH;
 	p->key.sport = tcp->source;
 	p->key.dport = tcp->dest;
@@ -98,16 +86,16 @@ static __always_inline int parse_tcp(const struct __sk_buff *skb, const struct t
 	return PARSE_OK;
 }
 
-static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *p)
+static __always_inline int parse_v4(struct wg_frame *frame, struct packet *p)
 {
 	const __u32 need = WG_TCP4_OFF + sizeof(struct tcphdr);
 	const struct iphdr *ip;
 	void *data, *end;
 
-	if (packet_pull(skb, need))
+	if (frame_pull(frame, need))
 		return PARSE_OTHER;
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
+	data = frame_data(frame);
+	end = frame_end(frame);
 	if (data + need > end)
 		return PARSE_OTHER;
 	ip = data + WG_IP_OFF;
@@ -124,11 +112,11 @@ static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *p)
 	p->ip_check = ip->check;
 	p->ttl = ip->ttl;
 	p->tcp = WG_TCP4_OFF;
-	return parse_tcp(skb, data + WG_TCP4_OFF, ip_length(skb, ip->tot_len, 0), p);
+	return parse_tcp(frame, data + WG_TCP4_OFF, ip_length(frame, ip->tot_len, 0), p);
 }
 
 /* Why a packet whose IPv6 header is followed by an extension header is not taken: counted if there is TCP in it. */
-WG_GLOBAL int parse_extensions(struct __sk_buff *skb, __u32 next)
+WG_GLOBAL int parse_extensions(struct wg_frame *frame, __u32 next)
 {
 	__u32 off = WG_TCP6_OFF;
 	__u8 head[2];
@@ -144,7 +132,7 @@ WG_GLOBAL int parse_extensions(struct __sk_buff *skb, __u32 next)
 		default:
 			return PARSE_OTHER;
 		}
-		if (bpf_skb_load_bytes(skb, off, head, sizeof(head)))
+		if (frame_load(frame, off, head, sizeof(head)))
 			return PARSE_OTHER;
 		if (head[0] == IPPROTO_TCP)
 			return next == IPPROTO_FRAGMENT ? WG_R_FRAGMENT : WG_R_OPTIONS;
@@ -154,16 +142,16 @@ WG_GLOBAL int parse_extensions(struct __sk_buff *skb, __u32 next)
 	return PARSE_OTHER;
 }
 
-static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *p)
+static __always_inline int parse_v6(struct wg_frame *frame, struct packet *p)
 {
 	const __u32 need = WG_TCP6_OFF + sizeof(struct tcphdr);
 	const struct ipv6hdr *ip;
 	void *data, *end;
 
-	if (packet_pull(skb, need))
+	if (frame_pull(frame, need))
 		return PARSE_OTHER;
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
+	data = frame_data(frame);
+	end = frame_end(frame);
 	if (data + need > end)
 		return PARSE_OTHER;
 	ip = data + WG_IP_OFF;
@@ -172,7 +160,7 @@ static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *p)
 	if (ip->nexthdr == IPPROTO_ICMPV6)
 		return PARSE_ICMP;
 	if (ip->nexthdr != IPPROTO_TCP)
-		return parse_extensions(skb, ip->nexthdr);
+		return parse_extensions(frame, ip->nexthdr);
 	addr_copy(p->key.saddr, (const __u8 *)&ip->saddr);
 	addr_copy(p->key.daddr, (const __u8 *)&ip->daddr);
 	/* A mapped address has no business on the wire (RFC 4291 section 2.5.5.2), and here it would be an IPv4 one. */
@@ -181,18 +169,17 @@ static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *p)
 	p->ttl = ip->hop_limit;
 	p->tcp = WG_TCP6_OFF;
 	p->v6 = 1;
-	return parse_tcp(skb, data + WG_TCP6_OFF, ip_length(skb, ip->payload_len, sizeof(*ip)), p);
+	return parse_tcp(frame, data + WG_TCP6_OFF, ip_length(frame, ip->payload_len, sizeof(*ip)), p);
 }
 
 /* Returns PARSE_OK, PARSE_OTHER, or the reason why the packet cannot be ours (enum wg_reason). */
-static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *p)
+static __always_inline int packet_parse(struct wg_frame *frame, struct packet *p)
 {
-	/* Not for our MAC: seen in promiscuous mode only. With a VLAN tag: comes again, on the VLAN's interface. */
-	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
-		return PARSE_OTHER;
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return parse_v4(skb, p);
-	if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		return parse_v6(skb, p);
+	switch (frame_protocol(frame)) {
+	case bpf_htons(ETH_P_IP):
+		return parse_v4(frame, p);
+	case bpf_htons(ETH_P_IPV6):
+		return parse_v6(frame, p);
+	}
 	return PARSE_OTHER;
 }

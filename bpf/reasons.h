@@ -21,6 +21,8 @@
 	PASS(OPTIONS, "ip_options", NORMAL, "A TCP packet with IP options.") \
 	PASS(LENGTH, "bad_length", ODD, "A TCP packet whose lengths contradict each other.") \
 	PASS(TTL_SYN, "ttl_syn", NORMAL, "A SYN that arrived with a TTL of 1 and so cannot be sent on.") \
+	PASS(XDP_CHECKSUM, "xdp_checksum", ODD, "A packet of a kernel flow that XDP left to TC, since its sender leaves the checksum to hardware: a veth or virtio peer with tx checksum offload.") \
+	PASS(XDP_WAY, "xdp_way", NORMAL, "A packet of a kernel flow that XDP left to TC: its next hop's MAC is not known yet, or the interface towards it takes no frames from XDP.") \
 	DROP(TTL, "ttl", ODD, "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.") \
 	DROP(RACE, "race", NORMAL, "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.") \
 	DROP(REFUSED, "refused", NORMAL, "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.") \

@@ -138,10 +138,18 @@ struct wg_server {
 	char name[WG_NAME_LEN];
 };
 
+/* What is known of the way to a neighbour. */
+enum wg_mac_known {
+	WG_MAC_KNOWN = 1 << 0, /* its MAC */
+	WG_MAC_XDP = 1 << 1, /* the interface takes frames from XDP, */
+	WG_MAC_XDP_BUFFERS = 1 << 2, /* also in several buffers, */
+	WG_MAC_XDP_BACK = 1 << 3, /* and those that have come in by it (XDP_TX) */
+};
+
 /* The MAC of a neighbour. Read and written at once, so that no half of another one is ever used. */
 struct wg_mac {
 	__u8 addr[6];
-	__u16 known; /* 0: the kernel's neighbour code is asked, and finds out */
+	__u16 known; /* enum wg_mac_known; 0: the kernel's neighbour code is asked, and finds out */
 } __attribute__((aligned(8)));
 
 /* A neighbour that packets are sent to. It keeps its identity as long as the routes stay as they are and it stays in the
@@ -249,7 +257,9 @@ struct wg_settings {
 
 struct wg_iface {
 	__u32 mtu;
-};
+	__u8 mac[6];
+	__u16 pad;
+} __attribute__((aligned(4)));
 
 /* A half-open flow, remembered so that it can be recycled. */
 struct wg_ring_slot {

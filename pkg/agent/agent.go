@@ -37,6 +37,8 @@ type Options struct {
 	Ifaces           []string     // to attach to; empty = all that carry traffic
 	FlowMax          uint32       // 0 = the kernel path's default
 	PortMin, PortMax uint16       // source ports of the kernel path; 0 = its default
+	PinDir           string       // where the kernel path is pinned, so that it outlives the process; "" = nowhere
+	KeepDatapath     bool         // a stop leaves what is pinned, for a process that follows
 	Sources          []netip.Addr // at most MaxSources addresses of each family that the kernel path connects from; empty = the one that the route names
 	AllSources       bool         // or all of the interface in the network of the server
 	BPFStats         bool         // measure the time per packet of the kernel path
@@ -76,6 +78,8 @@ type Agent struct {
 	watch     *watcher       // nil: nobody looks at the files
 	lingering sync.WaitGroup // of generations that others have taken the place of
 	closed    chan struct{}  // when both paths have ended
+	// before is how a process before this one has named things to the kernel path.
+	before datapath.Identities
 }
 
 // New builds everything, asks the system's resolver where init-addr says so, binds all listeners and
@@ -93,6 +97,9 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.loops = loops(opts)
 	leaveRoom(a.loops)
 	saved := readStates(opts.Config, a.log)
+	if err := a.readIdentities(); err != nil {
+		return nil, err
+	}
 	g, built, err := a.generation(ctx, opts.Config, saved, func(cfg *config.Config) (*logs, error) { return openLogs(cfg, a.log) })
 	if err != nil {
 		return nil, err
@@ -106,8 +113,8 @@ func New(ctx context.Context, opts Options) (*Agent, error) {
 	a.discover(g, built, nil)
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
 	a.page.Shutdown = a.ShutdownServer
-	a.kernel = newKernel(g.pool, g.verdicts, g.logs, a.log)
-	a.kernel.sources = opts.Sources
+	a.kernel = newKernel(g.pool, g.verdicts, g.logs, a.log, a.before)
+	a.kernel.sources, a.kernel.keep = opts.Sources, a.keepsDatapath()
 	if err := a.listen(ctx, g); err != nil {
 		return nil, errors.Join(err, g.logs.close())
 	}
@@ -141,8 +148,21 @@ func (a *Agent) setup(g *generation) proxy.Setup {
 func (a *Agent) datapathOptions() datapath.Options {
 	return datapath.Options{
 		Ifaces: a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
-		RunTime: a.opts.BPFStats, AllSources: a.opts.AllSources,
+		RunTime: a.opts.BPFStats, AllSources: a.opts.AllSources, Mode: datapath.Mode(a.opts.Datapath),
+		PinDir: a.opts.PinDir, Keep: a.keepsDatapath(),
 	}
+}
+
+// keepsDatapath tells whether the kernel path goes on when this process ends.
+func (a *Agent) keepsDatapath() bool { return a.opts.KeepDatapath && a.opts.PinDir != "" }
+
+// readIdentities finds out how a process before this one has named things to the kernel path.
+func (a *Agent) readIdentities() (err error) {
+	if a.opts.PinDir == "" || a.opts.Datapath == DatapathOff {
+		return nil
+	}
+	a.before, err = datapath.ReadIdentities(a.opts.PinDir)
+	return err
 }
 
 // now is the configuration that holds, with all that was made of it.

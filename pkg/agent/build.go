@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"waggle/pkg/config"
+	"waggle/pkg/datapath"
 	"waggle/pkg/pool"
 )
 
@@ -33,8 +34,11 @@ type checkedServer struct {
 }
 
 // build makes the pool of a configuration.
-func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr, saved savedStates) (*building, error) {
+// before is how a process before this one has named servers to the kernel path.
+func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr, saved savedStates, before datapath.Identities) (*building, error) {
 	b := &building{cfg: cfg, maxConn: maxConn, initial: initial, saved: saved, pool: pool.New(loops)}
+	_, given := before.Max()
+	b.pool.RememberKeys(func(backend, server string) uint32 { return before.Server(identity(backend, server)) }, given)
 	b.pool.SetLimit(maxConn)
 	for _, p := range cfg.Proxies {
 		if p.Disabled {

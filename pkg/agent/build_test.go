@@ -64,7 +64,7 @@ backend stat
 func TestThePoolOfAConfiguration(t *testing.T) {
 	cfg := parse(t, swarm)
 	found := map[string][]netip.Addr{"web": {netip.MustParseAddr("10.0.1.3"), netip.MustParseAddr("10.0.1.4")}}
-	b, err := build(cfg, 2, 256, found, nil)
+	b, err := build(cfg, 2, 256, found, nil, datapath.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestInitAddr(t *testing.T) {
 		{"server a gone:80 init-addr last,libc", "[test.cfg:7] : 'server be/a' : could not resolve address 'gone'"},
 	} {
 		cfg := parse(t, "resolvers docker\n nameserver d 127.0.0.11:53\nbackend be\n timeout connect 1s\n timeout server 1s\n\n "+tc.line+"\n")
-		b, err := build(cfg, 1, 10, known, nil)
+		b, err := build(cfg, 1, 10, known, nil, datapath.Identities{})
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -157,11 +157,11 @@ func TestLookupInitialAsksEachHostOnce(t *testing.T) {
 
 func TestWhatTheKernelIsTold(t *testing.T) {
 	cfg := parse(t, swarm)
-	b, err := build(cfg, 2, 256, nil, nil)
+	b, err := build(cfg, 2, 256, nil, nil, datapath.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{})
 	tasks := b.pool.Backend("tasks")
 	tasks.Groups()[0].Resolve(pool.Resolution{Records: []pool.Record{
 		{Addr: netip.MustParseAddr("10.0.1.3")}, {Addr: netip.MustParseAddr("10.0.1.4")},

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"waggle/pkg/datapath"
 	"waggle/pkg/pool"
 )
 
@@ -24,7 +25,7 @@ func TestServersOfOneNameShareItsAddresses(t *testing.T) {
 		{"server a web:80 resolvers d init-addr 10.9.9.9\n server b web:80 resolvers d init-addr 10.9.9.9", "a 10.9.9.9:80, b 10.9.9.9:80", "a 10.0.1.3:80, b 10.0.1.4:80"},
 	} {
 		cfg := parse(t, "resolvers d\n nameserver d 127.0.0.11:53\nbackend be\n timeout connect 1s\n timeout server 1s\n "+tc.lines+"\n")
-		b, err := build(cfg, 1, 10, map[string][]netip.Addr{"web": addrs}, nil)
+		b, err := build(cfg, 1, 10, map[string][]netip.Addr{"web": addrs}, nil, datapath.Identities{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +74,7 @@ frontend four
  bind :4
  id 2
 `)
-	b, err := build(cfg, 1, 10, nil, nil)
+	b, err := build(cfg, 1, 10, nil, nil, datapath.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (a *Agent) generation(ctx context.Context, read *config.Config, saved saved
 	cfg := *read
 	g := &generation{cfg: &cfg, maxConn: maxConn(read)}
 	cfg.Global.MaxConn = g.maxConn
-	built, err := build(g.cfg, a.loops, g.maxConn, lookupInitial(ctx, g.cfg, resolver.LibC), saved)
+	built, err := build(g.cfg, a.loops, g.maxConn, lookupInitial(ctx, g.cfg, resolver.LibC), saved, a.before)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -36,6 +36,9 @@ const (
 type kernel struct {
 	log     *slog.Logger
 	servers *serverIndex
+	keep    bool // a stop leaves the kernel path as it is
+	before  datapath.Identities
+	opened  time.Time    // the kernel path, before any traffic
 	sources []netip.Addr // that servers are connected to from; empty: it is up to the kernel path
 	current atomic.Pointer[kernelPlan]
 	dp      atomic.Pointer[datapath.Datapath] // nil when the kernel path is not in use
@@ -66,8 +69,8 @@ type service struct {
 }
 
 // newKernel lists what the kernel path would serve. Nothing is loaded yet.
-func newKernel(p *pool.Pool, verdicts []offload.Verdict, logs *logs, log *slog.Logger) *kernel {
-	k := &kernel{log: log, servers: &serverIndex{}, ids: make(map[string]uint32)}
+func newKernel(p *pool.Pool, verdicts []offload.Verdict, logs *logs, log *slog.Logger, before datapath.Identities) *kernel {
+	k := &kernel{log: log, servers: &serverIndex{}, ids: make(map[string]uint32), before: before}
 	plan := k.makePlan(p, verdicts, logs)
 	k.current.Store(plan)
 	for _, s := range plan.services {
@@ -92,8 +95,6 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 	case mode == DatapathOff:
 		k.fallback("the kernel path is switched off (--datapath=off)", "")
 		return nil
-	case mode == DatapathXDP:
-		return errors.New("--datapath=xdp: this version attaches by TC only")
 	case len(p.services) == 0 || k.path() != nil:
 		return nil
 	}
@@ -107,13 +108,14 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 	opts.OnClose = l.closed
 	dp, err := datapath.Open(ctx, opts)
 	if err != nil {
-		if mode == DatapathTC {
-			return fmt.Errorf("--datapath=tc: %w", err)
+		if mode != DatapathAuto {
+			return fmt.Errorf("--datapath=%s: %w", mode, err)
 		}
 		k.log.Warn("all connections take the userspace path", "err", err)
 		k.fallback(err.Error(), err.Error())
 		return nil
 	}
+	k.opened = time.Now()
 	k.dp.Store(dp)
 	k.fallback("", "")
 	return nil
@@ -136,6 +138,8 @@ func (k *kernel) begin(verdicts []offload.Verdict) {
 			k.log.Warn("limits hold on each path by itself", "err", err)
 		}
 		k.sync()
+		k.collect() // what a process before this one has had counted
+		k.plan().pool.SkipRates()
 	}
 	k.show(verdicts)
 }
@@ -194,7 +198,9 @@ func (k *kernel) follow() (changed <-chan struct{}) {
 	changed = k.plan().pool.Changed() // before the pool is read, so that no change is missed
 	if k.path() != nil {
 		k.sync()
-		k.shutdownDown()
+		if !k.path().TakenOver() || time.Since(k.opened) > takeOverPatience { // else servers may be down for not being known yet
+			k.shutdownDown()
+		}
 	}
 	return changed
 }
@@ -209,10 +215,26 @@ func (k *kernel) serveQueues() (waiting bool) {
 	return waiting
 }
 
+// takeOverPatience is how long the services of a process before this one go on as they were while names are resolved and
+// servers are checked for the first time.
+const takeOverPatience = 5 * time.Second
+
+// waits tells whether the kernel path has taken over services whose servers are not all known again: it knows better
+// than we do then. The caller holds mu.
+func (k *kernel) waits() bool {
+	if k.stopped || time.Since(k.opened) > takeOverPatience || !k.path().Awaits() {
+		return false
+	}
+	return slices.ContainsFunc(k.plan().services, func(s *service) bool { return len(s.backend.Snapshot().Targets) == 0 })
+}
+
 // sync states what is desired now.
 func (k *kernel) sync() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.waits() {
+		return
+	}
 	err := k.path().Sync(k.desired())
 	if failing := err != nil; failing != k.failing {
 		k.failing = failing
@@ -366,8 +388,11 @@ func longer(now, last datapath.Spans) datapath.Spans {
 	return d
 }
 
-// stop lets no new connection in; established ones live on.
+// stop lets no new connection in; established ones live on. A kernel path that is kept goes on as it is.
 func (k *kernel) stop() {
+	if k.keep {
+		return
+	}
 	k.mu.Lock()
 	k.stopped = true
 	k.mu.Unlock()
@@ -376,9 +401,9 @@ func (k *kernel) stop() {
 	}
 }
 
-// established returns the number of established flows.
+// established returns the number of established flows that end with this process.
 func (k *kernel) established() int64 {
-	if k.path() == nil {
+	if k.path() == nil || k.keep {
 		return 0
 	}
 	return int64(k.path().Counters().Total.Current)
@@ -388,6 +413,9 @@ func (k *kernel) close() error {
 	dp := k.path()
 	if dp == nil {
 		return nil
+	}
+	if k.keep {
+		return dp.Close()
 	}
 	// As the system does for the sockets of userspace, both ends are told.
 	_, err := dp.Shutdown(datapath.EndKilled, func(datapath.Flow) bool { return true })

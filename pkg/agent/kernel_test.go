@@ -23,11 +23,11 @@ listen tcp
     server b 10.0.0.2:80 weight 1
     server c 10.0.0.3:80 backup
 `)
-	b, err := build(cfg, 1, 256, nil, nil)
+	b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil).desired()
+	d := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{}).desired()
 	if len(d.Services) != 1 {
 		t.Fatalf("%d services: %v", len(d.Services), offload.Explain(cfg)[0].Reasons)
 	}
@@ -112,11 +112,11 @@ listen told
     server b 10.0.0.2:80 source 10.0.0.8
     server c 10.0.0.3:80 source 0.0.0.0
 `)
-	b, err := build(cfg, 1, 256, nil, nil)
+	b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{})
 	four, six := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("2001:db8::9")
 	k.sources = []netip.Addr{four, six}
 	got := make(map[string][][]netip.Addr)
@@ -138,11 +138,11 @@ listen told
 func TestSourceThatIsNotTheKernels(t *testing.T) {
 	for _, source := range []pool.Source{{Low: 1, High: 2}, {Interface: "lo"}, {Addr: netip.IPv6Loopback()}} {
 		cfg := parse(t, "listen l\n    bind :80\n    server a 10.0.0.1:80\n")
-		b, err := build(cfg, 1, 256, nil, nil)
+		b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
+		k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{})
 		if n := len(k.desired().Services[0].Schedule); n != 1 {
 			t.Fatalf("%d slots before", n)
 		}

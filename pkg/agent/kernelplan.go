@@ -57,17 +57,25 @@ func (k *kernel) takeID(frontend string) uint32 {
 	if id, ok := k.ids[frontend]; ok {
 		return id
 	}
+	if id := k.before.Service(frontend); id != 0 && k.begins() {
+		k.ids[frontend] = id
+		return id
+	}
 	used := make(map[uint32]bool)
 	for _, id := range k.ids {
 		used[id] = true
 	}
-	id := uint32(1)
+	id, _ := k.before.Max() // flows may have any of these
+	id++
 	for used[id] {
 		id++
 	}
 	k.ids[frontend] = id
 	return id
 }
+
+// begins tells whether this is the start, when what was before names things. Later on an id may be another frontend's.
+func (k *kernel) begins() bool { return k.current.Load() == nil }
 
 // prepare makes ready what a new configuration asks of the kernel path: the plan, and the program if it was of no use so far.
 func (k *kernel) prepare(p *pool.Pool, verdicts []offload.Verdict, logs *logs) *kernelPlan {
@@ -177,7 +185,7 @@ func (k *kernel) shareService(s *service) (*atomic.Int64, error) {
 	if dp == nil {
 		return nil, nil
 	}
-	places, err := dp.ServicePlaces(s.id)
+	places, err := dp.ServicePlaces(s.id, s.frontend.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -188,12 +196,15 @@ func (k *kernel) shareService(s *service) (*atomic.Int64, error) {
 	return places.Waiting, nil
 }
 
+// identity is what a server is known by to a later process.
+func identity(backend, server string) string { return backend + "/" + server }
+
 func (k *kernel) shareServer(key uint32, s *pool.Server) error {
 	dp := k.path()
 	if dp == nil || s.Sessions.Shared() {
 		return nil
 	}
-	places, err := dp.ServerPlaces(key)
+	places, err := dp.ServerPlaces(key, identity(s.Backend.Name, s.Name))
 	if err != nil {
 		return err
 	}

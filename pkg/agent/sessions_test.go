@@ -12,11 +12,11 @@ import (
 
 func TestLinesOfKernelSessions(t *testing.T) {
 	cfg := parse(t, swarm+"\nfrontend more\n    bind :84\n    default_backend tasks\n")
-	b, err := build(cfg, 2, 256, nil, nil)
+	b, err := build(cfg, 2, 256, nil, nil, datapath.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil)
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{})
 	var line string
 	l := &kernelLog{
 		find: k.plan().service, services: func() []*service { return k.plan().services }, servers: k.servers, process: &b.pool.Process.Conns,

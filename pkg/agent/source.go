@@ -127,7 +127,7 @@ func (a *Agent) datapath() stats.Datapath {
 	status := k.path().Status()
 	d := stats.Datapath{Mode: string(status.Mode), Degraded: status.Degraded}
 	for _, i := range status.Interfaces {
-		d.Interfaces = append(d.Interfaces, stats.Interface{Name: i.Name, Attach: i.Attach})
+		d.Interfaces = append(d.Interfaces, stats.Interface{Name: i.Name, Attach: i.Attach, WithoutXDP: i.WithoutXDP})
 	}
 	last := k.lastCounters()
 	d.Runs, d.RunTime = last.RunTime.Runs, last.RunTime.Time

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,8 @@ type settings struct {
 	datapath, dnsHold, logFormat, healthSocket string
 	healthAddress                              string
 	subnetGuard, bpfStats, keepPrivileges      bool
+	pinDir                                     string
+	keepDatapath                               bool
 	ifaces                                     []string
 	logLevel                                   slog.Level
 	loops                                      int
@@ -48,7 +51,7 @@ type oneFlag struct {
 
 // rare says that the help names a flag of our own only; the manual page tells more.
 func (f oneFlag) rare() bool {
-	return slices.Contains([]string{"port-range", "bpf-stats", "keep-privileges", "health-socket"}, f.name)
+	return slices.Contains([]string{"port-range", "bpf-stats", "keep-privileges", "health-socket", "pin-dir", "keep-datapath"}, f.name)
 }
 
 func (f oneFlag) takesValue() bool { return f.arg != "" }
@@ -76,6 +79,17 @@ func ownFlags() []oneFlag {
 	return []oneFlag{
 		{"datapath", "=auto|tc|xdp|off", "kernel path: auto falls back to userspace, tc and xdp insist", func(s *settings, v string) error {
 			return oneOf(&s.datapath, v, "auto", "tc", "xdp", "off")
+		}},
+		{"pin-dir", "=DIR", "pin the kernel path there (BPF file system), to outlive the process", func(s *settings, v string) error {
+			if v != "" && !filepath.IsAbs(v) {
+				return fmt.Errorf("%q is not an absolute path such as /sys/fs/bpf/waggle", v)
+			}
+			s.pinDir = v
+			return nil
+		}},
+		{"keep-datapath", "", "leave what is pinned when waggle ends, for the one that follows", func(s *settings, _ string) error {
+			s.keepDatapath = true
+			return nil
 		}},
 		{"iface", "=NAME", "attach to this interface only; may be repeated", func(s *settings, v string) error {
 			for _, name := range strings.Split(v, ",") {

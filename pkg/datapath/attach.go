@@ -18,6 +18,11 @@ const (
 type attachment struct {
 	link link
 	kind string
+	// tcx is the link that holds the program; nil where a filter does.
+	tcx bpflink.Link
+	// express holds the program for XDP in front of it; nil where there is only TC; without says why then.
+	express bpflink.Link
+	without string
 	// replace puts another program in its place; no packet passes by in between.
 	replace func(*ebpf.Program) error
 	// detach takes the program off; an interface that is gone already is no error.
@@ -33,7 +38,7 @@ func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool) (*a
 			Interface: l.index, Program: prog, Attach: ebpf.AttachTCXIngress, Anchor: bpflink.Tail(),
 		})
 		if err == nil {
-			return &attachment{link: l, kind: attachTCX, replace: tcx.Update, detach: tcx.Close}, nil
+			return tcxAttachment(l, tcx), nil
 		}
 		if !errors.Is(err, ebpf.ErrNotSupported) {
 			return nil, fmt.Errorf("attach to %s: %w", l.name, err)
@@ -44,4 +49,9 @@ func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool) (*a
 		return nil, fmt.Errorf("attach to %s: %w", l.name, err)
 	}
 	return &attachment{link: l, kind: attachClsact, replace: f.replace, detach: f.detach}, nil
+}
+
+// tcxAttachment is one by a link.
+func tcxAttachment(l link, tcx bpflink.Link) *attachment {
+	return &attachment{link: l, kind: attachTCX, tcx: tcx, replace: tcx.Update, detach: tcx.Close}
 }

@@ -29,25 +29,32 @@ type Datapath struct {
 	handle  *netlink.Handle
 	network network
 	obj     *object
+	pins    *pins // nil: all ends with the process
+	book    *book
 	// resetter and events are nil where they are not to be had or not wanted.
-	resetter  *resetter
-	events    *events
-	collector *collector
-	stopwatch *stopwatch
-	stop      context.CancelFunc
-	running   sync.WaitGroup
+	resetter   *resetter
+	events     *events
+	collector  *collector
+	stopwatch  *stopwatch
+	stop       context.CancelFunc
+	running    sync.WaitGroup
+	readEvents sync.Once
 	// inUse is held for reading by who uses obj without mu, and for writing by who frees it.
 	inUse sync.RWMutex
 
-	mu       sync.Mutex // guards all below
-	closed   bool
-	desired  Desired
+	mu      sync.Mutex // guards all below
+	closed  bool
+	desired Desired
+	// awaiting tells that another process's services run, until the first Sync says what they are to be.
+	awaiting bool
+	// keep has Close leave what is pinned.
+	keep     bool
 	planner  planner
 	tables   tables
 	past     ledger
 	timeouts map[uint32]Timeouts // by service, kept until its last flow is gone
 	retired  map[gaugeKey]time.Time
-	pinned   map[gaugeKey]bool   // shared with others, so never given back
+	shared   map[gaugeKey]bool   // with others, so never given back
 	attached map[int]*attachment // by interface index
 	degraded []string
 	// handicaps are what was found missing at the start; they are part of degraded from then on.
@@ -59,8 +66,8 @@ type Datapath struct {
 // Until the first Sync no connection is taken.
 func Open(ctx context.Context, opts Options) (*Datapath, error) {
 	opts = opts.withDefaults()
-	if opts.Mode != ModeTC {
-		return nil, &UnavailableError{Problem: fmt.Sprintf("mode %q is not built in", opts.Mode), Remedy: "use tc", Err: errors.ErrUnsupported}
+	if opts.Mode != ModeAuto && opts.Mode != ModeTC && opts.Mode != ModeXDP {
+		return nil, &UnavailableError{Problem: fmt.Sprintf("there is no mode %q", opts.Mode), Remedy: "use auto, tc or xdp", Err: errors.ErrUnsupported}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -69,11 +76,14 @@ func Open(ctx context.Context, opts Options) (*Datapath, error) {
 		opts:     opts,
 		timeouts: make(map[uint32]Timeouts),
 		retired:  make(map[gaugeKey]time.Time),
-		pinned:   make(map[gaugeKey]bool),
+		shared:   make(map[gaugeKey]bool),
 		attached: make(map[int]*attachment),
 		past:     ledger{services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)},
 	}
-	if err := dp.open(); err != nil {
+	err := dp.open()
+	if err == nil {
+		dp.keep = opts.Keep
+	} else {
 		err = errors.Join(err, dp.Close())
 		var unavailable *UnavailableError
 		if errors.As(err, &unavailable) {
@@ -99,7 +109,10 @@ func (dp *Datapath) open() (err error) {
 	if err = dp.ns.do(func() (err error) { dp.ports, err = sourcePorts(dp.opts); return err }); err != nil {
 		return err
 	}
-	if dp.obj, err = load(dp.opts); err != nil {
+	if err = dp.loadMaps(); err != nil {
+		return err
+	}
+	if err = dp.openExpress(); err != nil {
 		return err
 	}
 	if err = dp.openReports(); err != nil {
@@ -110,6 +123,7 @@ func (dp *Datapath) open() (err error) {
 		counters: newIndices[pair](lbMapWgCounters, dp.obj.WgCounters.MaxEntries()),
 		ways:     newWays(dp.obj.ways),
 	}
+	dp.keepBook()
 	dp.obj.ports.add(dp.ports.min, dp.ports.max)
 	dp.planner.gauges.fresh = func(index uint32) {
 		// Not from the first port on: a task may still remember those of the process before us.
@@ -118,6 +132,9 @@ func (dp *Datapath) open() (err error) {
 	dp.tables = tables{obj: dp.obj, schedules: make(map[uint32][]lbWgSlot)}
 	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
 	dp.beat()
+	if err = dp.takeOver(); err != nil {
+		return err
+	}
 
 	changed, err := watchNetwork(life, dp.ns.ns)
 	if err != nil {
@@ -125,6 +142,9 @@ func (dp *Datapath) open() (err error) {
 	}
 	dp.mu.Lock()
 	err = dp.refresh()
+	if err == nil {
+		_, err = dp.withoutAny()
+	}
 	dp.mu.Unlock()
 	if err != nil {
 		return err
@@ -156,13 +176,6 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 	dp.collector = &collector{obj: dp.obj, ports: dp.ports.size(), timeouts: dp.timeoutsOf, each: dp.eachTimeouts}
 	if dp.resetter != nil {
 		dp.collector.reset = dp.resetter.reset
-	}
-	if dp.events != nil {
-		dp.running.Go(func() {
-			if err := dp.events.run(); err != nil {
-				dp.opts.Logger.Error("kernel path: its sessions are not logged any more", "err", err)
-			}
-		})
 	}
 	failed := func(err error) { dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err) }
 	dp.running.Go(func() { dp.collector.run(life, failed, dp.sweep) })
@@ -202,8 +215,31 @@ func (dp *Datapath) Sync(d Desired) error {
 	if dp.closed {
 		return errClosed
 	}
-	dp.desired = d
+	dp.desired, dp.awaiting = d, false
+	dp.readEvents.Do(dp.startEvents)
 	return dp.refresh()
+}
+
+// Awaits tells that the services of a process before this one run, until the first Sync.
+func (dp *Datapath) Awaits() bool {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	return dp.awaiting
+}
+
+// TakenOver tells that there was a process before this one whose flows go on.
+func (dp *Datapath) TakenOver() bool { return dp.pins != nil && dp.pins.taken }
+
+// startEvents has ends of sessions told. The caller holds mu, and has stated what the services are that they belong to.
+func (dp *Datapath) startEvents() {
+	if dp.events == nil {
+		return
+	}
+	dp.running.Go(func() {
+		if err := dp.events.run(); err != nil {
+			dp.opts.Logger.Error("kernel path: its sessions are not logged any more", "err", err)
+		}
+	})
 }
 
 var errClosed = errors.New("the kernel path is closed")
@@ -234,6 +270,10 @@ func (dp *Datapath) refresh() error {
 	if err != nil {
 		return err
 	}
+	dp.noteFeatures(links)
+	if dp.awaiting {
+		return nil
+	}
 
 	routes, err := dp.network.routes()
 	if err != nil {
@@ -255,7 +295,8 @@ func (dp *Datapath) refresh() error {
 		dp.timeouts[s.ID] = s.Timeouts
 	}
 	err = dp.tables.apply(p)
-	dp.degrade(slices.Concat(failed, p.degraded, dp.portTrouble()), len(links))
+	without, _ := dp.withoutAny() // at the start that none has it is an error, later on a pity
+	dp.degrade(slices.Concat(failed, p.degraded, without, dp.portTrouble()), len(links))
 	dp.retire()
 	return err
 }
@@ -263,7 +304,7 @@ func (dp *Datapath) refresh() error {
 // portTrouble says in words whether local sockets take our ports by now: the sysctl can change at any time.
 func (dp *Datapath) portTrouble() (words []string) {
 	err := dp.ns.do(func() error {
-		local, err := localPorts()
+		local, err := readLocalPorts()
 		if err == nil && dp.ports.overlap(local) != "" {
 			words = append(words, dp.ports.overlap(local))
 		}
@@ -298,13 +339,13 @@ func (dp *Datapath) attach(links []link) (failed []string, err error) {
 			continue
 		}
 		dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
-		if err := errors.Join(a.detach(), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index)))); err != nil {
+		if err := errors.Join(dp.leave(a), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index)))); err != nil {
 			dp.opts.Logger.Warn("kernel path: leaving interface failed", "name", a.link.name, "err", err)
 		}
 		delete(dp.attached, index)
 	}
 	for _, l := range links {
-		if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu}); err != nil {
+		if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac}); err != nil {
 			return nil, fmt.Errorf("note interface %s: %w", l.name, err)
 		}
 		if dp.attached[l.index] != nil {
@@ -312,10 +353,15 @@ func (dp *Datapath) attach(links []link) (failed []string, err error) {
 		}
 		err := dp.ns.do(func() error {
 			a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
-			if err == nil {
-				dp.attached[l.index] = a
-				dp.opts.Logger.Info("kernel path: attached", "name", l.name, "by", a.kind)
+			if err != nil {
+				return err
 			}
+			dp.attached[l.index] = a
+			if a.tcx != nil {
+				err = dp.pins.pin(a.tcx, pinTC, l.index)
+			}
+			dp.addExpress(a)
+			dp.opts.Logger.Info("kernel path: attached", "name", l.name, "by", a.kindOf(), "no XDP", a.without)
 			return err
 		})
 		if err != nil {
@@ -349,7 +395,7 @@ func (dp *Datapath) Counters() Snapshot {
 		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
 	}
 	if dp.stopwatch != nil {
-		if s.RunTime, err = dp.stopwatch.read(dp.obj.WgIngress); err != nil {
+		if s.RunTime, err = dp.stopwatch.read(dp.obj.WgIngress, dp.obj.express); err != nil {
 			dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
 		}
 	}
@@ -380,15 +426,15 @@ func (dp *Datapath) isClosed() bool {
 func (dp *Datapath) Status() Status {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
-	s := Status{Mode: dp.opts.Mode, PortMin: dp.ports.min, PortMax: dp.ports.max, Degraded: slices.Clone(dp.degraded)}
+	s := Status{Mode: dp.mode(), PortMin: dp.ports.min, PortMax: dp.ports.max, Degraded: slices.Clone(dp.degraded)}
 	for _, a := range dp.attached {
-		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: a.link.name, Index: a.link.index, Attach: a.kind})
+		s.Interfaces = append(s.Interfaces, InterfaceStatus{Name: a.link.name, Index: a.link.index, Attach: a.kindOf(), WithoutXDP: a.without})
 	}
 	slices.SortFunc(s.Interfaces, func(a, b InterfaceStatus) int { return a.Index - b.Index })
 	return s
 }
 
-// Close detaches the program and frees all maps; live flows end. It waits for all goroutines of the Datapath.
+// Close detaches the program and frees all maps; live flows end. With Options.Keep it leaves what is pinned as it is: flows live on. It waits for all goroutines of the Datapath.
 // A second Close does nothing.
 func (dp *Datapath) Close() error {
 	dp.mu.Lock()
@@ -416,12 +462,13 @@ func (dp *Datapath) Close() error {
 		errs = append(errs, dp.stopwatch.close())
 	}
 	for index, a := range dp.attached {
-		errs = append(errs, a.detach())
+		errs = append(errs, dp.leave(a))
 		delete(dp.attached, index)
 	}
 	if dp.obj != nil {
 		errs = append(errs, dp.obj.close())
 	}
+	errs = append(errs, dp.book.close(), dp.pins.close(dp.keep))
 	if dp.handle != nil {
 		dp.handle.Close()
 	}

@@ -117,7 +117,7 @@ func TestSYNFloodLeavesPlacesToRealClients(t *testing.T) {
 		if err := dp.Sync(d); err != nil {
 			t.Fatal(err)
 		}
-		places, err := dp.ServicePlaces(d.Services[0].ID)
+		places, err := dp.ServicePlaces(d.Services[0].ID, "")
 		if err != nil {
 			t.Fatal(err)
 		}

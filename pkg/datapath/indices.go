@@ -29,6 +29,9 @@ type indices[K comparable] struct {
 	max  uint32
 	// fresh, if set, prepares an entry that is handed out.
 	fresh func(index uint32)
+	// note and drop, if set, keep a book of what is handed out: before it is used, and when it is not any more.
+	note func(key K, index uint32) error
+	drop func(key K) error
 }
 
 // newIndices leaves index 0 out.
@@ -42,12 +45,20 @@ func (x *indices[K]) get(key K) (uint32, error) {
 		return i, nil
 	}
 	i := x.next
-	switch n := len(x.free); {
-	case n > 0:
-		i, x.free = x.free[n-1], x.free[:n-1]
-	case x.next >= x.max:
+	n := len(x.free)
+	if n > 0 {
+		i = x.free[n-1]
+	} else if x.next >= x.max {
 		return 0, fmt.Errorf("%s is full: %d entries", x.name, x.max)
-	default:
+	}
+	if x.note != nil {
+		if err := x.note(key, i); err != nil {
+			return 0, fmt.Errorf("note entry %d of %s: %w", i, x.name, err)
+		}
+	}
+	if n > 0 {
+		x.free = x.free[:n-1]
+	} else {
 		x.next++
 	}
 	x.used[key] = i
@@ -58,9 +69,33 @@ func (x *indices[K]) get(key K) (uint32, error) {
 }
 
 // put gives the index of key back. Its map entry must be zero again.
-func (x *indices[K]) put(key K) {
-	if i, ok := x.used[key]; ok {
-		delete(x.used, key)
-		x.free = append(x.free, i)
+func (x *indices[K]) put(key K) error {
+	i, ok := x.used[key]
+	if !ok {
+		return nil
+	}
+	if x.drop != nil {
+		if err := x.drop(key); err != nil {
+			return fmt.Errorf("forget entry %d of %s: %w", i, x.name, err)
+		}
+	}
+	delete(x.used, key)
+	x.free = append(x.free, i)
+	return nil
+}
+
+// restore goes on with what was handed out by a process before this one.
+func (x *indices[K]) restore(used map[K]uint32) {
+	taken := make(map[uint32]bool, len(used))
+	for key, i := range used {
+		if i > 0 && i < x.max && !taken[i] {
+			x.used[key], taken[i] = i, true
+			x.next = max(x.next, i+1)
+		}
+	}
+	for i := uint32(1); i < x.next; i++ {
+		if !taken[i] {
+			x.free = append(x.free, i)
+		}
 	}
 }

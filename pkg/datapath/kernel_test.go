@@ -21,6 +21,10 @@ const (
 	verdictNext     = -1
 	verdictDrop     = 2
 	verdictRedirect = 7
+
+	xdpPass     = 2
+	xdpBack     = 3
+	xdpRedirect = 4
 )
 
 // loIndex is the index of the loopback interface in a fresh namespace: the one that test packets come in by.
@@ -37,6 +41,20 @@ type kernel struct {
 	known  []neighbour
 	// oneCPU keeps packets on CPU 0, for what the program keeps by CPU.
 	oneCPU bool
+	// accepts is what XDP may send by the interface. Once useXDP was called, packets come by XDP first.
+	accepts uint16
+	// byXDP tells that the last packet did not come to TC.
+	byXDP bool
+}
+
+// useXDP has packets come by XDP first and then, if it leaves them, by TC, as on an interface that has both.
+func (k *kernel) useXDP(t testing.TB, accepts uint16) {
+	t.Helper()
+	var err error
+	if k.obj.express, err = k.obj.loadExpress(); err != nil {
+		t.Fatalf("%+v", err)
+	}
+	k.accepts = accepts
 }
 
 func newKernel(t testing.TB, o Options) *kernel {
@@ -83,7 +101,7 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 		t.Fatal(err)
 	}
 	p, err := k.planner.plan(d, view{
-		links:  []link{{index: loIndex, name: "lo", mtu: taskMTU, mac: ourMAC}},
+		links:  []link{{index: loIndex, name: "lo", mtu: taskMTU, mac: ourMAC, accepts: k.accepts}},
 		addrs:  []netip.Addr{netip.MustParseAddr(frontAddr), netip.MustParseAddr(backAddr), netip.MustParseAddr(frontAddr6), netip.MustParseAddr(backAddr6)},
 		routes: k.routes,
 		known:  k.known,
@@ -117,6 +135,11 @@ func (k *kernel) send(t testing.TB, p packet) (verdict int, out []byte) {
 
 func (k *kernel) sendFrame(t testing.TB, frame []byte) (verdict int, out []byte) {
 	t.Helper()
+	if k.obj.express != nil {
+		if verdict, out = k.sendByXDP(t, frame); k.byXDP {
+			return verdict, out
+		}
+	}
 	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}}
 	k.must(t, "run", func() error {
 		if k.oneCPU { // the thread is this call's own
@@ -131,6 +154,32 @@ func (k *kernel) sendFrame(t testing.TB, frame []byte) (verdict int, out []byte)
 		return err
 	})
 	return verdict, run.DataOut
+}
+
+// sendByXDP runs the program for XDP. byXDP is false if it leaves the packet to TC, which it must do untouched.
+func (k *kernel) sendByXDP(t testing.TB, frame []byte) (verdict int, out []byte) {
+	t.Helper()
+	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)} // without a context it comes in by lo
+	k.must(t, "run", func() error {
+		ret, err := k.obj.express.Run(&run)
+		verdict = int(ret)
+		return err
+	})
+	k.byXDP = verdict != xdpPass
+	switch verdict {
+	case xdpPass:
+		if !bytes.Equal(run.DataOut, frame) {
+			t.Errorf("XDP passes on\n%x\nfor\n%x", run.DataOut, frame)
+		}
+	case xdpBack, xdpRedirect:
+		if want := map[bool]int{true: xdpBack, false: xdpRedirect}[k.accepts&macXDPBack != 0]; verdict != want {
+			t.Errorf("verdict %d of XDP, want %d", verdict, want)
+		}
+		return verdictRedirect, run.DataOut
+	default:
+		t.Errorf("verdict %d of XDP", verdict)
+	}
+	return verdictDrop, run.DataOut
 }
 
 // expect sends p and demands that it leaves as want, byte for byte, checksums included.

@@ -170,6 +170,8 @@ type lbWgGauge struct {
 type lbWgIface struct {
 	_   structs.HostLayout
 	Mtu uint32
+	Mac [6]uint8
+	Pad uint16
 }
 
 type lbWgKey struct {

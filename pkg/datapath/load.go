@@ -16,6 +16,8 @@ import (
 // costs no system call.
 type object struct {
 	lbObjects
+	// express is the program for XDP; nil: it is not wanted, or cannot be had.
+	express  *ebpf.Program
 	settings *lbWgSettings
 	gauges   []lbWgGauge
 	doomed   []lbWgDoomed
@@ -39,7 +41,10 @@ func specFor(o Options) (*ebpf.CollectionSpec, error) {
 	}
 	spec.Maps[lbMapWgFlows].MaxEntries = 2 * o.FlowMax
 	spec.Maps[lbMapWgRing].MaxEntries = o.HalfOpenRing
-	if o.OnClose == nil { // nobody reads it
+	switch {
+	case o.eventsBytes > 0:
+		spec.Maps[lbMapWgEvents].MaxEntries = o.eventsBytes
+	case o.OnClose == nil: // nobody reads it
 		spec.Maps[lbMapWgEvents].MaxEntries = uint32(unix.Getpagesize())
 	}
 	withoutLook(spec)
@@ -50,7 +55,10 @@ func specFor(o Options) (*ebpf.CollectionSpec, error) {
 }
 
 // load loads the object with the sizes of the options.
-func load(o Options) (*object, error) {
+func load(o Options) (*object, error) { return loadOn(o, nil) }
+
+// loadOn does so on maps that are there; nil: on new ones.
+func loadOn(o Options, there map[string]*ebpf.Map) (*object, error) {
 	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 charge maps to RLIMIT_MEMLOCK
 		return nil, fmt.Errorf("raise RLIMIT_MEMLOCK: %w", err)
 	}
@@ -59,7 +67,7 @@ func load(o Options) (*object, error) {
 		return nil, err
 	}
 	obj := &object{inner: spec.Maps[lbMapWgSched].InnerMap}
-	if err := spec.LoadAndAssign(&obj.lbObjects, nil); err != nil {
+	if err := spec.LoadAndAssign(&obj.lbObjects, &ebpf.CollectionOptions{MapReplacements: there}); err != nil {
 		return nil, fmt.Errorf("load the program: %w", err)
 	}
 	if err := obj.mapMemory(); err != nil {
@@ -151,5 +159,6 @@ func (obj *object) close() error {
 	if obj.look != nil {
 		errs = append(errs, obj.look.Close())
 	}
+	errs = append(errs, obj.express.Close()) // nil is closed already
 	return errors.Join(append(errs, obj.Close())...)
 }

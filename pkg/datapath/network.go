@@ -15,6 +15,14 @@ type link struct {
 	name  string
 	mtu   uint32
 	mac   [6]byte
+	// kind is the driver's, such as "veth"; "device" for one without a kind.
+	kind string
+	// device tells that hardware is behind it, or what a virtual machine takes for it.
+	device bool
+	// xdpProgram is the id of the XDP program on it, 0 for none.
+	xdpProgram uint32
+	// accepts is what XDP may send by it, as bits of lbWgMac.Known.
+	accepts uint16
 }
 
 // route is the way to a server.
@@ -62,14 +70,18 @@ func (n *rtnetlink) links() ([]link, error) {
 		if !n.wants(l, byIndex[a.MasterIndex]) {
 			continue
 		}
-		links = append(links, makeLink(a))
+		links = append(links, makeLink(l))
 	}
 	return links, nil
 }
 
-func makeLink(a *netlink.LinkAttrs) link {
-	l := link{index: a.Index, name: a.Name, mtu: uint32(a.MTU)}
+func makeLink(from netlink.Link) link {
+	a := from.Attrs()
+	l := link{index: a.Index, name: a.Name, mtu: uint32(a.MTU), kind: from.Type(), device: a.ParentDev != ""}
 	copy(l.mac[:], a.HardwareAddr)
+	if a.Xdp != nil {
+		l.xdpProgram = a.Xdp.ProgId
+	}
 	return l
 }
 

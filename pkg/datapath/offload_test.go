@@ -4,41 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"testing"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
-
+	"waggle/pkg/lab/ethtool"
 	"waggle/pkg/lab/require"
 )
-
-// ethtoolValue is the kernel's struct ethtool_value.
-type ethtoolValue struct{ cmd, data uint32 }
-
-// withoutChecksumOffload has the calling thread's interface complete checksums itself before it sends, instead of leaving that
-// to a NIC, of which a veth has none.
-func withoutChecksumOffload(name string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	value := ethtoolValue{cmd: unix.ETHTOOL_STXCSUM}
-	var request struct {
-		name [unix.IFNAMSIZ]byte
-		data unsafe.Pointer
-		_    [16]byte
-	}
-	copy(request.name[:], name)
-	request.data = unsafe.Pointer(&value)
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
-	runtime.KeepAlive(&value)
-	if errno != 0 {
-		return errno
-	}
-	return nil
-}
 
 // What a socket sends has only the sum of its pseudo-header in its checksum field; a NIC completes it. Where nothing on the
 // way does, nobody notices a wrong one: so the balancer's interfaces do it here, and the receivers look.
@@ -47,7 +17,7 @@ func TestChecksumsThatTheNICCompletes(t *testing.T) {
 	top := newTopology(t, 1)
 	top.lb.must(t, "checksums", func() error {
 		for _, name := range []string{"eth0", "eth1"} {
-			if err := withoutChecksumOffload(name); err != nil {
+			if err := ethtool.TxChecksum(name, false); err != nil {
 				return err
 			}
 		}

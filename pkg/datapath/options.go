@@ -9,12 +9,19 @@ import (
 // Mode is how the program is hooked in.
 type Mode string
 
-// ModeTC hooks the program into TC ingress: tcx where the kernel has it (6.6), else a clsact qdisc.
-const ModeTC Mode = "tc"
+// The modes. In each of them the program is on TC ingress: tcx where the kernel has it (6.6), else a clsact qdisc.
+const (
+	// ModeAuto adds XDP in front of it on interfaces whose driver runs XDP, veths excepted.
+	ModeAuto Mode = "auto"
+	// ModeTC does not.
+	ModeTC Mode = "tc"
+	// ModeXDP adds it on all interfaces that can have it, and fails if there is none.
+	ModeXDP Mode = "xdp"
+)
 
 // Options say how the kernel path is set up. The zero value is usable: each field has a default.
 type Options struct {
-	// Mode defaults to ModeTC, the only one so far.
+	// Mode defaults to ModeAuto.
 	Mode Mode
 	// Ifaces names the interfaces to attach to. Empty means every Ethernet interface of the namespace that has
 	// an IPv4 address, bridge, bond and team ports excepted. Either way interfaces are followed as they come and go.
@@ -33,6 +40,11 @@ type Options struct {
 	AllSources bool
 	// ForceClsact attaches through a clsact qdisc even where tcx exists. For tests.
 	ForceClsact bool
+	// PinDir is a directory on a BPF file system. Maps and links are pinned under it, so that they outlive the process, and Open goes on
+	// with what a process before this one has left there. Empty: all ends with the process.
+	PinDir string
+	// Keep has Close leave what is pinned, for a process that follows. Without it Close ends all.
+	Keep bool
 	// NetNS is the path of the network namespace to work in, such as /run/netns/lb; empty means that of the process.
 	NetNS string
 	// OnClose is told the end of each session of a service that is Logged, from one goroutine of the Datapath. It must not
@@ -43,6 +55,8 @@ type Options struct {
 	RunTime bool
 	// Logger receives what changes on the way (an interface that came, a route that is missing); default slog.Default().
 	Logger *slog.Logger
+	// eventsBytes is the size of the ring of events; 0: what OnClose takes.
+	eventsBytes uint32
 }
 
 const (
@@ -52,7 +66,7 @@ const (
 
 func (o Options) withDefaults() Options {
 	if o.Mode == "" {
-		o.Mode = ModeTC
+		o.Mode = ModeAuto
 	}
 	if o.FlowMax == 0 {
 		o.FlowMax = defaultFlowMax

@@ -22,11 +22,14 @@ type Places struct {
 func (dp *Datapath) ProcessPlaces() Places { return dp.obj.places(0) }
 
 // ServicePlaces returns the places of a service's Limit. Its entry is kept from now on, whether the service is desired or not.
-func (dp *Datapath) ServicePlaces(id uint32) (Places, error) { return dp.share(gaugeKey{id: id}) }
+// name is what a later process finds the id by, where the kernel path is pinned; "" if nobody is to.
+func (dp *Datapath) ServicePlaces(id uint32, name string) (Places, error) {
+	return dp.share(gaugeKey{id: id}, name)
+}
 
-// ServerPlaces returns the places of a server's Limit. Its entry is kept from now on, whether the server is desired or not.
-func (dp *Datapath) ServerPlaces(id uint32) (Places, error) {
-	return dp.share(gaugeKey{server: true, id: id})
+// ServerPlaces returns the places of a server's Limit, in the same way.
+func (dp *Datapath) ServerPlaces(id uint32, name string) (Places, error) {
+	return dp.share(gaugeKey{server: true, id: id}, name)
 }
 
 // UnshareServer ends what ServerPlaces began: the entry goes once the server is desired no more and has no flow. Nobody
@@ -39,13 +42,13 @@ func (dp *Datapath) UnshareService(id uint32) { dp.unshare(gaugeKey{id: id}) }
 func (dp *Datapath) unshare(key gaugeKey) {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
-	delete(dp.pinned, key)
+	delete(dp.shared, key)
 	if !dp.closed {
 		dp.retire()
 	}
 }
 
-func (dp *Datapath) share(key gaugeKey) (Places, error) {
+func (dp *Datapath) share(key gaugeKey, name string) (Places, error) {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	if dp.closed {
@@ -55,7 +58,10 @@ func (dp *Datapath) share(key gaugeKey) (Places, error) {
 	if err != nil {
 		return Places{}, fmt.Errorf("share the places of %d: %w", key.id, err)
 	}
-	dp.pinned[key] = true
+	if err := dp.book.name(key, name); err != nil {
+		return Places{}, err
+	}
+	dp.shared[key] = true
 	return dp.obj.places(index), nil
 }
 

@@ -115,11 +115,11 @@ func TestBindsShareALimit(t *testing.T) {
 func TestSharedPlacesStay(t *testing.T) {
 	top := newTopology(t, 1)
 	dp := openIn(t, top.lb, Options{})
-	server, err := dp.ServerPlaces(101)
+	server, err := dp.ServerPlaces(101, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := dp.ServicePlaces(7)
+	service, err := dp.ServicePlaces(7, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestSharedPlacesStay(t *testing.T) {
 	if n := server.Taken.Add(-1); n != 1 {
 		t.Errorf("%d places taken, want 1", n)
 	}
-	if _, err := dp.ServerPlaces(102); err == nil {
+	if _, err := dp.ServerPlaces(102, ""); err == nil {
 		t.Error("places of a closed datapath")
 	}
 }

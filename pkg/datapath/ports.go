@@ -3,6 +3,7 @@ package datapath
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,6 +12,7 @@ const (
 	portFirst     = 1024
 	portLast      = 65535
 	localPortFile = "/proc/sys/net/ipv4/ip_local_port_range"
+	reservedFile  = "/proc/sys/net/ipv4/ip_local_reserved_ports"
 )
 
 // portRange is a range of ports, both ends included.
@@ -29,33 +31,54 @@ func sourcePorts(o Options) (portRange, error) {
 		}
 		return portRange{o.PortMin, o.PortMax}, nil
 	}
-	local, err := localPorts()
+	local, err := readLocalPorts()
 	if err != nil {
 		return portRange{}, err
 	}
-	return outside(local)
+	return local.free()
 }
 
-// localPorts reads the range that the kernel takes ports of local sockets from. It must run inside the namespace.
-func localPorts() (portRange, error) {
+// localPorts are the ports that the kernel gives to local sockets that ask for none: a range, less those that are reserved
+// for who asks for them.
+type localPorts struct {
+	portRange
+	reserved []portRange
+}
+
+// readLocalPorts must run inside the namespace.
+func readLocalPorts() (l localPorts, err error) {
 	text, err := os.ReadFile(localPortFile)
 	if err != nil {
-		return portRange{}, fmt.Errorf("read the range of local ports: %w", err)
+		return l, fmt.Errorf("read the range of local ports: %w", err)
 	}
-	local, err := parsePortRange(string(text))
-	if err != nil {
-		return portRange{}, fmt.Errorf("%s: %w", localPortFile, err)
+	if l.portRange, err = parsePortRange(string(text)); err != nil {
+		return l, fmt.Errorf("%s: %w", localPortFile, err)
 	}
-	return local, nil
+	if text, err = os.ReadFile(reservedFile); err != nil {
+		return l, fmt.Errorf("read the reserved ports: %w", err)
+	}
+	if l.reserved, err = parsePortList(string(text)); err != nil {
+		return l, fmt.Errorf("%s: %w", reservedFile, err)
+	}
+	return l, nil
 }
+
+// gives tells whether a socket that asks for no port may be given this one.
+func (l localPorts) gives(port uint16) bool {
+	return l.has(port) && !slices.ContainsFunc(l.reserved, func(r portRange) bool { return r.has(port) })
+}
+
+func (r portRange) has(port uint16) bool { return r.min <= port && port <= r.max }
 
 // overlap says in words what is wrong if local sockets take ports of r; empty if nothing is. A socket that connects to a
 // server from a port of a flow would have its answers translated.
-func (r portRange) overlap(local portRange) string {
-	if local.max < r.min || local.min > r.max {
-		return ""
+func (r portRange) overlap(local localPorts) string {
+	for port := int(r.min); port <= int(r.max); port++ {
+		if local.gives(uint16(port)) {
+			return fmt.Sprintf("source ports %d-%d meet those of local sockets, %d-%d (sysctl net.ipv4.ip_local_port_range): connections of userspace to the same server can fail; reserve some for the kernel path (ip_local_reserved_ports)", r.min, r.max, local.min, local.max)
+		}
 	}
-	return fmt.Sprintf("source ports %d-%d meet those of local sockets, %d-%d (sysctl net.ipv4.ip_local_port_range): connections of userspace to the same server can fail", r.min, r.max, local.min, local.max)
+	return ""
 }
 
 func parsePortRange(text string) (portRange, error) {
@@ -74,15 +97,39 @@ func parsePortRange(text string) (portRange, error) {
 	return portRange{uint16(lo), uint16(hi)}, nil
 }
 
-// outside returns the larger part of the unprivileged ports that local does not cover.
-func outside(local portRange) (portRange, error) {
-	below := int(local.min) - portFirst
-	above := portLast - int(local.max)
-	switch {
-	case below >= above && below > 0:
-		return portRange{portFirst, local.min - 1}, nil
-	case above > 0:
-		return portRange{local.max + 1, portLast}, nil
+// parsePortList reads a list as the kernel prints it: "8080,9000-9100", or nothing.
+func parsePortList(text string) (list []portRange, err error) {
+	for word := range strings.SplitSeq(strings.TrimSpace(text), ",") {
+		if word == "" {
+			continue
+		}
+		low, high, ok := strings.Cut(word, "-")
+		if !ok {
+			high = low
+		}
+		r, err := parsePortRange(low + " " + high)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
 	}
-	return portRange{}, fmt.Errorf("local sockets use all ports %d-%d (sysctl net.ipv4.ip_local_port_range): none is left for the kernel path", local.min, local.max)
+	return list, nil
+}
+
+// free returns the longest range of unprivileged ports that no socket is given.
+func (l localPorts) free() (longest portRange, err error) {
+	size, first := 0, portFirst
+	for port := portFirst; port <= portLast+1; port++ {
+		if port <= portLast && !l.gives(uint16(port)) {
+			continue
+		}
+		if port-first > size {
+			size, longest = port-first, portRange{uint16(first), uint16(port - 1)}
+		}
+		first = port + 1
+	}
+	if size == 0 {
+		return longest, fmt.Errorf("local sockets use all ports %d-%d (sysctl net.ipv4.ip_local_port_range): none is left for the kernel path; reserve some (ip_local_reserved_ports)", l.min, l.max)
+	}
+	return longest, nil
 }

@@ -21,6 +21,8 @@ const (
 	reasonIpOptions
 	reasonBadLength
 	reasonTtlSyn
+	reasonXdpChecksum
+	reasonXdpWay
 	reasonTtl
 	reasonRace
 	reasonRefused
@@ -47,6 +49,8 @@ var reasonTable = [reasonCount]Reason{
 	reasonIpOptions:    {Name: "ip_options", Help: "A TCP packet with IP options.", Drop: false, Expected: true},
 	reasonBadLength:    {Name: "bad_length", Help: "A TCP packet whose lengths contradict each other.", Drop: false, Expected: false},
 	reasonTtlSyn:       {Name: "ttl_syn", Help: "A SYN that arrived with a TTL of 1 and so cannot be sent on.", Drop: false, Expected: true},
+	reasonXdpChecksum:  {Name: "xdp_checksum", Help: "A packet of a kernel flow that XDP left to TC, since its sender leaves the checksum to hardware: a veth or virtio peer with tx checksum offload.", Drop: false, Expected: false},
+	reasonXdpWay:       {Name: "xdp_way", Help: "A packet of a kernel flow that XDP left to TC: its next hop's MAC is not known yet, or the interface towards it takes no frames from XDP.", Drop: false, Expected: true},
 	reasonTtl:          {Name: "ttl", Help: "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.", Drop: true, Expected: false},
 	reasonRace:         {Name: "race", Help: "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.", Drop: true, Expected: true},
 	reasonRefused:      {Name: "refused", Help: "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.", Drop: true, Expected: true},

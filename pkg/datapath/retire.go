@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,7 @@ func (dp *Datapath) retire() {
 	}
 	for key := range dp.planner.gauges.used {
 		switch _, gone := dp.retired[key]; {
-		case live[key], dp.pinned[key]:
+		case live[key], dp.shared[key]:
 			delete(dp.retired, key)
 		case !gone:
 			dp.retired[key] = time.Now()
@@ -78,7 +79,9 @@ func (dp *Datapath) forget(key gaugeKey) error {
 		dp.past.total = plus(dp.past.total, c)
 		dp.past.services[p.service] = plus(dp.past.services[p.service], c)
 		dp.past.servers[p.server] = plus(dp.past.servers[p.server], c)
-		dp.planner.counters.put(p)
+		if err := dp.planner.counters.put(p); err != nil {
+			return err
+		}
 	}
 	if key.server {
 		delete(dp.past.servers, key.id)
@@ -87,7 +90,9 @@ func (dp *Datapath) forget(key gaugeKey) error {
 		delete(dp.timeouts, key.id)
 	}
 	dp.obj.gauges[dp.planner.gauges.used[key]] = lbWgGauge{}
-	dp.planner.gauges.put(key)
+	if err := errors.Join(dp.book.forget(key), dp.planner.gauges.put(key)); err != nil {
+		return err
+	}
 	delete(dp.retired, key)
 	return nil
 }

@@ -28,6 +28,19 @@ type row struct {
 	out     pkt                 // for verdictRedirect; others leave the packet as it is
 	toMAC   [6]byte             // default: the kernel's neighbour code is asked
 	counts  counts              // by how much counters change; others stay
+	tc      string              // why XDP leaves the packet to TC; "" if it takes it, or if express says so
+}
+
+// express tells whether XDP takes the packet by itself where the MACs of both ends are known: all that is of a flow behind its
+// handshake, and no error message. (A packet that goes to the stack comes by both.)
+func (r row) express() bool {
+	if r.verdict != 0 && r.verdict != verdictRedirect || r.tc != "" || r.in.icmp != nil || r.in.flags&syn != 0 {
+		return false
+	}
+	if r.in.from == "client" {
+		return r.start == established || r.start == clientFin || r.start == taskFin
+	}
+	return r.start >= answered
 }
 
 type counts map[string]int
@@ -211,8 +224,14 @@ func (s *scene) counters(t *testing.T) counts {
 	return out
 }
 
+// xdpMACs are those that all ends have where packets come by XDP first, so that it can send.
+var xdpMACs = map[string][6]byte{"client": clientMAC, "task": taskMAC}
+
 func (r row) run(t *testing.T, k *kernel, six bool, n int) {
 	s := newScene(k, six, n)
+	if k.obj.express != nil && r.known == nil {
+		r.known, r.toMAC = xdpMACs, xdpMACs[r.out.to]
+	}
 	s.know(r.known)
 	d := bothFamilies()
 	k.sync(t, d)
@@ -235,6 +254,9 @@ func (r row) run(t *testing.T, k *kernel, six bool, n int) {
 		frame = r.frame(frame)
 	}
 	verdict, out := k.sendFrame(t, frame)
+	if k.obj.express != nil && k.byXDP != r.express() {
+		t.Errorf("taken by XDP: %v, want %v", k.byXDP, r.express())
+	}
 	want := frame
 	if r.verdict == 0 {
 		r.verdict = verdictRedirect
@@ -270,8 +292,20 @@ func (r row) run(t *testing.T, k *kernel, six bool, n int) {
 	}
 }
 
+// runRows plays each row for TC alone, and for TC behind XDP: where it comes out by the interface that it came in by, and
+// where the interface takes frames only by redirection.
 func runRows(t *testing.T, rows []row) {
-	k := newKernel(t, Options{})
+	t.Run("TC", func(t *testing.T) { playRows(t, rows, newKernel(t, Options{})) })
+	for name, accepts := range map[string]uint16{"XDP back": macXDP | macXDPBack, "XDP redirect": macXDP} {
+		t.Run(name, func(t *testing.T) {
+			k := newKernel(t, Options{})
+			k.useXDP(t, accepts)
+			playRows(t, rows, k)
+		})
+	}
+}
+
+func playRows(t *testing.T, rows []row, k *kernel) {
 	n := 0
 	for _, six := range []bool{false, true} {
 		for _, r := range rows {

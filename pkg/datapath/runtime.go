@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RunTime is how often the program has run, and how long that took together. Packets that are not ours count too.
+// RunTime is how often the program has run, and how long that took together. Packets that are not ours count too, and those
+// that XDP leaves to TC count twice.
 type RunTime struct {
 	Runs uint64
 	Time time.Duration
@@ -44,17 +45,26 @@ func (s *stopwatch) close() error {
 	return s.enabled.Close()
 }
 
-func (s *stopwatch) read(prog *ebpf.Program) (RunTime, error) {
-	stats, err := prog.Stats()
-	if err != nil {
-		return s.past, fmt.Errorf("read run-time statistics: %w", err)
+// read sums up over programs, of which some may be nil.
+func (s *stopwatch) read(programs ...*ebpf.Program) (RunTime, error) {
+	sum := s.past
+	for _, p := range programs {
+		if p == nil {
+			continue
+		}
+		stats, err := p.Stats()
+		if err != nil {
+			return s.past, fmt.Errorf("read run-time statistics: %w", err)
+		}
+		sum.Runs += stats.RunCount
+		sum.Time += stats.Runtime
 	}
-	return RunTime{Runs: s.past.Runs + stats.RunCount, Time: s.past.Time + stats.Runtime}, nil
+	return sum, nil
 }
 
-// retire keeps what a program has counted that is about to be replaced.
-func (s *stopwatch) retire(prog *ebpf.Program) error {
-	sum, err := s.read(prog)
+// retire keeps what programs have counted that are about to be replaced.
+func (s *stopwatch) retire(programs ...*ebpf.Program) error {
+	sum, err := s.read(programs...)
 	s.past = sum
 	return err
 }

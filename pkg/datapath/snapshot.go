@@ -102,6 +102,7 @@ type Reason struct {
 
 // Status is how the kernel path stands, for the stats page and a metric.
 type Status struct {
+	// Mode is ModeXDP if any interface has it, else ModeTC.
 	Mode       Mode
 	Interfaces []InterfaceStatus
 	// PortMin and PortMax is the range of source ports in use.
@@ -114,6 +115,8 @@ type Status struct {
 type InterfaceStatus struct {
 	Name  string
 	Index int
-	// Attach is "tcx" or "clsact".
+	// Attach is "tcx" or "clsact", with "xdp+" in front where XDP is there too.
 	Attach string
+	// WithoutXDP says why XDP is not there; empty if it is.
+	WithoutXDP string
 }

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -139,7 +140,56 @@ func TestPortsOfLocalSocketsAreReported(t *testing.T) {
 			t.Errorf("%s: reported %v, want %v", step.ports, reported(), step.want)
 		}
 	}
-	if r := (portRange{1024, 32767}); r.overlap(portRange{32767, 40000}) == "" || r.overlap(portRange{100, 1024}) == "" || r.overlap(portRange{32768, 40000}) != "" {
-		t.Error("an overlap of one port is one")
+	r := portRange{1024, 32767}
+	for _, c := range []struct {
+		local localPorts
+		meets bool
+	}{
+		{localPorts{portRange: portRange{32767, 40000}}, true},
+		{localPorts{portRange: portRange{100, 1024}}, true},
+		{localPorts{portRange: portRange{32768, 40000}}, false},
+		{localPorts{portRange{100, 2000}, []portRange{{1000, 2000}}}, false},
+		{localPorts{portRange{100, 2000}, []portRange{{1025, 2000}}}, true},
+	} {
+		if (r.overlap(c.local) != "") != c.meets {
+			t.Errorf("%v and %+v: %q", r, c.local, r.overlap(c.local))
+		}
+	}
+}
+
+// On a host whose sockets may have all ports, flows have those that are reserved, and sockets never one of them.
+func TestLocalSocketsAndFlowsNeverMeet(t *testing.T) {
+	require.Root(t)
+	top := taskTopology(t, 1)
+	top.lb.must(t, "set the ports of sockets", func() error {
+		return errors.Join(writeSysctl(localPortFile, "10000 10999"), writeSysctl(reservedFile, "1024-9999,10500-65535"))
+	})
+	reserved := portRange{10500, 65535}
+	dp := openIn(t, top.lb, Options{})
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := dp.Status(); got.PortMin != reserved.min || got.PortMax != reserved.max || len(got.Degraded) > 0 {
+		t.Fatalf("ports %d-%d, degraded %q", got.PortMin, got.PortMax, got.Degraded)
+	}
+	for range 200 {
+		conn, err := top.lb.dial(taskAddr(0) + ":9000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port(); reserved.has(port) {
+			t.Errorf("a socket has port %d", port)
+		}
+		top.talk(t).round(t)
+	}
+	err := dp.Flows(func(f Flow) bool {
+		if !reserved.has(f.Back.Port()) {
+			t.Errorf("flow %+v", f)
+		}
+		return true
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

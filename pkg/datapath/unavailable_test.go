@@ -60,7 +60,7 @@ func TestKernelVersions(t *testing.T) {
 }
 
 func TestOpenRefusesAnUnknownMode(t *testing.T) {
-	_, err := Open(t.Context(), Options{Mode: "xdp"})
+	_, err := Open(t.Context(), Options{Mode: "dpdk"})
 	var e *UnavailableError
 	if !errors.As(err, &e) || !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%v", err)

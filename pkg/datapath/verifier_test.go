@@ -35,7 +35,13 @@ func TestVerifierIsNotPressed(t *testing.T) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		t.Fatal(err)
 	}
-	spec, err := loadLb()
+	for object, load := range map[string]func() (*ebpf.CollectionSpec, error){"TC": loadLb, "XDP": loadXdp} {
+		t.Run(object, func(t *testing.T) { isNotPressed(t, load) })
+	}
+}
+
+func isNotPressed(t *testing.T, load func() (*ebpf.CollectionSpec, error)) {
+	spec, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,9 @@ type ways struct {
 	era    uint32 // upper part of new identities
 	wanted map[hop]bool
 	macs   map[int][6]byte // of our interfaces
-	states map[hop]int
+	// accepts is link.accepts of our interfaces.
+	accepts map[int]uint16
+	states  map[hop]int
 }
 
 func newWays(mem []lbWgWay) *ways {
@@ -37,9 +39,9 @@ func newWays(mem []lbWgWay) *ways {
 // begin starts a new list of neighbours. With anew every way gets a new identity: flows then ask again for theirs.
 func (w *ways) begin(links []link, anew bool) {
 	w.wanted = make(map[hop]bool)
-	w.macs = make(map[int][6]byte)
+	w.macs, w.accepts = make(map[int][6]byte), make(map[int]uint16)
 	for _, l := range links {
-		w.macs[l.index] = l.mac
+		w.macs[l.index], w.accepts[l.index] = l.mac, l.accepts
 	}
 	if anew {
 		for h := range maps.Clone(w.index) {
@@ -111,7 +113,7 @@ func (w *ways) learn(n neighbour) (ok bool) {
 		return true
 	}
 	to := w.mem[i].To
-	to.Addr, to.Known = n.mac, 1
+	to.Addr, to.Known = n.mac, macKnown|w.accepts[n.hop.ifindex]
 	w.setMAC(i, *(*uint64)(unsafe.Pointer(&to)))
 	return true
 }

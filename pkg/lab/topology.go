@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/vishvananda/netlink"
+
+	"waggle/pkg/lab/ethtool"
 )
 
 // Addresses and MTUs as a Swarm node has them. Every lab uses the same: labs do not see each other.
@@ -78,6 +80,17 @@ func (l *Lab) joinHosts() error {
 		return err
 	}
 	return l.Node.setForwarding("1")
+}
+
+// ReadyForXDP has what the balancer is connected to treat its interfaces as a NIC with native XDP would: checksums that come in are
+// whole, and frames that XDP sends are taken.
+func (l *Lab) ReadyForXDP() error {
+	for _, h := range []*Host{l.Overlay, l.Node} {
+		if err := h.Do(func() error { return ethtool.ReadyForXDP("balancer") }); err != nil {
+			return fmt.Errorf("in %s: %w", h.name, err)
+		}
+	}
+	return nil
 }
 
 // leg is a veth pair from a host to a peer, where it is a port of a bridge or has an address of its own.

@@ -87,7 +87,7 @@ func (p *Pool) AddListen(name string, mode Mode, maxConn int, o BackendOptions) 
 func (b *Backend) AddServer(o ServerOptions) *Server {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.newServer(o, len(b.servers)+1)
+	s := b.newServer(o, len(b.servers)+1, b.pool.keyFor(b.Name, o.Name))
 	b.servers = append(b.servers, s)
 	b.hasUp = b.hasUp || s.up()
 	b.publish()
@@ -95,9 +95,9 @@ func (b *Backend) AddServer(o ServerOptions) *Server {
 }
 
 // newServer makes a server, which is not yet in the backend.
-func (b *Backend) newServer(o ServerOptions, id int) *Server {
+func (b *Backend) newServer(o ServerOptions, id int, key uint32) *Server {
 	now := time.Now()
-	s := &Server{ServerOptions: o, ID: id, Backend: b, serverLife: &serverLife{Key: b.pool.takeKey(), Counters: newCounters(b.pool.writers)}}
+	s := &Server{ServerOptions: o, ID: id, Backend: b, serverLife: &serverLife{Key: key, Counters: newCounters(b.pool.writers)}}
 	if s.ErrorLimit == 0 {
 		s.ErrorLimit = defaultErrorLimit
 	}

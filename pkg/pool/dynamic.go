@@ -31,7 +31,7 @@ func (b *Backend) AddDynamic(o ServerOptions, id int) (*Server, error) {
 	if id == 0 {
 		id = b.freeID()
 	}
-	s := b.newServer(o, id)
+	s := b.newServer(o, id, b.pool.takeKey())
 	s.state.admin |= ForcedMaint
 	s.state.op = Stopped
 	s.state.unchecked = true

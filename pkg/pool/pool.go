@@ -46,6 +46,7 @@ type poolLife struct {
 	observers []*observer
 	lastKey   uint32
 	freeKeys  []uint32
+	keyOf     func(backend, server string) uint32 // nil: no server had one before
 }
 
 type observer struct{ fn func(Event) }
@@ -75,6 +76,24 @@ func (p *poolLife) Observe(fn func(Event)) (stop func()) {
 		defer p.mu.Unlock()
 		p.observers = slices.DeleteFunc(slices.Clone(p.observers), func(other *observer) bool { return other == o })
 	}
+}
+
+// RememberKeys has servers get the Key that they had in a process before this one, by keyOf, which returns 0 for those that
+// had none; these get one above all that were given. It is to be called before any server is added.
+func (p *poolLife) RememberKeys(keyOf func(backend, server string) uint32, given uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keyOf, p.lastKey = keyOf, given
+}
+
+// keyFor returns the Key of a server that is there from the start.
+func (p *poolLife) keyFor(backend, server string) uint32 {
+	if p.keyOf != nil {
+		if key := p.keyOf(backend, server); key != 0 {
+			return key
+		}
+	}
+	return p.takeKey()
 }
 
 // takeKey returns a number that no server has.
@@ -149,6 +168,20 @@ func (p *Pool) Frontend(name string) *Frontend {
 		}
 	}
 	return nil
+}
+
+// SkipRates leaves what was counted so far out of the rates: it was counted by a process before this one.
+func (p *Pool) SkipRates() {
+	for _, f := range p.Frontends {
+		t := f.Counters.all()
+		f.SessionRate.last, f.ConnRate.last, f.RequestRate.last = t.Sessions, t.Connections, t.Requests
+	}
+	for _, b := range p.Backends {
+		b.SessionRate.last = b.Counters.all().Sessions
+		for _, s := range b.Servers() {
+			s.SessionRate.last = s.Counters.all().Sessions
+		}
+	}
 }
 
 // Tick samples all rates and moves servers on that start slowly. The owner calls it once a second, from one goroutine.

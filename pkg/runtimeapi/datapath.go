@@ -21,7 +21,8 @@ func showDatapath(c *session, args []string) string {
 
 func showExplain(c *session, args []string) string {
 	var out strings.Builder
-	for _, p := range c.snapshot().Proxies {
+	snapshot := c.snapshot()
+	for _, p := range snapshot.Proxies {
 		if p.Frontend == nil || (len(args) > 0 && p.Frontend.Name != args[0]) {
 			continue
 		}
@@ -39,5 +40,19 @@ func showExplain(c *session, args []string) string {
 	if out.Len() == 0 && len(args) > 0 {
 		return "No such frontend.\n"
 	}
+	if len(args) == 0 {
+		explainInterfaces(&out, snapshot.Datapath.Interfaces)
+	}
 	return out.String()
+}
+
+// explainInterfaces says how the kernel path has the packets of each interface.
+func explainInterfaces(out *strings.Builder, interfaces []stats.Interface) {
+	for _, i := range interfaces {
+		fmt.Fprintf(out, "interface %s: %s", i.Name, i.Attach)
+		if i.WithoutXDP != "" {
+			fmt.Fprintf(out, " (no XDP: %s)", i.WithoutXDP)
+		}
+		out.WriteString("\n")
+	}
 }

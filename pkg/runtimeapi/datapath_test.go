@@ -17,7 +17,7 @@ func twoPaths() *stats.Snapshot {
 	s.Proxies = append(s.Proxies, stats.Proxy{Config: s.Proxies[0].Config, Frontend: tcp})
 	s.Datapath = stats.Datapath{
 		Mode:       "tc",
-		Interfaces: []stats.Interface{{Name: "eth0", Attach: "tcx"}},
+		Interfaces: []stats.Interface{{Name: "eth0", Attach: "tcx", WithoutXDP: "--datapath=tc"}},
 		Degraded:   []string{"connections cannot be reset"},
 		Reasons: []stats.Reason{
 			{Name: "no_port", Text: "No source port.", Count: 3},
@@ -33,6 +33,7 @@ func twoPaths() *stats.Snapshot {
 func TestShowDatapath(t *testing.T) {
 	want := `# mode: tc
 # attached to eth0 by tcx
+# no XDP on eth0: --datapath=tc
 # degraded: connections cannot be reset
 # frontend  path       kernel now  total  userspace now  total  reason
 in          userspace  0           0      0              0      userspace
@@ -68,7 +69,7 @@ func TestShowDatapathAsJSON(t *testing.T) {
 
 func TestShowExplain(t *testing.T) {
 	for line, want := range map[string]string{
-		"show explain":        "frontend in: userspace (userspace)\nfrontend tcp_in: kernel (plain TCP)\n\n",
+		"show explain":        "frontend in: userspace (userspace)\nfrontend tcp_in: kernel (plain TCP)\ninterface eth0: tcx (no XDP: --datapath=tc)\n\n",
 		"show explain tcp_in": "frontend tcp_in: kernel (plain TCP)\n\n",
 		"show explain nope":   "No such frontend.\n\n",
 	} {

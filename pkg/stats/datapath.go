@@ -24,6 +24,8 @@ type pathReport struct {
 type ifaceReport struct {
 	Name   string `json:"name"`
 	Attach string `json:"attach"`
+	// WithoutXDP says why it is not "xdp+…".
+	WithoutXDP string `json:"without_xdp,omitempty"`
 }
 
 type frontendReport struct {
@@ -110,6 +112,9 @@ func (r *pathReport) text() []byte {
 	fmt.Fprintf(&b, "# mode: %s\n", r.Mode)
 	for _, i := range r.Interfaces {
 		fmt.Fprintf(&b, "# attached to %s by %s\n", i.Name, i.Attach)
+		if i.WithoutXDP != "" {
+			fmt.Fprintf(&b, "# no XDP on %s: %s\n", i.Name, i.WithoutXDP)
+		}
 	}
 	for _, line := range r.Degraded {
 		fmt.Fprintf(&b, "# degraded: %s\n", line)

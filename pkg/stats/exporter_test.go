@@ -83,7 +83,7 @@ func TestMetricValues(t *testing.T) {
 		{"waggle_datapath_mode", "mode=tc", 1},
 		{"waggle_datapath_mode", "mode=off", 0},
 		{"waggle_datapath_degradations", "", 0},
-		{"waggle_datapath_interface_info", "interface=eth1 attach=tcx", 1},
+		{"waggle_datapath_interface_info", "interface=eth1 attach=tcx without_xdp=--datapath=tc", 1},
 		{"waggle_datapath_verdicts_total", "reason=no_server", 12},
 		{"waggle_datapath_reason_info", "reason=no_server normal=yes", 1},
 		{"waggle_datapath_reason_info", "reason=port_exhausted normal=no", 1},

@@ -97,7 +97,7 @@ func swarm() *Snapshot {
 			{Config: &config.Proxy{Kind: config.Listen, Name: "db", Cookie: &config.Cookie{Name: "SRV"},
 				Binds: []config.Bind{{Addr: netip.MustParseAddrPort("0.0.0.0:5432")}}}, Frontend: tcpFE, Backend: tcpBE},
 		},
-		Datapath: Datapath{Mode: "tc", Interfaces: []Interface{{"eth0", "tcx"}, {"eth1", "tcx"}},
+		Datapath: Datapath{Mode: "tc", Interfaces: []Interface{{Name: "eth0", Attach: "tcx"}, {Name: "eth1", Attach: "tcx", WithoutXDP: "--datapath=tc"}},
 			Reasons: []Reason{
 				{Name: "no_server", Text: "No server was usable.", Count: 12, Expected: true},
 				{Name: "port_exhausted", Text: "No source port was free.", Count: 2},

@@ -28,7 +28,7 @@ func newOwnMetrics() *ownMetrics {
 	m := &ownMetrics{
 		buildInfo:      desc("build_info", "What is running; always 1.", "version", "revision", "goversion"),
 		mode:           desc("datapath_mode", "1 for the mode that the kernel path is in, 0 for the others.", "mode"),
-		interfaces:     desc("datapath_interface_info", "An interface that the kernel path is attached to, and how; always 1.", "interface", "attach"),
+		interfaces:     desc("datapath_interface_info", "An interface that the kernel path is attached to, how, and why not by XDP (empty: it is); always 1.", "interface", "attach", "without_xdp"),
 		degraded:       desc("datapath_degradations", "Things about the kernel path that do not work as they should; the log and the statistics page name them."),
 		verdicts:       desc("datapath_verdicts_total", "Packets that the kernel path left to the network stack, or dropped, by reason; the statistics page says what each reason means.", "reason"),
 		reasons:        desc("datapath_reason_info", "Whether packets counted under a reason are normal (yes) or worth a look (no); always 1.", "reason", "normal"),
@@ -74,7 +74,7 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 	}
 	gauge(m.degraded, float64(len(s.Datapath.Degraded)))
 	for _, i := range s.Datapath.Interfaces {
-		gauge(m.interfaces, 1, i.Name, i.Attach)
+		gauge(m.interfaces, 1, i.Name, i.Attach, i.WithoutXDP)
 	}
 	for _, r := range s.Datapath.Reasons {
 		counter(m.verdicts, r.Count, r.Name)

@@ -151,15 +151,21 @@ func datapathState(d *Datapath) string {
 	if len(d.Interfaces) == 0 {
 		return "The kernel path is not attached to any interface."
 	}
-	var names []string
+	var names, without []string
 	for _, i := range d.Interfaces {
 		name := i.Name
 		if i.Attach != "" {
 			name += " (" + i.Attach + ")"
 		}
 		names = append(names, name)
+		if i.WithoutXDP != "" {
+			without = append(without, i.Name+": "+i.WithoutXDP)
+		}
 	}
 	state := "The kernel path is attached to " + strings.Join(names, ", ") + "."
+	if len(without) > 0 {
+		state += " Without XDP, " + strings.Join(without, "; ") + "."
+	}
 	if d.Runs > 0 {
 		state += fmt.Sprintf(" A packet takes it %s ns.", grouped(d.RunTime.Nanoseconds()/int64(d.Runs)))
 	}

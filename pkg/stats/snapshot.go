@@ -111,7 +111,9 @@ type Datapath struct {
 // Interface is a network interface that the program is attached to.
 type Interface struct {
 	Name   string
-	Attach string // "tcx", "clsact", "xdp"
+	Attach string // "tcx" or "clsact", with "xdp+" in front where XDP is there too
+	// WithoutXDP says why XDP is not there; "" if it is.
+	WithoutXDP string
 }
 
 // Reason counts packets that the program gave to the stack, or dropped, for one named reason.

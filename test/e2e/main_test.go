@@ -65,13 +65,19 @@ type balancer struct {
 	*lab.Lab
 	t       *testing.T
 	process *lab.Process
+	again   func() // starts waggle once more, after its end
 }
 
 // start builds a lab with three web tasks and three raw TCP tasks, and waggle with the seed's
 // configuration in front of them.
 func start(t *testing.T, flags ...string) *balancer {
 	t.Helper()
-	l := labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
+	return startIn(t, labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), flags...)
+}
+
+// startIn does so in a lab that has the web tasks.
+func startIn(t *testing.T, l *lab.Lab, flags ...string) *balancer {
+	t.Helper()
 	for range 3 {
 		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,148 @@
+package datapath
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+)
+
+// The maps that only a pinned kernel path has: what its process would otherwise know by itself, for the one behind it. An entry
+// is written before anything in the kernel refers to it, and deleted after that.
+const (
+	bookGauges   = "wg_book_gauges" // gaugeKey to index into wg_gauges
+	bookCounters = "wg_book_pairs"  // pair to index into wg_counters
+	bookNames    = "wg_book_names"  // gaugeKey to the name in the configuration
+	bookNameLen  = 128
+)
+
+// bookSpecs are the maps of the book. sizes are those of the maps that they are about.
+func bookSpecs(sizes map[string]*ebpf.MapSpec) []*ebpf.MapSpec {
+	hash := func(name string, value, entries uint32) *ebpf.MapSpec {
+		return &ebpf.MapSpec{Name: name, Type: ebpf.Hash, KeySize: 8, ValueSize: value, MaxEntries: entries, Flags: noPrealloc}
+	}
+	gauges, counters := sizes[lbMapWgGauges].MaxEntries, sizes[lbMapWgCounters].MaxEntries
+	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counters), hash(bookNames, bookNameLen, gauges)}
+}
+
+const noPrealloc = 1 // BPF_F_NO_PREALLOC
+
+// entry is a key of an index, as the book has it.
+type entry [2]uint32
+
+func (p pair) entry() entry { return entry{p.service, p.server} }
+
+func (k gaugeKey) entry() entry {
+	if k.server {
+		return entry{1, k.id}
+	}
+	return entry{0, k.id}
+}
+
+func pairOf(e entry) pair         { return pair{service: e[0], server: e[1]} }
+func gaugeKeyOf(e entry) gaugeKey { return gaugeKey{server: e[0] == 1, id: e[1]} }
+
+// storedName is a name as the book has it. Of a longer one the end is replaced by a digest.
+func storedName(name string) (stored [bookNameLen]byte) {
+	if len(name) >= bookNameLen {
+		sum := sha256.Sum256([]byte(name))
+		digest := hex.EncodeToString(sum[:8])
+		name = name[:bookNameLen-1-len(digest)] + digest
+	}
+	copy(stored[:], name)
+	return stored
+}
+
+// Identities are the ids that were given to frontends and servers by a process before this one, by their names. A name that is
+// longer than 127 bytes is found by Service and Server only.
+type Identities struct {
+	services, servers map[[bookNameLen]byte]uint32
+}
+
+// Service returns the id of a service, 0 if it had none.
+func (i Identities) Service(name string) uint32 { return i.services[storedName(name)] }
+
+// Server returns the id of a server, 0 if it had none.
+func (i Identities) Server(name string) uint32 { return i.servers[storedName(name)] }
+
+// Max is the highest id of services and servers; new ones have to be above it, since flows may have it.
+func (i Identities) Max() (service, server uint32) {
+	for _, id := range i.services {
+		service = max(service, id)
+	}
+	for _, id := range i.servers {
+		server = max(server, id)
+	}
+	return service, server
+}
+
+// ReadIdentities returns what a process before this one has left under the directory of pins, which is nothing if it is
+// empty, or of another version: Open will say so then.
+func ReadIdentities(pinDir string) (Identities, error) {
+	found := Identities{services: make(map[[bookNameLen]byte]uint32), servers: make(map[[bookNameLen]byte]uint32)}
+	spec, err := specFor(Options{}.withDefaults())
+	if err != nil {
+		return found, err
+	}
+	m, err := ebpf.LoadPinnedMap(filepath.Join(pinDir, layoutOf(spec), bookNames), &ebpf.LoadPinOptions{ReadOnly: true})
+	if err != nil {
+		return found, nil
+	}
+	defer m.Close()
+	names, err := readMap[entry, [bookNameLen]byte](m)
+	if err != nil {
+		return found, fmt.Errorf("read the names of the kernel path before: %w", err)
+	}
+	for e, name := range names {
+		if key := gaugeKeyOf(e); key.server {
+			found.servers[name] = key.id
+		} else {
+			found.services[name] = key.id
+		}
+	}
+	return found, nil
+}
+
+// book is the maps of the book; nil where nothing is pinned.
+type book struct {
+	gauges, counters, names *ebpf.Map
+}
+
+func (b *book) close() error {
+	if b == nil {
+		return nil
+	}
+	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close())
+}
+
+// name notes the name of a service or server.
+func (b *book) name(key gaugeKey, name string) error {
+	if b == nil || name == "" {
+		return nil
+	}
+	if err := b.names.Put(key.entry(), storedName(name)); err != nil {
+		return fmt.Errorf("note the name %s: %w", name, err)
+	}
+	return nil
+}
+
+// forget drops a name.
+func (b *book) forget(key gaugeKey) error {
+	if b == nil {
+		return nil
+	}
+	return ignoreMissing(b.names.Delete(key.entry()))
+}
+
+// nameOf returns a name that was noted, "" for none.
+func (b *book) nameOf(key gaugeKey) string {
+	var stored [bookNameLen]byte
+	if b == nil || b.names.Lookup(key.entry(), &stored) != nil {
+		return ""
+	}
+	return string(bytes.TrimRight(stored[:], "\x00"))
+}

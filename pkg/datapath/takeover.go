@@ -1,0 +1,268 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+)
+
+// loadMaps loads the program: on new maps, pinned if that is asked for, or on those that a process before this one has left.
+func (dp *Datapath) loadMaps() (err error) {
+	if dp.opts.PinDir == "" {
+		dp.obj, err = load(dp.opts)
+		return err
+	}
+	spec, err := specFor(dp.opts)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for name := range spec.Maps {
+		if !strings.HasPrefix(name, ".") {
+			names = append(names, name)
+		}
+	}
+	specs := bookSpecs(spec.Maps)
+	all := slices.Clone(names)
+	for _, s := range specs {
+		all = append(all, s.Name)
+	}
+	if dp.pins, err = openPins(dp.opts.PinDir, layoutOf(spec), all); err != nil {
+		return err
+	}
+	if dp.keep = dp.pins.taken; dp.keep { // until all is in our hands: a start that fails must not end what runs
+		return dp.loadPinned(names)
+	}
+	return dp.pinNew(names, specs)
+}
+
+// pinNew loads the program and pins its maps, and those of the book.
+func (dp *Datapath) pinNew(names []string, specs []*ebpf.MapSpec) (err error) {
+	if dp.obj, err = load(dp.opts); err != nil {
+		return err
+	}
+	maps := dp.obj.maps()
+	for _, name := range names {
+		if err := maps[name].Pin(dp.pins.path(name)); err != nil {
+			return fmt.Errorf("pin the map %s: %w", name, err)
+		}
+	}
+	var opened []*ebpf.Map
+	for _, s := range specs {
+		m, err := ebpf.NewMap(s)
+		if err == nil {
+			opened = append(opened, m)
+			err = m.Pin(dp.pins.path(s.Name))
+		}
+		if err != nil {
+			for _, m := range opened {
+				m.Close()
+			}
+			return fmt.Errorf("pin the map %s: %w", s.Name, err)
+		}
+	}
+	dp.book = &book{gauges: opened[0], counters: opened[1], names: opened[2]}
+	return nil
+}
+
+// loadPinned loads the program on the maps that are there. Their sizes win over those of the options.
+func (dp *Datapath) loadPinned(names []string) error {
+	maps, err := dp.pins.maps(names)
+	defer func() {
+		for _, m := range maps {
+			m.Close() // the object has its own descriptors
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if have := maps[lbMapWgFlows].MaxEntries() / 2; have != dp.opts.FlowMax {
+		dp.handicaps = append(dp.handicaps, fmt.Sprintf("the table of flows that was taken over holds %d, not %d as asked for: it takes a stop that unpins it", have, dp.opts.FlowMax))
+		dp.opts.FlowMax = have
+	}
+	dp.opts.HalfOpenRing = maps[lbMapWgRing].MaxEntries()
+	dp.opts.eventsBytes = maps[lbMapWgEvents].MaxEntries()
+	if dp.obj, err = loadOn(dp.opts, maps); err != nil {
+		return err
+	}
+	kept, err := dp.pins.maps([]string{bookGauges, bookCounters, bookNames})
+	if err != nil {
+		for _, m := range kept {
+			m.Close()
+		}
+		return err
+	}
+	dp.book = &book{gauges: kept[bookGauges], counters: kept[bookCounters], names: kept[bookNames]}
+	return nil
+}
+
+// keepBook has the planner note what it gives away.
+func (dp *Datapath) keepBook() {
+	b := dp.book
+	if b == nil {
+		return
+	}
+	dp.planner.gauges.note = func(key gaugeKey, index uint32) error { return b.gauges.Put(key.entry(), index) }
+	dp.planner.gauges.drop = func(key gaugeKey) error { return ignoreMissing(b.gauges.Delete(key.entry())) }
+	dp.planner.counters.note = func(key pair, index uint32) error { return b.counters.Put(key.entry(), index) }
+	dp.planner.counters.drop = func(key pair) error { return ignoreMissing(b.counters.Delete(key.entry())) }
+}
+
+// takeOver goes on where the process before this one has stopped, if there was one: with its indices, with what its maps hold,
+// and with its links, which get our program in the place of its own without a packet that passes by. What userspace of the old
+// process held is gone with it.
+func (dp *Datapath) takeOver() error {
+	if dp.pins == nil || !dp.pins.taken {
+		return nil
+	}
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if err := dp.restoreIndices(); err != nil {
+		return err
+	}
+	if err := dp.tables.restore(); err != nil {
+		return err
+	}
+	dp.planner.ways.restore()
+	disown(&dp.obj.gauges[0])
+	for _, index := range dp.planner.gauges.used {
+		disown(&dp.obj.gauges[index])
+	}
+	dp.awaiting = true
+	if err := dp.adopt(); err != nil {
+		return err
+	}
+	dp.opts.Logger.Info("kernel path: taken over", "pins", dp.pins.dir, "flows", atomic.LoadUint64(&dp.obj.gauges[0].Open), "interfaces", len(dp.attached))
+	return nil
+}
+
+func (dp *Datapath) restoreIndices() error {
+	gauges, err := readMap[entry, uint32](dp.book.gauges)
+	if err != nil {
+		return err
+	}
+	used := make(map[gaugeKey]uint32, len(gauges))
+	for e, index := range gauges {
+		used[gaugeKeyOf(e)] = index
+	}
+	dp.planner.gauges.restore(used)
+	counters, err := readMap[entry, uint32](dp.book.counters)
+	if err != nil {
+		return err
+	}
+	pairs := make(map[pair]uint32, len(counters))
+	for e, index := range counters {
+		pairs[pairOf(e)] = index
+	}
+	dp.planner.counters.restore(pairs)
+	return nil
+}
+
+// disown takes from a count of places those of a process that is no more: what is left is the kernel path's own. Packets change
+// both numbers meanwhile, one after the other; the smallest difference of some readings is the one without a packet between.
+func disown(g *lbWgGauge) {
+	lost := int64(atomic.LoadUint64(&g.Taken))
+	for range 16 {
+		open := int64(atomic.LoadUint64(&g.Open))
+		lost = min(lost, max(0, int64(atomic.LoadUint64(&g.Taken))-open))
+	}
+	atomic.AddUint64(&g.Taken, uint64(-lost))
+	atomic.StoreUint64(&g.Waiting, 0)
+}
+
+// restore learns what the maps hold, so that what is not desired is found to be too much.
+func (t *tables) restore() error {
+	it := t.obj.WgSched.Iterate()
+	var service, slots uint32
+	for it.Next(&service, &slots) { // the slots' own map would take CAP_SYS_ADMIN to open; it is replaced anyway
+		t.schedules[service] = nil
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", t.obj.WgSched, err)
+	}
+	var err error
+	if t.routes, err = readMap[lbWgRouteKey, lbWgRoute](t.obj.WgRoutes); err != nil {
+		return err
+	}
+	t.neighs, err = readMap[lbWgNeighKey, uint32](t.obj.WgNeighs)
+	return err
+}
+
+// restore forgets the ways of a process before this one, but none of their identities, which flows refer to: they ask anew.
+func (w *ways) restore() {
+	for i := range w.mem {
+		w.era = max(w.era, w.mem[i].Id>>wayBits)
+		atomic.StoreUint32(&w.mem[i].Id, 0)
+		w.forget(uint32(i))
+	}
+}
+
+// adopt takes over the links that are there, with our programs in them. Interfaces that we do not want are left.
+func (dp *Datapath) adopt() error {
+	pinned, err := dp.pins.links()
+	if err != nil {
+		return err
+	}
+	links, err := dp.network.links()
+	if err != nil {
+		return err
+	}
+	if err := dp.ns.do(func() error { return dp.pins.refuseElsewhere(pinned) }); err != nil {
+		return err
+	}
+	var errs []error
+	// Links of TC first: XDP is added to an attachment.
+	slices.SortStableFunc(pinned, func(a, b pinnedLink) int { return pinOrder(a) - pinOrder(b) })
+	for _, p := range pinned {
+		at := slices.IndexFunc(links, func(l link) bool { return l.index == p.ifindex })
+		if at < 0 {
+			errs = append(errs, p.remove())
+			continue
+		}
+		errs = append(errs, dp.adoptLink(p, links[at]))
+	}
+	errs = append(errs, dp.ns.do(func() error {
+		for _, a := range dp.attached {
+			if a.express == nil {
+				dp.addExpress(a)
+			}
+		}
+		return nil
+	}))
+	return errors.Join(errs...)
+}
+
+func pinOrder(p pinnedLink) int {
+	if p.xdp {
+		return 1
+	}
+	return 0
+}
+
+func (dp *Datapath) adoptLink(p pinnedLink, l link) error {
+	if !p.xdp {
+		if err := p.Update(dp.obj.WgIngress); err != nil {
+			return fmt.Errorf("take over the program on %s: %w", l.name, err)
+		}
+		dp.attached[l.index] = tcxAttachment(l, p.Link)
+		return nil
+	}
+	l.xdpProgram = 0 // it is ours
+	a := dp.attached[l.index]
+	if a == nil { // it is attached anew with all that belongs there
+		return p.remove()
+	}
+	a.link = l
+	if dp.obj.express == nil || l.withoutXDP(dp.opts) != "" {
+		return p.remove()
+	}
+	if err := p.Update(dp.obj.express); err != nil {
+		return fmt.Errorf("take over the program for XDP on %s: %w", l.name, err)
+	}
+	a.express = p.Link
+	return nil
+}

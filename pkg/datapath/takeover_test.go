@@ -1,0 +1,304 @@
+package datapath
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/require"
+)
+
+// pinDir is a directory on a BPF file system that is mounted nowhere, and so goes with its descriptor, however the test ends.
+func pinDir(t testing.TB) string {
+	t.Helper()
+	require.Root(t)
+	fs, err := unix.Fsopen("bpf", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		t.Fatal(err)
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(mount) })
+	return fmt.Sprintf("/proc/self/fd/%d/waggle", mount)
+}
+
+// abandon ends a Datapath as the end of its process does: nothing is taken off, nothing is unpinned.
+func (dp *Datapath) abandon(t testing.TB) {
+	t.Helper()
+	dp.mu.Lock()
+	dp.keep = true
+	dp.mu.Unlock()
+	if err := dp.Close(); err != nil {
+		t.Fatal("abandon:", err)
+	}
+}
+
+// talk is a connection to a task that echoes lines.
+type talk struct {
+	net.Conn
+	lines *bufio.Reader
+	task  string
+	said  int
+}
+
+func (top *topology) talk(t testing.TB) *talk {
+	t.Helper()
+	conn, err := top.client.dial(top.front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	k := &talk{Conn: conn, lines: bufio.NewReader(conn)}
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	if k.task, err = k.lines.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (k *talk) round(t testing.TB) {
+	t.Helper()
+	k.said++
+	want := fmt.Sprintf("line %d\n", k.said)
+	if _, err := io.WriteString(k, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.lines.ReadString('\n'); err != nil || got != want {
+		t.Fatalf("heard %q, %v; said %q", got, err, want)
+	}
+}
+
+func taskTopology(t testing.TB, n int) *topology {
+	top := newTopology(t, n)
+	for i, task := range top.tasks {
+		greetAndEcho(task.listen(t, fmt.Sprintf(":%d", taskPort)), i)
+	}
+	return top
+}
+
+func TestFiftyTakeOversLoseNothing(t *testing.T) {
+	require.Root(t)
+	if thisMachine().older(6, 6) {
+		t.Skip("tcx came with Linux 6.6; below, TestAKilledAgentsFilterIsTakenOver looks at the filter")
+	}
+	const times = 50
+	top, opts := taskTopology(t, 3), Options{PinDir: pinDir(t), NetNS: "", FlowMax: 4096}
+	opts.NetNS = top.lb.path()
+	dp, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dp.Sync(oneService(3)); err != nil {
+		t.Fatal(err)
+	}
+	var held []*talk
+	for range 6 {
+		held = append(held, top.talk(t))
+	}
+	links := top.lb.onTCX(t)
+	shares := make(map[string]int)
+	for n := range times {
+		dp.abandon(t)
+		for _, k := range held { // nobody is there
+			k.round(t)
+		}
+		if dp, err = Open(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 { // between Open and Sync what was desired holds
+			shares[top.talk(t).task]++
+		}
+		if err := dp.Sync(oneService(3)); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range held {
+			k.round(t)
+		}
+		if n > 0 {
+			shares[top.talk(t).task]++
+		}
+		if now := top.lb.onTCX(t); len(now) != len(links) || now[0] == links[0] {
+			t.Fatalf("programs on the interface: %v, before the take-over %v", now, links)
+		} else {
+			links = now
+		}
+	}
+	if want := map[string]int{"task0\n": 17, "task1\n": 17, "task2\n": 16}; !maps.Equal(shares, want) {
+		t.Errorf("connections were split %v, want %v", shares, want)
+	}
+	s := dp.Counters()
+	if want := uint64(len(held) + times); s.Services[7].Sessions != want || s.Services[7].Current != want {
+		t.Errorf("%+v after %d sessions that are all open", s.Services[7], want)
+	}
+	for name, n := range s.Reasons {
+		if n != 0 {
+			t.Errorf("%d packets not taken because of %s", n, name)
+		}
+	}
+	if err := dp.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(opts.PinDir); err != nil || len(left) > 0 {
+		t.Errorf("a clean end leaves %v, %v", left, err)
+	}
+	if ids := top.lb.onTCX(t); len(ids) != 0 {
+		t.Errorf("a clean end leaves the programs %v on the interface", ids)
+	}
+}
+
+// A process is followed by one with another configuration: what that does not have keeps its flows and its ids, and what both
+// have is known by its name.
+func TestTakeOverByAnotherConfiguration(t *testing.T) {
+	top, opts := taskTopology(t, 2), Options{PinDir: pinDir(t)}
+	opts.NetNS = top.lb.path()
+	dp, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dp.Sync(oneService(2)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = dp.ServicePlaces(7, "web")
+	server, err2 := dp.ServerPlaces(101, "tasks/one")
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	server.Taken.Add(5) // sessions of userspace, which end with the process
+	server.Waiting.Add(1)
+	first, second := top.talk(t), top.talk(t)
+	dp.abandon(t)
+
+	ids, err := ReadIdentities(opts.PinDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids.Service("web") != 7 || ids.Server("tasks/one") != 101 || ids.Server("web") != 0 {
+		t.Errorf("identities %+v", ids)
+	}
+	if service, server := ids.Max(); service != 7 || server != 101 {
+		t.Errorf("highest ids %d and %d", service, server)
+	}
+	dp = openIn(t, top.lb, opts)
+	places, err := dp.ServerPlaces(101, "tasks/one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken, waiting := places.Taken.Load(), places.Waiting.Load(); taken != 1 || waiting != 0 {
+		t.Errorf("%d places taken, %d waiting, want the one flow", taken, waiting)
+	}
+	d := oneService(2)
+	d.Services[0].ID, d.Services[0].Binds = 8, binds("0.0.0.0:9999")
+	d.Services[0].Schedule, d.Services[0].Servers = []uint32{101}, d.Services[0].Servers[:1]
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	first.round(t)
+	second.round(t)
+	if n := dp.Established(7); n != 2 {
+		t.Errorf("%d flows of the service that is gone, want 2", n)
+	}
+	top.front = strings.Replace(top.front, fmt.Sprint(frontPort), "9999", 1)
+	if k := top.talk(t); k.task != "task0\n" {
+		t.Errorf("the new service leads to %q", k.task)
+	}
+	first.Close()
+	second.Close()
+	waitFor(t, "the end of the flows", func() bool { return dp.Established(7) == 0 })
+}
+
+func TestPinsOfAnotherLayoutAreRefused(t *testing.T) {
+	top, opts := newTopology(t, 1), Options{PinDir: pinDir(t)}
+	other := filepath.Join(opts.PinDir, "layout-0123456789ab")
+	if err := os.MkdirAll(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	opts.NetNS = top.lb.path()
+	dp, err := Open(t.Context(), opts)
+	var e *UnavailableError
+	if !errors.As(err, &e) {
+		t.Fatalf("opened: %v, %v", dp, err)
+	}
+	if !strings.Contains(e.Problem, other) || !strings.Contains(e.Remedy, "rm -r "+other) {
+		t.Errorf("it says %v", e)
+	}
+	if err := os.RemoveAll(other); err != nil {
+		t.Fatal(err)
+	}
+	openIn(t, top.lb, opts)
+}
+
+func TestPinsBelongToOneProcess(t *testing.T) {
+	top, opts := newTopology(t, 1), Options{PinDir: pinDir(t)}
+	openIn(t, top.lb, opts)
+	opts.NetNS = top.lb.path()
+	_, err := Open(t.Context(), opts)
+	if err == nil || !strings.Contains(err.Error(), "another waggle") {
+		t.Errorf("a second one: %v", err)
+	}
+	if _, err := Open(t.Context(), Options{PinDir: t.TempDir(), NetNS: opts.NetNS}); err == nil || !strings.Contains(err.Error(), "is not on a BPF file system") {
+		t.Errorf("on another file system: %v", err)
+	}
+}
+
+func TestPinsOfAnotherNamespaceAreRefused(t *testing.T) {
+	require.Root(t)
+	if thisMachine().older(6, 6) {
+		t.Skip("tcx came with Linux 6.6; before, there is no link to tell by")
+	}
+	top, opts := taskTopology(t, 1), Options{PinDir: pinDir(t)}
+	opts.NetNS = top.lb.path()
+	dp, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	held := top.talk(t)
+	dp.abandon(t)
+	opts.NetNS = top.client.path()
+	if _, err := Open(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "of another network namespace") {
+		t.Errorf("opened elsewhere: %v", err)
+	}
+	held.round(t)
+	openIn(t, top.lb, opts)
+	held.round(t)
+}
+
+// A process that was killed while it made its pins has left half of them, and none of its work.
+func TestIncompletePinsAreMadeAnew(t *testing.T) {
+	top, opts := taskTopology(t, 1), Options{PinDir: pinDir(t)}
+	opts.NetNS = top.lb.path()
+	dp, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dp.abandon(t)
+	if err := os.Remove(dp.pins.path(lbMapWgFlows)); err != nil {
+		t.Fatal(err)
+	}
+	dp = openIn(t, top.lb, opts)
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	top.talk(t).round(t)
+	if n := dp.Counters().Total.Sessions; n != 1 {
+		t.Errorf("%d sessions in the kernel", n)
+	}
+}
