@@ -165,3 +165,28 @@ func TestTLSStackLoads(t *testing.T) {
 		}
 	}
 }
+
+// TestHostStackLoads: it is on the host's network, and what outlives the container is the host's.
+func TestHostStackLoads(t *testing.T) {
+	config := load(t, "deploy/stack-host.yml", nil)
+	s := service(t, config, "waggle")
+	if _, ok := s.Networks["host"]; !ok || config.Networks["host"].Name != "host" || !config.Networks["host"].External.External {
+		t.Errorf("networks %v, %+v; want the host's", s.Networks, config.Networks["host"])
+	}
+	if len(s.Ports) != 0 {
+		t.Errorf("ports %v: on the host's network there is nothing to publish", s.Ports)
+	}
+	pins := slices.IndexFunc(s.Volumes, func(v composetypes.ServiceVolumeConfig) bool { return v.Target == "/sys/fs/bpf" })
+	if pins < 0 || s.Volumes[pins].Type != "bind" || s.Volumes[pins].ReadOnly || s.Volumes[pins].Source != "/sys/fs/bpf" {
+		t.Errorf("volumes %+v: want /sys/fs/bpf of the host, to be written to", s.Volumes)
+	}
+	for _, flag := range []string{"--pin-dir=/sys/fs/bpf/waggle", "--keep-datapath"} {
+		if !slices.Contains(s.Command, flag) {
+			t.Errorf("command %v: without %s", s.Command, flag)
+		}
+	}
+	add, _ := opts.EffectiveCapAddCapDrop(s.CapAdd, s.CapDrop)
+	if want := []string{"CAP_BPF", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_PERFMON"}; !slices.Equal(add, want) {
+		t.Errorf("added capabilities %v, want %v", add, want)
+	}
+}
