@@ -88,8 +88,23 @@ generate: ## Make generated files anew: the eBPF object (clang 19) and what is m
 	@test/install.sh $(NEED_CLANG)
 	go generate ./...
 
+# Built from the module proxy, once for each version.
+CYCLONEDX_VERSION := v1.10.0
+CYCLONEDX := $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
+$(CYCLONEDX):
+	GOBIN=$(dir $@) go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+
+.PHONY: sbom
+sbom: build $(CYCLONEDX) ## List what bin/waggle is made of, in CycloneDX's format: bin/sbom.cdx.json.
+	$(CYCLONEDX) bin -json -noserial -version $(VERSION) -output bin/sbom.cdx.json bin/waggle
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is really called (Go's vulnerability database, by way of the module proxy).
+	test/vulncheck.sh $(TOOLS)
+
 .PHONY: image
-image: build ## Build the images of the balancer and of the demo's web service. Pulls nothing.
+image: build sbom ## Build the images of the balancer and of the demo's web service. Pulls no image.
+	cp deploy/THIRD_PARTY_LICENSES bin/
 	@test/install.sh docker:docker-cli,docker.io
 	$(STATIC_BUILD) -ldflags '-s -w' -o bin/simple_web ./deploy/simple_web
 	@# The builder inside the engine: the newer one is a plugin of the client that may be missing.

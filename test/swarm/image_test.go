@@ -46,6 +46,13 @@ func imageTellsEngines(t *testing.T, e *engine.Engine) {
 			t.Errorf("%s is %q, want %q", format, got, want)
 		}
 	}
+	holds := docker(t, e, "create", "waggle")
+	defer docker(t, e, "rm", holds)
+	for _, name := range []string{"THIRD_PARTY_LICENSES", "sbom.cdx.json"} {
+		if text := docker(t, e, "cp", holds+":/usr/share/doc/waggle/"+name, "-"); !strings.Contains(text, "github.com/cilium/ebpf") {
+			t.Errorf("%s in the image does not name what is in it", name)
+		}
+	}
 	if said := docker(t, e, "run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "waggle", "-v"); !strings.HasPrefix(said, "waggle version ") {
 		t.Errorf("without a writable file system and capabilities it says %q", said)
 	}
