@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"waggle/pkg/check"
 	"waggle/pkg/config"
@@ -43,6 +45,25 @@ func (c control) RemoveServer(s *pool.Server) error {
 	c.a.kernel.dismiss(s)
 	c.a.log.Info("server removed at run time", "backend", s.Backend.Name, "server", s.Name)
 	return nil
+}
+
+// switchPatience bounds how long the event loops may take to follow an operator; they do within milliseconds.
+const switchPatience = 2 * time.Second
+
+// SwitchFrontend has the kernel path follow, too, by the pool's change.
+func (c control) SwitchFrontend(f *pool.Frontend, to pool.Switch) error {
+	f.SetSwitch(to)
+	ctx, cancel := context.WithTimeout(context.Background(), switchPatience)
+	defer cancel()
+	err := c.a.engine.FollowSwitch(ctx, f)
+	if c.a.kernel.path() != nil {
+		c.a.kernel.sync()
+	}
+	c.a.log.Warn(map[pool.Switch]string{
+		pool.SwitchedOff: "frontend paused by an operator", pool.SwitchedOn: "frontend resumed by an operator",
+		pool.ShutDown: "frontend shut down by an operator",
+	}[to], "frontend", f.Name)
+	return err
 }
 
 // proxy finds a section of the configuration that has a backend.

@@ -253,6 +253,9 @@ func (k *kernel) desired() datapath.Desired {
 	p := k.plan()
 	d := datapath.Desired{GlobalLimit: uint32(p.pool.Limit())}
 	for _, s := range p.services {
+		if s.frontend.Switch() != pool.SwitchedOn {
+			continue // its flows live on
+		}
 		svc := datapath.Service{
 			ID: s.id, Name: s.frontend.Name, Limit: uint32(frontendLimit(p.pool, s.frontend)), Timeouts: s.timeouts(),
 			Logged: s.logs.of(s.verdict.Proxy), Retries: uint32(max(0, s.verdict.Backend.Retries)),

@@ -49,6 +49,8 @@ backend still
 backend src
   balance source
   server s 127.0.0.1:83
+backend agents
+  server ag 127.0.0.1:84 agent-check agent-port 85 agent-inter 60s
 `
 
 // exchangeAll gives each command of the golden file to a socket and returns the record of that.

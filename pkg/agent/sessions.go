@@ -1,12 +1,14 @@
 package agent
 
 import (
-	"errors"
+	"cmp"
+	"context"
 	"time"
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/datapath"
 	"waggle/pkg/pool"
+	"waggle/pkg/proxy"
 	"waggle/pkg/runtimeapi"
 )
 
@@ -117,12 +119,10 @@ func (k *kernel) shutdownDown() {
 // Flows implements [runtimeapi.Sessions].
 func (a *Agent) Flows(yield func(runtimeapi.Flow) bool) error {
 	if a.kernel.path() == nil {
-		return errKernelOff
+		return runtimeapi.ErrNoKernelPath
 	}
 	return a.kernel.path().Flows(func(f datapath.Flow) bool { return yield(a.kernel.describe(f)) })
 }
-
-var errKernelOff = errors.New("the kernel path is off")
 
 // describe puts names to a flow; what the configuration does not know (any more) has a dash.
 func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
@@ -138,6 +138,40 @@ func (k *kernel) describe(f datapath.Flow) runtimeapi.Flow {
 		out.Server = s.Name
 	}
 	return out
+}
+
+// inspectPatience bounds how long the event loops may take to answer; they do within milliseconds.
+const inspectPatience = 2 * time.Second
+
+// Streams implements [runtimeapi.Sessions].
+func (a *Agent) Streams(yield func(runtimeapi.Stream) bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), inspectPatience)
+	defer cancel()
+	return a.engine.Inspect(ctx, func(i proxy.SessionInfo) bool {
+		return yield(runtimeapi.Stream{
+			Flow: runtimeapi.Flow{
+				ID: i.ID, Frontend: i.Frontend, Backend: cmp.Or(i.Backend, "<NONE>"), Server: cmp.Or(i.Server, "<none>"),
+				Client: i.Client, Front: i.Front, Back: i.Back, Task: i.Task, State: i.Phase, Age: i.Age, BytesIn: uint64(i.BytesIn), BytesOut: uint64(i.BytesOut),
+			},
+			HTTP: i.HTTP, Expires: i.Expires, Requests: i.Requests, Retries: i.Retries, Status: i.Status, Line: i.Line, Buffered: i.Buffered,
+		})
+	})
+}
+
+// malformed is what the engine has kept for `show errors`.
+func (a *Agent) malformed() (total uint64, last []runtimeapi.Malformed) {
+	total, all := a.engine.Captured()
+	for _, m := range all {
+		last = append(last, runtimeapi.Malformed(m))
+	}
+	return total, last
+}
+
+// ShutdownStream implements [runtimeapi.Sessions].
+func (a *Agent) ShutdownStream(id uint64) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), inspectPatience)
+	defer cancel()
+	return a.engine.ShutdownSession(ctx, id)
 }
 
 // ShutdownServer implements [runtimeapi.Sessions].

@@ -12,7 +12,7 @@ import (
 func (a *Agent) Trace(client netip.AddrPort, front string) (runtimeapi.Trace, error) {
 	k := a.kernel
 	if k.path() == nil {
-		return runtimeapi.Trace{}, errKernelOff
+		return runtimeapi.Trace{}, runtimeapi.ErrNoKernelPath
 	}
 	to, err := k.front(client, front)
 	if err != nil {

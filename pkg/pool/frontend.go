@@ -27,10 +27,21 @@ const (
 	FrontendOpen FrontendStatus = iota
 	FrontendFull
 	FrontendStopped
+	FrontendPaused
 )
 
 // String returns the status as the stats page shows it.
-func (s FrontendStatus) String() string { return [...]string{"OPEN", "FULL", "STOP"}[s] }
+func (s FrontendStatus) String() string { return [...]string{"OPEN", "FULL", "STOP", "PAUSED"}[s] }
+
+// Switch is what an operator wants of a frontend's listeners at run time.
+type Switch uint8
+
+// The positions of a switch.
+const (
+	SwitchedOn  Switch = iota
+	SwitchedOff        // `disable frontend`: connections are refused until it is switched on again
+	ShutDown           // `shutdown frontend`: for good, until the configuration is loaded anew
+)
 
 // Frontend is where sessions come in. Its exported fields are safe for concurrent use as their types
 // say; Name, ID, Mode and MaxConn never change, the limit that holds may: [Frontend.Limit].
@@ -57,6 +68,7 @@ type frontendLife struct {
 	flag   atomic.Pointer[atomic.Int64]
 	limit  atomic.Int64
 	status atomic.Uint32
+	wanted atomic.Uint32 // a Switch
 	pool   *poolLife
 	path   atomic.Pointer[Path]
 }
@@ -83,7 +95,24 @@ func (p *Pool) takeID() int {
 }
 
 // Status returns whether the frontend accepts connections.
-func (f *Frontend) Status() FrontendStatus { return FrontendStatus(f.status.Load()) }
+func (f *Frontend) Status() FrontendStatus {
+	switch f.Switch() {
+	case SwitchedOff:
+		return FrontendPaused
+	case ShutDown:
+		return FrontendStopped
+	}
+	return FrontendStatus(f.status.Load())
+}
+
+// Switch returns what an operator wants of the listeners.
+func (f *Frontend) Switch() Switch { return Switch(f.wanted.Load()) }
+
+// SetSwitch says what an operator wants. The owners of both paths follow: see [Pool.Changed].
+func (f *Frontend) SetSwitch(to Switch) {
+	f.wanted.Store(uint32(to))
+	f.pool.signal()
+}
 
 // SetStatus is called by the owner of the listeners.
 func (f *Frontend) SetStatus(s FrontendStatus) { f.status.Store(uint32(s)) }

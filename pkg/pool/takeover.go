@@ -62,6 +62,9 @@ func (t *Takeover) frontend(p *Pool, f, was *Frontend) {
 		return
 	}
 	f.frontendLife = was.frontendLife
+	if f.Switch() == ShutDown { // that was of the configuration before
+		t.commits = append(t.commits, func() { f.SetSwitch(SwitchedOn) })
+	}
 	if f.MaxConn != was.MaxConn {
 		t.commits = append(t.commits, func() { f.SetLimit(f.MaxConn) })
 	}

@@ -30,6 +30,8 @@ type Engine struct {
 	mu    sync.Mutex
 	binds []*binding // what is listened on
 
+	refusals refusals
+
 	live    atomic.Int64  // sessions
 	numbers atomic.Uint64 // of requests, where a format shows them
 	paused  atomic.Int32  // listeners that wait for a place
@@ -63,6 +65,7 @@ func New(setup Setup) (*Engine, error) {
 	}
 	e.plan.Store(pl)
 	e.sizes = pl.sizes
+	e.refusals.limits = pl.limits
 	e.setup.Config, e.setup.Pool, e.setup.Access = nil, nil, nil
 	for i := range setup.Loops {
 		w, err := newWorker(e, i)

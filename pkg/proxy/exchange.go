@@ -254,6 +254,7 @@ func (s *session) badResponse(why h1.Reason) {
 		return
 	}
 	s.terminate('P', 'H')
+	s.captureResponse(why)
 	s.bothShards(func(sh *pool.Shard) { sh.RespErrors.Add(1) })
 	s.w.e.log.Debug("response refused", "backend", s.be.cfg.Name, "server", s.target.Server.Name, "reason", why)
 	s.dropLink(false)

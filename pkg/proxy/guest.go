@@ -196,6 +196,7 @@ func (e *Engine) Certificates() []Certificates {
 // startOn begins the session on a socket; p is the adapter's side of it, nil for a client's own connection.
 func (s *session) startOn(fd int, p *adapter.Pair) {
 	w, fe := s.w, s.fe
+	s.name()
 	s.peer = netip.AddrPort{}
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
 	if err := s.client.open(w, fd, loop.Clients, s); err != nil {

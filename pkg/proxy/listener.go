@@ -22,6 +22,7 @@ type listener struct {
 	paused      bool
 	acceptProxy bool // connections begin with a PROXY header
 	held        bool // connections wait in the accept queue for a place, as far as is known
+	silent      bool // an operator has switched the frontend off
 }
 
 // acceptRound bounds how many connections are accepted before other sockets get their turn.
@@ -148,6 +149,17 @@ func (l *listener) close() {
 	if l.fd < 0 {
 		return
 	}
+	if !l.silent {
+		l.leaveLoop(l.w.loop.Forget)
+	}
+	sock.Close(l.fd)
+	l.fd = -1
+	l.fe.stats.SetStatus(pool.FrontendStopped)
+}
+
+// leaveLoop accepts what waits in the queue, and nothing any more. How the loop lets go of the socket depends on whether it
+// is closed next.
+func (l *listener) leaveLoop(letGo func(fd int)) {
 	if !l.paused {
 		l.accept(drainAccepts)
 	}
@@ -155,12 +167,9 @@ func (l *listener) close() {
 		l.paused = false
 		l.w.e.paused.Add(-1)
 	} else {
-		l.w.loop.Forget(l.fd)
+		letGo(l.fd)
 	}
 	l.hold(false)
-	sock.Close(l.fd)
-	l.fd = -1
-	l.fe.stats.SetStatus(pool.FrontendStopped)
 }
 
 // drainAccepts bounds what a listener takes in before it closes.

@@ -85,6 +85,7 @@ func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct
 	}
 	during()
 	old := e.plan.Swap(c.plan)
+	e.refusals.keep(c.plan)
 	c.plan.inherit(old)
 	e.mu.Lock()
 	replaced := e.binds
@@ -153,6 +154,11 @@ func (w *worker) apply(c *Change, index int) {
 		l.fe.stats.SetStatus(pool.FrontendOpen)
 		if err := l.start(); err != nil {
 			w.e.log.Error("cannot accept connections", "frontend", l.fe.cfg.Name, "error", err)
+		}
+	}
+	for _, l := range w.listeners { // an operator's word lasts
+		if err := l.follow(); err != nil {
+			w.e.log.Error("cannot follow an operator", "frontend", l.fe.cfg.Name, "error", err)
 		}
 	}
 	for s := w.sessions; s != nil; {

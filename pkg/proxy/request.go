@@ -98,6 +98,7 @@ func (s *session) headTimeout() {
 // refuse answers what is not an HTTP request that may be forwarded.
 func (s *session) refuse(why h1.Reason) {
 	s.terminate('P', 'R')
+	s.captureRequest(why)
 	s.badRequest()
 	s.w.e.log.Debug("request refused", "frontend", s.fe.cfg.Name, "client", s.src, "reason", why)
 	status := why.Status()

@@ -88,6 +88,8 @@ type session struct {
 	countedIn, countedOut    int64  // of the client's bytes, already in the counters
 	startOut                 int64  // bytes for the client before this request's response
 	startIn                  int64  // bytes of the client before this request
+	id                       uint64 // see name
+	begun                    time.Duration
 	number                   uint64 // of the request, or TCP session, among all
 	msg                      message
 }

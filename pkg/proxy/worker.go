@@ -22,6 +22,7 @@ type worker struct {
 	listeners []*listener
 	sessions  *session // all that live, linked
 	live      int
+	named     uint64 // sessions that have been given a number
 	spare     []*session
 	guests    map[*guest]struct{} // clients' connections that adapters have
 	stopping  bool

@@ -34,9 +34,6 @@ func setAgent(s *pool.Server, what string, args []string) string {
 		s.SetAgentHealth(value == "up", pool.CauseCLI)
 		return ""
 	case what == "agent-send":
-		if value == "" {
-			return "set server <b>/<s> agent-send requires a string.\n"
-		}
 		target.Send = &value
 	case what == "agent-port":
 		port, err := strconv.ParseUint(value, 10, 16)

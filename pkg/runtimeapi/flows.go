@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -25,17 +26,24 @@ type Flow struct {
 type Sessions interface {
 	// Flows calls yield for each flow of the kernel path, in no order, until it returns false.
 	Flows(yield func(Flow) bool) error
+	// Streams calls yield for each session of the userspace path, in no order, until it returns false.
+	Streams(yield func(Stream) bool) error
 	// ShutdownServer ends all sessions of a server on both paths.
 	ShutdownServer(*pool.Server) error
 	// ShutdownFlow ends one flow of the kernel path; false if there is none with this ID.
 	ShutdownFlow(id uint64) (bool, error)
+	// ShutdownStream ends one session of the userspace path; false if there is none with this ID.
+	ShutdownStream(id uint64) (bool, error)
 }
+
+// ErrNoKernelPath is what [Sessions.Flows] returns when there is no kernel path.
+var ErrNoKernelPath = errors.New("the kernel path is off")
 
 func flowCommands() []command {
 	return []command{
 		{[]string{"show", "flows"}, Operator, "show flows [<filter> <value>]* [max <n>]",
 			"connections of the kernel path; filters: frontend backend server client state", showFlows},
-		{[]string{"show", "sess"}, Operator, "show sess [<id>|all]", "connections of the kernel path as sessions", showSess},
+		{[]string{"show", "sess"}, Operator, "show sess [<id>|all]", "sessions of both paths, or all about one", showSess},
 		{[]string{"shutdown", "sessions", "server"}, Admin, "shutdown sessions server <bk>/<srv>", "end a server's sessions", shutdownServer},
 		{[]string{"shutdown", "session"}, Admin, "shutdown session <id>", "end a session that 'show sess' lists", shutdownSession},
 	}
@@ -116,11 +124,20 @@ func (f *flowFilter) match(w *Flow) bool {
 
 // flows collects those that match, the oldest first, and counts the ones that found no room in the answer. The
 // message is empty if that worked.
-func (c *session) flows(f flowFilter) (flows []Flow, more int, msg string) {
+func (c *session) flows(f flowFilter) ([]Flow, int, string) {
 	if c.server.opts.Sessions == nil {
 		return nil, 0, "The kernel path is off: there are no flows.\n"
 	}
-	err := c.server.opts.Sessions.Flows(func(w Flow) bool {
+	flows, more, err := c.collectFlows(f)
+	if err != nil {
+		return nil, 0, "Cannot list flows: " + err.Error() + ".\n"
+	}
+	return flows, more, ""
+}
+
+// collectFlows is flows with an error of the kernel path.
+func (c *session) collectFlows(f flowFilter) (flows []Flow, more int, err error) {
+	err = c.server.opts.Sessions.Flows(func(w Flow) bool {
 		switch {
 		case !f.match(&w):
 		case len(flows) < f.max:
@@ -130,11 +147,8 @@ func (c *session) flows(f flowFilter) (flows []Flow, more int, msg string) {
 		}
 		return true
 	})
-	if err != nil {
-		return nil, 0, "Cannot list flows: " + err.Error() + ".\n"
-	}
 	slices.SortFunc(flows, func(a, b Flow) int { return int(b.Age/time.Millisecond) - int(a.Age/time.Millisecond) })
-	return flows, more, ""
+	return flows, more, err
 }
 
 // showFlows prints a table for people, one flow a line.
@@ -160,42 +174,6 @@ func showFlows(c *session, args []string) string {
 	return out.String()
 }
 
-// showSess prints flows in the manner of HAProxy's sessions: `name=value` words behind an identifier. Sessions of the
-// userspace path are not listed.
-func showSess(c *session, args []string) string {
-	f := flowFilter{max: maxFlows}
-	f.add(func(w *Flow) bool { return w.State != "closed" })
-	if len(args) > 0 && args[0] != "all" {
-		id, ok := parseID(args[0])
-		if !ok {
-			return "Session not found (it may have ended).\n"
-		}
-		f.add(func(w *Flow) bool { return w.ID == id })
-	}
-	flows, more, msg := c.flows(f)
-	if msg != "" {
-		return msg
-	}
-	var out strings.Builder
-	for i := range flows {
-		w := &flows[i]
-		proto := "tcpv4"
-		if w.Client.Addr().Is6() {
-			proto = "tcpv6"
-		}
-		fmt.Fprintf(&out, "0x%x: proto=%s src=%s fe=%s be=%s srv=%s dst=%s from=%s to=%s path=kernel state=%s age=%s idle=%s in=%d out=%d\n",
-			w.ID, proto, w.Client, w.Frontend, w.Backend, w.Server, w.Front, w.Back, w.Task, w.State,
-			w.Age.Round(time.Second), w.Idle.Round(time.Second), w.BytesIn, w.BytesOut)
-	}
-	if more > 0 {
-		fmt.Fprintf(&out, "# and %d more\n", more)
-	}
-	if len(flows) == 0 && len(args) > 0 && args[0] != "all" {
-		return "Session not found (it may have ended).\n"
-	}
-	return out.String()
-}
-
 func parseID(word string) (uint64, bool) {
 	id, err := strconv.ParseUint(strings.TrimPrefix(word, "0x"), 16, 64)
 	return id, err == nil
@@ -211,24 +189,6 @@ func shutdownServer(c *session, args []string) string {
 	}
 	if err := c.server.opts.Sessions.ShutdownServer(s); err != nil {
 		return "Cannot end all sessions: " + err.Error() + ".\n"
-	}
-	return ""
-}
-
-func shutdownSession(c *session, args []string) string {
-	if len(args) == 0 {
-		return "Session pointer expected (use 'show sess').\n"
-	}
-	id, ok := parseID(args[0])
-	if !ok || c.server.opts.Sessions == nil {
-		return "No such session (use 'show sess').\n"
-	}
-	found, err := c.server.opts.Sessions.ShutdownFlow(id)
-	switch {
-	case err != nil:
-		return "Cannot end the session: " + err.Error() + ".\n"
-	case !found:
-		return "No such session (use 'show sess').\n"
 	}
 	return ""
 }

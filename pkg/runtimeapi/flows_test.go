@@ -14,9 +14,10 @@ import (
 
 // carried is a kernel path with flows.
 type carried struct {
-	flows []Flow
-	err   error
-	ended []string
+	flows   []Flow
+	streams []Stream
+	err     error
+	ended   []string
 }
 
 func (c *carried) Flows(yield func(Flow) bool) error {
@@ -26,6 +27,23 @@ func (c *carried) Flows(yield func(Flow) bool) error {
 		}
 	}
 	return c.err
+}
+
+func (c *carried) Streams(yield func(Stream) bool) error {
+	for _, s := range c.streams {
+		if !yield(s) {
+			break
+		}
+	}
+	return nil
+}
+
+func (c *carried) ShutdownStream(id uint64) (bool, error) {
+	i := slices.IndexFunc(c.streams, func(s Stream) bool { return s.ID == id })
+	if i >= 0 {
+		c.ended = append(c.ended, fmt.Sprint(id))
+	}
+	return i >= 0, nil
 }
 
 func (c *carried) ShutdownServer(s *pool.Server) error {

@@ -13,6 +13,7 @@ func processCommands() []command {
 	return []command{
 		{[]string{"show", "env"}, Operator, "show env [<name>]", "environment variables of the process", showEnv},
 		{[]string{"show", "cli", "sockets"}, User, "show cli sockets", "sockets of this interface", showSockets},
+		{[]string{"show", "errors"}, Operator, "show errors [<iid>|<proxy>] [request|response]", "the last malformed messages of each proxy", showErrors},
 		{[]string{"show", "startup-logs"}, Operator, "show startup-logs", "what was said while starting", showStartupLogs},
 		{[]string{"show", "schema", "json"}, User, "show schema json", "JSON schema of the statistics", showSchema},
 	}

@@ -26,6 +26,8 @@ type Options struct {
 	Sessions Sessions
 	// Tracer answers `trace`; nil: there is no kernel path to ask.
 	Tracer Tracer
+	// Errors returns how many malformed messages there have been, and the last ones; nil: nobody keeps them.
+	Errors func() (total uint64, last []Malformed)
 	// Control makes the changes that the pool alone cannot; nil refuses them.
 	Control Control
 	// StartupLogs returns what was said while starting, in lines; nil says that there was nothing.

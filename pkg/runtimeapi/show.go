@@ -20,7 +20,6 @@ func showCommands() []command {
 		{[]string{"show", "servers", "state"}, User, "show servers state [<backend>]", "what changes about servers", showServersState},
 		{[]string{"show", "servers", "conn"}, User, "show servers conn [<backend>]", "connections of servers", showServersConn},
 		{[]string{"show", "resolvers"}, User, "show resolvers [<section>]", "counters of nameservers", showResolvers},
-		{[]string{"show", "errors"}, Operator, "show errors [<px>]", "requests and responses that were refused", showErrors},
 		{[]string{"clear", "counters"}, Operator, "clear counters [all]", "forget the highest values seen, or begin all counters anew", clearCounters},
 	}
 }
@@ -139,17 +138,6 @@ func showResolvers(c *session, args []string) string {
 		}
 	}
 	return out.String()
-}
-
-// showErrors has nothing to show: refused messages are counted and logged, but not kept.
-func showErrors(c *session, args []string) string {
-	s := c.snapshot()
-	if len(args) > 0 {
-		if _, err := strconv.Atoi(args[0]); err != nil && proxyID(s, args[0]) == 0 {
-			return "No such proxy.\n"
-		}
-	}
-	return "Total events captured on [" + s.Now.Format("02/Jan/2006:15:04:05.000") + "] : 0\n"
 }
 
 func clearCounters(c *session, args []string) string {

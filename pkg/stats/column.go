@@ -99,8 +99,8 @@ func sessionLimit(r *Row) Value {
 func status(r *Row) Value {
 	switch r.Scope {
 	case Frontends:
-		if r.Frontend.Status() == pool.FrontendStopped {
-			return word(pool.FrontendStopped.String())
+		if s := r.Frontend.Status(); s != pool.FrontendFull {
+			return word(s.String())
 		}
 		return word(pool.FrontendOpen.String())
 	case Backends:

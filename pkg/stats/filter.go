@@ -94,7 +94,7 @@ func (t *Tally) weigh(b *pool.Backend) {
 func (f *Filter) scope(s Scope) bool { return f.Scopes == 0 || f.Scopes&s != 0 }
 
 func (f *Filter) proxy(p *Proxy) bool {
-	name, id := p.name(), p.id()
+	name, id := p.Name(), p.ID()
 	return strings.Contains(name, f.Contains) &&
 		(len(f.Proxies) == 0 || slices.Contains(f.Proxies, name)) &&
 		(f.ProxyID <= 0 || f.ProxyID == id)
@@ -114,7 +114,8 @@ func (f *Filter) server(r *Row) bool {
 	}
 }
 
-func (p *Proxy) name() string {
+// Name is the section's name.
+func (p *Proxy) Name() string {
 	switch {
 	case p.Frontend != nil:
 		return p.Frontend.Name
@@ -125,7 +126,8 @@ func (p *Proxy) name() string {
 	}
 }
 
-func (p *Proxy) id() int {
+// ID is the section's number (iid).
+func (p *Proxy) ID() int {
 	switch {
 	case p.Frontend != nil:
 		return p.Frontend.ID

@@ -38,6 +38,8 @@ func (r *Row) tone() tone {
 			return toneDown
 		case pool.FrontendFull:
 			return toneFalling
+		case pool.FrontendPaused:
+			return toneMaint
 		}
 		return toneUp
 	case Backends:

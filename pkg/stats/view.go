@@ -123,7 +123,7 @@ func (v *view) addProxies(s *Snapshot, f Filter) {
 		if len(rows) == 0 {
 			continue
 		}
-		pv := proxyView{Name: p.name(), Anchor: fmt.Sprintf("p%d", p.id()), Mode: rows[0].Mode.String(), Kind: p.kind()}
+		pv := proxyView{Name: p.Name(), Anchor: fmt.Sprintf("p%d", p.ID()), Mode: rows[0].Mode.String(), Kind: p.kind()}
 		for j := range rows {
 			r := &rows[j]
 			pv.Rows = append(pv.Rows, v.row(r, columns))

@@ -76,6 +76,7 @@ frontend stats_in
     http-request use-service prometheus-exporter if { path /metrics }
     stats enable
     stats uri /
+    stats show-legends
 backend idle_client
     mode tcp
     server r1 {{r1}}
@@ -273,6 +274,9 @@ func TestColumnsTellTheTruth(t *testing.T) {
 			}
 			for _, w := range wrong {
 				t.Error(w)
+			}
+			if !c.haproxy {
+				b.outputsAgree()
 			}
 			n := 0
 			for _, columns := range b.truth {

@@ -19,6 +19,14 @@ type Timer struct {
 // Armed says whether the timer is going to fire.
 func (t *Timer) Armed() bool { return t.deadline != 0 }
 
+// Left returns the time until t fires, negative if it is not armed.
+func (l *Loop) Left(t *Timer) time.Duration {
+	if !t.Armed() {
+		return -1
+	}
+	return max(0, t.deadline-l.now)
+}
+
 // Arm has t fire after d, which replaces what was set before. Zero or less disarms it, since 0 is how a
 // configuration says that there is no such timeout.
 func (l *Loop) Arm(t *Timer, d time.Duration) {

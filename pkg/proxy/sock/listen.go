@@ -69,6 +69,18 @@ func prepare(fd, family int, addr netip.AddrPort, o ListenOptions) error {
 	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
 }
 
+// Silence has a listening socket refuse connections; what waits in its queue is reset. It keeps its address, and [Listen]
+// options: [Resume] has it listen again.
+func Silence(fd int) error { return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_RD)) }
+
+// Resume has a socket listen again.
+func Resume(fd, backlog int) error {
+	if backlog <= 0 {
+		backlog = maxBacklog
+	}
+	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
+}
+
 // maxBacklog is more than any somaxconn, to which the kernel cuts it.
 const maxBacklog = 1 << 16
 

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"waggle/pkg/pool"
+	"waggle/pkg/proxy/sock"
+)
+
+// FollowSwitch has the listeners of a frontend do what [pool.Frontend.Switch] says, as HAProxy's `disable frontend`, `enable
+// frontend` and `shutdown frontend` do, and waits until they have. Connections that stand are not touched.
+func (e *Engine) FollowSwitch(ctx context.Context, f *pool.Frontend) error {
+	results := make(chan error, len(e.workers))
+	for _, w := range e.workers {
+		if !w.loop.Post(func() { results <- w.followSwitch(f) }) {
+			return errors.New("the event loops are stopping")
+		}
+	}
+	var errs []error
+	for range e.workers {
+		select {
+		case err := <-results:
+			errs = append(errs, err)
+		case <-e.done:
+			return errors.New("the event loops have stopped")
+		case <-ctx.Done():
+			return fmt.Errorf("an event loop does not turn: %w", ctx.Err())
+		}
+	}
+	if f.Switch() == pool.ShutDown { // a reload opens its addresses anew
+		e.mu.Lock()
+		e.binds = slices.DeleteFunc(slices.Clone(e.binds), func(b *binding) bool { return b.fe.stats.Same(f) })
+		e.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// followSwitch runs on the loop.
+func (w *worker) followSwitch(f *pool.Frontend) error {
+	var errs []error
+	for _, l := range w.listeners {
+		if l.fe.stats.Same(f) {
+			errs = append(errs, l.follow())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// follow has one listener do what an operator wants.
+func (l *listener) follow() error {
+	want := l.fe.stats.Switch()
+	switch {
+	case l.fd < 0 || l.w.stopping:
+		return nil
+	case want == pool.ShutDown:
+		l.close()
+		return nil
+	case want == pool.SwitchedOff && !l.silent:
+		l.leaveLoop(l.w.loop.Remove)
+		l.silent = true
+		return sock.Silence(l.fd)
+	case want == pool.SwitchedOn && l.silent:
+		if err := sock.Resume(l.fd, l.fe.cfg.Backlog); err != nil {
+			return err
+		}
+		l.silent = false
+		return l.start()
+	}
+	return nil
+}
