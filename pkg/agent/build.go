@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -61,13 +62,26 @@ func (b *building) proxy(p *config.Proxy) error {
 	options := pool.BackendOptions{Name: p.Name, Mode: mode, FullConn: b.fullConn(p), AllBackups: p.Options.AllBackups}
 	switch p.Kind {
 	case config.Frontend:
-		b.pool.AddFrontend(p.Name, mode, b.frontendMaxConn(p))
+		addListeners(b.pool.AddFrontend(p.Name, mode, b.frontendMaxConn(p)), p)
 		return nil
 	case config.Listen:
-		_, backend := b.pool.AddListen(p.Name, mode, b.frontendMaxConn(p), options)
+		frontend, backend := b.pool.AddListen(p.Name, mode, b.frontendMaxConn(p), options)
+		addListeners(frontend, p)
 		return b.servers(p, backend)
 	default:
 		return b.servers(p, b.pool.AddBackend(options))
+	}
+}
+
+// addListeners has each address of a frontend counted by itself if the configuration says so; the others are named as HAProxy
+// names them.
+func addListeners(f *pool.Frontend, p *config.Proxy) {
+	if !p.Options.SocketStats {
+		return
+	}
+	for i := range p.Binds {
+		b := &p.Binds[i]
+		f.AddListener(cmp.Or(b.Name, fmt.Sprintf("sock-%d", i+1)), b.Addr, b.MaxConn)
 	}
 }
 

@@ -169,7 +169,7 @@ var alertRows = []struct {
 	{"backend", "errorfile 503 /x", 16, "'errorfile' : cannot read '/x': no such file"},
 	{"backend", "description", 2, "'description' expects a text"},
 	{"frontend", "option httplog clf", 17, "'clf' of 'option httplog' is valid HAProxy but not supported by waggle yet"},
-	{"frontend", "option socket-stats", 2, "'option socket-stats' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "option http-ignore-probes", 2, "'option http-ignore-probes' is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "option dontlognull x", 21, "'option dontlognull' cannot handle unexpected argument 'x'"},
 	{"backend", "option redispatch x", 20, "'option redispatch' expects an integer interval, not 'x'"},
 	{"backend", "option forwardfor excpt x", 20, "'option forwardfor' only supports 'except', 'header' and 'if-none', not 'excpt'"},

@@ -186,6 +186,7 @@ type Options struct {
 	DontLogNull        bool
 	DontLogNormal      bool
 	LogASAP            bool
+	SocketStats        bool
 	LogSeparateErrors  bool
 	LogHealthChecks    bool
 	// ConnectionMode: keep-alive (default), server-close, close.

@@ -34,6 +34,7 @@ func optionDirectives() []directive {
 		flag("srvtcpka", backOrDef, "TCP keep-alive on server connections", func(o *Options) *bool { return &o.TCPKAServer }),
 		flag("dontlognull", frontOrDef, "does not log connections without data", func(o *Options) *bool { return &o.DontLogNull }),
 		flag("dontlog-normal", frontOrDef, "logs only what went wrong", func(o *Options) *bool { return &o.DontLogNormal }),
+		flag("socket-stats", frontOrDef, "counts each address of a frontend by itself", func(o *Options) *bool { return &o.SocketStats }),
 		flag("logasap", frontOrDef, "logs before the end of a transfer", func(o *Options) *bool { return &o.LogASAP }),
 		flag("log-separate-errors", frontOrDef, "raises the level of errors", func(o *Options) *bool { return &o.LogSeparateErrors }),
 		flag("log-health-checks", backOrDef, "logs every change of a check's result", func(o *Options) *bool { return &o.LogHealthChecks }),
@@ -61,7 +62,6 @@ func optionDirectives() []directive {
 func foreignOptions() []directive {
 	const own = "the engine decides by itself"
 	rows := [][]directive{
-		group(frontOrDef, Unsupported, "statistics for each address of a frontend", "", "option+socket-stats"),
 		group(anyProxy, Ignored, "splicing in the kernel", own, "option+splice-auto option+splice-request option+splice-response"),
 		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats option+disable-h2-upgrade"),
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),

@@ -86,6 +86,9 @@ func (j *judge) listening() {
 	if len(j.frontend.Binds) == 0 {
 		j.no(j.frontend.Pos, "it has no bind line")
 	}
+	if j.frontend.Options.SocketStats {
+		j.no(j.frontend.Pos, "option socket-stats: the kernel counts by frontend")
+	}
 	for _, b := range j.frontend.Binds {
 		switch {
 		case b.TLS.Enabled:

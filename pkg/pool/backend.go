@@ -31,6 +31,7 @@ type backendLife struct {
 	Queue       Gauge // requests waiting, for the backend and all its servers
 	Counters    Counters
 	Times       Times
+	Latency     Latencies // of the userspace path
 	LastSession UnixSeconds
 	Trend       Trend
 	TLS         TLS // with servers
@@ -66,7 +67,7 @@ func (u *UnixSeconds) Load() int64 { return u.v.Load() }
 // AddBackend adds a backend. It must be called before traffic starts.
 func (p *Pool) AddBackend(o BackendOptions) *Backend {
 	b := &Backend{BackendOptions: o, ID: p.takeID(), backendLife: &backendLife{
-		Counters: newCounters(p.writers), pool: p.poolLife, allBackups: o.AllBackups, changed: time.Now(),
+		Counters: newCounters(p.writers), Latency: newLatencies(p.writers), pool: p.poolLife, allBackups: o.AllBackups, changed: time.Now(),
 	}}
 	b.publish()
 	p.Backends = append(p.Backends, b)

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -61,6 +62,27 @@ const KernelShard = 0
 type Counters struct {
 	shards []Shard
 	base   atomic.Pointer[Totals] // what had been counted when they were last reset; nil: never
+	parts  atomic.Pointer[[]*Counters]
+}
+
+// include makes the sums have those of part in them from now on. One goroutine at a time may call it.
+func (c *Counters) include(part *Counters) {
+	parts := []*Counters{part}
+	if old := c.parts.Load(); old != nil {
+		parts = append(slices.Clone(*old), part)
+	}
+	c.parts.Store(&parts)
+}
+
+// SessionsOf returns the sessions that one writer has ever counted.
+func (c *Counters) SessionsOf(writer int) uint64 {
+	n := c.shards[writer].Sessions.Load()
+	if parts := c.parts.Load(); parts != nil {
+		for _, p := range *parts {
+			n += p.SessionsOf(writer)
+		}
+	}
+	return n
 }
 
 func newCounters(writers int) Counters { return Counters{shards: make([]Shard, writers)} }
@@ -90,6 +112,12 @@ func (c *Counters) reset() {
 // all adds up what all shards have ever counted.
 func (c *Counters) all() Totals {
 	var t Totals
+	if parts := c.parts.Load(); parts != nil {
+		for _, p := range *parts {
+			part := p.all()
+			t.add(&part)
+		}
+	}
 	for i := range c.shards {
 		s := &c.shards[i]
 		t.Connections += s.Connections.Load()
@@ -118,6 +146,33 @@ func (c *Counters) all() Totals {
 		}
 	}
 	return t
+}
+
+func (t *Totals) add(o *Totals) {
+	t.Connections += o.Connections
+	t.Sessions += o.Sessions
+	t.Requests += o.Requests
+	t.BytesIn += o.BytesIn
+	t.BytesOut += o.BytesOut
+	t.DeniedReq += o.DeniedReq
+	t.DeniedResp += o.DeniedResp
+	t.DeniedConn += o.DeniedConn
+	t.DeniedSess += o.DeniedSess
+	t.ReqErrors += o.ReqErrors
+	t.ConnErrors += o.ConnErrors
+	t.RespErrors += o.RespErrors
+	t.Retries += o.Retries
+	t.Redispatches += o.Redispatches
+	t.LBTotal += o.LBTotal
+	t.ClientAborts += o.ClientAborts
+	t.ServerAborts += o.ServerAborts
+	t.Connects += o.Connects
+	t.Reuses += o.Reuses
+	t.Intercepted += o.Intercepted
+	t.InternalErrs += o.InternalErrs
+	for i := range t.HTTP {
+		t.HTTP[i] += o.HTTP[i]
+	}
 }
 
 func (t *Totals) subtract(o *Totals) {

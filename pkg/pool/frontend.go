@@ -50,6 +50,8 @@ type Frontend struct {
 	ID      int // iid
 	Mode    Mode
 	MaxConn int // as configured: sessions, both paths together
+	// Listeners are the addresses, if they are counted one by one.
+	Listeners []*Listener
 
 	*frontendLife
 }

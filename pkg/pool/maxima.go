@@ -8,6 +8,9 @@ func (p *Pool) ClearMaxima() {
 	clearMax(&p.Process.TLS.Rate, &p.Process.TLS.KeyRate, &p.Process.TLS.ServerKeyRate)
 	for _, f := range p.Frontends {
 		f.Sessions.clearMax()
+		for _, l := range f.Listeners {
+			l.Sessions.clearMax()
+		}
 		clearMax(&f.SessionRate, &f.ConnRate, &f.RequestRate)
 	}
 	for _, b := range p.Backends {
@@ -47,6 +50,9 @@ func (p *Pool) ClearCounters() {
 	p.ClearMaxima()
 	for _, f := range p.Frontends {
 		f.Counters.reset()
+		for _, l := range f.Listeners {
+			l.Counters.reset()
+		}
 	}
 	for _, b := range p.Backends {
 		b.Counters.reset()

@@ -62,6 +62,7 @@ func (t *Takeover) frontend(p *Pool, f, was *Frontend) {
 		return
 	}
 	f.frontendLife = was.frontendLife
+	f.takeListeners(was)
 	if f.Switch() == ShutDown { // that was of the configuration before
 		t.commits = append(t.commits, func() { f.SetSwitch(SwitchedOn) })
 	}

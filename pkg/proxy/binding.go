@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"waggle/pkg/config"
+	"waggle/pkg/pool"
 	"waggle/pkg/proxy/adapter"
 	"waggle/pkg/proxy/sock"
 )
@@ -40,7 +41,7 @@ func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
 	for _, fe := range pl.frontends {
 		for i := range fe.cfg.Binds {
 			b := &binding{key: keyOf(&fe.cfg.Binds[i]), fe: fe, line: &fe.cfg.Binds[i]}
-			b.limit = newBindLimit(b.line.MaxConn)
+			b.limit = newBindLimit(b.line.MaxConn, fe.listener(i))
 			var err error
 			if b.front, err = e.newFront(fe, b.line); err != nil {
 				errs = append(errs, fmt.Errorf("%s:%d: bind '%s': %w", b.line.Pos.File, b.line.Pos.Line, b.line.Addr, err))
@@ -64,6 +65,14 @@ func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
 	return all, nil
 }
 
+// listener is what is counted of the i-th bind line by itself, nil if nothing is.
+func (f *frontend) listener(i int) *pool.Listener {
+	if i < len(f.stats.Listeners) {
+		return f.stats.Listeners[i]
+	}
+	return nil
+}
+
 func find(open []*binding, key bindKey, taken map[*binding]bool) *binding {
 	for _, b := range open {
 		if b.key == key && !taken[b] {
@@ -76,7 +85,7 @@ func find(open []*binding, key bindKey, taken map[*binding]bool) *binding {
 // keep has b go on with the sockets of a binding before it, and with its places if their number is the same.
 func (b *binding) keep(old *binding) {
 	b.kept, b.addr = true, old.addr
-	if b.line.MaxConn == old.line.MaxConn {
+	if b.limit.sameAs(old.limit) {
 		b.limit = old.limit
 	}
 }

@@ -1,18 +1,32 @@
 package proxy
 
-import "sync/atomic"
+import (
+	"sync/atomic"
 
-// bindLimit is `maxconn` of a bind line, which the listeners of all loops share. nil is no limit.
+	"waggle/pkg/pool"
+)
+
+// bindLimit is `maxconn` of a bind line, which the listeners of all loops share, and what is counted of its address. nil is
+// no limit, and nothing counted.
 type bindLimit struct {
-	max   int64
+	max   int64 // 0 = no limit
 	taken atomic.Int64
+	stats *pool.Listener // nil: only the frontend counts
 }
 
-func newBindLimit(maxConn int) *bindLimit {
-	if maxConn <= 0 {
+func newBindLimit(maxConn int, stats *pool.Listener) *bindLimit {
+	if maxConn <= 0 && stats == nil {
 		return nil
 	}
-	return &bindLimit{max: int64(maxConn)}
+	return &bindLimit{max: int64(max(maxConn, 0)), stats: stats}
+}
+
+// sameAs says whether b can stand for what other is of the configuration before.
+func (b *bindLimit) sameAs(other *bindLimit) bool {
+	if b == nil || other == nil {
+		return b == other
+	}
+	return b.max == other.max && (b.stats == nil) == (other.stats == nil)
 }
 
 // enter takes a place; false if none is free.
@@ -20,19 +34,34 @@ func (b *bindLimit) enter() bool {
 	if b == nil {
 		return true
 	}
-	if b.taken.Add(1) > b.max {
+	if n := b.taken.Add(1); b.max > 0 && n > b.max {
 		b.taken.Add(-1)
 		return false
+	}
+	if b.stats != nil {
+		b.stats.Sessions.Reserve(0)
 	}
 	return true
 }
 
 // leave gives the place back.
 func (b *bindLimit) leave() {
-	if b != nil {
-		b.taken.Add(-1)
+	if b == nil {
+		return
+	}
+	b.taken.Add(-1)
+	if b.stats != nil {
+		b.stats.Sessions.Add(-1)
 	}
 }
 
 // room says whether enter has a chance.
-func (b *bindLimit) room() bool { return b == nil || b.taken.Load() < b.max }
+func (b *bindLimit) room() bool { return b == nil || b.max == 0 || b.taken.Load() < b.max }
+
+// counters are those of what comes in at the address: its own, whose sums are in its frontend's, else the frontend's.
+func (b *bindLimit) counters(fe *frontend) *pool.Counters {
+	if b != nil && b.stats != nil {
+		return &b.stats.Counters
+	}
+	return &fe.stats.Counters
+}

@@ -50,7 +50,7 @@ func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) (allowed, gree
 		return true, false
 	}
 	s := w.newSession()
-	s.fe, s.via, s.src, s.dst = l.fe, l, peer, netip.AddrPort{}
+	s.fe, s.via, s.bind, s.src, s.dst, s.guest = l.fe, l, l.bind, peer, netip.AddrPort{}, nil
 	s.client.fd, s.client.peer = fd, nil
 	s.reset()
 	s.msg.vars[sample.Session].Reset()

@@ -173,6 +173,14 @@ func (s *session) recordTimes(now time.Duration) {
 	be.Response.Add(response)
 	srv.Total.Add(total)
 	be.Total.Add(total)
+	latency := s.be.stats.Latency.Shard(s.w.shard)
+	if c.connected > 0 && !s.reused {
+		latency.Connect.Add(connect)
+	}
+	if c.response > 0 {
+		latency.Response.Add(response)
+	}
+	latency.Total.Add(total)
 }
 
 // keepLine keeps the request line for the log, since the buffer will not.
@@ -210,7 +218,7 @@ func (s *session) count() {
 		return
 	}
 	s.countedIn, s.countedOut = got, taking
-	addBytes(&s.fe.stats.Counters, s.w.shard, in, out)
+	addBytes(s.feCounters(), s.w.shard, in, out)
 	if s.be != nil {
 		addBytes(&s.be.stats.Counters, s.w.shard, in, out)
 	}

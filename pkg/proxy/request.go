@@ -108,7 +108,16 @@ func (s *session) refuse(why h1.Reason) {
 	s.answer(status)
 }
 
-func (s *session) feShard() *pool.Shard { return s.fe.stats.Counters.Shard(s.w.shard) }
+// feShard is where what the frontend counts goes.
+func (s *session) feShard() *pool.Shard { return s.feCounters().Shard(s.w.shard) }
+
+func (s *session) feCounters() *pool.Counters {
+	bind := s.bind
+	if s.guest != nil {
+		bind = s.guest.bind
+	}
+	return bind.counters(s.fe)
+}
 
 // begin handles a request whose head has n bytes.
 func (s *session) begin(n int) {

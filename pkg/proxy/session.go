@@ -101,7 +101,10 @@ type times struct{ idle, first, head, queued, assigned, connected, response time
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 	l.fe.plan.pool.Process.Conns.Peak()
 	l.fe.stats.Sessions.Peak()
-	shard := l.fe.stats.Counters.Shard(w.shard)
+	if l.bind != nil && l.bind.stats != nil {
+		l.bind.stats.Sessions.Peak()
+	}
+	shard := l.bind.counters(l.fe).Shard(w.shard)
 	shard.Connections.Add(1)
 	shard.Sessions.Add(1)
 	if l.front != nil {

@@ -26,7 +26,7 @@ type SessionInfo struct {
 
 // phaseNames are for people.
 var phaseNames = [...]string{
-	ended: "ended", greeting: "proxy-header", reading: "request", gathering: "body", serving: "service", queued: "queue",
+	ended: "ended", greeting: "proxy-header", inspecting: "inspect", reading: "request", gathering: "body", serving: "service", queued: "queue",
 	tarpitting: "tarpit", pausing: "retry-pause", connecting: "connect", exchanging: "exchange", replying: "reply",
 	tunneling: "tunnel", draining: "drain", lingering: "linger",
 }

@@ -57,7 +57,7 @@ func typedCells(text string) cells {
 // held against each other elsewhere.
 func TestRenderingsOfOneSnapshotAgree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := swarm()
+		s := withListeners()
 		want := csvCells(t, string(Proxies(s, Plain, Filter{Legends: true})))
 		typed := typedCells(string(Proxies(s, Typed, Filter{Legends: true})))
 		if len(want) != len(typed) || len(want) < 500 {
@@ -141,6 +141,9 @@ func metricsAgree(t *testing.T, s *Snapshot, want cells) {
 			labels := []string{"proxy=" + r.ProxyName()}
 			if r.Scope == Servers {
 				labels = append(labels, "server="+r.Name())
+			}
+			if r.Scope == Listeners {
+				labels = append(labels, "listener="+r.Name())
 			}
 			if c.Label[0] != "" {
 				labels = append(labels, c.Label[0]+"="+c.Label[1])

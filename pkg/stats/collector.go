@@ -169,8 +169,8 @@ func (c *collector) process(out chan<- prometheus.Metric) {
 
 func (c *collector) row(r *Row, out chan<- prometheus.Metric) {
 	labels := []string{r.ProxyName()}
-	if r.Scope == Servers {
-		labels = append(labels, r.Server.Name)
+	if r.Scope == Servers || r.Scope == Listeners {
+		labels = append(labels, r.Name())
 	}
 	labels = labels[:len(labels):len(labels)] // each series appends to a copy
 	descs := c.table.byScope[r.Scope]

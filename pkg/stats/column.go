@@ -90,6 +90,8 @@ func sessionLimit(r *Row) Value {
 		return integer(r.Frontend.Limit())
 	case Backends:
 		return integer(r.Backend.FullConn)
+	case Listeners:
+		return integer(r.Listener.Limit)
 	default:
 		return unless(r.Server.Limit() == 0, integer(r.Server.Limit()))
 	}
@@ -103,6 +105,8 @@ func status(r *Row) Value {
 			return word(s.String())
 		}
 		return word(pool.FrontendOpen.String())
+	case Listeners:
+		return word(listenerStates[r.listenerState()])
 	case Backends:
 		s := "DOWN"
 		if r.Up() {

@@ -44,6 +44,14 @@ func proxyRows(p *Proxy, now time.Time, f Filter) []Row {
 		rows = append(rows, Row{Scope: Frontends, Proxy: p, Mode: fe.Mode, Now: now, Legends: f.Legends,
 			Frontend: fe, Totals: fe.Counters.Sum()})
 	}
+	if fe := p.Frontend; fe != nil && f.scope(Listeners) {
+		for _, l := range fe.Listeners {
+			if !f.ByID || f.ID == l.ID {
+				rows = append(rows, Row{Scope: Listeners, Proxy: p, Mode: fe.Mode, Now: now, Legends: f.Legends,
+					Frontend: fe, Listener: l, Totals: l.Counters.Sum()})
+			}
+		}
+	}
 	if p.Backend == nil {
 		return rows
 	}

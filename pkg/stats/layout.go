@@ -135,8 +135,11 @@ func (s *shown) render(c *Column, r *Row) cell {
 
 func statusCell(r *Row) cell {
 	out := cell{Text: status(r).String(), Class: "badge"}
-	if r.Scope == Frontends {
+	switch r.Scope {
+	case Frontends:
 		out.Text = r.Frontend.Status().String()
+		return out
+	case Listeners:
 		return out
 	}
 	out.Small = agoText(r.Now.Sub(r.changed()))
@@ -184,6 +187,8 @@ func addressCell(r *Row) cell {
 		return cell{}
 	case r.Scope == Frontends && r.Proxy.Config != nil:
 		return cell{Text: bindText(r.Proxy.Config.Binds)}
+	case r.Scope == Listeners:
+		return cell{Text: r.Address()}
 	case r.Scope != Servers:
 		return cell{}
 	case r.Address() == "":

@@ -11,7 +11,7 @@ import (
 // rule speaks of something that exists.
 type Metric struct {
 	Name   string
-	Kind   string // counter or gauge
+	Kind   string // counter, gauge or histogram
 	Labels []string
 	Help   string
 }

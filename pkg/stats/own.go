@@ -2,6 +2,7 @@ package stats
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,6 +16,7 @@ type ownMetrics struct {
 	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt                 *prometheus.Desc
 	tlsFront, tlsBack, certsReloaded, certsExpire, certsCount                                   *prometheus.Desc
 	resolverEvents                                                                              *prometheus.Desc
+	connect, response, total                                                                    *prometheus.Desc
 	defined                                                                                     []Metric
 }
 
@@ -52,6 +54,14 @@ func newOwnMetrics() *ownMetrics {
 		certsExpire:    desc("certificate_expiry_timestamp_seconds", "When the first of a bind line's certificates ends to be valid.", "proxy", "bind"),
 		certsCount:     desc("certificates", "Certificates of a bind line.", "proxy", "bind"),
 	}
+	histogram := func(name, help string) *prometheus.Desc {
+		d := Metric{Name: "waggle_" + name, Kind: "histogram", Labels: []string{"proxy"}, Help: help + ", on the userspace path."}
+		defined = append(defined, d)
+		return d.desc()
+	}
+	m.connect = histogram("backend_connect_seconds", "Time to connect to a server of the backend, of new connections")
+	m.response = histogram("backend_response_seconds", "Time from a request to its response's head")
+	m.total = histogram("backend_total_seconds", "Time of a whole request, or TCP session")
 	m.defined = defined
 	return m
 }
@@ -122,6 +132,13 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 			counter(m.sessionsTotal, userTotal, fe.Name, "userspace")
 		}
 	}
+	for i := range s.Proxies {
+		if be := s.Proxies[i].Backend; be != nil {
+			out <- spread(m.connect, be.Latency.Connect(), be.Name)
+			out <- spread(m.response, be.Latency.Response(), be.Name)
+			out <- spread(m.total, be.Latency.Total(), be.Name)
+		}
+	}
 	for _, r := range s.Resolvers {
 		for _, e := range r.Events {
 			counter(m.resolverEvents, e.Value, r.Name, e.Name)
@@ -131,6 +148,19 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 		gauge(m.surplus, float64(len(sp.Tasks)), sp.Proxy, sp.Name)
 		gauge(m.slots, float64(sp.Slots), sp.Proxy, sp.Name)
 	}
+}
+
+// spread makes a histogram.
+func spread(d *prometheus.Desc, s pool.Spread, proxy string) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(s.Buckets))
+	for i, bound := range pool.LatencyBounds() {
+		buckets[bound.Seconds()] = s.Buckets[i]
+	}
+	m, err := prometheus.NewConstHistogram(d, s.Count, s.Sum.Seconds(), buckets, strings.ToValidUTF8(proxy, "\uFFFD"))
+	if err != nil {
+		return prometheus.NewInvalidMetric(d, err)
+	}
+	return m
 }
 
 func yesNo(yes bool) string {
@@ -152,7 +182,7 @@ func datapathModes(present string) []string {
 // sessionsByPath splits a total by the writers that counted it. Each part only ever grows.
 func sessionsByPath(c *pool.Counters) (kernel, user uint64) {
 	for i := range c.Len() {
-		n := c.Shard(i).Sessions.Load()
+		n := c.SessionsOf(i)
 		if i == pool.KernelShard {
 			kernel += n
 		} else {

@@ -40,8 +40,7 @@ func (s Scope) Word() string {
 	return [...]string{"Frontend", "Backend", "Server", "Listener"}[s.Code()]
 }
 
-// Row is one object at one moment: a line of the CSV format. There are no rows of listeners yet, since
-// nothing is counted for a single `bind` line.
+// Row is one object at one moment: a line of the CSV format.
 type Row struct {
 	Scope   Scope // one bit
 	Proxy   *Proxy
@@ -50,7 +49,8 @@ type Row struct {
 	Totals  pool.Totals
 	Legends bool // addresses, cookies and algorithms may be told
 
-	Frontend *pool.Frontend // of a frontend
+	Frontend *pool.Frontend // of a frontend or a listener
+	Listener *pool.Listener // of a listener
 	Backend  *pool.Backend  // of a backend or a server
 	Server   *pool.Server   // of a server
 	View     pool.View      // of a server
@@ -78,6 +78,8 @@ func (r *Row) Name() string {
 		return "FRONTEND"
 	case Backends:
 		return "BACKEND"
+	case Listeners:
+		return r.Listener.Name
 	default:
 		return r.Server.Name
 	}
@@ -85,15 +87,18 @@ func (r *Row) Name() string {
 
 // ID is the object's number within its proxy; 0 for the proxy's own rows.
 func (r *Row) ID() int {
-	if r.Scope == Servers {
+	switch r.Scope {
+	case Servers:
 		return r.Server.ID
+	case Listeners:
+		return r.Listener.ID
 	}
 	return 0
 }
 
 // ProxyID is the proxy's number.
 func (r *Row) ProxyID() int {
-	if r.Scope == Frontends {
+	if r.Frontend != nil {
 		return r.Frontend.ID
 	}
 	return r.Backend.ID
@@ -101,7 +106,7 @@ func (r *Row) ProxyID() int {
 
 // ProxyName is the proxy's name.
 func (r *Row) ProxyName() string {
-	if r.Scope == Frontends {
+	if r.Frontend != nil {
 		return r.Frontend.Name
 	}
 	return r.Backend.Name
@@ -111,6 +116,8 @@ func (r *Row) sessions() *pool.Gauge {
 	switch r.Scope {
 	case Frontends:
 		return &r.Frontend.Sessions
+	case Listeners:
+		return &r.Listener.Sessions
 	case Backends:
 		return &r.Backend.Sessions
 	default:
@@ -150,8 +157,11 @@ func (r *Row) lastSession() int64 {
 	return r.Server.LastSession.Load()
 }
 
-// Address is where a server is, or "" while none is known.
+// Address is where a server is, or "" while none is known; of a listener where it listens.
 func (r *Row) Address() string {
+	if r.Scope == Listeners {
+		return r.Listener.Addr.String()
+	}
 	if !r.View.Addr.Addr().IsValid() {
 		return ""
 	}

@@ -32,8 +32,13 @@ func spark(values []uint32) string {
 	return string(b[:len(b)-1])
 }
 
+// noTrend is that of what has none.
+var noTrend pool.Trend
+
 func (r *Row) trend() *pool.Trend {
 	switch r.Scope {
+	case Listeners:
+		return &noTrend
 	case Frontends:
 		return &r.Frontend.Trend
 	case Backends:

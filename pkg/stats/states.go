@@ -2,6 +2,19 @@ package stats
 
 import "waggle/pkg/pool"
 
+// listenerStates are HAProxy's: WAITING while the frontend's limit or the process's keeps it from accepting, FULL at its own.
+var listenerStates = [...]string{"WAITING", "OPEN", "FULL"}
+
+func (r *Row) listenerState() int {
+	switch {
+	case r.Listener.Limit > 0 && r.Listener.Sessions.Load() >= int64(r.Listener.Limit):
+		return 2
+	case r.Frontend.Status() == pool.FrontendFull:
+		return 0
+	}
+	return 1
+}
+
 // stateSet lists all names with a count of 1 for the current one.
 func stateSet(names []string, current int) []State {
 	set := make([]State, len(names))
@@ -22,6 +35,8 @@ func statusStates(r *Row) []State {
 		if r.Frontend.Status() != pool.FrontendStopped {
 			up = 1
 		}
+	case Listeners:
+		return stateSet(listenerStates[:], r.listenerState())
 	case Backends:
 		if r.Up() {
 			up = 1

@@ -13,7 +13,7 @@ import (
 func sessionTip(r *Row) string {
 	t := &r.Totals
 	lines := []string{fmt.Sprintf("sessions: %s", grouped(int64(t.Sessions)))}
-	if r.Scope == Frontends {
+	if r.Scope == Frontends || r.Scope == Listeners {
 		lines = append(lines, fmt.Sprintf("connections: %s", grouped(int64(t.Connections))))
 	}
 	if r.Mode == pool.HTTP {
@@ -27,6 +27,7 @@ func sessionTip(r *Row) string {
 		if t.Intercepted > 0 {
 			lines = append(lines, fmt.Sprintf("answered by the balancer: %s", grouped(int64(t.Intercepted))))
 		}
+	case Listeners:
 	default:
 		tm := r.times()
 		lines = append(lines,

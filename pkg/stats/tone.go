@@ -32,7 +32,7 @@ func legend() []tone {
 // tone gives the row's colour.
 func (r *Row) tone() tone {
 	switch r.Scope {
-	case Frontends:
+	case Frontends, Listeners:
 		switch r.Frontend.Status() {
 		case pool.FrontendStopped:
 			return toneDown

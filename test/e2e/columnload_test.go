@@ -14,6 +14,7 @@ import (
 // webClient is a client's connection to http_in, which notes what it sees.
 type webClient struct {
 	b       *columnsLab
+	front   []string // the rows of where it has connected to
 	conn    *countedConn
 	r       *bufio.Reader
 	in, out atomic.Int64
@@ -21,22 +22,34 @@ type webClient struct {
 
 func (b *columnsLab) web() *webClient {
 	b.t.Helper()
-	conn, err := b.dial(httpPort)
+	return b.webAt(httpPort, "http_in/FRONTEND")
+}
+
+func (b *columnsLab) webAt(port int, rows ...string) *webClient {
+	b.t.Helper()
+	conn, err := b.dial(port)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	c := &webClient{b: b}
+	c := &webClient{b: b, front: rows}
 	c.conn = &countedConn{Conn: conn, in: &c.in, out: &c.out}
 	c.r = bufio.NewReader(c.conn)
-	b.truth.add("http_in/FRONTEND", "stot", 1)
-	b.truth.add("http_in/FRONTEND", "conn_tot", 1)
+	c.note("stot")
+	b.truth.add(rows[0], "conn_tot", 1)
 	return c
+}
+
+// note counts one more in each row of the frontend.
+func (c *webClient) note(column string) {
+	for _, row := range c.front {
+		c.b.truth.add(row, column, 1)
+	}
 }
 
 // bytes notes what has passed since the last time in the rows.
 func (c *webClient) bytes(rows ...string) {
 	in, out := c.out.Swap(0), c.in.Swap(0)
-	for _, row := range append(rows, "http_in/FRONTEND") {
+	for _, row := range append(rows, c.front...) {
 		c.b.truth.add(row, "bin", in)
 		c.b.truth.add(row, "bout", out)
 	}
@@ -80,8 +93,8 @@ func (c *webClient) ask(method, target, body, backend, server string) (status in
 		b.truth.add(backend+"/"+server, "lbtot", 1)
 		b.truth.add(backend+"/BACKEND", "lbtot", 1)
 	}
-	b.truth.add("http_in/FRONTEND", "req_tot", 1)
-	b.truth.add("http_in/FRONTEND", class, 1)
+	b.truth.add(c.front[0], "req_tot", 1)
+	b.truth.add(c.front[0], class, 1)
 	c.bytes(rows...)
 	if resp.Close {
 		c.conn.Close()
@@ -96,6 +109,7 @@ func (b *columnsLab) load(c contender) {
 	b.answered()
 	b.refusedByRules()
 	b.malformed()
+	b.countedByAddress()
 	b.failing()
 	b.abortedWeb()
 	b.rejected()
@@ -159,6 +173,30 @@ func (b *columnsLab) refusedByRules() {
 		b.truth.add("web/BACKEND", "lbtot", 1)
 	}
 	c.close()
+}
+
+// countedByAddress goes through a frontend whose addresses are counted one by one.
+func (b *columnsLab) countedByAddress() {
+	for i := range 3 {
+		c := b.webAt(8020, "counted_in/FRONTEND", "counted_in/sock-1")
+		c.ask("GET", "/status/200", "", "counted", "")
+		c.ask("GET", "/denied", "", "", "")
+		c.note("dreq")
+		c.close()
+		c = b.webAt(8021, "counted_in/FRONTEND", "counted_in/second")
+		for range i {
+			c.ask("POST", "/bytes/1000", "body", "counted", "")
+		}
+		fmt.Fprint(c.conn, "NONSENSE\r\n\r\n")
+		if _, err := io.Copy(io.Discard, c.r); err != nil {
+			b.t.Fatal(err)
+		}
+		c.note("ereq")
+		b.truth.add("counted_in/FRONTEND", "hrsp_4xx", 1)
+		b.truth.add("counted_in/FRONTEND", "req_tot", 1)
+		c.bytes()
+		c.close()
+	}
 }
 
 func (b *columnsLab) malformed() {

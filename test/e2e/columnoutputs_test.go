@@ -64,6 +64,9 @@ func (b *columnsLab) metricsAgree(metrics string, want map[string]string) {
 			continue
 		}
 		line := fmt.Sprintf("haproxy_server_%s{proxy=%q,server=%q} %s\n", metric, proxy, name, v)
+		if want[row+" type"] == "3" {
+			line = fmt.Sprintf("haproxy_listener_%s{listener=%q,proxy=%q} %s\n", metric, name, proxy, v)
+		}
 		if name == "FRONTEND" || name == "BACKEND" {
 			line = fmt.Sprintf("haproxy_%s_%s{proxy=%q} %s\n", strings.ToLower(name), metric, proxy, v)
 		}

@@ -40,6 +40,12 @@ frontend http_in
     use_backend late if { path_beg /never }
     use_backend faulty if { path /cut } or { path /mute } or { path /junk } or { path /big }
     default_backend web
+frontend counted_in
+    bind *:8020
+    bind *:8021 name second
+    option socket-stats
+    http-request deny deny_status 403 if { path /denied }
+    default_backend counted
 frontend rejecting_in
     mode tcp
     bind *:8010
@@ -100,6 +106,8 @@ backend moving
 backend empty
     server off {{w1}} disabled
 backend slow
+    server w1 {{w1}}
+backend counted
     server w1 {{w1}}
 backend late
     timeout server 200ms
