@@ -82,6 +82,11 @@ func (p *Page) html(proxy *config.Proxy, s *Snapshot, o options, admin bool) Res
 		view.Actions = actions()
 	}
 	var b bytes.Buffer
+	size := len(pageStyle) + 32<<10
+	for _, pv := range view.Proxies {
+		size += len(pv.Rows) * rowSize
+	}
+	b.Grow(size)
 	if err := p.template.Execute(&b, view); err != nil {
 		return reply(500, plainText, []byte("render the statistics page: "+err.Error()+"\n"))
 	}
