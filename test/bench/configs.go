@@ -43,6 +43,17 @@ func haproxyConfig(st *stage, s haproxySettings) string {
 	return b.String()
 }
 
+// boundConfig gives each server a frontend of its own, so that the client chooses the server, as in plain forwarding.
+func boundConfig(st *stage) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global\n    maxconn %d\n", st.setting.maxconn)
+	b.WriteString("defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n")
+	for i, task := range st.tasks {
+		fmt.Fprintf(&b, "listen %s\n    bind *:%d\n    server %s %s\n", task.Name(), port+i, task.Name(), task.Endpoint())
+	}
+	return b.String()
+}
+
 // observer is what waggle gets besides, so that it can be asked which path carried the connections.
 const observer = `
 frontend observer

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"waggle/pkg/lab"
 	"waggle/test/bench/report"
@@ -18,6 +19,7 @@ func l4() suite {
 	}, waggleKernel, []contender{
 		{report.Contender{Name: "plain", Title: "plain forwarding"}, nil, plain},
 		{report.Contender{Name: "waggle-kernel", Title: "waggle, kernel path"}, nil, waggleKernel},
+		{report.Contender{Name: "waggle-bound", Title: "waggle, a frontend per server"}, nil, waggleBound},
 		{report.Contender{Name: "nftables", Title: "nftables DNAT"}, []tool{nft}, nftables},
 		{report.Contender{Name: "haproxy-1", Title: "HAProxy tcp, 1 thread"}, []tool{haproxy}, haproxyTCP(1)},
 		{report.Contender{Name: "haproxy-2", Title: "HAProxy tcp, 2 threads"}, []tool{haproxy}, haproxyTCP(2)},
@@ -85,6 +87,19 @@ func nginxStream(ctx context.Context, st *stage) error {
 func waggleKernel(ctx context.Context, st *stage) error {
 	if err := st.waggle(ctx, haproxyConfig(st, haproxySettings{mode: "tcp"}), "--datapath=tc"); err != nil {
 		return err
+	}
+	return st.awaitKernelPath(ctx)
+}
+
+// waggleBound is waggleKernel with the connections spread as plain forwarding spreads them.
+func waggleBound(ctx context.Context, st *stage) error {
+	if err := st.waggle(ctx, boundConfig(st), "--datapath=tc"); err != nil {
+		return err
+	}
+	balancer := st.targets[0]
+	st.targets = nil
+	for i := range st.tasks {
+		st.targets = append(st.targets, netip.AddrPortFrom(balancer.Addr(), port+uint16(i)))
 	}
 	return st.awaitKernelPath(ctx)
 }

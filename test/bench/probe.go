@@ -92,11 +92,12 @@ func (st *stage) sessions(ctx context.Context) (sessions, error) {
 	return parseSessions(metrics)
 }
 
+// parseSessions sums over the frontends that are measured.
 func parseSessions(metrics string) (s sessions, err error) {
 	found := 0
 	for line := range strings.Lines(metrics) {
 		labels, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
-		if !ok || !strings.HasPrefix(labels, "waggle_frontend_sessions_total{") || !strings.Contains(labels, `proxy="in"`) {
+		if !ok || !strings.HasPrefix(labels, "waggle_frontend_sessions_total{") || strings.Contains(labels, `proxy="observer"`) {
 			continue
 		}
 		n, err := strconv.ParseFloat(value, 64)
@@ -105,12 +106,12 @@ func parseSessions(metrics string) (s sessions, err error) {
 		}
 		switch {
 		case strings.Contains(labels, `path="kernel"`):
-			s.kernel, found = n, found+1
+			s.kernel, found = s.kernel+n, found|1
 		case strings.Contains(labels, `path="userspace"`):
-			s.userspace, found = n, found+1
+			s.userspace, found = s.userspace+n, found|2
 		}
 	}
-	if found != 2 {
+	if found != 1|2 {
 		return s, errors.New("waggle does not say which path carried its sessions")
 	}
 	return s, nil
