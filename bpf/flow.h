@@ -108,13 +108,14 @@ WG_GLOBAL int flow_promote(struct wg_flow *f, const struct packet *p)
 	return 0;
 }
 
-/* Whether a RST can be of this flow: its sequence number is between what the other end has acknowledged and what this
- * end has sent, or it refuses the SYN. Any other may be forged; its receiver judges it (RFC 5961, section 3). */
+/* Whether a RST can be of this flow: its sequence number is what the other end expects, as far as it has told, or the end of what
+ * this end has sent, or it refuses the SYN. Any other may be forged, also one in between, of which there are enough for guesses
+ * while much is in flight; its receiver takes none but what it expects (RFC 5961, section 3), and asks back for that. */
 static __always_inline int rst_is_credible(const struct wg_flow *f, const struct wg_flow *twin, const struct packet *p)
 {
 	if (f->dir == WG_REVERSE && !(f->tcp_flags & WG_SYN))
 		return p->ack == twin->seq_next;
-	return p->seq - twin->ack <= f->seq_next - twin->ack;
+	return p->seq == twin->ack || p->seq == f->seq_next;
 }
 
 /* Follows a FIN or RST; the second FIN or the first credible RST closes the flow. The atomic or orders the two

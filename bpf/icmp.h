@@ -28,6 +28,7 @@ enum icmp_error {
 	ICMP4_UNREACHABLE = 3,
 	ICMP4_TIME_EXCEEDED = 11,
 	ICMP4_PARAMETER = 12,
+	ICMP4_FRAG_NEEDED = 4, /* a code of the first */
 	ICMP6_UNREACHABLE = 1, /* then: packet too big, time exceeded */
 	ICMP6_PARAMETER = 4,
 };
@@ -41,6 +42,7 @@ struct icmp_quote {
 	__u32 tcp;
 	__u16 outer_check;
 	__u16 ip_check;
+	__u16 mtu; /* that the path has, if it is an IPv4 error of that kind; else as large as can be */
 	__u8 ttl;
 	__u8 v6;
 	__u8 from[WG_ADDR_LEN] __attribute__((aligned(4))); /* who sends the error */
@@ -59,6 +61,13 @@ static __always_inline int icmp_is_error(const struct icmp_head *icmp, int v6)
 	if (v6)
 		return icmp->type >= ICMP6_UNREACHABLE && icmp->type <= ICMP6_PARAMETER;
 	return icmp->type == ICMP4_UNREACHABLE || icmp->type == ICMP4_TIME_EXCEEDED || icmp->type == ICMP4_PARAMETER;
+}
+
+static __always_inline __u16 icmp_mtu(const struct icmp_head *icmp)
+{
+	if (icmp->type != ICMP4_UNREACHABLE || icmp->code != ICMP4_FRAG_NEEDED)
+		return 0xffff;
+	return bpf_ntohl(icmp->rest);
 }
 
 /* Quoted packets with extension headers or options are not ours, since we take none with them. */
@@ -91,6 +100,7 @@ static __always_inline int quote_v4(struct __sk_buff *skb, struct icmp_quote *q)
 	q->outer_check = outer->check;
 	q->ip_check = ip->check;
 	q->ttl = outer->ttl;
+	q->mtu = icmp_mtu(data + icmp_off);
 	q->v6 = 0;
 	return 1;
 }
@@ -123,6 +133,7 @@ static __always_inline int quote_v6(struct __sk_buff *skb, struct icmp_quote *q)
 	q->ip = ip_off;
 	q->tcp = tcp_off;
 	q->ttl = outer->hop_limit;
+	q->mtu = 0xffff; /* senders keep to 1280 at least (RFC 8200, section 5) */
 	q->v6 = 1;
 	return 1;
 }
@@ -212,6 +223,10 @@ WG_GLOBAL int icmp_forward(struct __sk_buff *skb, __u32 v6)
 	f = bpf_map_lookup_elem(&wg_flows, &q->key);
 	if (!f || f->state == WG_DEAD)
 		return TC_ACT_UNSPEC; /* about a packet of the namespace's own */
+	if (q->mtu < WG_PMTU_MIN) {
+		count_reason(WG_R_SMALL_MTU);
+		return TC_ACT_SHOT;
+	}
 	if (q->ttl <= 1) {
 		count_reason(WG_R_TTL);
 		return TC_ACT_SHOT;

@@ -69,5 +69,9 @@
 #define WG_WAY_BITS 13
 #define WG_WAY_MAX (1 << WG_WAY_BITS)
 
+/* The smallest path MTU of IPv4 that an ICMP error is believed to tell of. It is Linux's net.ipv4.route.min_pmtu: for a smaller one
+ * a sender gives up "do not fragment", and fragments do not find their flow. Nothing real is that small (RFC 1191, section 7). */
+#define WG_PMTU_MIN 552
+
 /* A flow without a way asks for one again after this many packets. */
 #define WG_WAY_AGAIN 32

@@ -27,6 +27,7 @@
 	DROP(RACE, "race", NORMAL, "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.") \
 	DROP(REFUSED, "refused", NORMAL, "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.") \
 	DROP(TOMBSTONE, "tombstone", NORMAL, "A late packet of a server whose connection has gone to another one by option redispatch, or has ended.") \
+	DROP(SMALL_MTU, "small_mtu", ODD, "An ICMP error about a kernel flow that tells of a path MTU below 552 bytes; it is forged, or of no use.") \
 	DROP(REWRITE, "rewrite", ODD, "A packet whose headers the kernel refused to change.")
 
 #define WG_REASON_ENUM(name, label, normal, help) WG_R_##name,

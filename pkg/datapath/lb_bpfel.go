@@ -20,9 +20,9 @@ type lbIcmpQuote struct {
 	Tcp        uint32
 	OuterCheck uint16
 	IpCheck    uint16
+	Mtu        uint16
 	Ttl        uint8
 	V6         uint8
-	_          [2]byte
 	From       [16]uint8
 }
 

@@ -129,7 +129,7 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 	}
 	switch {
 	case p.flags&rst != 0:
-		credible := p.seq-other.lastAck <= side.seqNext-other.lastAck
+		credible := p.seq == other.lastAck || p.seq == side.seqNext
 		if reverse && !side.syn {
 			credible = p.ack == other.seqNext
 		}

@@ -27,6 +27,7 @@ const (
 	reasonRace
 	reasonRefused
 	reasonTombstone
+	reasonSmallMtu
 	reasonRewrite
 	reasonCount
 )
@@ -55,5 +56,6 @@ var reasonTable = [reasonCount]Reason{
 	reasonRace:         {Name: "race", Help: "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.", Drop: true, Expected: true},
 	reasonRefused:      {Name: "refused", Help: "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.", Drop: true, Expected: true},
 	reasonTombstone:    {Name: "tombstone", Help: "A late packet of a server whose connection has gone to another one by option redispatch, or has ended.", Drop: true, Expected: true},
+	reasonSmallMtu:     {Name: "small_mtu", Help: "An ICMP error about a kernel flow that tells of a path MTU below 552 bytes; it is forged, or of no use.", Drop: true, Expected: false},
 	reasonRewrite:      {Name: "rewrite", Help: "A packet whose headers the kernel refused to change.", Drop: true, Expected: false},
 }

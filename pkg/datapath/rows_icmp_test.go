@@ -27,6 +27,10 @@ func TestICMPRows(t *testing.T) {
 	expiring.in.ttl, expiring.verdict, expiring.counts = 1, verdictDrop, counts{"ttl": 1}
 	byMAC := toTask("to a known MAC", 0, 3, 0, 1280, whole)
 	byMAC.known, byMAC.toMAC = map[string][6]byte{"task": taskMAC}, taskMAC
+	tooSmall := toTask("path MTU that no sender should believe", 4, 3, 4, 551, whole)
+	tooSmall.verdict, tooSmall.counts = verdictDrop, counts{"small_mtu": 1}
+	alsoTooSmall := toClient("no path MTU at all", 4, 3, 4, 0, 8)
+	alsoTooSmall.verdict, alsoTooSmall.counts = verdictDrop, counts{"small_mtu": 1}
 	halfway := toClient("about a SYN", 4, 3, 1, 0, 8)
 	halfway.start = halfOpen
 	over := toTask("about a flow that has ended", 0, 1, 0, 0, whole)
@@ -49,6 +53,9 @@ func TestICMPRows(t *testing.T) {
 		toClient("packet too big towards the task", 6, 2, 0, 1400, whole),
 		toClient("packet too big towards the task, shortest quote", 6, 2, 0, 1400, 8),
 		toClient("port unreachable at the task", 4, 3, 3, 0, 8),
+		toTask("smallest path MTU", 4, 3, 4, 552, whole),
+		toClient("smallest path MTU towards the task", 4, 3, 4, 552, whole),
+		tooSmall, alsoTooSmall,
 		halfway, over, byMAC, expiring,
 		ignored("quote too short", 0, pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, fromTask, 7}}),
 		ignored("echo request", 4, pkt{from: "router", to: "front", icmp: &icmpError{8, 0, 1, fromTask, whole}}),
