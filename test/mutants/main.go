@@ -1,0 +1,107 @@
+// Command mutants shows that tests notice when a mechanism is gone. Each mutant takes one mechanism of the kernel path away,
+// in a copy of the tree, and names the tests that must fail then; where they pass the mutant survives, and what these tests
+// are thought to show is not shown. It needs root and clang, as the tests and `make generate` do.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run returns 0 if no mutant survives, 1 if one does or cannot be judged, 2 for a mistake of the caller.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	only := flags.String("only", "", "regular expression: the mutants whose name or tests match")
+	skip := flags.String("skip", "", "regular expression: the mutants not to judge, by the same")
+	list := flags.Bool("list", false, "print what there is and judge nothing")
+	verbose := flags.Bool("v", false, "print what the tests say")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	chosen, err := choose(*only, *skip)
+	if err != nil {
+		fmt.Fprintf(stderr, "mutants: %v\n", err)
+		return 2
+	}
+	if *list {
+		for _, m := range chosen {
+			fmt.Fprintf(stdout, "%s: %s (%s)\n", m.edits[0].file, m.name, m.tests)
+		}
+		return 0
+	}
+	if err := judgeAll(ctx, chosen, *verbose, stdout); err != nil {
+		fmt.Fprintf(stderr, "mutants: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// choose returns the mutants that match only and do not match skip; empty ones do not matter.
+func choose(only, skip string) (chosen []mutant, err error) {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
+	}
+	unwanted, err := regexp.Compile(skip)
+	if err != nil {
+		return nil, fmt.Errorf("-skip: %w", err)
+	}
+	for _, m := range mutants() {
+		text := m.name + "\n" + m.tests
+		if wanted.MatchString(text) && (skip == "" || !unwanted.MatchString(text)) {
+			chosen = append(chosen, m)
+		}
+	}
+	return chosen, nil
+}
+
+// judgeAll first has the named tests pass on the tree as it is, and then fail on each mutant.
+func judgeAll(ctx context.Context, chosen []mutant, verbose bool, out io.Writer) (err error) {
+	tree, err := copyTree(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tree.remove()) }()
+	if err := tree.mustPass(ctx, chosen); err != nil {
+		return err
+	}
+	failed := 0
+	for _, m := range chosen {
+		began := time.Now()
+		verdict, said := tree.judge(ctx, m)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%-9s %4.1f s  %s (%s)\n", verdict, time.Since(began).Seconds(), m.name, m.tests)
+		if verdict != killed {
+			failed++
+		}
+		if verbose || verdict != killed {
+			fmt.Fprintf(out, "%s\n", said)
+		}
+	}
+	fmt.Fprintf(out, "%d of %d mutants were noticed\n", len(chosen)-failed, len(chosen))
+	if failed > 0 {
+		return fmt.Errorf("%d of %d mutants were not noticed", failed, len(chosen))
+	}
+	return nil
+}

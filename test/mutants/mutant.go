@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// mutant is the tree without one mechanism.
+type mutant struct {
+	// name says what is the case then.
+	name  string
+	edits []edit
+	// tests are names of tests in pkg, separated by |, all of which must fail.
+	tests string
+	pkg   string // default pkg/datapath
+}
+
+// edit replaces a text that occurs exactly once in a file.
+type edit struct {
+	file, old, new string
+}
+
+// mutants are all that there are.
+func mutants() []mutant {
+	all := slices.Concat(packetMutants, flowMutants, portMutants, choiceMutants, failureMutants, lifeMutants, agentMutants)
+	for i := range all {
+		if all[i].pkg == "" {
+			all[i].pkg = "pkg/datapath"
+		}
+	}
+	return all
+}
+
+// one is a mutant of one edit.
+func one(name, file, from, to, tests string) mutant {
+	return mutant{name: name, edits: []edit{{file, from, to}}, tests: tests}
+}
+
+// in is the same whose tests are in another package.
+func in(pkg, name, file, from, to, tests string) mutant {
+	m := one(name, file, from, to, tests)
+	m.pkg = pkg
+	return m
+}
+
+// compiled tells that the eBPF object is made anew.
+func (m mutant) compiled() bool {
+	return slices.ContainsFunc(m.edits, func(e edit) bool { return strings.HasPrefix(e.file, "bpf/") })
+}
+
+// apply is the text of the file with the edit in it.
+func (e edit) apply(text string) (string, error) {
+	if n := strings.Count(text, e.old); n != 1 {
+		return "", fmt.Errorf("%s has %d times, not once:\n%s", e.file, n, e.old)
+	}
+	if e.old == e.new {
+		return "", fmt.Errorf("%s: the edit changes nothing", filepath.Base(e.file))
+	}
+	return strings.Replace(text, e.old, e.new, 1), nil
+}
