@@ -159,6 +159,9 @@ func (dp *Datapath) openReports() error {
 	if err != nil {
 		dp.handicaps = append(dp.handicaps, "flows that time out or are shut down end without a reset: "+err.Error()+" (it takes the capability NET_RAW)")
 	}
+	if dp.obj.noLook != nil {
+		dp.handicaps = append(dp.handicaps, "all flows are copied out of the kernel to find those that are over, which takes some microseconds each: "+dp.obj.noLook.Error()+" (it takes kernel 5.8 with BTF)")
+	}
 	if dp.opts.RunTime {
 		if dp.stopwatch, err = openStopwatch(); err != nil {
 			dp.handicaps = append(dp.handicaps, "the time per packet is measured only while the sysctl kernel.bpf_stats_enabled is set: "+err.Error())

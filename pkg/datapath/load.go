@@ -23,6 +23,7 @@ type object struct {
 	doomed   []lbWgDoomed
 	lives    *lbWgLives
 	look     *bpflink.Iter // nil: the kernel cannot, see eachDue
+	noLook   error
 	ways     []lbWgWay
 	ports    portBits
 	mapped   [][]byte // but the gauges' memory

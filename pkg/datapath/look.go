@@ -34,10 +34,11 @@ func withoutLook(spec *ebpf.CollectionSpec) {
 	}
 }
 
-// attachLook readies wg_look. Where that fails eachDue shows all entries.
+// attachLook readies wg_look. Where that fails eachDue shows all entries, and noLook says why.
 func (obj *object) attachLook() {
-	if it, err := bpflink.AttachIter(bpflink.IterOptions{Program: obj.WgLook, Map: obj.WgFlows}); err == nil {
-		obj.look = it
+	obj.look, obj.noLook = bpflink.AttachIter(bpflink.IterOptions{Program: obj.WgLook, Map: obj.WgFlows})
+	if obj.noLook != nil {
+		obj.look = nil
 	}
 }
 

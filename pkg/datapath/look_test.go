@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,6 +42,37 @@ func TestLookShowsWhatIsDue(t *testing.T) {
 		t.Errorf("read by the agent: %d entries, %d of them due; want %d and %d", seen, due, 2*n, n)
 	}
 	k.pass(t, c, time.Hour+time.Minute, n)
+}
+
+// A kernel that cannot run the program is no secret: what is a handicap is logged, counted by a metric and shown on the page.
+func TestPeopleAreToldOfTheSlowCollector(t *testing.T) {
+	k := newKernel(t, Options{})
+	handicaps := func() string {
+		dp := &Datapath{ns: &k.namespace, obj: k.obj}
+		if err := dp.openReports(); err != nil {
+			t.Fatal(err)
+		}
+		if dp.resetter != nil {
+			if err := dp.resetter.close(); err != nil {
+				t.Error(err)
+			}
+		}
+		return strings.Join(dp.handicaps, "\n")
+	}
+	const words = "all flows are copied out of the kernel"
+	if got := handicaps(); strings.Contains(got, words) {
+		t.Errorf("although it can: %q", got)
+	}
+	if err := k.obj.look.Close(); err != nil {
+		t.Error(err)
+	}
+	program := k.obj.WgLook
+	k.obj.WgLook = k.obj.WgCollect // which is no iterator
+	k.obj.attachLook()
+	k.obj.WgLook = program
+	if got := handicaps(); k.obj.look != nil || !strings.Contains(got, words) {
+		t.Errorf("%q, iterator %v", got, k.obj.look)
+	}
 }
 
 // Every kind of entry is shown once its time is over, by the program's own notion of it.

@@ -114,6 +114,7 @@ func TestTCPRows(t *testing.T) {
 		back("ACK of the task", established, fromTask(ack, 0, ""), nil),
 		there("data behind a gap", established, fromClient(ack, 100, "x"), counts{"bytes in": 101}),
 		there("data that was there before", established, fromClient(ack, -5, "12345"), nil),
+		there("data from long before", established, fromClient(ack, -9, "1234"), nil),
 		there("data that overlaps", established, fromClient(ack, -2, "12345"), counts{"bytes in": 3}),
 		there("data beyond any window", established, fromClient(ack, 1<<27, "x"), nil),
 		there("keepalive probe", established, fromClient(ack, -1, ""), nil),
