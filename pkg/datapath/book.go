@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -136,13 +135,4 @@ func (b *book) forget(key gaugeKey) error {
 		return nil
 	}
 	return ignoreMissing(b.names.Delete(key.entry()))
-}
-
-// nameOf returns a name that was noted, "" for none.
-func (b *book) nameOf(key gaugeKey) string {
-	var stored [bookNameLen]byte
-	if b == nil || b.names.Lookup(key.entry(), &stored) != nil {
-		return ""
-	}
-	return string(bytes.TrimRight(stored[:], "\x00"))
 }
