@@ -66,7 +66,7 @@ test-kernel: ## Run the tests of the kernel path in a virtual machine with Debia
 	test/kernel/fetch.sh $(TOOLS)/kernel $(KERNEL)
 	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel go test -v -count=1 -timeout 20m $(TESTFLAGS) ./test/kernel/...
 
-# Each mutant is compiled and its tests are run: 40 minutes for all. ARGS='-only ring' for some, ARGS=-list to see them.
+# Each mutant is compiled and its tests are run: an hour for all of them. ARGS='-only ring' for some, ARGS=-list to see them.
 .PHONY: mutants
 mutants: ## Take the kernel path's mechanisms away one by one, and demand that its tests notice (root). ARGS='-only REGEXP'.
 	@test/install.sh $(NEED_CLANG)

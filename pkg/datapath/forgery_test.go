@@ -209,4 +209,3 @@ func TestRSTInFlightIsNoEnd(t *testing.T) {
 		}
 	}
 }
-

@@ -61,10 +61,13 @@ func TestSourceOfConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			own := l.Balancer.OverlayAddr()
-			second, third := own, own
-			for second = own.Next(); second == task.Addr(); second = second.Next() {
+			second := own.Next()
+			if second == task.Addr() {
+				second = second.Next()
 			}
-			for third = second.Next(); third == task.Addr(); third = third.Next() {
+			third := second.Next()
+			if third == task.Addr() {
+				third = third.Next()
 			}
 			b := &balancer{Lab: l, t: t}
 			b.addAddresses(task.Addr(), second, third)

@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"errors"
 	"iter"
 	"math/rand/v2"
 	"net/netip"
@@ -37,7 +38,8 @@ func (s Source) Ports() iter.Seq[uint16] {
 // socket connects, since sockets share a port, one for each peer (EADDRNOTAVAIL: it is not). to is the peer.
 func (s Source) Bind(fd int, to netip.Addr, port uint16) unix.Errno {
 	if s.Interface != "" {
-		if e, _ := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.Interface).(unix.Errno); e != 0 {
+		var e unix.Errno
+		if errors.As(unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.Interface), &e) {
 			return e
 		}
 	}
