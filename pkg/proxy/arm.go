@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/proxy/loop"
 )
 
 // arm sets the timers that the present phase wants. Activity on a socket, in either direction, moves that
@@ -29,10 +30,10 @@ func (s *session) arm() {
 
 // clientBlocked says whether bytes wait for the client to read them. Then nothing is read from the server,
 // which therefore cannot be late.
-func (s *session) clientBlocked() bool { return s.client.out.len() > 0 || s.down.waiting() }
+func (s *session) clientBlocked() bool { return s.client.jammed() || s.down.waiting() }
 
 // serverBlocked is the same for the server.
-func (s *session) serverBlocked() bool { return s.link.out.len() > 0 || s.up.waiting() }
+func (s *session) serverBlocked() bool { return s.link.jammed() || s.up.waiting() }
 
 func (s *session) armClient(want bool, d time.Duration) {
 	switch {
@@ -72,6 +73,16 @@ func (s *session) armTunnel() {
 	blocked, jammed := s.clientBlocked(), s.serverBlocked()
 	s.armClient(blocked || !jammed, client)
 	s.armServer(jammed || !blocked, server)
+}
+
+// Expired implements loop.Expirer.
+func (s *session) Expired(t *loop.Timer) {
+	s.wake()
+	if t == &s.clientTimer {
+		s.clientTimeout()
+	} else {
+		s.serverTimeout()
+	}
 }
 
 // clientTimeout is called when the client has been waited for too long.

@@ -161,6 +161,7 @@ func (s *stream) splice(src, dst *conn) (st step, ok bool) {
 		return moved, true
 	}
 	if dst.out.len() > 0 && !dst.push() {
+		dst.starved = true
 		return stuck, true
 	}
 	if s.pipe == nil {

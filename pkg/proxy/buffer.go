@@ -1,5 +1,11 @@
 package proxy
 
+import (
+	"os"
+
+	"waggle/pkg/proxy/sock"
+)
+
 // buffer is a window [r,w) of bytes in fixed storage, which it borrows from its loop while there is
 // something to hold. The zero value is empty and holds no storage.
 type buffer struct {
@@ -30,33 +36,67 @@ func (b *buffer) compact() {
 	}
 }
 
-// buffers is a loop's store of storage, last in first out so that it stays in the processor's caches.
+// buffers is a loop's store of storage, last in first out so that it stays in the processor's caches. The storage is
+// the kernel's, not of Go's heap: memory that a crowd has needed goes back within seconds, and the collector need not
+// reckon with twice of it. It is unmapped when the loop has ended.
 type buffers struct {
-	size int
-	free [][]byte
+	size  int
+	free  spare[[]byte]
+	cold  [][]byte // the kernel has their memory
+	slabs [][]byte
 }
 
-// keepBuffers is how much unused storage a loop holds on to; the rest goes to the collector.
-const keepBuffers = 256
+// slabSize is how much is asked for at once.
+const slabSize = 1 << 20
 
 // borrow gives b storage if it has none.
 func (s *buffers) borrow(b *buffer) {
 	if b.data != nil {
 		return
 	}
-	if n := len(s.free); n > 0 {
-		b.data = s.free[n-1]
-		s.free[n-1] = nil
-		s.free = s.free[:n-1]
-		return
+	var ok bool
+	if b.data, ok = s.free.take(); !ok {
+		b.data = s.warm()
 	}
-	b.data = make([]byte, s.size)
+}
+
+// warm gives storage that has no memory yet.
+func (s *buffers) warm() []byte {
+	if len(s.cold) == 0 {
+		page := os.Getpagesize()
+		stride := (s.size + page - 1) / page * page // no page is of two buffers, since sweeps forget whole ones
+		slab := sock.Map(max(slabSize, stride))
+		s.slabs = append(s.slabs, slab)
+		for ; len(slab) >= stride; slab = slab[stride:] {
+			s.cold = append(s.cold, slab[:s.size:stride])
+		}
+	}
+	n := len(s.cold) - 1
+	b := s.cold[n]
+	s.cold = s.cold[:n]
+	return b
 }
 
 // giveBack takes the storage of b, and what it holds, away.
 func (s *buffers) giveBack(b *buffer) {
-	if b.data != nil && len(s.free) < keepBuffers {
-		s.free = append(s.free, b.data)
+	if b.data != nil {
+		s.free.put(b.data)
 	}
 	*b = buffer{}
+}
+
+// sweep gives storage that nobody has missed since the last time back to the kernel.
+func (s *buffers) sweep() {
+	s.free.sweep(func(b []byte) {
+		sock.Forget(b[:cap(b)])
+		s.cold = append(s.cold, b)
+	})
+}
+
+// close frees all storage. Nobody may have any.
+func (s *buffers) close() {
+	for _, slab := range s.slabs {
+		sock.Unmap(slab)
+	}
+	*s = buffers{size: s.size}
 }

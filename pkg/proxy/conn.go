@@ -26,6 +26,7 @@ type conn struct {
 	lost       bool          // writing failed; something may still be read
 	shut       bool          // we have sent FIN
 	queued     bool          // for a flush at the end of the batch
+	starved    bool          // the owner cannot go on before what waits has been written
 	peer       *adapter.Pair // the adapter behind the socket; nil for a socket of TCP
 	active     bool          // bytes have moved since the owner looked
 	got, given int64
@@ -155,7 +156,8 @@ func (c *conn) reserve(n int) bool {
 	}
 	if !c.push() {
 		c.out.compact()
-		return c.out.room() >= n
+		c.starved = c.out.room() < n
+		return !c.starved
 	}
 	c.w.buffers.borrow(&c.out)
 	return c.out.room() >= n
@@ -169,16 +171,23 @@ func (c *conn) send() {
 	}
 }
 
-// Flush implements loop.Flusher.
+// Flush implements loop.Flusher. The owner, who reckons that all is written, is only told if it waits for that or if it
+// was wrong.
 func (c *conn) Flush() {
 	c.queued = false
-	if c.fd < 0 || c.out.data == nil || !c.canWrite {
+	if c.fd < 0 || c.out.data == nil {
 		return
 	}
-	if c.push() {
-		c.owner.advance()
+	done := c.push()
+	if done && !c.starved && !c.lost {
+		return
 	}
+	c.starved = !done
+	c.owner.advance()
 }
+
+// jammed says that bytes wait which the socket did not take.
+func (c *conn) jammed() bool { return c.out.len() > 0 && !c.queued }
 
 // close closes the socket and gives all storage back.
 func (c *conn) close() { c.end(sock.Close, false) }

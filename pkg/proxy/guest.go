@@ -197,7 +197,6 @@ func (e *Engine) Certificates() []Certificates {
 func (s *session) startOn(fd int, p *adapter.Pair) {
 	w, fe := s.w, s.fe
 	s.name()
-	s.peer = netip.AddrPort{}
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
 	if err := s.client.open(w, fd, loop.Clients, s); err != nil {
 		w.e.log.Error("cannot serve a connection", "frontend", fe.cfg.Name, "error", err)
@@ -213,7 +212,6 @@ func (s *session) startOn(fd int, p *adapter.Pair) {
 	s.client.peer = p
 	s.client.canWrite = true
 	s.reset()
-	s.clock.idle = w.loop.Now()
 	s.msg.vars[sample.Session].Reset()
 	allowed, greets := true, false
 	if p == nil {
@@ -233,7 +231,9 @@ func (s *session) startOn(fd int, p *adapter.Pair) {
 		return
 	}
 	s.open()
-	if !fe.cfg.HTTP {
+	if fe.cfg.HTTP {
+		s.rest()
+	} else {
 		s.advance()
 	}
 }

@@ -83,6 +83,7 @@ func (i *idleLinks) put(l *link) {
 	if !i.sweep.Armed() {
 		l.w.loop.Arm(&i.sweep, sweepEvery)
 	}
+	l.w.tidySoon()
 }
 
 func (i *idleLinks) remove(l *link) {

@@ -102,7 +102,7 @@ func FuzzCookieLine(f *testing.F) {
 	b := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"})
 	f.Fuzz(func(t *testing.T, line []byte, insert bool) {
 		p := &config.Proxy{Cookie: &config.Cookie{Name: "SRV", Insert: insert, Indirect: insert, Prefix: !insert, MaxIdle: time.Hour, MaxLife: time.Hour}}
-		s := &session{w: &worker{loop: l}, be: &backend{cfg: p}}
+		s := &session{w: &worker{loop: l}, transaction: &transaction{be: &backend{cfg: p}}}
 		s.persist.cookie = cookieNone
 		before := string(line)
 		out, edited := s.cookieLine(newCookies(p, b), line)

@@ -236,8 +236,8 @@ func (s *session) addForwardFor() {
 	if ifNone && s.edits.Header(&s.req.Head, name) != nil {
 		return
 	}
-	var text [64]byte
-	s.edits.AddBytes(name, s.src.Addr().AppendTo(text[:0]))
+	s.w.text = s.src.Addr().AppendTo(s.w.text[:0])
+	s.edits.AddBytes(name, s.w.text)
 }
 
 // addOriginalTo tells the server where the client connected to. As with forwardfor the backend's header wins, and both
@@ -259,8 +259,8 @@ func (s *session) addOriginalTo() {
 		}
 		header = opt.Header
 	}
-	var text [64]byte
-	s.edits.AddBytes(header, dst.AppendTo(text[:0]))
+	s.w.text = dst.AppendTo(s.w.text[:0])
+	s.edits.AddBytes(header, s.w.text)
 }
 
 // mode is how connections are kept: the stricter side wins.

@@ -121,7 +121,7 @@ func TestSlowClientIsNotTheServersFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	passed := make(chan struct{})
-	timer := loop.Timer{Expired: func() { close(passed) }}
+	timer := loop.Timer{Owner: loop.Func(func() { close(passed) })}
 	w.onLoop(func(wk *worker) { wk.loop.Arm(&timer, 4*short) })
 	<-passed // on the clock on which the server's time would have run out
 	_, got := c.response("GET")

@@ -4,9 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"waggle/pkg/config"
-	"waggle/pkg/pool"
-	"waggle/pkg/proxy/h1"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
 )
@@ -32,7 +29,8 @@ const (
 	lingering        // FIN is sent; what the client still sends is thrown away, so that no RST overtakes the answer
 )
 
-// session is a client connection and the request, or TCP session, that it carries now.
+// session is a client's connection. What it knows of the request, or TCP session, that the connection carries now is its
+// transaction, which it has only while there is one: an idle client costs a few hundred bytes.
 type session struct {
 	w          *worker
 	fe         *frontend
@@ -40,58 +38,24 @@ type session struct {
 	via        *listener  // that accepted it
 	prev, next *session   // in the worker's list
 
-	client   conn
-	src      netip.AddrPort
-	dst      netip.AddrPort // as a PROXY header told; the zero value is what the socket says
-	peer     netip.AddrPort // what src was before a rule changed it; invalid if none did
-	phase    phase
-	again    bool   // queued for the loop's next round
-	turn     uint32 // counts requests, to tell a late answer of a service from one of now
-	requests int
-	hurried  bool   // nothing more is waited for while inspecting
-	guest    *guest // the connection that an adapter has, and with it the places in the limits; nil: they are ours
+	client      conn
+	src         netip.AddrPort
+	dst         netip.AddrPort // as a PROXY header told; the zero value is what the socket says
+	guest       *guest         // the connection that an adapter has, and with it the places in the limits; nil: they are ours
+	phase       phase
+	again       bool   // queued for the loop's next round
+	hurried     bool   // nothing more is waited for while inspecting
+	turn        uint32 // counts requests, to tell a late answer of a service from one of now
+	requests    int
+	idle        time.Duration // when waiting for the request began, on the loop's clock
+	countedIn   int64         // of the client's bytes, already in the counters
+	countedOut  int64
+	clientTimer loop.Timer
 
-	// The request, up to its end. See reset.
-	be        *backend
-	req       h1.Request
-	resp      h1.Response
-	edits     h1.Edits
-	up, down  stream
-	headLen   int  // of the request, in the client's buffer
-	taken     int  // bytes of the client's buffer that have been passed on, head included
-	forgotten bool // the head is no longer in the buffer: the request cannot be sent again
-	respLen   int  // of a response head that waits to be passed on
-	responded bool // the final response's head has been passed on
-	keep      bool // the client's connection is used again after this response
-	pending   []byte
-	handler   func(ServiceRequest) ServiceResponse
-	refused   *config.HTTPRule // by a tarpit rule
-	ticket    *ticket
+	id    uint64        // see name
+	begun time.Duration // when it was named
 
-	target     pool.Target // acquired, while target.Server is not nil
-	link       *link
-	reused     bool
-	avoid      *pool.Server
-	persist    persist
-	retries    int
-	redispatch bool
-	once       bool // the request is not sent again after it has reached a server
-
-	status int
-	why    [2]byte // termination state, for the log
-	clock  times
-	line   []byte                        // the request line, for the log
-	logged bool                          // there is nothing left to log
-	place  struct{ server, backend int } // in the queues, for the log
-
-	clientTimer, serverTimer loop.Timer
-	countedIn, countedOut    int64  // of the client's bytes, already in the counters
-	startOut                 int64  // bytes for the client before this request's response
-	startIn                  int64  // bytes of the client before this request
-	id                       uint64 // see name
-	begun                    time.Duration
-	number                   uint64 // of the request, or TCP session, among all
-	msg                      message
+	*transaction // nil while the client is idle; see wake and rest
 }
 
 // times are the moments of a request on the loop's clock; 0 = has not come yet.
@@ -133,39 +97,16 @@ func (s *session) open() {
 	s.startTCP()
 }
 
-// reset forgets the request. What follows it in the client's buffer stays.
-func (s *session) reset() {
-	s.be = nil
-	s.req.Reset()
-	s.resp.Reset()
-	s.edits.Reset()
-	s.up.drop(s.w)
-	s.down.drop(s.w)
-	s.up, s.down = stream{}, stream{}
-	s.headLen, s.taken, s.respLen = 0, 0, 0
-	s.forgotten, s.responded, s.keep, s.reused, s.redispatch, s.logged, s.once = false, false, false, false, false, false, false
-	s.pending, s.handler = nil, nil
-	if s.peer.IsValid() {
-		s.src, s.peer = s.peer, netip.AddrPort{}
-	}
-	s.avoid, s.retries, s.status = nil, 0, -1
-	s.persist = persist{}
-	s.why = [2]byte{'-', '-'}
-	s.place.server, s.place.backend = 0, 0
-	s.clock = times{idle: s.w.loop.Now()}
-	s.startOut, s.startIn = s.client.taking(), s.consumed()
-	s.msg.reset()
-	s.turn++
-}
-
 // roundBudget is how many steps a session may take before others get their turn.
 const roundBudget = 64
 
 // advance does all that can be done now.
 func (s *session) advance() {
 	if s.phase == ended {
+		s.rest()
 		return
 	}
+	s.wake()
 	s.requeue()
 	for work := 0; s.step() == moved; work++ {
 		if work == roundBudget {
@@ -176,6 +117,7 @@ func (s *session) advance() {
 	if s.phase != ended {
 		s.arm()
 	}
+	s.rest()
 }
 
 // step does one piece of work.
@@ -254,6 +196,7 @@ func (s *session) abortsOnClose() bool {
 func (s *session) drain() step {
 	c := &s.client
 	if c.out.len() > 0 && !c.lost {
+		c.starved = true
 		return stuck
 	}
 	if c.lost || c.eof || !s.unread() {
@@ -323,11 +266,13 @@ func (s *session) end() {
 
 // kill ends a session from outside.
 func (s *session) kill() {
+	s.wake()
 	if s.phase != greeting && s.phase != reading && s.phase != draining && s.phase != lingering {
 		s.terminate('K', 'D')
 		s.record()
 	}
 	s.end()
+	s.rest()
 }
 
 // terminate notes why the session ends, once.

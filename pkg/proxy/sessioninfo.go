@@ -55,7 +55,9 @@ func (e *Engine) Inspect(ctx context.Context, yield func(SessionInfo) bool) erro
 		err := e.visit(ctx, w, func() {
 			for s := w.sessions; s != nil; s = s.next {
 				if s.phase != ended && s.fe != nil {
+					s.wake()
 					all = append(all, s.info())
+					s.rest()
 				}
 			}
 		})

@@ -23,18 +23,18 @@ type worker struct {
 	sessions  *session // all that live, linked
 	live      int
 	named     uint64 // sessions that have been given a number
-	spare     []*session
-	guests    map[*guest]struct{} // clients' connections that adapters have
-	stopping  bool
-	killed    bool        // and everything ends at once
-	recheck   loop.Timer  // while listeners are paused
-	waking    atomic.Bool // resume has been posted
-	entry     accesslog.Entry
-	text      []byte // scratch memory of rules
+	ended     spare[*session]
+	// transactions that no session has
+	transactions spare[*transaction]
+	tidying      loop.Timer
+	guests       map[*guest]struct{} // clients' connections that adapters have
+	stopping     bool
+	killed       bool        // and everything ends at once
+	recheck      loop.Timer  // while listeners are paused
+	waking       atomic.Bool // resume has been posted
+	entry        accesslog.Entry
+	text         []byte // scratch memory of rules
 }
-
-// keepSessions is how many ended sessions a loop keeps for their storage.
-const keepSessions = 1024
 
 func newWorker(e *Engine, index int) (*worker, error) {
 	l, err := loop.New()
@@ -44,8 +44,9 @@ func newWorker(e *Engine, index int) (*worker, error) {
 	w := &worker{guests: make(map[*guest]struct{}), e: e, shard: index + 1, loop: l, born: time.Now()}
 	w.buffers.size = e.sizes.bufSize
 	w.pipes.max = maxPipes
-	w.recheck.Expired = w.resume
-	w.idle.sweep.Expired = w.sweepIdle
+	w.recheck.Owner = loop.Func(w.resume)
+	w.tidying.Owner = loop.Func(w.tidy)
+	w.idle.sweep.Owner = loop.Func(w.sweepIdle)
 	return w, nil
 }
 
@@ -54,16 +55,12 @@ const maxPipes = 128
 
 // newSession returns a session in no state, with whatever storage an earlier one has left.
 func (w *worker) newSession() *session {
-	var s *session
-	if n := len(w.spare); n > 0 {
-		s = w.spare[n-1]
-		w.spare = w.spare[:n-1]
-	} else {
+	s, ok := w.ended.take()
+	if !ok {
 		s = &session{w: w}
-		s.req.Limits, s.resp.Limits = w.e.sizes.limits, w.e.sizes.limits
-		s.clientTimer.Expired = s.clientTimeout
-		s.serverTimer.Expired = s.serverTimeout
+		s.clientTimer.Owner = s
 	}
+	s.wake()
 	s.next = w.sessions
 	if s.next != nil {
 		s.next.prev = s
@@ -85,12 +82,11 @@ func (w *worker) retire(s *session) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	s.fe, s.bind, s.via, s.avoid = nil, nil, nil, nil // they would keep a configuration of before
+	s.fe, s.bind, s.via = nil, nil, nil // they would keep a configuration of before
 	w.live--
 	w.e.live.Add(-1)
-	if len(w.spare) < keepSessions {
-		w.spare = append(w.spare, s)
-	}
+	w.ended.put(s)
+	w.tidySoon()
 	w.maybeStop()
 }
 
@@ -118,13 +114,14 @@ func (w *worker) softStop() {
 // endSessions ends the sessions on servers that which picks; by is the first letter of their termination state: D
 // when the server is down, K when an operator wants it.
 func (w *worker) endSessions(by byte, which func(*pool.Server) bool) {
-	w.endIf(by, func(s *session) bool { return s.target.Server != nil && which(s.target.Server) })
+	w.endIf(by, func(s *session) bool { return s.transaction != nil && s.target.Server != nil && which(s.target.Server) })
 }
 
 func (w *worker) endIf(by byte, which func(*session) bool) {
 	for s := w.sessions; s != nil; {
 		next := s.next
 		if which(s) {
+			s.wake()
 			s.terminate(by, 'D')
 			s.kill()
 		}
@@ -153,6 +150,7 @@ func (w *worker) maybeStop() {
 func (w *worker) run() {
 	w.loop.Run()
 	w.idle.closeAll()
+	w.buffers.close()
 	w.pipes.close()
 }
 

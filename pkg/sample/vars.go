@@ -61,6 +61,9 @@ const keepVarText = 4096
 // Reset forgets all variables and keeps the storage.
 func (v *Vars) Reset() { v.list = v.list[:0] }
 
+// Empty says that there are no variables.
+func (v *Vars) Empty() bool { return len(v.list) == 0 }
+
 // Get gives a variable's value, which is valid until it is set again.
 func (v *Vars) Get(name string) (Value, bool) {
 	if v == nil {

@@ -253,6 +253,6 @@ func TestAgainDoesNotSleep(t *testing.T) {
 func TestTimerWakesTheLoop(t *testing.T) {
 	l := running(t)
 	fired := make(chan struct{})
-	on(t, l, func() { l.Arm(&Timer{Expired: func() { close(fired) }}, 5*time.Millisecond) })
+	on(t, l, func() { l.Arm(&Timer{Owner: Func(func() { close(fired) })}, 5*time.Millisecond) })
 	wait(t, fired)
 }

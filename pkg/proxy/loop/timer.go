@@ -7,14 +7,22 @@ import (
 
 // Timer fires once at its deadline. It belongs to one loop and is used again and again: moving the
 // deadline of a connection that lives costs a store, since a timer that comes up early is only put back.
-// The zero value, with Expired set, is ready.
+// The zero value, with Owner set, is ready.
 type Timer struct {
-	// Expired is called on the loop when the deadline has passed.
-	Expired  func()
+	Owner    Expirer
 	deadline time.Duration // when it is due, 0 = not armed
 	at       time.Duration // its key in the heap, never later than deadline while armed
 	pos      int           // 1 + index in the heap, 0 = not in it
 }
+
+// Expirer is told on the loop when the deadline of a timer of its own has passed.
+type Expirer interface{ Expired(*Timer) }
+
+// Func is what is done when a timer fires.
+type Func func()
+
+// Expired implements Expirer.
+func (f Func) Expired(*Timer) { f() }
 
 // Armed says whether the timer is going to fire.
 func (t *Timer) Armed() bool { return t.deadline != 0 }
@@ -85,7 +93,7 @@ func (h *timers) fire(now time.Duration) {
 		default:
 			h.remove(0)
 			t.deadline = 0
-			t.Expired()
+			t.Owner.Expired(t)
 		}
 	}
 }

@@ -15,10 +15,10 @@ func TestTimersFireInOrder(t *testing.T) {
 	list := make([]*Timer, 200)
 	due := map[int]time.Duration{}
 	for i := range list {
-		list[i] = &Timer{Expired: func() {
+		list[i] = &Timer{Owner: Func(func() {
 			fired = append(fired, due[i])
 			delete(due, i)
-		}}
+		})}
 	}
 	for range 20000 {
 		i := rng.IntN(len(list))
@@ -72,7 +72,7 @@ func checkFired(t *testing.T, fired []time.Duration, due map[int]time.Duration, 
 func TestMovedTimerStaysInPlace(t *testing.T) {
 	l := &Loop{now: 1}
 	fired := 0
-	timer := &Timer{Expired: func() { fired++ }}
+	timer := &Timer{Owner: Func(func() { fired++ })}
 	l.Arm(timer, 10)
 	l.Arm(timer, 100)
 	if timer.at != 11 {
@@ -106,7 +106,7 @@ func TestTimerMayArmItself(t *testing.T) {
 	l := &Loop{now: 1}
 	n := 0
 	timer := &Timer{}
-	timer.Expired = func() { n++; l.Arm(timer, 10) }
+	timer.Owner = Func(func() { n++; l.Arm(timer, 10) })
 	l.Arm(timer, 10)
 	for range 100 {
 		l.now++
