@@ -20,14 +20,14 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
-NEED_TEST := $(NEED_CLANG) nft:nftables curl:curl wrk:wrk nginx:nginx-light bpftool:bpftool python3:python3 haproxy:haproxy setsid:util-linux chromium:chromium \
+NEED_TEST := $(NEED_CLANG) nft:nftables curl:curl wrk:wrk nginx:nginx-light bpftool:bpftool python3:python3 haproxy:haproxy h2load:nghttp2-client setsid:util-linux chromium:chromium \
 	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables promtool:prometheus mandoc:mandoc systemd-analyze:systemd socat:socat openssl:openssl
 # Tools that people have for HAProxy: test/consumers runs them against waggle.
 NEED_TEST += hatop:hatop script:bsdutils prometheus-haproxy-exporter:prometheus-haproxy-exporter haproxy_log_analysis:haproxy-log-analysis \
 	/usr/lib/nagios/plugins/check_haproxy:monitoring-plugins-contrib /usr/share/perl5/Monitoring/Plugin.pm:libmonitoring-plugin-perl \
 	/usr/share/perl5/LWP/UserAgent.pm:libwww-perl /usr/share/munin/plugins/haproxy_ng:munin-plugins-extra \
 	/usr/share/perl5/Munin/Plugin.pm:munin-common /usr/lib/netdata/plugins.d/python.d.plugin:netdata-plugins-python
-NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables
+NEED_BENCH := wrk:wrk nginx:nginx-light /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream haproxy:haproxy nft:nftables h2load:nghttp2-client
 
 .PHONY: help
 help: ## Print this.
@@ -125,13 +125,14 @@ stack: image ## Deploy docker-stack.yml on this machine's Docker Engine, making 
 stack-down: ## Undo what `make stack` did.
 	deploy/stack.sh down
 
-.PHONY: bench bench-l4 bench-l7 bench-packets
-bench: bench-l4 bench-l7 bench-packets ## Run all benchmarks (root). ARGS='-docs docs' writes docs/performance.md.
+.PHONY: bench bench-l4 bench-l7 bench-tls bench-packets
+bench: bench-l4 bench-l7 bench-tls bench-packets ## Run all benchmarks (root). ARGS='-docs docs' writes docs/performance.md.
 
 bench-l4: ## Compare the TCP paths with plain forwarding, nftables, HAProxy and nginx.
 bench-l7: ## Compare the HTTP path with HAProxy, nginx and Caddy.
+bench-tls: ## Compare TLS and HTTP/2 with HAProxy.
 bench-packets: ## Time the eBPF program packet by packet.
-bench-l4 bench-l7 bench-packets: bench-%:
+bench-l4 bench-l7 bench-tls bench-packets: bench-%:
 	@test/install.sh $(NEED_BENCH)
 	go run ./test/bench $* $(ARGS)
 

@@ -166,7 +166,7 @@ func measureSuite(ctx context.Context, s suite, o options, command string, progr
 		return results, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := writeBodies(dir); err != nil {
+	if err := writeFiles(dir); err != nil {
 		return results, err
 	}
 	program := lab.Command{Argv: []string{o.waggle}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ type haproxySettings struct {
 	haproxy bool
 	reuse   bool
 	splice  bool
+	tls     bool // also listen on securePort
 }
 
 // haproxyConfig is for HAProxy and waggle alike. No checks and no log: they would be the same for all, and what is
@@ -29,7 +31,11 @@ func haproxyConfig(st *stage, s haproxySettings) string {
 		b.WriteString("    tune.bufsize 65536\n")
 	}
 	fmt.Fprintf(&b, "defaults\n    mode %s\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n", s.mode)
-	fmt.Fprintf(&b, "frontend in\n    bind *:%d\n    default_backend web\n", port)
+	fmt.Fprintf(&b, "frontend in\n    bind *:%d\n", port)
+	if s.tls {
+		fmt.Fprintf(&b, "    bind *:%d ssl crt %s alpn h2,http/1.1\n", securePort, filepath.Join(st.setting.files, certificateFile))
+	}
+	b.WriteString("    default_backend web\n")
 	b.WriteString("backend web\n    balance roundrobin\n")
 	if s.reuse {
 		b.WriteString("    http-reuse always\n")

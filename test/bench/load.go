@@ -52,30 +52,34 @@ func (st *stage) load(ctx context.Context, sc scenario, d time.Duration) (report
 	if err != nil {
 		return report.Sample{}, err
 	}
-	result, err := st.wrk(ctx, sc, d)
+	generate := st.wrk
+	if sc.streams > 0 {
+		generate = st.h2load
+	}
+	s, err := generate(ctx, sc, d)
 	if err != nil {
 		return report.Sample{}, err
 	}
 	after, err := usageOf(pids)
-	if err != nil {
-		return report.Sample{}, err
-	}
-	s, err := result.sample()
 	s.Scenario, s.OwnCPU, s.OwnMemory = sc.Name, after.cpu-before.cpu, after.memory
 	return s, err
 }
 
-func (st *stage) wrk(ctx context.Context, sc scenario, d time.Duration) (wrkResult, error) {
+func (st *stage) wrk(ctx context.Context, sc scenario, d time.Duration) (report.Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+30*time.Second)
 	defer cancel()
 	p, err := st.lab.Client.Start(ctx, wrkCommand(sc, st.targets, d))
 	if err != nil {
-		return wrkResult{}, err
+		return report.Sample{}, err
 	}
 	if err := await(ctx, p, wrk.name); err != nil {
-		return wrkResult{}, err
+		return report.Sample{}, err
 	}
-	return parseWrk(p.Output())
+	result, err := parseWrk(p.Output())
+	if err != nil {
+		return report.Sample{}, err
+	}
+	return result.sample()
 }
 
 func wrkCommand(sc scenario, targets []netip.AddrPort, d time.Duration) lab.Command {
@@ -85,12 +89,18 @@ func wrkCommand(sc scenario, targets []netip.AddrPort, d time.Duration) lab.Comm
 	if sc.close {
 		argv = append(argv, "-H", "Connection: close")
 	}
-	list := make([]string, len(targets))
+	list, scheme := make([]string, len(targets)), "http://"
+	if sc.tls {
+		scheme = "https://"
+	}
 	for i, t := range targets {
+		if sc.tls {
+			t = secure(t)
+		}
 		list[i] = t.String()
 	}
 	return lab.Command{
-		Argv:  append(argv, "http://"+list[0]+sc.path),
+		Argv:  append(argv, scheme+list[0]+sc.path),
 		Env:   []string{"BENCH_TARGETS=" + strings.Join(list, " ")},
 		Files: map[string][]byte{"load.lua": loadScript},
 	}

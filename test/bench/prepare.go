@@ -31,6 +31,11 @@ func demand(s suite) error {
 		return errors.New("needs root, since it builds network namespaces")
 	}
 	wanted := []tool{wrk, nginx}
+	for _, sc := range s.scenarios {
+		if sc.streams > 0 {
+			wanted = append(wanted, h2load)
+		}
+	}
 	for _, c := range s.contenders {
 		wanted = append(wanted, c.needs...)
 	}
@@ -73,6 +78,9 @@ func raiseFileLimit() error {
 	}
 	return nil
 }
+
+// writeFiles makes the files that the servers serve, and a certificate.
+func writeFiles(dir string) error { return errors.Join(writeBodies(dir), writeCertificate(dir)) }
 
 // writeBodies makes the files that the servers serve.
 func writeBodies(dir string) error {

@@ -35,7 +35,12 @@ type setting struct {
 const (
 	servers = 3
 	port    = 8000 // of the servers and of what is in front of them
+
+	securePort = 8443 // of what ends TLS
 )
+
+// secure is where the same contender speaks TLS.
+func secure(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), securePort) }
 
 // newStage builds the topology and starts nginx in every task. The caller closes the stage.
 func newStage(ctx context.Context, s setting) (st *stage, err error) {

@@ -28,6 +28,8 @@ type scenario struct {
 	path        string
 	connections int // at once; rounded up to a multiple of the suite's threads
 	close       bool
+	tls         bool
+	streams     int // of HTTP/2 at once on a connection; 0 is HTTP/1.1
 	idle        int // further connections that have made one request and stay open
 }
 
@@ -48,6 +50,7 @@ type tool struct{ name, pkg string }
 var (
 	wrk     = tool{"wrk", "wrk"}
 	nginx   = tool{"nginx", "nginx-light"}
+	h2load  = tool{"h2load", "nghttp2-client"}
 	haproxy = tool{"haproxy", "haproxy"}
 	nft     = tool{"nft", "nftables"}
 )

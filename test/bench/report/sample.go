@@ -102,13 +102,21 @@ func (m Metric) of(s Sample, u Unit) float64 {
 	case OwnCPU:
 		return divide(s.OwnCPU*1e6, u.work(s))
 	case P50:
-		return s.P50
+		return known(s.P50)
 	case P99:
-		return s.P99
+		return known(s.P99)
 	case Memory:
 		return float64(s.OwnMemory)
 	}
 	return math.NaN()
+}
+
+// known is a latency. That is never 0, but where a load generator does not tell it.
+func known(us float64) float64 {
+	if us == 0 {
+		return math.NaN()
+	}
+	return us
 }
 
 // divide is a/b, NaN where nothing was done.
