@@ -21,6 +21,7 @@ type conn struct {
 	canRead    bool          // a read may find something
 	canWrite   bool          // a write may take something
 	hup        bool          // the kernel has announced the end of the stream
+	gone       bool          // and of the other direction: the peer reads nothing any more, whatever it sent before
 	eof        bool          // the end of the stream has been read, or the connection is broken
 	broken     bool          // reading ended with an error: nothing can be read or written any more
 	lost       bool          // writing failed; something may still be read
@@ -45,6 +46,7 @@ func (c *conn) open(w *worker, fd int, rank loop.Rank, o owner) error {
 func (c *conn) Ready(e loop.Events) {
 	if e.Readable() {
 		c.canRead = true
+		c.gone = c.gone || e.Broken()
 		c.hup = c.hup || uint32(e)&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	}
 	if e.Writable() && !c.lost {

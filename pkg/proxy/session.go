@@ -179,7 +179,7 @@ func (s *session) watchClient() step {
 	if s.client.hup {
 		s.client.fill()
 	}
-	if s.client.broken || s.client.lost || s.client.eof && s.abortsOnClose() {
+	if s.client.broken || s.client.lost || s.client.gone || s.client.eof && s.abortsOnClose() {
 		s.clientGone()
 		return moved
 	}
