@@ -118,6 +118,21 @@ func TestOnlyLiveFlowsAreReset(t *testing.T) {
 	}
 }
 
+// What is to end by force ends, though it moves between the look at it and its deletion.
+func TestShutdownTakesWhatMoves(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(1))
+	c := k.establish(t, client(0))
+	n, err := k.collector(Timeouts{}).shutdown(EndServerDown, func(Flow) bool {
+		tick() // activity is stamped by a clock of a few milliseconds
+		c.fromClient(t, ack, "on its way")
+		return true
+	})
+	if n != 1 || err != nil || k.entries(t) != 0 {
+		t.Errorf("%d flows were ended, %v; %d entries are left", n, err, k.entries(t))
+	}
+}
+
 // pairThrough connects client and task through the kernel path and returns both ends.
 func pairThrough(t *testing.T, top *topology, ln net.Listener) (near, far net.Conn) {
 	t.Helper()

@@ -38,7 +38,7 @@ var failureMutants = []mutant{
 	one("a server without a route is chosen", "bpf/choose.h",
 		"if (server->state != WG_SERVER_READY)", "if (0)", "TestWhatKeepsASYNFromBeingTaken"),
 	one("only flows that are idle can be shut down", "bpf/collect.h",
-		"if (d->how == WG_DOOM_FORCED)", "if (0)", "TestShutdownOfAStream"),
+		"if (d->how == WG_DOOM_FORCED)", "if (0)", "TestShutdownTakesWhatMoves"),
 	one("the end of a session is told though nobody asked", "bpf/events.h",
 		"if (!(fwd->flags & WG_FLOW_LOGGED))", "if (0)", "TestNoEvent"),
 	one("a session that times out is not told", "bpf/collect.h",
