@@ -22,6 +22,7 @@ func (p *parser) finish() *Config {
 		p.resolveErrors(s)
 		p.checkTimeouts(s)
 		p.checkCaptures(s)
+		p.checkTables(s)
 		p.checkBackendUses(s)
 		p.compileFormats(s)
 		if s.Kind == Frontend && !s.bindWritten && !s.Disabled {

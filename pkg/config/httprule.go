@@ -62,6 +62,9 @@ func ruleActions() []ruleAction {
 		{name: "set-var", args: "(<scope>.<name>) <expression>", doc: "sets a variable", in: onAny, action: ActionSetVar, parse: (*ruleParser).setVar, scoped: true},
 		{name: "set-var-fmt", args: "(<scope>.<name>) <format>", doc: "sets a variable to a text", in: onAny, action: ActionSetVarFormat, parse: (*ruleParser).oneFormat, scoped: true},
 		{name: "unset-var", args: "(<scope>.<name>)", doc: "forgets a variable", in: onAny, action: ActionUnsetVar, scoped: true},
+		{name: "track-sc0", args: "<key> [table <name>]", doc: "counts the request, up to its end, in the entry of the key in a stick table: the proxy's own unless named", in: onRequest, action: ActionTrack0, parse: (*ruleParser).track},
+		{name: "track-sc1", args: "<key> [table <name>]", doc: "the same by another counter", in: onRequest, action: ActionTrack1, parse: (*ruleParser).track},
+		{name: "track-sc2", args: "<key> [table <name>]", doc: "the same by a third", in: onRequest, action: ActionTrack2, parse: (*ruleParser).track},
 		{name: "capture", args: "<expression> len <n> | <expression> id <n>", doc: "keeps a value for the log", in: onAny, action: ActionCapture, parse: (*ruleParser).capture},
 		{name: "set-log-level", args: "emerg|…|debug|silent", doc: "the level of the log line, or that there is none", in: onRequest | onResponse, action: ActionSetLogLevel, parse: (*ruleParser).logLevel},
 		{name: "disable-l7-retry", doc: "the request is not sent again after it has reached a server", in: onRequest, action: ActionDisableRetry},
@@ -73,8 +76,7 @@ func ruleActions() []ruleAction {
 const otherActions = `add-acl auth cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
-	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode track-sc0 track-sc1
-	track-sc2 wait-for-body wait-for-handshake`
+	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode wait-for-body wait-for-handshake`
 
 // ruleParser reads one rule.
 type ruleParser struct {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waggle/pkg/sample"
+	"waggle/pkg/stick"
 )
 
 // Config is a configuration that was read without errors: every reference in it resolves, and what
@@ -136,6 +137,7 @@ type Proxy struct {
 	// RequestCaptures and ResponseCaptures are the slots of what is kept of messages for the log.
 	RequestCaptures, ResponseCaptures []Capture
 	CookieCapture                     CookieCapture
+	StickTable                        *stick.Config // nil: none
 
 	// Frontend side.
 	Binds []Bind

@@ -163,6 +163,9 @@ func (s *statement) exprEnv(first int) sample.Env {
 		Backend: func(name string) {
 			s.p.proxy.backendUses = append(s.p.proxy.backendUses, backendUse{s.at(first), name})
 		},
+		Table: func(name string) {
+			s.p.proxy.tableUses = append(s.p.proxy.tableUses, tableUse{s.at(first), name})
+		},
 		Warn: func(word int, text string) { s.warnf(first+word, "%s", text) },
 	}
 }

@@ -24,6 +24,7 @@ type proxyState struct {
 	logFormat        *pendingFormat
 	uniqueID         *pendingFormat
 	captureUses      []captureUse
+	tableUses        []tableUse
 	backendUses      []backendUse
 	errorUses        []errorUse
 	httpConditions   []Pos // conditions that look at a request

@@ -20,7 +20,8 @@ type TCPRule struct {
 	Action TCPAction
 	Cond   *sample.Cond   // nil = always
 	Var    sample.VarName // set-var, unset-var
-	Expr   *sample.Expr   // set-var
+	Expr   *sample.Expr   // set-var, track
+	Table  string         // track: "" is the proxy's own
 }
 
 // TCPAction is what such a rule does.
@@ -33,6 +34,9 @@ const (
 	TCPSetVar
 	TCPUnsetVar
 	TCPExpectProxy // makes a PROXY header necessary
+	TCPTrack0
+	TCPTrack1
+	TCPTrack2
 )
 
 // Capture is a slot for a part of a message.
@@ -127,6 +131,9 @@ const (
 	ActionTarpit
 	ActionReject
 	ActionSetSrc
+	ActionTrack0 // Target is the table, Expr the key
+	ActionTrack1
+	ActionTrack2
 )
 
 // RedirectKind is the form of a redirect.

@@ -90,7 +90,7 @@ func foreignServerParams() []serverParam {
 			params = append(params, serverParam{name: name, args: args, doc: doc, status: status, why: why})
 		}
 	}
-	add(Ignored, "stick tables", "there are no stick tables yet", "non-stick stick")
+	add(Ignored, "stick tables", "stick tables choose no servers yet", "non-stick stick")
 	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=n pool-low-conn=n")
 	add(Ignored, "identity", "nothing here uses it", "guid=text")
 	add(Ignored, "turning off what is off", "it is off", `no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn`)

@@ -6,7 +6,7 @@ import "sync"
 var directives = sync.OnceValue(func() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
-		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), foreignProxyDirectives(), removedDirectives(),
+		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 })
 
@@ -34,7 +34,6 @@ func foreignProxyDirectives() []directive {
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
 		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
 		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),
-		group(inProxies, Unsupported, "tables of what clients did", "", "stick-table"),
 		group(anyProxy, Unsupported, "rules for connections", "", "tcp-response+content tcp-response+inspect-delay"),
 	}
 	var all []directive

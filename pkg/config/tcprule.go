@@ -12,7 +12,7 @@ func tcpRuleDirectives() []directive {
 	list := func(of func(*proxyState) *[]TCPRule, where sample.Where) func(*statement) {
 		return func(s *statement) { s.tcpRule(of(s.p.proxy), where) }
 	}
-	const actions = "accept|reject|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
+	const actions = "accept|reject|track-sc0|track-sc1|track-sc2 <key> [table <name>]|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
 	return []directive{
 		{name: "tcp-request connection", in: frontOrDef, args: "expect-proxy layer4|" + actions, doc: "takes or refuses connections before anything is read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPConnection }, sample.AtConnection)},
 		{name: "tcp-request session", in: frontOrDef, args: actions, doc: "the same, when the PROXY header has been read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPSession }, sample.AtConnection)},
@@ -26,7 +26,7 @@ func tcpRuleDirectives() []directive {
 // otherTCPActions are those of HAProxy 3.2 that are not supported.
 const otherTCPActions = `attach-srv capture do-log do-resolve expect-netscaler-cip sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt
 	sc-set-gpt0 send-spoe-group set-bandwidth-limit set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-log-level set-mark set-nice
-	set-priority-class set-priority-offset set-src set-src-port set-tos set-var-fmt silent-drop switch-mode track-sc0 track-sc1 track-sc2 use-service`
+	set-priority-class set-priority-offset set-src set-src-port set-tos set-var-fmt silent-drop switch-mode use-service`
 
 // tcpRule reads a rule into a list.
 func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
@@ -57,6 +57,13 @@ func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
 			}
 		}
 		rule.Var, rule.Expr, i = r.rule.Var, r.rule.Expr, r.i
+	} else if n := strings.TrimPrefix(name, "track-sc"); n == "0" || n == "1" || n == "2" {
+		r := &ruleParser{statement: s, set: onRequest, rule: &HTTPRule{}, what: what, i: 1}
+		if !r.expressionAt(where) || !r.trackedTable() {
+			return
+		}
+		rule.Action = TCPTrack0 + TCPAction(n[0]-'0')
+		rule.Expr, rule.Table, i = r.rule.Expr, r.rule.Target, r.i
 	} else {
 		actions := []string{"accept", "reject"}
 		if s.name() == "tcp-request connection" {

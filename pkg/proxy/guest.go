@@ -20,6 +20,8 @@ type guest struct {
 	bind *bindLimit
 	via  *listener
 	conn *adapter.Conn
+
+	sticky *counters // what is counted in stick tables
 }
 
 // adapt hands a connection that l has admitted to the adapter of its bind line.
@@ -27,8 +29,8 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 	if l.fe.cfg.Options.TCPKAClient {
 		sock.KeepAlive(fd)
 	}
-	allowed, greets := w.admits(l, fd, peer)
-	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
+	counted, allowed, greets := w.admits(l, fd, peer)
+	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, sticky: counted, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
 	w.guests[g] = struct{}{}
 	g.fe.plan.enter()
 	w.e.live.Add(1)
@@ -44,10 +46,10 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 	})
 }
 
-// admits runs the rules for connections before anything is said on this one. greets says that they want a PROXY header.
-func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) (allowed, greets bool) {
+// admits runs the rules for connections before anything is said on this one. counted is what they track. greets says that they want a PROXY header.
+func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) (counted *counters, allowed, greets bool) {
 	if len(l.fe.cfg.TCPConnection) == 0 {
-		return true, false
+		return counted, true, false
 	}
 	s := w.newSession()
 	s.fe, s.via, s.bind, s.src, s.dst, s.guest = l.fe, l, l.bind, peer, netip.AddrPort{}, nil
@@ -55,9 +57,10 @@ func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) (allowed, gree
 	s.reset()
 	s.msg.vars[sample.Session].Reset()
 	allowed, greets = s.connectionAllowed()
-	s.client.fd = -1
+	counted = s.sticky
+	s.client.fd, s.sticky = -1, nil
 	w.retire(s)
-	return allowed, greets
+	return counted, allowed, greets
 }
 
 // Attach implements adapter.Door.
@@ -88,6 +91,7 @@ func (w *worker) adopt(g *guest, fd int, p *adapter.Pair) {
 func (g *guest) left() {
 	w := g.w
 	delete(w.guests, g)
+	g.sticky.release()
 	w.e.live.Add(-1)
 	g.fe.leave(g.bind)
 	g.fe.plan.leave()

@@ -13,6 +13,7 @@ import (
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/sample"
+	"waggle/pkg/stick"
 )
 
 // frontend is a proxy that accepts connections, ready for the hot path.
@@ -98,6 +99,7 @@ func readErrorFiles(p *config.Proxy) (errorPages, error) {
 type plan struct {
 	frontends []*frontend
 	backends  map[string]*backend
+	tables    map[string]*stick.Table
 	pool      *pool.Pool
 	access    func(p *config.Proxy, e *accesslog.Entry)
 	sizes
@@ -144,7 +146,7 @@ const (
 )
 
 func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
-	pl := &plan{backends: make(map[string]*backend), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
+	pl := &plan{backends: make(map[string]*backend), tables: newTables(cfg), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
 	pl.maxStreams = cfg.Global.TLS.MaxStreams
 	if p.Limit() == 0 {
 		p.SetLimit(cfg.Global.MaxConn)

@@ -123,6 +123,7 @@ func (c *Change) await(ctx context.Context, here <-chan struct{}, posted int) er
 
 // inherit has balancing go on where it is, if it is the same.
 func (pl *plan) inherit(old *plan) {
+	pl.keepTables(old)
 	for name, b := range pl.backends {
 		was := old.backends[name]
 		if was == nil || was.stats.Identity() != b.stats.Identity() {

@@ -57,6 +57,7 @@ func (s *session) reply(message []byte) {
 // countStatus counts a response in the frontend, in the backend, and in the server if it made it.
 func (s *session) countStatus(status int) {
 	s.feShard().CountStatus(status)
+	s.tallyStatus(status)
 	if s.be != nil {
 		s.be.stats.Counters.Shard(s.w.shard).CountStatus(status)
 	}

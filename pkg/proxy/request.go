@@ -4,6 +4,7 @@ import (
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/stick"
 )
 
 // readHead waits for a complete request head.
@@ -74,6 +75,7 @@ func (s *session) nullRequest() {
 	s.status = 400
 	s.badRequest()
 	s.feShard().CountStatus(s.status)
+	s.tallyStatus(s.status)
 	s.record()
 }
 
@@ -82,6 +84,7 @@ func (s *session) badRequest() {
 	sh := s.feShard()
 	sh.Requests.Add(1)
 	sh.ReqErrors.Add(1)
+	s.tally(stick.HTTPReqCnt, stick.HTTPReqRate)
 }
 
 // headTimeout answers 408, or closes in silence where the client never began a further request.
@@ -130,6 +133,7 @@ func (s *session) begin(n int) {
 	s.keepHead()
 	s.takeNumber()
 	s.feShard().Requests.Add(1)
+	s.tally(stick.HTTPReqCnt, stick.HTTPReqRate)
 	switch {
 	case !s.contentAllowed(s.fe.cfg):
 	case s.req.Method == h1.MethodConnect:

@@ -29,6 +29,8 @@ func (s *session) rules(rules []config.HTTPRule) bool {
 			return true
 		case config.ActionSetSrc:
 			s.setSource(r)
+		case config.ActionTrack0, config.ActionTrack1, config.ActionTrack2:
+			s.track(int(r.Action-config.ActionTrack0), r.Expr, r.Target, true)
 		case config.ActionReturn:
 			s.terminate('L', 'R')
 			s.feShard().Intercepted.Add(1)

@@ -6,6 +6,7 @@ import (
 
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/proxy/sock"
+	"waggle/pkg/stick"
 )
 
 // phase is what a session is doing.
@@ -43,9 +44,10 @@ type session struct {
 	dst         netip.AddrPort // as a PROXY header told; the zero value is what the socket says
 	guest       *guest         // the connection that an adapter has, and with it the places in the limits; nil: they are ours
 	phase       phase
-	again       bool   // queued for the loop's next round
-	hurried     bool   // nothing more is waited for while inspecting
-	turn        uint32 // counts requests, to tell a late answer of a service from one of now
+	again       bool      // queued for the loop's next round
+	hurried     bool      // nothing more is waited for while inspecting
+	sticky      *counters // what is counted in stick tables; a guest's connection counts by itself
+	turn        uint32    // counts requests, to tell a late answer of a service from one of now
 	requests    int
 	idle        time.Duration // when waiting for the request began, on the loop's clock
 	countedIn   int64         // of the client's bytes, already in the counters
@@ -88,6 +90,9 @@ func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 func (s *session) open() {
 	if !s.sessionAllowed() {
 		return
+	}
+	if s.guest == nil {
+		s.tally(stick.SessCnt, stick.SessRate)
 	}
 	if s.fe.cfg.HTTP {
 		s.phase = reading
@@ -244,6 +249,8 @@ func (s *session) shutDown() {
 func (s *session) end() {
 	s.count()
 	s.cancelTicket()
+	s.sticky.release()
+	s.sticky = nil
 	s.leaveServer(false)
 	s.leaveBackend()
 	s.up.drop(s.w)

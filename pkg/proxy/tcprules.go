@@ -52,11 +52,23 @@ func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits boo
 			greets = true
 		case config.TCPSetVar:
 			r.Expr.Store((*subject)(s), r.Var)
+		case config.TCPTrack0, config.TCPTrack1, config.TCPTrack2:
+			s.trackByTCP(r)
 		case config.TCPUnsetVar:
 			s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
 		}
 	}
 	return true, greets, false
+}
+
+// trackByTCP is what a track rule of tcp-request does: for the connection, or for the request where there is one.
+func (s *session) trackByTCP(r *config.TCPRule) {
+	n := int(r.Action - config.TCPTrack0)
+	if (*subject)(s).http() {
+		s.track(n, r.Expr, r.Table, true)
+		return
+	}
+	s.track(n, r.Expr, r.Table, false)
 }
 
 // contentAllowed runs the tcp-request content rules of a proxy. If they reject, the connection is closed and the

@@ -97,6 +97,7 @@ func (s *session) reset() {
 	if s.peer.IsValid() {
 		s.src = s.peer
 	}
+	s.sticky.releaseRequest()
 	s.up.drop(s.w)
 	s.down.drop(s.w)
 	s.transaction.reset()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waggle/pkg/stats"
+	"waggle/pkg/stick"
 )
 
 // Options bound what clients may use up. The zero value takes HAProxy's defaults.
@@ -30,6 +31,8 @@ type Options struct {
 	Errors func() (total uint64, last []Malformed)
 	// Control makes the changes that the pool alone cannot; nil refuses them.
 	Control Control
+	// Tables lists the stick tables; nil: there are none.
+	Tables func() []*stick.Table
 	// StartupLogs returns what was said while starting, in lines; nil says that there was nothing.
 	StartupLogs func() string
 }

@@ -14,6 +14,8 @@ type Env struct {
 	Getenv func(name string) (string, bool)
 	// Backend is told of each backend that an expression names, which may be declared later.
 	Backend func(name string)
+	// Table is told of each stick table that an expression names, which may be declared later; "" is the proxy's own.
+	Table func(name string)
 	// Where is when the expression is evaluated; the zero value is AtRequest.
 	Where Where
 }

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"waggle/pkg/stick"
+)
+
+// tableUse is a rule or expression that names a stick table, which may be declared behind it.
+type tableUse struct {
+	at    Pos
+	table string // "" is the proxy's own
+}
+
+// The bounds of a stick table. An entry takes about 400 bytes.
+const (
+	maxTableSize   = 10 << 20
+	stickStringLen = 32 // of a key, unless said (HAProxy, section 11.1)
+	maxStickString = 1024
+)
+
+func stickDirectives() []directive {
+	return []directive{
+		{name: "stick-table", in: inProxies, args: "type ip|ipv6|integer|string [len <n>] size <n> [expire <time>] [nopurge] [store <data>[(<period>)][,…]]",
+			doc: "a table of what clients did, by a key that rules track: conn_cnt, conn_cur, conn_rate, sess_cnt, sess_rate, http_req_cnt, http_req_rate, http_err_cnt, http_err_rate", parse: (*statement).stickTable},
+	}
+}
+
+// stickTable reads `stick-table`.
+func (s *statement) stickTable() {
+	t := stick.Config{Len: stickStringLen}
+	for i := 0; i < len(s.args); i++ {
+		word := s.args[i].text
+		if word == "nopurge" {
+			t.NoPurge = true
+			continue
+		}
+		value := s.text(i + 1)
+		if value == "" {
+			s.errorf(i, "'stick-table' : missing value behind '%s'", word)
+			return
+		}
+		i++
+		var err error
+		switch word {
+		case "type":
+			t.Type = value
+			if !s.oneOf(i, "type", "ip", "ipv6", "integer", "string") {
+				return
+			}
+		case "len":
+			t.Len, _ = s.integer(i, 1, maxStickString)
+		case "size":
+			t.Size, err = parseSize(value, "size")
+		case "expire":
+			t.Expire, err = parseTime(value, "expire", time.Millisecond)
+		case "store":
+			if !s.stored(&t, i) {
+				return
+			}
+		case "peers", "srvkey", "write-to", "recv-only":
+			s.unsupported(i-1, "'"+word+"' on a 'stick-table' line")
+			return
+		default:
+			s.errorf(i-1, "'stick-table' : unknown argument '%s'", word)
+			return
+		}
+		if err != nil {
+			s.errorf(i, "'stick-table' : %s", err)
+			return
+		}
+	}
+	switch {
+	case t.Type == "":
+		s.errorf(-1, "'stick-table' : missing 'type'")
+	case t.Size < 1 || t.Size > maxTableSize:
+		s.errorf(-1, "'stick-table' : 'size' has to be from 1 to %d", maxTableSize)
+	case s.p.proxy.StickTable != nil:
+		s.errorf(-1, "'stick-table' : this proxy has a table already")
+	default:
+		s.p.proxy.StickTable = &t
+	}
+}
+
+// stored reads `<data>[(<period>)][,…]`.
+func (s *statement) stored(t *stick.Config, i int) bool {
+	for item := range strings.SplitSeq(s.args[i].text, ",") {
+		name, period, has := strings.Cut(strings.TrimSuffix(item, ")"), "(")
+		d, ok := stick.FindData(name)
+		switch {
+		case !ok && knownStickData(name):
+			s.unsupported(i, "'store "+name+"' on a 'stick-table' line")
+			return false
+		case !ok:
+			s.errorf(i, "'stick-table' : unknown data type '%s' in 'store'", name)
+			return false
+		case has != d.Rate() || has != strings.HasSuffix(item, ")"):
+			s.errorf(i, "'stick-table' : '%s' in 'store': a rate has a period in parentheses, and nothing else has one", item)
+			return false
+		}
+		t.Stores[d] = true
+		if has {
+			p, err := parseTime(period, name, time.Millisecond)
+			if err == nil && p <= 0 {
+				s.errorf(i, "'stick-table' : the period of '%s' has to be longer than 0", name)
+				return false
+			}
+			if err != nil {
+				s.errorf(i, "'stick-table' : %s", err)
+				return false
+			}
+			t.Period[d] = p
+		}
+	}
+	return true
+}
+
+// knownStickData says whether HAProxy 3.2 knows a kind of data that waggle does not keep.
+func knownStickData(name string) bool {
+	const others = " server_id server_key gpc gpc_rate gpc0 gpc0_rate gpc1 gpc1_rate gpt gpt0 glitch_cnt glitch_rate http_fail_cnt http_fail_rate bytes_in_cnt bytes_in_rate bytes_out_cnt bytes_out_rate "
+	return strings.Contains(others, " "+name+" ")
+}
+
+// track reads `<key> [table <name>]` of a rule that tracks.
+func (r *ruleParser) track() bool {
+	if !r.expression() {
+		return false
+	}
+	return r.trackedTable()
+}
+
+func (r *ruleParser) trackedTable() bool {
+	use := tableUse{at: r.at(r.i - 1)}
+	if r.text(r.i) == "table" {
+		if use.table = r.text(r.i + 1); use.table == "" {
+			r.errorf(r.i, "%s : the name of a table is missing", r.what)
+			return false
+		}
+		r.i += 2
+	}
+	r.rule.Target = use.table
+	r.p.proxy.tableUses = append(r.p.proxy.tableUses, use)
+	return true
+}
+
+// checkTables looks for the tables that rules and expressions name.
+func (p *parser) checkTables(s *proxyState) {
+	if s.StickTable != nil {
+		s.StickTable.Name = s.Name
+	}
+	for _, use := range s.tableUses {
+		name := use.table
+		if name == "" {
+			name = s.Name
+		}
+		found := false
+		for _, other := range p.proxies {
+			found = found || other.Name == name && other.StickTable != nil
+		}
+		if !found {
+			p.alert(use.at, "%s '%s' : unable to find table '%s' that is named here", s.Kind, s.Name, name)
+		}
+	}
+}

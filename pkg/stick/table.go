@@ -1,0 +1,270 @@
+package stick
+
+import (
+	"container/list"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config is what a table is made of.
+type Config struct {
+	Name    string
+	Type    string        // ip, ipv6, integer or string
+	Len     int           // bytes of a string that count
+	Size    int           // entries at most; at least 1
+	Expire  time.Duration // since an entry was last touched; 0 is never
+	NoPurge bool          // a full table takes no new entry, instead of forgetting the one that was not touched for longest
+	// Stores says which data entries have; of rates, in which period.
+	Stores [NumData]bool
+	Period [NumData]time.Duration
+}
+
+// Same says whether tables of two configurations can have the same entries.
+func (c *Config) Same(o *Config) bool { return *c == *o }
+
+// Table is a stick table. Its methods may be called from any goroutine.
+type Table struct {
+	cfg   Config
+	begun time.Time
+
+	mu      sync.Mutex
+	entries map[string]*Entry
+	recent  list.List // of *Entry, the one that was touched last in front
+}
+
+// Entry is what is kept of one key. The table's lock guards it.
+type Entry struct {
+	key      string
+	counters [NumData]counter
+	touched  time.Duration
+	held     int // by those who track it: it is not forgotten
+	place    *list.Element
+}
+
+// New returns an empty table.
+func New(cfg Config) *Table {
+	return &Table{cfg: cfg, begun: time.Now(), entries: make(map[string]*Entry)}
+}
+
+// Key is the key of the entry. It must not be changed.
+func (e *Entry) Key() []byte { return []byte(e.key) }
+
+// Config is what the table was made of.
+func (t *Table) Config() *Config { return &t.cfg }
+
+// now is the time on the table's own clock.
+func (t *Table) now() time.Duration { return time.Since(t.begun) }
+
+// Track finds or makes the entry of a key and holds it. It is nil when the table is full of entries that are held, or
+// takes no new ones. Release follows. The key is copied.
+func (t *Table) Track(key []byte) *Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.now()
+	e := t.find(key, at)
+	if e == nil {
+		if e = t.add(key); e == nil {
+			return nil
+		}
+	}
+	e.held++
+	t.touch(e, at)
+	return e
+}
+
+// find gives the entry of a key, unless it has expired.
+func (t *Table) find(key []byte, at time.Duration) *Entry {
+	e := t.entries[string(key)]
+	if e != nil && t.expired(e, at) {
+		t.forget(e)
+		return nil
+	}
+	return e
+}
+
+func (t *Table) expired(e *Entry, at time.Duration) bool {
+	return t.cfg.Expire > 0 && e.held == 0 && at-e.touched >= t.cfg.Expire
+}
+
+// add makes room if need be, and an entry.
+func (t *Table) add(key []byte) *Entry {
+	if len(t.entries) >= t.cfg.Size && !t.purge() {
+		return nil
+	}
+	e := &Entry{key: string(key)}
+	e.place = t.recent.PushFront(e)
+	t.entries[e.key] = e
+	return e
+}
+
+// purgeTries bounds how many entries that are held are passed by to find one that is not.
+const purgeTries = 64
+
+// purge forgets the entry that was not touched for longest, of those that nobody holds.
+func (t *Table) purge() bool {
+	at, tries := t.now(), 0
+	for p := t.recent.Back(); p != nil && tries < purgeTries; p, tries = p.Prev(), tries+1 {
+		if e := p.Value.(*Entry); e.held == 0 && (!t.cfg.NoPurge || t.expired(e, at)) {
+			t.forget(e)
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Table) forget(e *Entry) {
+	delete(t.entries, e.key)
+	t.recent.Remove(e.place)
+}
+
+func (t *Table) touch(e *Entry, at time.Duration) {
+	e.touched = at
+	t.recent.MoveToFront(e.place)
+}
+
+// Release lets an entry go that was tracked.
+func (t *Table) Release(e *Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.held--
+	e.touched = t.now()
+}
+
+// Add counts n events of kinds, of which those count that the table stores.
+func (t *Table) Add(e *Entry, n int64, kinds ...Data) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.now()
+	for _, d := range kinds {
+		if !t.cfg.Stores[d] {
+			continue
+		}
+		c := &e.counters[d]
+		if d.Rate() {
+			c.roll(at, t.cfg.Period[d])
+			c.now += uint64(max(n, 0))
+			continue
+		}
+		c.total += uint64(n)
+	}
+	t.touch(e, at)
+}
+
+// Get gives what an entry has counted; false if the table does not store that.
+func (t *Table) Get(e *Entry, d Data) (uint64, bool) {
+	if !t.cfg.Stores[d] {
+		return 0, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.value(e, d, t.now()), true
+}
+
+func (t *Table) value(e *Entry, d Data, at time.Duration) uint64 {
+	if d.Rate() {
+		return e.counters[d].rate(at, t.cfg.Period[d])
+	}
+	return e.counters[d].total
+}
+
+// Look gives what is counted of a key, without touching it; false if there is no such entry or data.
+func (t *Table) Look(key []byte, d Data) (uint64, bool) {
+	if !t.cfg.Stores[d] {
+		return 0, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.now()
+	e := t.find(key, at)
+	if e == nil {
+		return 0, false
+	}
+	return t.value(e, d, at), true
+}
+
+// Used is the number of entries that have not expired.
+func (t *Table) Used() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweep()
+	return len(t.entries)
+}
+
+// sweep forgets what has expired. The ones touched longest ago are at the back, but for those that are held.
+func (t *Table) sweep() {
+	at := t.now()
+	for p := t.recent.Back(); p != nil; {
+		e, before := p.Value.(*Entry), p.Prev()
+		switch {
+		case t.expired(e, at):
+			t.forget(e)
+		case e.held == 0:
+			return
+		}
+		p = before
+	}
+}
+
+// Row is an entry as shown to people.
+type Row struct {
+	Key    string
+	Held   int
+	Left   time.Duration // until it is forgotten; 0 is never
+	Values []Value
+}
+
+// Value is one kind of data of a row.
+type Value struct {
+	Data   Data
+	Period time.Duration // of a rate
+	Count  uint64
+}
+
+// Rows lists the entries by key, at most limit.
+func (t *Table) Rows(limit int) []Row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweep()
+	at := t.now()
+	var rows []Row
+	for _, e := range t.entries {
+		if len(rows) == limit {
+			break
+		}
+		r := Row{Key: e.key, Held: e.held}
+		if t.cfg.Expire > 0 {
+			r.Left = max(t.cfg.Expire-(at-e.touched), 0)
+		}
+		for d := range NumData {
+			if t.cfg.Stores[d] {
+				r.Values = append(r.Values, Value{d, t.cfg.Period[d], t.value(e, d, at)})
+			}
+		}
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b Row) int {
+		switch {
+		case a.Key < b.Key:
+			return -1
+		case a.Key > b.Key:
+			return 1
+		}
+		return 0
+	})
+	return rows
+}
+
+// Clear forgets all entries that nobody holds, or that of one key, and gives how many they were.
+func (t *Table) Clear(key []byte) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for k, e := range t.entries {
+		if e.held == 0 && (key == nil || k == string(key)) {
+			t.forget(e)
+			n++
+		}
+	}
+	return n
+}
