@@ -59,8 +59,8 @@ func (l link) withoutXDP(o Options) string {
 	return ""
 }
 
-// attachExpress has l's driver run the program. (The kernel's generic XDP is of no use: it comes after the skb is made, and what it
-// has to copy, which is most that comes by a veth, loses its mac_len there, so that TC behind it sees no Ethernet header.)
+// attachExpress has l's driver run the program. (The kernel's generic XDP is of no use: it comes after the skb is made, and on
+// 6.18 connections over a veth with it did not reach TC as they should; see docs/adr/0008.)
 func attachExpress(prog *ebpf.Program, l link) (bpflink.Link, error) {
 	x, err := bpflink.AttachXDP(bpflink.XDPOptions{Program: prog, Interface: l.index, Flags: bpflink.XDPDriverMode})
 	if err != nil {
