@@ -126,7 +126,8 @@ func (b *balancer) firstRefused(port int) time.Time {
 	deadline := time.Now().Add(10 * time.Second)
 	for time.Now().Before(deadline) {
 		conn, err := b.dial(port)
-		if errors.Is(err, syscall.ECONNREFUSED) {
+		// Reset is who is in the middle of a handshake when the socket is closed: the kernel has nobody to hand it to.
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
 			return time.Now()
 		}
 		if err != nil {

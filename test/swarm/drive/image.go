@@ -30,6 +30,14 @@ func BuildWaggle(ctx context.Context, e *engine.Engine, root string) error {
 	if err != nil {
 		return err
 	}
+	const licences = "THIRD_PARTY_LICENSES"
+	texts, err := os.ReadFile(filepath.Join(root, "deploy", licences))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, licences), texts, 0o600); err != nil {
+		return err
+	}
 	return build(ctx, e, WaggleImage, dir, dockerfile)
 }
 
