@@ -8,7 +8,6 @@ database=golang.org/x/vulndb@latest
 
 tools=$1/vulncheck
 mkdir -p "$tools"
-# With -json the errors are fields; a failed download ends with a status of its own.
 info=$(cd "$tools" && GOFLAGS=-mod=mod go mod download -json "$database")
 field() { sed -n "s/^\t\"$1\": \"\(.*\)\",*$/\1/p" <<<"$info"; }
 source=$(field Dir) version=$(field Version)
@@ -22,5 +21,4 @@ if [ ! -e "$tools/$version/index/db.json" ]; then
 	mv "$tools/new" "$tools/$version"
 fi
 GOBIN=$tools go install "$govulncheck"
-# What is only in packages that nothing calls is named in the summary.
 "$tools/govulncheck" -db "file://$tools/$version" ./...

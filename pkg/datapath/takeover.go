@@ -141,25 +141,30 @@ func (dp *Datapath) takeOver() error {
 }
 
 func (dp *Datapath) restoreIndices() error {
-	gauges, err := readMap[entry, uint32](dp.book.gauges)
+	gauges, err := readBook(dp.book.gauges, gaugeKeyOf)
 	if err != nil {
 		return err
 	}
-	used := make(map[gaugeKey]uint32, len(gauges))
-	for e, index := range gauges {
-		used[gaugeKeyOf(e)] = index
-	}
-	dp.planner.gauges.restore(used)
-	counters, err := readMap[entry, uint32](dp.book.counters)
+	dp.planner.gauges.restore(gauges)
+	counters, err := readBook(dp.book.counters, pairOf)
 	if err != nil {
 		return err
 	}
-	pairs := make(map[pair]uint32, len(counters))
-	for e, index := range counters {
-		pairs[pairOf(e)] = index
-	}
-	dp.planner.counters.restore(pairs)
+	dp.planner.counters.restore(counters)
 	return nil
+}
+
+// readBook returns the indices that a map of the book has, by their keys.
+func readBook[K comparable](m *ebpf.Map, key func(entry) K) (map[K]uint32, error) {
+	entries, err := readMap[entry, uint32](m)
+	if err != nil {
+		return nil, err
+	}
+	indices := make(map[K]uint32, len(entries))
+	for e, index := range entries {
+		indices[key(e)] = index
+	}
+	return indices, nil
 }
 
 // disown takes from a count of places those of a process that is no more: what is left is the kernel path's own. Packets change

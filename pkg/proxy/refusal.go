@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"net/netip"
 	"sort"
 	"sync"
@@ -48,7 +49,7 @@ func (c *refusals) note(m Capture) {
 	if c.last == nil {
 		c.last = make(map[refusalKey]Capture)
 	}
-	m.Data = append(c.last[key].Data[:0:0], m.Data...)
+	m.Data = bytes.Clone(m.Data)
 	c.last[key] = m
 }
 

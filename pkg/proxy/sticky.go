@@ -22,7 +22,7 @@ const stickCounters = 3
 // trackings are the counters of a connection, or of a request.
 type trackings [stickCounters]tracking
 
-// sticky is what a session counts in; a session without has none, since most configurations have no tables.
+// counters are what a session counts in. A session makes them when a rule tracks something, which in most configurations none does.
 type counters struct {
 	connection, request trackings
 }

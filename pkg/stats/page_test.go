@@ -197,7 +197,7 @@ func TestPageShows(t *testing.T) {
 		"Queue", "Session rate", "Sessions", "Bytes", "Denied", "Errors", "Warnings", "Server",
 		"Status", "LastChk", "Wght", "Act", "Bck", "Chk", "Dwn", "Dwntme", "Thrtle", "LbTot",
 		"Scope", "Hide 'DOWN' servers", "Disable refresh", "Refresh now", "CSV export", "JSON export",
-		"The kernel path is attached to eth0 (tcx), eth1 (tcx). Without XDP, eth1: --datapath=tc. A packet takes it 1 500 ns.", "No source port was free. Not expected.",
+		"The kernel path is attached to eth0 (tcx), eth1 (tcx). No XDP on eth1 (--datapath=tc). A packet takes it 1 500 ns.", "No source port was free. Not expected.",
 		"10.0.1.5:8000", "MAINT (resolution)", "L4CON in 3ms", "[fd00::4]:5432", "10 of 262 144", "*:8000",
 		"docker/dns1 sent 120", "1 of 5 down", "UP 1/3",
 	} {

@@ -159,12 +159,12 @@ func datapathState(d *Datapath) string {
 		}
 		names = append(names, name)
 		if i.WithoutXDP != "" {
-			without = append(without, i.Name+": "+i.WithoutXDP)
+			without = append(without, i.Name+" ("+i.WithoutXDP+")")
 		}
 	}
 	state := "The kernel path is attached to " + strings.Join(names, ", ") + "."
 	if len(without) > 0 {
-		state += " Without XDP, " + strings.Join(without, "; ") + "."
+		state += " No XDP on " + strings.Join(without, ", ") + "."
 	}
 	if d.Runs > 0 {
 		state += fmt.Sprintf(" A packet takes it %s ns.", grouped(d.RunTime.Nanoseconds()/int64(d.Runs)))

@@ -3,6 +3,7 @@ package stick
 import (
 	"container/list"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -221,7 +222,7 @@ type Value struct {
 	Count  uint64
 }
 
-// Rows lists the entries by key, at most limit.
+// Rows lists the entries by key: of more than limit any of them.
 func (t *Table) Rows(limit int) []Row {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -243,15 +244,7 @@ func (t *Table) Rows(limit int) []Row {
 		}
 		rows = append(rows, r)
 	}
-	slices.SortFunc(rows, func(a, b Row) int {
-		switch {
-		case a.Key < b.Key:
-			return -1
-		case a.Key > b.Key:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	return rows
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"waggle/pkg/lab/require"
 	"waggle/test/bench/report"
+	"waggle/test/program"
 )
 
 func requireTools(t *testing.T) {
@@ -44,7 +45,7 @@ func TestARoundOfEachSuite(t *testing.T) {
 			}
 			var results report.Results
 			r := runner{suite: s, rounds: 1, duration: time.Second, progress: t.Output(),
-				setting: setting{program: testProgram(t), files: files, maxconn: 2000},
+				setting: setting{program: program.In(t), files: files, maxconn: 2000},
 				emit:    func(l report.Line) error { results.Add(l); return nil }}
 			if err := r.run(t.Context()); err != nil {
 				t.Fatal(err)

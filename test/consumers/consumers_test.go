@@ -18,17 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"waggle/pkg/cli"
 	"waggle/pkg/lab/require"
+	"waggle/test/program"
 )
 
-// envMain makes this test binary be waggle.
-const envMain = "WAGGLE_CONSUMERS_MAIN"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(envMain) != "" {
-		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
+	program.Main()
 	os.Exit(m.Run())
 }
 
@@ -91,18 +86,13 @@ backend web
 // run starts the program, its log in a file, and ends it with the test.
 func (b *balancer) run(t *testing.T, config string) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	out, err := os.Create(b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
 	var complaints bytes.Buffer
-	waggle := exec.Command(self, "-f", config, "--datapath=off", "--health-socket=@"+filepath.Dir(config))
-	waggle.Env = append(os.Environ(), envMain+"=1")
+	waggle := program.Command(t, "-f", config, "--datapath=off", "--health-socket=@"+filepath.Dir(config))
 	waggle.Stdout, waggle.Stderr = out, &complaints
 	if err := waggle.Start(); err != nil {
 		t.Fatal(err)

@@ -15,19 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"waggle/pkg/cli"
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
+	"waggle/test/program"
 )
 
-// envMain makes this test binary be waggle.
-const envMain = "WAGGLE_E2E_MAIN"
-
 func TestMain(m *testing.M) {
-	lab.Main()
-	if os.Getenv(envMain) != "" {
-		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
+	program.Main()
 	os.Exit(m.Run())
 }
 
@@ -114,27 +108,12 @@ func (b *balancer) run(flags ...string) {
 // command is waggle with these arguments.
 func (b *balancer) command(args ...string) lab.Command {
 	b.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return lab.Command{Argv: append([]string{self}, args...), Env: []string{envMain + "=1"}}
+	return program.In(b.t, args...)
 }
 
-// eventually tries until it works or the time is over; waiting for a real network has no other way.
 func (b *balancer) eventually(d time.Duration, what string, try func() error) {
 	b.t.Helper()
-	deadline := time.Now().Add(d)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("%s: not within %s: %v", what, d, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	labtest.Eventually(b.t, d, what, try)
 }
 
 // dial connects from the client to a port of the balancer.

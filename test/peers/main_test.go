@@ -15,17 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"waggle/pkg/cli"
 	"waggle/pkg/lab/pattern"
+	"waggle/test/program"
 )
 
-// envMain makes this test binary be waggle.
-const envMain = "WAGGLE_PEERS_MAIN"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(envMain) != "" {
-		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
+	program.Main()
 	os.Exit(m.Run())
 }
 
@@ -48,9 +43,7 @@ func waggle(t *testing.T, config, addr string) {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "run", "-f", file, "--datapath=off")
-	cmd.Env = append(os.Environ(), envMain+"=1")
-	run(t, cmd, addr)
+	run(t, program.Command(t, "run", "-f", file, "--datapath=off"), addr)
 }
 
 // between runs waggle in front of one server, and returns its address.

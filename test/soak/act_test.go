@@ -15,18 +15,12 @@ type act struct {
 	name  string
 	hurts string // the group of lanes of which exchanges may fail meanwhile and just after it: "", "http", "tcp" or "all"
 	blind string // the same, if DNS fails at that time
-	run   func(ctx context.Context, s *stage, r *rand.Rand) error
+	run   func(ctx context.Context, s *stage) error
 }
 
 // streams are the acts; those of one stream follow each other in random order, and the streams run side by side.
-func streams() map[string][]act {
-	return map[string][]act{
-		"tasks":     taskActs(),
-		"operator":  operatorActs(),
-		"dns":       dnsActs(),
-		"interface": interfaceActs(),
-		"clients":   clientActs(),
-	}
+func streams() [][]act {
+	return [][]act{taskActs(), operatorActs(), dnsActs(), interfaceActs(), clientActs()}
 }
 
 // happened is an act that was carried out.
@@ -52,9 +46,8 @@ func (h *happened) around(began, end time.Time) bool {
 // programme carries the acts out: each once if the duration is 0, else again and again until it is over.
 type programme struct {
 	s        *stage
-	streams  map[string][]act
+	streams  [][]act
 	duration time.Duration
-	seed     uint64
 
 	mu  sync.Mutex
 	log []happened
@@ -63,15 +56,14 @@ type programme struct {
 func (p *programme) run(ctx context.Context) {
 	var running sync.WaitGroup
 	deadline := time.Now().Add(p.duration)
-	for name, acts := range p.streams {
-		r := rand.New(rand.NewPCG(p.seed, uint64(len(name)))) //nolint:gosec // the order of acts
+	for _, acts := range p.streams {
 		running.Go(func() {
 			for again := true; again; again = p.duration > 0 && time.Now().Before(deadline) {
-				for _, i := range r.Perm(len(acts)) {
+				for _, i := range rand.Perm(len(acts)) {
 					if ctx.Err() != nil || p.duration > 0 && time.Now().After(deadline) {
 						return
 					}
-					p.perform(ctx, acts[i], r)
+					p.perform(ctx, acts[i])
 				}
 			}
 		})
@@ -79,14 +71,14 @@ func (p *programme) run(ctx context.Context) {
 	running.Wait()
 }
 
-func (p *programme) perform(ctx context.Context, a act, r *rand.Rand) {
+func (p *programme) perform(ctx context.Context, a act) {
 	h := happened{act: a, began: time.Now()}
-	h.err = a.run(ctx, p.s, r)
+	h.err = a.run(ctx, p.s)
 	h.end = time.Now()
 	p.mu.Lock()
 	p.log = append(p.log, h)
 	p.mu.Unlock()
-	breathe(ctx, time.Duration(r.Int64N(int64(time.Second))))
+	breathe(ctx, rand.N(time.Second))
 }
 
 // breathe waits, but not longer than ctx.

@@ -25,17 +25,17 @@ func taskActs() []act {
 	for service, group := range map[string]string{"raw": "tcp", "web": "http"} {
 		acts = append(
 			acts,
-			act{name: "scale " + service + " up and down", blind: group, run: func(ctx context.Context, s *stage, r *rand.Rand) error {
-				return errors.Join(s.fill(ctx, service, tasks+1+r.IntN(slots-tasks)), s.Scale(ctx, service, tasks))
+			act{name: "scale " + service + " up and down", blind: group, run: func(ctx context.Context, s *stage) error {
+				return errors.Join(s.fill(ctx, service, tasks+1+rand.IntN(slots-tasks)), s.Scale(ctx, service, tasks))
 			}},
-			act{name: "kill a task of " + service, hurts: group, run: func(ctx context.Context, s *stage, r *rand.Rand) error {
-				task := s.anyTask(service, r)
+			act{name: "kill a task of " + service, hurts: group, run: func(ctx context.Context, s *stage) error {
+				task := s.anyTask(service)
 				task.Kill()
 				breathe(ctx, time.Second)
 				return errors.Join(task.Stop(ctx), s.fill(ctx, service, tasks))
 			}},
-			act{name: "cut a task of " + service + " off", hurts: group, run: func(ctx context.Context, s *stage, r *rand.Rand) error {
-				task := s.anyTask(service, r)
+			act{name: "cut a task of " + service + " off", hurts: group, run: func(ctx context.Context, s *stage) error {
+				task := s.anyTask(service)
 				err := task.Unplug()
 				breathe(ctx, 2*time.Second)
 				return errors.Join(err, task.Plug())
@@ -59,9 +59,9 @@ func (s *stage) fill(ctx context.Context, service string, n int) error {
 	return nil
 }
 
-func (s *stage) anyTask(service string, r *rand.Rand) *lab.Task {
+func (s *stage) anyTask(service string) *lab.Task {
 	list := s.Tasks(service)
-	return list[r.IntN(len(list))]
+	return list[rand.IntN(len(list))]
 }
 
 const dnsFails = "DNS: "
@@ -73,7 +73,7 @@ func dnsActs() []act {
 	}
 	var acts []act
 	for _, kind := range kinds {
-		acts = append(acts, act{name: dnsFails + string(kind), run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		acts = append(acts, act{name: dnsFails + string(kind), run: func(ctx context.Context, s *stage) error {
 			err := s.DNS.Outage(dnsserver.Behaviour{Kind: kind, Addr: netip.MustParseAddr("203.0.113.1")})
 			breathe(ctx, 3*time.Second)
 			return errors.Join(err, s.DNS.Recover())
@@ -86,13 +86,13 @@ func dnsActs() []act {
 // the leg itself does, they go.
 func interfaceActs() []act {
 	return []act{
-		{name: "the overlay leg loses its carrier", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "the overlay leg loses its carrier", run: func(ctx context.Context, s *stage) error {
 			return s.flap(ctx, s.Overlay, "balancer")
 		}},
-		{name: "the bridge leg loses its carrier", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "the bridge leg loses its carrier", run: func(ctx context.Context, s *stage) error {
 			return s.flap(ctx, s.Node, "balancer")
 		}},
-		{name: "the overlay leg goes down and up", hurts: "all", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "the overlay leg goes down and up", hurts: "all", run: func(ctx context.Context, s *stage) error {
 			return s.flap(ctx, s.Balancer.Host, "eth0")
 		}},
 	}
@@ -123,22 +123,22 @@ func operatorActs() []act {
 		{name: "drain a server", run: commands("set server raw/raw-$ state drain", "set server raw/raw-$ state ready")},
 		{name: "maintenance of a server", run: commands("disable server web/web-$", "enable server web/web-$")},
 		{name: "other weights", run: commands("set server raw/raw-$ weight 3", "set server raw/raw-$ weight 1")},
-		{name: "end the sessions of a server", hurts: "tcp", run: commands("shutdown sessions server raw/raw-$", "show servers state raw")},
+		{name: "end the sessions of a server", hurts: "tcp", run: commands("shutdown sessions server raw/raw-$")},
 	}
 }
 
-func reload(ctx context.Context, s *stage, _ *rand.Rand) error {
+func reload(ctx context.Context, s *stage) error {
 	s.rounds++
-	return s.loads(ctx, s.configuration(s.rounds), 1)
+	return s.reread(ctx, s.configuration(s.rounds), 1)
 }
 
-func reloadBroken(ctx context.Context, s *stage, _ *rand.Rand) error {
-	broken := s.loads(ctx, s.configuration(s.rounds)+"\nbackend web\n    mode nonsense\n", 0)
-	return errors.Join(broken, s.loads(ctx, s.configuration(s.rounds), 1))
+func reloadBroken(ctx context.Context, s *stage) error {
+	broken := s.reread(ctx, s.configuration(s.rounds)+"\nbackend web\n    mode nonsense\n", 0)
+	return errors.Join(broken, s.reread(ctx, s.configuration(s.rounds), 1))
 }
 
-// loads has waggle read a configuration and waits until it says whether that was successful: 1, or 0.
-func (s *stage) loads(ctx context.Context, text string, successful float64) error {
+// reread has waggle read a configuration and waits until it says whether that was successful: 1, or 0.
+func (s *stage) reread(ctx context.Context, text string, successful float64) error {
 	const at, ok = "waggle_config_last_reload_timestamp_seconds", "waggle_config_last_reload_successful"
 	before, err := s.metrics(ctx)
 	if err != nil {
@@ -163,17 +163,16 @@ func (s *stage) loads(ctx context.Context, text string, successful float64) erro
 	return errors.New("the configuration was not read")
 }
 
-// commands gives a command of the Runtime API about a server, whose number is $, and after some time the one that undoes it.
-func commands(do, undo string) func(context.Context, *stage, *rand.Rand) error {
-	return func(ctx context.Context, s *stage, r *rand.Rand) error {
-		number := 1 + r.IntN(tasks)
-		said := func(command string) error {
-			_, err := s.runtime(ctx, strings.ReplaceAll(command, "$", strconv.Itoa(number)))
-			return err
+// commands gives a command of the Runtime API about a server, whose number is $, and after a second the next one.
+func commands(list ...string) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		number := strconv.Itoa(1 + rand.IntN(tasks))
+		var errs []error
+		for _, command := range list {
+			errs = append(errs, s.runtime(ctx, strings.ReplaceAll(command, "$", number)))
+			breathe(ctx, time.Second)
 		}
-		err := said(do)
-		breathe(ctx, time.Second)
-		return errors.Join(err, said(undo))
+		return errors.Join(errs...)
 	}
 }
 
@@ -191,7 +190,7 @@ func clientActs() []act {
 		{name: "clients that say nothing", run: crowds(httpsPort, "")},
 		{name: "clients that do not read from the kernel path", run: crowds(tcpPort, "bytes 3000000\n")},
 		{name: "clients that do not read from the relay", run: crowds(relayPort, "bytes 3000000\n")},
-		{name: "clients that leave at once", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
+		{name: "clients that leave at once", run: func(ctx context.Context, s *stage) error {
 			var errs []error
 			for _, port := range []int{httpPort, httpsPort, tcpPort, relayPort} {
 				for range crowd / 4 {
@@ -208,8 +207,8 @@ func clientActs() []act {
 	}
 }
 
-func crowds(port int, say string) func(context.Context, *stage, *rand.Rand) error {
-	return func(ctx context.Context, s *stage, _ *rand.Rand) error {
+func crowds(port int, say string) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
 		var mu sync.Mutex
 		var errs []error
 		var conns []net.Conn

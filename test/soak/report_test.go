@@ -13,12 +13,11 @@ import (
 
 // report is what a run has shown.
 type report struct {
-	Duration, Took time.Duration
-	Began          time.Time
-	Seed           uint64
-	Before, After  footprint
-	Peak           int // bytes of resident memory
-	Kernel         float64
+	Began         time.Time
+	Took          time.Duration
+	Before, After footprint
+	Peak          int     // bytes of resident memory
+	Kernel        float64 // share of the connections of its frontend
 
 	lanes    []lane
 	tallies  []tally
@@ -76,7 +75,7 @@ func (r *report) judge(t *testing.T, p *programme) {
 
 func (r *report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s under load on %s, with the seed %d.\n\n", r.Took.Round(time.Second), r.Began.UTC().Format("2006-01-02 15:04 MST"), r.Seed)
+	fmt.Fprintf(&b, "%s under load on %s.\n\n", r.Took.Round(time.Second), r.Began.UTC().Format("2006-01-02 15:04 MST"))
 	b.WriteString("| traffic | exchanges | bytes compared | failed, explained by an act | failed otherwise |\n| --- | ---: | ---: | ---: | ---: |\n")
 	for i, l := range r.lanes {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", l.name, r.tallies[i].done, r.tallies[i].bytes, count(r.excused, l), count(r.failures, l))

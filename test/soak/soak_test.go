@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab/labtest"
 )
 
 // See the comment of the package.
@@ -28,22 +29,19 @@ func TestSoak(t *testing.T) {
 	}
 	s := open(t)
 	s.long = duration > 0
-	r := report{Duration: duration, Seed: uint64(time.Now().UnixNano())} //nolint:gosec // wraps, and may
+	r := report{}
 	// What is made once and kept, such as buffers, is there after some load, or after a round of everything.
-	if duration > 0 {
-		s.play(t, &programme{s: s, streams: streams(), seed: r.Seed + 1})
-	} else {
-		s.play(t, &programme{s: s, streams: map[string][]act{"load": {{name: "load alone", run: func(ctx context.Context, _ *stage, _ *rand.Rand) error {
-			breathe(ctx, 2*time.Second)
-			return nil
-		}}}}})
+	warmUp := streams()
+	if !s.long {
+		warmUp = [][]act{{{name: "load alone", run: func(ctx context.Context, _ *stage) error { breathe(ctx, 2*time.Second); return nil }}}}
 	}
+	s.play(t, &programme{s: s, streams: warmUp})
 	r.Before = s.settle(t, func(footprint) error { return nil })
-	p := &programme{s: s, streams: streams(), duration: duration, seed: r.Seed}
+	p := &programme{s: s, streams: streams(), duration: duration}
 	r.Began = time.Now()
 	l := s.play(t, p)
 	r.Took = time.Since(r.Began)
-	if err := s.loads(t.Context(), s.configuration(0), 1); err != nil {
+	if err := s.reread(t.Context(), s.configuration(0), 1); err != nil {
 		t.Errorf("back to the first configuration: %v", err)
 	}
 	r.After = s.settle(t, func(f footprint) error {
@@ -82,7 +80,7 @@ func (s *stage) play(t *testing.T, p *programme) *load {
 // flows, are held for a minute after their connection: only a long run waits for these.
 func (s *stage) settle(t *testing.T, ok func(footprint) error) (f footprint) {
 	t.Helper()
-	s.eventually(3*time.Minute, "everything is as before", func() (err error) {
+	labtest.Eventually(t, 3*time.Minute, "everything is as before", func() (err error) {
 		if f, err = s.footprint(context.WithoutCancel(t.Context())); err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,20 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"waggle/pkg/cli"
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pki"
+	"waggle/test/program"
 )
 
-// envMain makes this test binary be waggle.
-const envMain = "WAGGLE_SOAK_MAIN"
-
 func TestMain(m *testing.M) {
-	lab.Main()
-	if os.Getenv(envMain) != "" {
-		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
+	program.Main()
 	os.Exit(m.Run())
 }
 
@@ -74,7 +67,7 @@ func open(t *testing.T) *stage {
 	s.trust = &tls.Config{RootCAs: authority.Pool(), ServerName: "soak.example"}
 	s.rewrite(s.configuration(0))
 	s.start()
-	s.eventually(20*time.Second, "all services answer", func() error {
+	labtest.Eventually(s.t, 20*time.Second, "all services answer", func() error {
 		for _, l := range lanes() {
 			if err := l.do(t.Context(), s, 1000); err != nil {
 				return fmt.Errorf("%s: %w", l.name, err)
@@ -87,14 +80,8 @@ func open(t *testing.T) *stage {
 
 func (s *stage) start() {
 	s.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.process, err = s.Balancer.Start(labtest.Context(s.t), lab.Command{
-		Argv: []string{self, "run", "-f", s.file, "--datapath=tc"}, Env: []string{envMain + "=1"},
-	})
-	if err != nil {
+	var err error
+	if s.process, err = s.Balancer.Start(labtest.Context(s.t), program.In(s.t, "run", "-f", s.file, "--datapath=tc")); err != nil {
 		s.t.Fatal(err)
 	}
 	if s.group, err = confine(s.process.Pid(), memoryLimit); err != nil {
@@ -195,19 +182,22 @@ func (s *stage) rewrite(text string) {
 	}
 }
 
-// runtime gives a command to the Runtime API and returns the answer.
-func (s *stage) runtime(ctx context.Context, command string) (string, error) {
+// runtime gives a command to the Runtime API. What it does it does in silence; an answer says why not.
+func (s *stage) runtime(ctx context.Context, command string) error {
 	conn, err := s.Balancer.DialContext(ctx, "tcp4", runtimeAPI)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(conn, command); err != nil {
-		return "", err
+		return err
 	}
 	answer, err := io.ReadAll(conn)
-	return strings.TrimSpace(string(answer)), err
+	if text := strings.TrimSpace(string(answer)); text != "" {
+		return fmt.Errorf("%s: %s", command, text)
+	}
+	return err
 }
 
 // metrics returns the sum of each metric over its labels, by name, and by name with each of its sets of labels.
@@ -240,7 +230,7 @@ func (s *stage) metrics(ctx context.Context) (map[string]float64, error) {
 			values[series] = v
 		}
 	}
-	return values, errors.Join(lines.Err())
+	return values, lines.Err()
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
@@ -249,20 +239,4 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
-}
-
-// eventually tries until it works or the time is over; waiting for a real network has no other way.
-func (s *stage) eventually(d time.Duration, what string, try func() error) {
-	s.t.Helper()
-	deadline := time.Now().Add(d)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: not within %s: %v", what, d, err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }

@@ -33,6 +33,22 @@ func Context(t testing.TB) context.Context {
 	return ctx
 }
 
+// Eventually tries until it works or the time is over; waiting for a real network has no other way.
+func Eventually(t testing.TB, d time.Duration, what string, try func() error) {
+	t.Helper()
+	deadline := time.Now().Add(d)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s: %v", what, d, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // AwaitListening connects to addr from a host until that succeeds: balancers do not say when they are ready.
 func AwaitListening(t testing.TB, from *lab.Host, addr string) {
 	t.Helper()

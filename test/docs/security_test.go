@@ -1,4 +1,3 @@
-// Package docs tests what the documents beside it say of the tree.
 package docs
 
 import (
@@ -14,7 +13,7 @@ import (
 
 // TestThreatsHaveTests: each row of a table in security.md names tests that exist.
 func TestThreatsHaveTests(t *testing.T) {
-	content, err := os.ReadFile("security.md")
+	content, err := os.ReadFile("../../docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +32,7 @@ func TestThreatsHaveTests(t *testing.T) {
 		}
 		for _, f := range found {
 			if tests[f[1]] == nil {
-				tests[f[1]] = testsOf(t, filepath.Join("..", f[1]))
+				tests[f[1]] = testsOf(t, filepath.Join("../..", f[1]))
 			}
 			if !tests[f[1]][f[2]] {
 				t.Errorf("security.md:%d: there is no test %s in %s", i+1, f[2], f[1])
