@@ -333,6 +333,8 @@ var alertRows = []struct {
 	{"backend", "stick-table type ip", 2, "'stick-table' : 'size' has to be from 1 to 10485760"},
 	{"backend", "stick-table type ip size 1k store http_req_rate", 36, "'stick-table' : 'http_req_rate' in 'store': a rate has a period in parentheses, and nothing else has one"},
 	{"backend", "stick-table type ip size 1k store gpc0", 36, "'store gpc0' on a 'stick-table' line is valid HAProxy but not supported by waggle yet"},
+	{"backend", "stick-table typ ip size 1k", 14, "'stick-table' : unknown argument 'typ'; did you mean 'type' maybe ?"},
+	{"backend", "stick-table type ip size 1k store con_cnt", 36, "'stick-table' : unknown data type 'con_cnt' in 'store'; did you mean 'conn_cnt' maybe ?"},
 	{"backend", "stick-table type ip size 1k store foo", 36, "'stick-table' : unknown data type 'foo' in 'store'"},
 	{"backend", "stick-table type ip size 1k peers p", 30, "'peers' on a 'stick-table' line is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "tcp-request session drop", 22, "unknown action 'drop' in 'tcp-request session', expected one of 'accept', 'reject'"},

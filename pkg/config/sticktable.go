@@ -27,6 +27,9 @@ func stickDirectives() []directive {
 	}
 }
 
+// stickWords are the arguments of `stick-table`.
+var stickWords = []string{"type", "len", "size", "expire", "nopurge", "store"}
+
 // stickTable reads `stick-table`.
 func (s *statement) stickTable() {
 	t := stick.Config{Len: stickStringLen}
@@ -63,7 +66,7 @@ func (s *statement) stickTable() {
 			s.unsupported(i-1, "'"+word+"' on a 'stick-table' line")
 			return
 		default:
-			s.errorf(i-1, "'stick-table' : unknown argument '%s'", word)
+			s.errorf(i-1, "'stick-table' : unknown argument '%s'%s", word, didYouMean(word, stickWords))
 			return
 		}
 		if err != nil {
@@ -93,7 +96,7 @@ func (s *statement) stored(t *stick.Config, i int) bool {
 			s.unsupported(i, "'store "+name+"' on a 'stick-table' line")
 			return false
 		case !ok:
-			s.errorf(i, "'stick-table' : unknown data type '%s' in 'store'", name)
+			s.errorf(i, "'stick-table' : unknown data type '%s' in 'store'%s", name, didYouMean(name, stick.DataNames()))
 			return false
 		case has != d.Rate() || has != strings.HasSuffix(item, ")"):
 			s.errorf(i, "'stick-table' : '%s' in 'store': a rate has a period in parentheses, and nothing else has one", item)

@@ -35,6 +35,9 @@ func (d Data) Rate() bool {
 	return d == ConnRate || d == SessRate || d == HTTPReqRate || d == HTTPErrRate
 }
 
+// DataNames are the names of all kinds.
+func DataNames() []string { return slices.Clone(names[:]) }
+
 // FindData finds a kind by its name.
 func FindData(name string) (Data, bool) {
 	i := slices.Index(names[:], name)
