@@ -196,15 +196,17 @@ func loops(o Options) int {
 	case o.Config.Global.NbThread > 0:
 		return o.Config.Global.NbThread
 	}
-	return runtime.GOMAXPROCS(0)
+	return cpus
 }
 
-// leaveRoom gives the Go runtime one more place to run than there are event loops, unless the operator has said how
-// many it has. Without a free one it takes that of a loop which sleeps for a few microseconds, and the loop has to
-// wait for another when it wakes.
+// cpus is how many CPUs the process may use, before the runtime is told to use more of them than there are.
+var cpus = runtime.GOMAXPROCS(0)
+
+// leaveRoom gives the Go runtime a place to run for each CPU besides those of the event loops, unless the operator has
+// said how many it has. The loops keep theirs while they wait for a moment (loop.Hold), and TLS and HTTP/2 work meanwhile.
 func leaveRoom(loops int) {
-	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= loops {
-		runtime.GOMAXPROCS(loops + 1)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(loops + cpus)
 	}
 }
 

@@ -152,7 +152,11 @@ func (e *Engine) Addrs() []netip.AddrPort {
 // Start begins to accept connections.
 func (e *Engine) Start() {
 	e.started = true
+	spare := runtime.GOMAXPROCS(0) > len(e.workers)
 	for _, w := range e.workers {
+		if spare {
+			w.loop.Hold()
+		}
 		for _, l := range w.listeners {
 			w.loop.Post(func() {
 				if err := l.start(); err != nil {

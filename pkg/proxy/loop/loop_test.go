@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -14,13 +15,16 @@ import (
 const patience = 10 * time.Second
 
 // running starts a loop that ends with the test.
-func running(t *testing.T) *Loop {
+func running(t *testing.T) *Loop { return startLoop(t, func(*Loop) {}) }
+
+func startLoop(t *testing.T, prepare func(*Loop)) *Loop {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
 	l, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
+	prepare(l)
 	done := make(chan struct{})
 	go func() { l.Run(); close(done) }()
 	t.Cleanup(func() {
@@ -255,4 +259,71 @@ func TestTimerWakesTheLoop(t *testing.T) {
 	fired := make(chan struct{})
 	on(t, l, func() { l.Arm(&Timer{Owner: Func(func() { close(fired) })}, 5*time.Millisecond) })
 	wait(t, fired)
+}
+
+// echo answers each byte that comes, and has the loop hold its place for the next.
+type echo struct {
+	l  *Loop
+	fd int
+}
+
+func (e *echo) Ready(Events) {
+	e.l.lively = true
+	var b [1]byte
+	for {
+		if n, err := unix.Read(e.fd, b[:]); n != 1 || err != nil {
+			return
+		}
+		_, _ = unix.Write(e.fd, b[:])
+	}
+}
+
+// A loop that has much to do keeps its place to run for a moment while it waits. Even if it is the only one, others get
+// their turn, and a collection of garbage need not wait.
+func TestHoldingLoopLetsOthersRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	l := startLoop(t, (*Loop).Hold)
+	a, b := pair(t)
+	on(t, l, func() {
+		if err := l.Add(a, &echo{l, a}); err != nil {
+			t.Error(err)
+		}
+	})
+	_ = unix.SetNonblock(b, false)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 50 {
+			if _, err := unix.Write(b, []byte{1}); err != nil {
+				t.Error(err)
+				return
+			}
+			if i%10 == 0 {
+				runtime.GC()
+			}
+			var got [1]byte
+			if n, err := unix.Read(b, got[:]); n != 1 || err != nil {
+				t.Error(n, err)
+				return
+			}
+		}
+	}()
+	wait(t, done)
+	on(t, l, func() {
+		l.Forget(a)
+		_ = unix.Close(a)
+	})
+}
+
+// A timer that is due soon is not late because the loop holds its place.
+func TestHoldingLoopKeepsTime(t *testing.T) {
+	for _, timeout := range []int{-1, 0, 1, 2, 1000} {
+		want := uintptr(1)
+		if timeout == 0 {
+			want = 0
+		}
+		if got := briefly(timeout); got != want {
+			t.Errorf("of %d ms %d are waited, want %d", timeout, got, want)
+		}
+	}
 }
