@@ -113,8 +113,8 @@ backend fourth from named
 	if s := first.Servers[1]; s.Weight != 6 || !s.Check.Enabled {
 		t.Errorf("default-server of the backend itself: %+v", s)
 	}
-	if second.Timeouts.Connect != 2*time.Second || second.Servers[0].Weight != 1 {
-		t.Errorf("the last anonymous defaults section must apply: %+v", second)
+	if second.Timeouts.Connect != 3*time.Second || second.Servers[0].Weight != 1 || second.Check.Steps[0].Send.URI != "/x" {
+		t.Errorf("the last defaults section must apply, named or not: %+v", second)
 	}
 	if third.Timeouts.Connect != 3*time.Second || third.Check.Steps[0].Send.URI != "/x" || third.Check.Steps[1].Expect.Statuses[0].High != 200 {
 		t.Errorf("third: %+v", third.Check)

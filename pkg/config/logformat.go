@@ -31,7 +31,7 @@ func (p *parser) compileFormats(s *proxyState) {
 		return
 	}
 	s.LogFormat = p.compileFormat(s, s.logFormat, "log-format", sample.LogFormat)
-	s.UniqueID = p.compileFormat(s, s.uniqueID, "unique-id-format", sample.MessageFormat)
+	s.UniqueID = p.compileFormat(s, s.uniqueID, "unique-id-format", sample.IDFormat)
 	if s.uniqueID != nil && !s.HTTP {
 		p.alert(s.uniqueID.at, "'unique-id-format' of a tcp frontend is valid HAProxy but not supported by waggle yet")
 	}
@@ -42,7 +42,7 @@ func (p *parser) compileFormat(s *proxyState, f *pendingFormat, name string, sty
 		return nil
 	}
 	env := f.env
-	if style == sample.MessageFormat {
+	if style == sample.IDFormat {
 		env.Where = sample.AtRequest
 	}
 	out, err := sample.ParseFormat(f.source, style, s.HTTP, env)

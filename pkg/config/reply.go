@@ -15,7 +15,8 @@ type replyParser struct {
 	codes   func(int) bool // which statuses there may be
 	statusW []string       // words for the status
 	reply   *Reply
-	payload bool
+	said    bool // something about the answer, apart from its status
+	page    bool // the body is a whole page, which headers cannot be added to
 }
 
 func (r *ruleParser) returns() bool {
@@ -33,11 +34,10 @@ func (r *ruleParser) deny() bool {
 	case r.rule.Action == ActionTarpit:
 		status = 500
 	}
-	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status, ErrorPage: true}}
+	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status}}
 	ok := p.parse()
 	r.i, r.rule.Status = p.i, p.reply.Status
-	if p.payload || len(p.reply.Headers) > 0 {
-		p.reply.ErrorPage = p.reply.ErrorPage && !p.payload
+	if p.said { // HAProxy 2.6 has no body where a header is set or a content type named, and the proxy's page where nothing is said
 		r.rule.Reply = p.reply
 	}
 	return ok
@@ -47,13 +47,14 @@ func between(low, high int) func(int) bool { return func(n int) bool { return n 
 
 // parse reads up to a condition.
 func (p *replyParser) parse() bool {
-	contentType := -1
+	contentType, header := -1, -1
 	for p.i < len(p.args) {
 		word := p.args[p.i].text
 		if word == "if" || word == "unless" {
 			break
 		}
 		at := p.i
+		p.said = p.said || !contains(p.statusW, word)
 		switch {
 		case contains(p.statusW, word):
 			if !p.status(word) {
@@ -68,19 +69,20 @@ func (p *replyParser) parse() bool {
 			}
 			p.i += 2
 		case word == "hdr":
+			header = at
 			if !p.header() {
 				return false
 			}
 		case word == "default-errorfiles":
-			p.reply.ErrorPage = true
-			p.payload, p.i = true, p.i+1
+			p.page, p.reply.ErrorPage = true, true
+			p.i++
 		case word == "errorfiles":
 			if p.text(p.i+1) == "" {
 				p.errorf(at, "%s : 'errorfiles' expects the name of an http-errors section", p.what)
 				return false
 			}
 			p.p.proxy.errorUses = append(p.p.proxy.errorUses, errorUse{at: p.at(p.i + 1), set: p.text(p.i + 1), reply: p.reply})
-			p.payload, p.i, p.reply.ErrorPage = true, p.i+2, false
+			p.page, p.i, p.reply.ErrorPage = true, p.i+2, false
 		case contains(payloads, word):
 			if !p.body(word) {
 				return false
@@ -90,7 +92,7 @@ func (p *replyParser) parse() bool {
 			return false
 		}
 	}
-	return p.check(contentType)
+	return p.check(contentType, header)
 }
 
 // payloads are the ways to give a body.
@@ -105,13 +107,21 @@ func contains(list []string, word string) bool {
 	return false
 }
 
-func (p *replyParser) check(contentType int) bool {
+// check gets the places of the last of both words, -1 for none.
+func (p *replyParser) check(contentType, header int) bool {
 	r := p.reply
 	hasBody := r.Body != "" || r.Format != nil
+	if p.page && header >= 0 {
+		p.warnf(header, "%s : 'hdr' is ignored because an error page is a whole response; write its headers into the page", p.what)
+		r.Headers = nil
+	}
 	switch {
 	case hasBody && r.ContentType == "":
 		p.errorf(-1, "%s : a content type must be defined when there is a body", p.what)
 		return false
+	case contentType >= 0 && p.page:
+		p.warnf(contentType, "%s : 'content-type' is ignored because an error page is a whole response; write it into the page", p.what)
+		r.ContentType = ""
 	case contentType >= 0 && !hasBody:
 		p.warnf(contentType, "%s : 'content-type' is ignored because there is no body", p.what)
 		r.ContentType = ""
@@ -158,7 +168,7 @@ func (p *replyParser) body(word string) bool {
 		p.errorf(p.i, "%s : '%s' expects an argument", p.what, word)
 		return false
 	}
-	p.payload, p.i, p.reply.ErrorPage = true, p.i+2, false
+	p.i, p.reply.ErrorPage, p.page = p.i+2, false, word == "errorfile"
 	text := p.args[i].text
 	if strings.HasSuffix(word, "file") {
 		content, err := p.p.opts.ReadFile(text)

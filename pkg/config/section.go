@@ -109,12 +109,8 @@ func (p *parser) enterProxy(s *statement, kind Kind) {
 		if from := p.findDefaults(s, parent); from != nil {
 			base = from.derive()
 		}
-	default:
-		for _, d := range p.defaults { // the last one without a name applies
-			if d.Name == "" {
-				base = d.derive()
-			}
-		}
+	case len(p.defaults) > 0: // the last one before it applies, named or not (HAProxy's manual, chapter 4; 2.6 does so)
+		base = p.defaults[len(p.defaults)-1].derive()
 	}
 	base.Kind, base.Name, base.Pos = kind, name, s.at(-1)
 	base.Description, base.ID = "", 0

@@ -183,11 +183,8 @@ func (s *session) recordTimes(now time.Duration) {
 	latency.Total.Add(total)
 }
 
-// keepLine keeps the request line for the log, since the buffer will not.
+// keepLine keeps the request line for the log and for rules of responses, since the buffer will not.
 func (s *session) keepLine() {
-	if !s.fe.logs && !s.fe.lines {
-		return
-	}
 	s.line = append(s.line[:0], s.req.MethodBytes()...)
 	s.line = append(s.line, ' ')
 	if s.h2() {

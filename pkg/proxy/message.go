@@ -172,8 +172,17 @@ func (s *subject) UsableServers(name string) int {
 
 // AppendVariable implements sample.Variables: what the log would say of the session at this moment.
 func (s *session) AppendVariable(dst []byte, v sample.Variable, f sample.Flags) []byte {
-	s.describe(&s.w.entry, s.w.loop.Clock())
-	return s.w.entry.AppendVariable(dst, v, f)
+	e := &s.w.entry
+	s.describe(e, s.w.loop.Clock())
+	switch v { // addresses that the log may have no use for
+	case sample.VarFrontendIP, sample.VarFrontendPort:
+		e.Dest = s.Dst()
+	case sample.VarSourceIP, sample.VarSourcePort:
+		if s.link != nil {
+			e.Source = s.link.source()
+		}
+	}
+	return e.AppendVariable(dst, v, f)
 }
 
 // keep copies what the rules and the log will ask for when the request's head is gone.

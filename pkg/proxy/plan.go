@@ -27,7 +27,6 @@ type frontend struct {
 	monitor  string
 	errors   errorPages
 	logs     bool // the access log wants to know
-	lines    bool // formats of rules show log variables, such as the request line
 	dest     bool // the log's format shows where the client connected to
 	numbers  bool // a format shows the number of the request
 	source   bool // or from where we connected to the server
@@ -243,12 +242,12 @@ func (f *frontend) noteFormats(pl *plan) {
 		f.source = lf.Uses(sample.VarSourceIP) || lf.Uses(sample.VarSourcePort)
 	}
 	f.after = len(f.cfg.HTTPAfterResponse) > 0
-	f.lines = f.cfg.UniqueID.NeedsVariables() || rulesUseVariables(f.cfg)
+	f.numbers = f.cfg.UniqueID.NeedsVariables() || rulesUseVariables(f.cfg)
 	for _, b := range pl.backends {
 		f.after = f.after || len(b.cfg.HTTPAfterResponse) > 0
-		f.lines = f.lines || rulesUseVariables(b.cfg)
+		f.numbers = f.numbers || rulesUseVariables(b.cfg)
 	}
-	f.numbers = f.lines || f.cfg.LogFormat != nil && f.cfg.LogFormat.Uses(sample.VarCounter)
+	f.numbers = f.numbers || f.cfg.LogFormat != nil && f.cfg.LogFormat.Uses(sample.VarCounter)
 }
 
 func rulesUseVariables(p *config.Proxy) bool {

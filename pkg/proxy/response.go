@@ -119,7 +119,7 @@ func (s *session) errorReply(status int) *config.Reply {
 
 // sendReply answers as `return`, `deny` or `http-error` say.
 func (s *session) sendReply(r *config.Reply) {
-	if r.ErrorPage && len(r.Headers) == 0 {
+	if r.ErrorPage {
 		s.answer(r.Status)
 		return
 	}
@@ -141,25 +141,9 @@ func (s *session) sendReplyAs(r *config.Reply, status int) {
 		fields = h.Value.Append(fields, (*subject)(s), s)
 		fields = append(fields, "\r\n"...)
 	}
-	if r.ErrorPage {
-		page := h1.AppendError(nil, r.Status, s.how())
-		s.reply(withFields(page, fields))
-		return
-	}
 	body := []byte(r.Body)
 	if r.Format != nil {
 		body = r.Format.Append(nil, (*subject)(s), s)
 	}
 	s.reply(h1.AppendReply(nil, r.Status, r.ContentType, string(fields), body, s.how()))
-}
-
-// withFields puts header lines behind the status line of a message.
-func withFields(message, fields []byte) []byte {
-	for i := range message {
-		if message[i] == '\n' {
-			out := append([]byte(nil), message[:i+1]...)
-			return append(append(out, fields...), message[i+1:]...)
-		}
-	}
-	return message
 }

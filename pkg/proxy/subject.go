@@ -44,10 +44,10 @@ func (s *subject) head() bool { return s.http() && !s.msg.headGone }
 
 // RequestLine implements sample.Subject.
 func (s *subject) RequestLine() []byte {
-	if !s.head() {
+	if !s.http() {
 		return nil
 	}
-	return s.req.FirstLine()
+	return s.line
 }
 
 // Method implements sample.Subject.

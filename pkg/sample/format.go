@@ -26,15 +26,17 @@ type node struct {
 type FormatStyle uint8
 
 // The styles. Values that rules put into messages keep blanks, write nothing for what is absent and
-// percent-encode control bytes; lines of the log merge blanks and write `-`.
+// percent-encode control bytes; lines of the log merge blanks and write `-`. Identifiers of requests are values that
+// merge blanks.
 const (
 	MessageFormat FormatStyle = iota
 	LogFormat
+	IDFormat
 )
 
 // ParseFormat compiles a format. http says whether there are requests. The error is an *Error about word 0.
 func ParseFormat(source string, style FormatStyle, http bool, env Env) (*Format, error) {
-	p := formatParser{in: source, env: env, http: http, f: &Format{source: source, log: style == LogFormat}}
+	p := formatParser{in: source, env: env, http: http, merge: style != MessageFormat, f: &Format{source: source, log: style == LogFormat}}
 	if p.f.log {
 		p.base = Dash
 	}
@@ -154,6 +156,8 @@ type formatParser struct {
 	base Flags // what %o has set
 	text strings.Builder
 	f    *Format
+
+	merge bool // blanks are merged with others
 }
 
 func (p *formatParser) parse() *Error {
@@ -164,7 +168,7 @@ func (p *formatParser) parse() *Error {
 			if err := p.percent(); err != nil {
 				return err
 			}
-		case c == ' ' && p.f.log:
+		case c == ' ' && p.merge:
 			p.flush()
 			p.f.nodes = append(p.f.nodes, node{blank: true})
 			p.at++

@@ -14,7 +14,8 @@ type Subject interface {
 	Dst() netip.AddrPort // the address the client connected to
 	Now() time.Time
 
-	// RequestLine is the first line of the request as it came, as long as its head is there.
+	// RequestLine is the first line of the request as it came, also when its head has gone; that of HTTP/2 has the
+	// whole URI.
 	RequestLine() []byte
 	Method() []byte
 	URI() []byte               // the request target as it came, or as rules have made it
