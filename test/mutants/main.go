@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +31,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	only := flags.String("only", "", "regular expression: the mutants whose name or tests match")
 	skip := flags.String("skip", "", "regular expression: the mutants not to judge, by the same")
 	list := flags.Bool("list", false, "print what there is and judge nothing")
+	jobs := flags.Int("jobs", 1, "how many to judge at a time; tests that measure may fail for another reason then")
 	verbose := flags.Bool("v", false, "print what the tests say")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -48,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if err := judgeAll(ctx, chosen, *verbose, stdout); err != nil {
+	if err := judgeAll(ctx, chosen, max(1, *jobs), *verbose, stdout); err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\n", err)
 		return 1
 	}
@@ -74,34 +76,72 @@ func choose(only, skip string) (chosen []mutant, err error) {
 	return chosen, nil
 }
 
-// judgeAll first has the named tests pass on the tree as it is, and then fail on each mutant.
-func judgeAll(ctx context.Context, chosen []mutant, verbose bool, out io.Writer) (err error) {
-	tree, err := copyTree(ctx)
-	if err != nil {
+// judgeAll first has the named tests pass on the tree as it is, and then fail on each mutant. jobs mutants are judged at a
+// time, each in a copy of its own.
+func judgeAll(ctx context.Context, chosen []mutant, jobs int, verbose bool, out io.Writer) (err error) {
+	trees, err := copyTrees(ctx, min(jobs, len(chosen)))
+	defer func() {
+		for _, t := range trees {
+			err = errors.Join(err, t.remove())
+		}
+	}()
+	if err != nil || len(chosen) == 0 {
 		return err
 	}
-	defer func() { err = errors.Join(err, tree.remove()) }()
-	if err := tree.mustPass(ctx, chosen); err != nil {
+	if err := trees[0].mustPass(ctx, chosen); err != nil {
 		return err
 	}
-	failed := 0
+	queue := make(chan mutant, len(chosen))
 	for _, m := range chosen {
-		began := time.Now()
-		verdict, said := tree.judge(ctx, m)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%-9s %4.1f s  %s (%s)\n", verdict, time.Since(began).Seconds(), m.name, m.tests)
-		if verdict != killed {
-			failed++
-		}
-		if verbose || verdict != killed {
-			fmt.Fprintf(out, "%s\n", said)
-		}
+		queue <- m
 	}
-	fmt.Fprintf(out, "%d of %d mutants were noticed\n", len(chosen)-failed, len(chosen))
-	if failed > 0 {
-		return fmt.Errorf("%d of %d mutants were not noticed", failed, len(chosen))
+	close(queue)
+	r := report{out: out, verbose: verbose}
+	var wg sync.WaitGroup
+	for _, t := range trees {
+		t.binaries = trees[0].binaries
+		wg.Go(func() {
+			for m := range queue {
+				began := time.Now()
+				verdict, said := t.judge(ctx, m)
+				if ctx.Err() != nil {
+					return
+				}
+				r.add(m, verdict, said, time.Since(began))
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return r.end(len(chosen))
+}
+
+// report prints verdicts as they come. It may be used concurrently.
+type report struct {
+	mu      sync.Mutex
+	out     io.Writer
+	verbose bool
+	failed  int
+}
+
+func (r *report) add(m mutant, v verdict, said string, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintf(r.out, "%-9s %4.1f s  %s (%s)\n", v, took.Seconds(), m.name, m.tests)
+	if v != killed {
+		r.failed++
+	}
+	if r.verbose || v != killed {
+		fmt.Fprintf(r.out, "%s\n", said)
+	}
+}
+
+func (r *report) end(all int) error {
+	fmt.Fprintf(r.out, "%d of %d mutants were noticed\n", all-r.failed, all)
+	if r.failed > 0 {
+		return fmt.Errorf("%d of %d mutants were not noticed", r.failed, all)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ type mutant struct {
 	edits []edit
 	// tests are names of tests in pkg, separated by |, all of which must fail.
 	tests string
-	pkg   string // default pkg/datapath
+	pkg   string // default datapath
 }
 
 // edit replaces a text that occurs exactly once in a file.
@@ -22,12 +22,15 @@ type edit struct {
 	file, old, new string
 }
 
+// datapath is the package that holds the eBPF objects, and most of the tests.
+const datapath = "pkg/datapath"
+
 // mutants are all that there are.
 func mutants() []mutant {
 	all := slices.Concat(packetMutants, flowMutants, portMutants, choiceMutants, failureMutants, lifeMutants, agentMutants)
 	for i := range all {
 		if all[i].pkg == "" {
-			all[i].pkg = "pkg/datapath"
+			all[i].pkg = datapath
 		}
 	}
 	return all
@@ -48,6 +51,11 @@ func in(pkg, name, file, from, to, tests string) mutant {
 // compiled tells that the eBPF object is made anew.
 func (m mutant) compiled() bool {
 	return slices.ContainsFunc(m.edits, func(e edit) bool { return strings.HasPrefix(e.file, "bpf/") })
+}
+
+// onlyCompiled tells that the Go files are as they were, and that the tests load the object from where it was made.
+func (m mutant) onlyCompiled() bool {
+	return m.pkg == datapath && !slices.ContainsFunc(m.edits, func(e edit) bool { return !strings.HasPrefix(e.file, "bpf/") })
 }
 
 // apply is the text of the file with the edit in it.

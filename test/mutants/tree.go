@@ -31,6 +31,20 @@ type tree struct {
 	base string // what is removed in the end
 	dir  string // the copy
 	tmp  string // for what tests write
+	// binaries are the tests of packages, built from the tree as it is.
+	binaries map[string]string
+}
+
+// copyTrees makes n copies. Also with an error it returns those that are to be removed.
+func copyTrees(ctx context.Context, n int) (trees []*tree, err error) {
+	for range n {
+		t, err := copyTree(ctx)
+		if err != nil {
+			return trees, err
+		}
+		trees = append(trees, t)
+	}
+	return trees, nil
 }
 
 func copyTree(ctx context.Context) (*tree, error) {
@@ -42,7 +56,7 @@ func copyTree(ctx context.Context) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{base: base, dir: filepath.Join(base, "tree"), tmp: filepath.Join(base, "tmp")}
+	t := &tree{base: base, dir: filepath.Join(base, "tree"), tmp: filepath.Join(base, "tmp"), binaries: make(map[string]string)}
 	if err := errors.Join(os.Mkdir(t.dir, 0o755), os.Mkdir(t.tmp, 0o755)); err != nil {
 		return nil, errors.Join(err, t.remove())
 	}
@@ -97,13 +111,20 @@ func (t *tree) judge(ctx context.Context, m mutant) (v verdict, said string) {
 	}
 	names := strings.Split(m.tests, "|")
 	if m.compiled() {
-		if out, err := t.command(ctx, "generate", "-run", "bpf2go", "./pkg/datapath"); err != nil {
+		if out, err := t.command(ctx, "", "go", "generate", "-run", "bpf2go", "./pkg/datapath"); err != nil {
 			return invalid, out
 		}
 		names = append(names, control)
 	}
-	out, failure := t.test(ctx, m.pkg, names, testLimit)
-	if m.compiled() && m.pkg == "pkg/datapath" && !passed(out, control) {
+	binary := t.binaries[m.pkg]
+	if !m.onlyCompiled() {
+		binary = filepath.Join(t.base, "mutant.test")
+		if out, err := t.build(ctx, m.pkg, binary); err != nil {
+			return invalid, out
+		}
+	}
+	out, failure := t.test(ctx, m.pkg, binary, names, testLimit)
+	if m.compiled() && m.pkg == datapath && !passed(out, control) {
 		return invalid, out
 	}
 	if failure == nil || slices.ContainsFunc(strings.Split(m.tests, "|"), func(name string) bool { return !failed(out, name) }) {
@@ -142,7 +163,7 @@ func (t *tree) restore(files map[string][]byte) (err error) {
 	return err
 }
 
-// mustPass demands that all tests of the mutants pass on the tree as it is.
+// mustPass builds the tests of the packages that mutants name, and demands that all those named pass on the tree as it is.
 func (t *tree) mustPass(ctx context.Context, all []mutant) error {
 	names := make(map[string][]string)
 	for _, m := range all {
@@ -151,7 +172,12 @@ func (t *tree) mustPass(ctx context.Context, all []mutant) error {
 	for pkg, list := range names {
 		slices.Sort(list)
 		list = slices.Compact(list)
-		out, err := t.test(ctx, pkg, list, testLimit*time.Duration(len(list)))
+		binary := filepath.Join(t.base, filepath.Base(pkg)+".test")
+		if out, err := t.build(ctx, pkg, binary); err != nil {
+			return fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
+		}
+		t.binaries[pkg] = binary
+		out, err := t.test(ctx, pkg, binary, list, testLimit*time.Duration(len(list)))
 		for _, name := range list {
 			if err == nil && !passed(out, name) {
 				err = fmt.Errorf("%s is not there, or skips itself", name)
@@ -168,16 +194,21 @@ func (t *tree) mustPass(ctx context.Context, all []mutant) error {
 // All of them on the tree as it is may take as much each.
 const testLimit = 2 * time.Minute
 
-func (t *tree) test(ctx context.Context, pkg string, names []string, limit time.Duration) (string, error) {
-	return t.command(ctx, "test", "-vet=off", "-count=1", "-v", "-timeout", limit.String(),
-		"-run", "^("+strings.Join(names, "|")+")$", "./"+pkg)
+// build makes a test binary of a package.
+func (t *tree) build(ctx context.Context, pkg, binary string) (string, error) {
+	return t.command(ctx, "", "go", "test", "-c", "-vet=off", "-o", binary, "./"+pkg)
 }
 
-// command runs the go tool in the tree, in a process group that ends with ctx.
-func (t *tree) command(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = t.dir
-	cmd.Env = append(os.Environ(), "WAGGLE_TEST_REQUIRE=all", "TMPDIR="+t.tmp, "GOFLAGS=-buildvcs=false")
+// test runs tests in their package's directory, with the eBPF objects that lie in the tree.
+func (t *tree) test(ctx context.Context, pkg, binary string, names []string, limit time.Duration) (string, error) {
+	return t.command(ctx, pkg, binary, "-test.count=1", "-test.v", "-test.timeout="+limit.String(), "-test.run=^("+strings.Join(names, "|")+")$")
+}
+
+// command runs a program in a directory of the tree, in a process group that ends with ctx.
+func (t *tree) command(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = filepath.Join(t.dir, dir)
+	cmd.Env = append(os.Environ(), "WAGGLE_TEST_REQUIRE=all", "WAGGLE_TEST_OBJECTS="+filepath.Join(t.dir, datapath), "TMPDIR="+t.tmp, "GOFLAGS=-buildvcs=false")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
