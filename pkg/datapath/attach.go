@@ -23,8 +23,6 @@ type attachment struct {
 	// express holds the program for XDP in front of it; nil where there is only TC; without says why then.
 	express bpflink.Link
 	without string
-	// replace puts another program in its place; no packet passes by in between.
-	replace func(*ebpf.Program) error
 	// detach takes the program off; an interface that is gone already is no error.
 	detach func() error
 }
@@ -48,10 +46,10 @@ func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool) (*a
 	if err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", l.name, err)
 	}
-	return &attachment{link: l, kind: attachClsact, replace: f.replace, detach: f.detach}, nil
+	return &attachment{link: l, kind: attachClsact, detach: f.detach}, nil
 }
 
 // tcxAttachment is one by a link.
 func tcxAttachment(l link, tcx bpflink.Link) *attachment {
-	return &attachment{link: l, kind: attachTCX, tcx: tcx, replace: tcx.Update, detach: tcx.Close}
+	return &attachment{link: l, kind: attachTCX, tcx: tcx, detach: tcx.Close}
 }

@@ -1,18 +1,13 @@
 package datapath
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +15,6 @@ import (
 	"github.com/cilium/ebpf/asm"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"waggle/pkg/lab/require"
 )
@@ -175,211 +169,6 @@ func TestForeignTCXProgramsRunOn(t *testing.T) {
 	}
 }
 
-// addFilter adds a filter to the clsact qdisc of the calling thread's eth1.
-func (c *counting) addFilter(parent uint32, priority uint16) error {
-	l, err := netlink.LinkByName("eth1")
-	if err != nil {
-		return err
-	}
-	return netlink.FilterAdd(&netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: l.Attrs().Index, Parent: parent, Handle: 1, Priority: priority, Protocol: unix.ETH_P_ALL},
-		Fd:          c.prog.FD(), Name: "foreign", DirectAction: true,
-	})
-}
-
-// filters lists the filters of the room's eth1 by name and priority.
-func (r *room) filters(t *testing.T, parent uint32) (names []string) {
-	t.Helper()
-	r.must(t, "list filters", func() error {
-		l, err := netlink.LinkByName("eth1")
-		if err != nil {
-			return err
-		}
-		filters, err := netlink.FilterList(l, parent)
-		for _, f := range filters {
-			if bpf, ok := f.(*netlink.BpfFilter); ok {
-				names = append(names, fmt.Sprintf("%s/%d", bpf.Name, bpf.Priority))
-			}
-		}
-		return err
-	})
-	slices.Sort(names)
-	return names
-}
-
-// A filter that somebody has before us keeps its place, and one added to our qdisc later keeps the qdisc.
-func TestForeignFiltersRunOn(t *testing.T) {
-	require.Root(t)
-	for _, theirs := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		top := newTopology(t, 1)
-		dp := openIn(t, top.lb, Options{ForceClsact: true})
-		top.lb.must(t, "add filter", func() error { return newCounting(t).addFilter(theirs, 7) })
-		if err := dp.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if got := top.lb.filters(t, theirs); !slices.Equal(got, []string{"foreign/7"}) {
-			t.Errorf("filters %v are left, want foreign/7", got)
-		}
-	}
-
-	top := newTopology(t, 1)
-	foreign := newCounting(t)
-	top.lb.must(t, "add qdisc and filter", func() error {
-		l, err := netlink.LinkByName("eth1")
-		if err != nil {
-			return err
-		}
-		if err := netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-			LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
-		}}); err != nil {
-			return err
-		}
-		return foreign.addFilter(netlink.HANDLE_MIN_INGRESS, 1)
-	})
-	dp := openIn(t, top.lb, Options{ForceClsact: true})
-	if err := dp.Sync(oneService(1)); err != nil {
-		t.Fatal(err)
-	}
-	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, []string{"foreign/1", "wg_ingress/2"}) {
-		t.Errorf("filters %v", got)
-	}
-	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "task") })
-	readAll(t, top.client, front(), "task")
-	if n := dp.Counters().Total.Sessions; n != 1 || foreign.count(t) == 0 {
-		t.Errorf("%d sessions, and the foreign filter saw %d packets", n, foreign.count(t))
-	}
-}
-
-// What a killed process left behind is taken over, not doubled.
-func TestAFilterLeftBehindIsReplaced(t *testing.T) {
-	require.Root(t)
-	top := newTopology(t, 1)
-	killed := openIn(t, top.lb, Options{ForceClsact: true})
-	openIn(t, top.lb, Options{ForceClsact: true})
-	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, []string{"wg_ingress/1"}) {
-		t.Errorf("filters %v", got)
-	}
-	for _, a := range killed.attached {
-		a.detach = func() error { return nil } // it is the other's now
-	}
-}
-
-// envKilled tells a process of this test to be the agent that is killed.
-const envKilled = "WAGGLE_TEST_KILLED"
-
-// An agent that is killed leaves its filter behind where there is no tcx: flows live on, no connection is taken any more, and
-// the next agent takes the filter over and leaves none.
-func TestFilterOfAKilledAgent(t *testing.T) {
-	require.Root(t)
-	if os.Getenv(envKilled) != "" {
-		beKilled(t)
-	}
-	top := newTopology(t, 1)
-	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { _, _ = io.Copy(c, c) })
-	serve(top.lb.listen(t, fmt.Sprintf(":%d", frontPort)), func(c net.Conn) { fmt.Fprint(c, "socket") })
-	kill := startKilled(t, top.lb)
-	conn, err := top.client.dial(front())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
-	round := func() {
-		t.Helper()
-		if _, err := io.WriteString(conn, "hello"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	round()
-	kill()
-	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, []string{"wg_ingress/1"}) {
-		t.Fatalf("filters %v are left, want wg_ingress/1", got)
-	}
-	round()
-	waitFor(t, "connections to be left to the socket", func() bool {
-		other, err := top.client.dial(front())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer other.Close()
-		// The task says nothing by itself.
-		other.SetDeadline(time.Now().Add(200 * time.Millisecond))
-		text, _ := io.ReadAll(other)
-		return string(text) == "socket"
-	})
-	round()
-
-	dp := openIn(t, top.lb, Options{ForceClsact: true})
-	if err := dp.Sync(oneService(1)); err != nil {
-		t.Fatal(err)
-	}
-	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, []string{"wg_ingress/1"}) {
-		t.Errorf("filters %v, want wg_ingress/1", got)
-	}
-	before := dp.Counters().Total.Sessions
-	fresh, err := top.client.dial(front())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh.Close()
-	waitFor(t, "the new agent's session", func() bool { return dp.Counters().Total.Sessions == before+1 })
-	if err := dp.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); len(got) != 0 {
-		t.Errorf("filters %v are left", got)
-	}
-}
-
-// beKilled is the agent: it serves until it is killed, or its parent is.
-func beKilled(t *testing.T) {
-	dp, err := Open(t.Context(), Options{NetNS: "/proc/self/fd/3", ForceClsact: true})
-	if err == nil {
-		err = dp.Sync(oneService(1))
-	}
-	fmt.Println("ready:", err)
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	os.Exit(1)
-}
-
-// startKilled starts the agent in another process and returns what kills it.
-func startKilled(t *testing.T, in *room) (kill func()) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFilterOfAKilledAgent$")
-	cmd.Env = append(os.Environ(), envKilled+"=1")
-	fd, err := unix.Dup(int(in.ns))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns := os.NewFile(uintptr(fd), "namespace")
-	defer ns.Close()
-	cmd.ExtraFiles = []*os.File{ns}
-	stdin, err := cmd.StdinPipe() // ends with this process, and so does the agent
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		stdin.Close()
-	})
-	t.Cleanup(kill)
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "ready: <nil>\n" {
-		t.Fatalf("the agent says %q, %v", line, err)
-	}
-	return kill
-}
-
 // readAll connects from a room and demands what the other end says before it closes.
 func readAll(t *testing.T, from *room, addr, want string) {
 	t.Helper()
@@ -463,54 +252,6 @@ func TestRoutesComeAndGo(t *testing.T) {
 	readAll(t, top.client, front(), "socket")
 	if n := dp.Counters().Total.Sessions; n != 1 {
 		t.Errorf("%d sessions, want 1", n)
-	}
-}
-
-// The program is replaced under load, again and again: no connection fails, none takes another way, and no byte is lost.
-func TestReplacedInPlace(t *testing.T) {
-	require.Root(t)
-	for _, clsact := range []bool{false, true} {
-		top := newTopology(t, 2)
-		dp := openIn(t, top.lb, Options{ForceClsact: clsact})
-		if err := dp.Sync(oneService(2)); err != nil {
-			t.Fatal(err)
-		}
-		for _, task := range top.tasks {
-			serve(task.listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "task\n"); _, _ = io.Copy(c, c) })
-		}
-		var replaced atomic.Int32
-		var reloading sync.WaitGroup
-		reloading.Go(func() {
-			for replaced.Load() < 3 {
-				if err := dp.Reload(); errors.Is(err, errClosed) {
-					return // the test has failed already
-				} else if err != nil {
-					t.Error(err)
-				}
-				replaced.Add(1)
-			}
-		})
-		echo(t, top)
-		n := 1
-		for ; n < 200 || replaced.Load() < 3; n++ {
-			conn, err := top.client.dial(front())
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn.SetDeadline(time.Now().Add(dialTimeout))
-			if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
-				t.Fatal(err)
-			}
-			conn.Close()
-		}
-		reloading.Wait()
-		s := dp.Counters()
-		if s.Total.Sessions != uint64(n) || s.Reasons["no_flow"] != 0 {
-			t.Errorf("%d connections; %+v, reasons %v", n, s.Total, s.Reasons)
-		}
-		if out := top.lb.counter(t, "snmp", "Tcp", "OutRsts"); out != 0 {
-			t.Errorf("%d packets of flows reached the stack", out)
-		}
 	}
 }
 

@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterName is how `tc filter show` names our filter, and how we know one that a killed process left behind;
-// filterHandle is its handle.
+// filterName is how `tc filter show` names our filter, and how we know one that a killed process left behind. Its handle is
+// filterOwner if we have made the qdisc, which so is known even to who comes after a killed process, else filterGuest.
 const (
-	filterName   = "wg_ingress"
-	filterHandle = 0x7767 // "wg"
+	filterName  = "wg_ingress"
+	filterOwner = 0x7767 // "wg"
+	filterGuest = 0x7768
 )
 
 // filter is the program as a direct-action filter of a clsact qdisc.
@@ -23,7 +24,8 @@ type filter struct {
 	qdisc  *netlink.Clsact // ours; nil if it was there
 }
 
-// attachFilter adds the filter, and the qdisc it needs if there is none.
+// attachFilter adds the filter, and the qdisc it needs if there is none. A filter that a killed process left behind gets the
+// program instead; no packet passes by in between.
 func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error) {
 	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: l.index,
@@ -31,29 +33,37 @@ func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error
 		Parent:    netlink.HANDLE_CLSACT,
 	}}
 	f := &filter{handle: h}
+	handle := uint32(filterGuest)
 	switch err := h.QdiscAdd(qdisc); {
 	case err == nil:
-		f.qdisc = qdisc
+		f.qdisc, handle = qdisc, filterOwner
 	case !errors.Is(err, unix.EEXIST):
 		return nil, fmt.Errorf("add clsact qdisc: %w", err)
 	}
-	priority, err := freePriority(h, l)
+	priority, left, err := freePriority(h, l)
+	if left != 0 {
+		handle = left
+	}
+	if handle == filterOwner {
+		f.qdisc = qdisc
+	}
 	if err == nil {
 		f.filter = &netlink.BpfFilter{
 			FilterAttrs: netlink.FilterAttrs{
 				LinkIndex: l.index,
 				Parent:    netlink.HANDLE_MIN_INGRESS,
-				Handle:    filterHandle,
+				Handle:    handle,
 				Priority:  priority,
 				Protocol:  unix.ETH_P_ALL,
 			},
+			Fd:           prog.FD(),
 			Name:         filterName,
 			DirectAction: true,
 		}
-		err = f.replace(prog)
+		err = h.FilterReplace(f.filter) // which the kernel swaps as a whole
 	}
 	if err != nil {
-		if f.qdisc != nil {
+		if f.qdisc != nil && left == 0 {
 			err = errors.Join(err, h.QdiscDel(f.qdisc))
 		}
 		return nil, fmt.Errorf("add bpf filter: %w", err)
@@ -61,30 +71,24 @@ func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error
 	return f, nil
 }
 
-// freePriority is the priority of the filter that a process of ours left behind, or the first one that nobody uses.
-func freePriority(h *netlink.Handle, l link) (uint16, error) {
+// freePriority is the priority of the filter that a process of ours left behind, with its handle, or the first one that nobody
+// uses and 0.
+func freePriority(h *netlink.Handle, l link) (priority uint16, left uint32, err error) {
 	filters, err := h.FilterList(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: l.index}}, netlink.HANDLE_MIN_INGRESS)
 	if err != nil {
-		return 0, fmt.Errorf("list filters: %w", err)
+		return 0, 0, fmt.Errorf("list filters: %w", err)
 	}
 	taken := make(map[uint16]bool)
 	for _, other := range filters {
-		if bpf, ok := other.(*netlink.BpfFilter); ok && bpf.Name == filterName && bpf.Handle == filterHandle {
-			return bpf.Priority, nil
+		if bpf, ok := other.(*netlink.BpfFilter); ok && bpf.Name == filterName && (bpf.Handle == filterOwner || bpf.Handle == filterGuest) {
+			return bpf.Priority, bpf.Handle, nil
 		}
 		taken[other.Attrs().Priority] = true
 	}
-	priority := uint16(1)
-	for taken[priority] {
+	for priority = 1; taken[priority]; {
 		priority++
 	}
-	return priority, nil
-}
-
-// replace puts another program in the filter, which the kernel swaps as a whole.
-func (f *filter) replace(prog *ebpf.Program) error {
-	f.filter.Fd = prog.FD()
-	return f.handle.FilterReplace(f.filter)
+	return priority, 0, nil
 }
 
 // detach undoes what was done, and no more: a qdisc that was there stays, and so does one of ours that somebody else has begun

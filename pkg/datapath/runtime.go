@@ -27,7 +27,6 @@ func (r RunTime) PerPacket() time.Duration {
 // stopwatch has the kernel measure programs.
 type stopwatch struct {
 	enabled io.Closer // nil: the kernel would not, but may be measuring already (sysctl kernel.bpf_stats_enabled)
-	past    RunTime   // of programs that were replaced
 }
 
 func openStopwatch() (*stopwatch, error) {
@@ -46,25 +45,17 @@ func (s *stopwatch) close() error {
 }
 
 // read sums up over programs, of which some may be nil.
-func (s *stopwatch) read(programs ...*ebpf.Program) (RunTime, error) {
-	sum := s.past
+func (s *stopwatch) read(programs ...*ebpf.Program) (sum RunTime, err error) {
 	for _, p := range programs {
 		if p == nil {
 			continue
 		}
 		stats, err := p.Stats()
 		if err != nil {
-			return s.past, fmt.Errorf("read run-time statistics: %w", err)
+			return RunTime{}, fmt.Errorf("read run-time statistics: %w", err)
 		}
 		sum.Runs += stats.RunCount
 		sum.Time += stats.Runtime
 	}
 	return sum, nil
-}
-
-// retire keeps what programs have counted that are about to be replaced.
-func (s *stopwatch) retire(programs ...*ebpf.Program) error {
-	sum, err := s.read(programs...)
-	s.past = sum
-	return err
 }

@@ -58,7 +58,7 @@ var flowMutants = []mutant{
 	one("the collector takes an entry for an orphan whose flow has come since", "bpf/collect.h",
 		"else if (f->dir != WG_REVERSE || flow_twin(f))", "else if (f->dir != WG_REVERSE)", "TestCollectorSparesWhatIsNoOrphan"),
 	one("orphans stay", "pkg/datapath/collect.go",
-		"return s, !paired", "return s, false", "TestCollectorTakesOrphans"),
+		"return s, !paired", "return s, false && paired", "TestCollectorTakesOrphans"),
 	one("flows that are not due are shown to the collector", "bpf/look.h",
 		"WG_LOOK_STEP && !entry_is_due(f, lives)", "WG_LOOK_STEP && 0", "TestLookShowsWhatIsDue"),
 	one("established flows are never shown to the collector", "bpf/look.h",
