@@ -15,6 +15,7 @@ type act struct {
 	name  string
 	hurts string // the group of lanes of which exchanges may fail meanwhile and just after it: "", "http", "tcp" or "all"
 	blind string // the same, if DNS fails at that time
+	uses  string // the group whose traffic the act itself makes: what may fail there may fail here
 	run   func(ctx context.Context, s *stage) error
 }
 
@@ -99,6 +100,18 @@ func (p *programme) excused(failures []failure) (excused, others []failure) {
 		}
 	}
 	return excused, others
+}
+
+// excusesAct says whether the failure of an act that makes traffic is due to another one.
+func (p *programme) excusesAct(h *happened) bool {
+	for i := range p.log {
+		other := &p.log[i]
+		hurts := other.act.hurts
+		if h.act.uses != "" && hurts != "" && (hurts == "all" || h.act.uses == "all" || hurts == h.act.uses) && other.around(h.began, h.end) {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *failure) String() string {

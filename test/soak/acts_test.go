@@ -182,15 +182,15 @@ const crowd = 200
 // clientActs are clients that nobody wants. Each comes as a crowd, stays for some seconds and leaves by a reset.
 func clientActs() []act {
 	return []act{
-		{name: "clients that do not read", run: crowds(httpPort, "GET /bytes/3000000 HTTP/1.1\r\nHost: soak\r\n\r\n")},
-		{name: "clients that send half a request", run: crowds(httpPort, "GET / HTTP/1.1\r\nHo")},
-		{name: "clients that send half a body", run: crowds(httpPort, "POST /echo HTTP/1.1\r\nHost: soak\r\nContent-Length: 100000\r\n\r\nhalf")},
-		{name: "clients that send anything", run: crowds(httpPort, "\x16\x03\x01\x00\xa5\x00\r\n\r\nGET / HTTP/9.9\r\n\x00\r\n\r\n")},
-		{name: "clients that send no TLS", run: crowds(httpsPort, "GET / HTTP/1.1\r\nHost: soak\r\n\r\n")},
-		{name: "clients that say nothing", run: crowds(httpsPort, "")},
-		{name: "clients that do not read from the kernel path", run: crowds(tcpPort, "bytes 3000000\n")},
-		{name: "clients that do not read from the relay", run: crowds(relayPort, "bytes 3000000\n")},
-		{name: "clients that leave at once", run: func(ctx context.Context, s *stage) error {
+		{name: "clients that do not read", uses: "http", run: crowds(httpPort, "GET /bytes/3000000 HTTP/1.1\r\nHost: soak\r\n\r\n")},
+		{name: "clients that send half a request", uses: "http", run: crowds(httpPort, "GET / HTTP/1.1\r\nHo")},
+		{name: "clients that send half a body", uses: "http", run: crowds(httpPort, "POST /echo HTTP/1.1\r\nHost: soak\r\nContent-Length: 100000\r\n\r\nhalf")},
+		{name: "clients that send anything", uses: "http", run: crowds(httpPort, "\x16\x03\x01\x00\xa5\x00\r\n\r\nGET / HTTP/9.9\r\n\x00\r\n\r\n")},
+		{name: "clients that send no TLS", uses: "http", run: crowds(httpsPort, "GET / HTTP/1.1\r\nHost: soak\r\n\r\n")},
+		{name: "clients that say nothing", uses: "http", run: crowds(httpsPort, "")},
+		{name: "clients that do not read from the kernel path", uses: "tcp", run: crowds(tcpPort, "bytes 3000000\n")},
+		{name: "clients that do not read from the relay", uses: "tcp", run: crowds(relayPort, "bytes 3000000\n")},
+		{name: "clients that leave at once", uses: "all", run: func(ctx context.Context, s *stage) error {
 			var errs []error
 			for _, port := range []int{httpPort, httpsPort, tcpPort, relayPort} {
 				for range crowd / 4 {

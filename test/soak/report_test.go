@@ -24,7 +24,7 @@ type report struct {
 	excused  []failure
 	failures []failure
 	acts     map[string]int
-	failed   []happened // acts that could not be carried out
+	failed   []happened // acts that could not be carried out, and no other act explains it
 }
 
 func (r *report) fill(s *stage, p *programme, l *load) error {
@@ -43,7 +43,7 @@ func (r *report) fill(s *stage, p *programme, l *load) error {
 	r.acts = make(map[string]int)
 	for _, h := range p.log {
 		r.acts[h.act.name]++
-		if h.err != nil {
+		if h.err != nil && !p.excusesAct(&h) {
 			r.failed = append(r.failed, h)
 		}
 	}
