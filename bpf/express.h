@@ -14,7 +14,8 @@
 #include "partial.h"
 #include "way.h"
 
-/* Whether the frame is for the interface that it came in by; in promiscuous mode others come too. */
+/* Whether the frame is for the interface that it came in by, and as it was on the wire: in promiscuous mode others come too, and the
+ * kernel's generic XDP sees what was joined to more than an MTU, which only TC can send on. */
 static __always_inline int frame_is_ours(const struct wg_frame *frame)
 {
 	const __u16 *mac = frame_data(frame);
@@ -25,7 +26,7 @@ static __always_inline int frame_is_ours(const struct wg_frame *frame)
 	if ((void *)(mac + 3) > frame_end(frame))
 		return 0;
 	in = bpf_map_lookup_elem(&wg_ifaces, &ifindex);
-	if (!in)
+	if (!in || frame_end(frame) - frame_data(frame) > in->mtu + ETH_HLEN)
 		return 0;
 	own = (const __u16 *)in->mac;
 	return mac[0] == own[0] && mac[1] == own[1] && mac[2] == own[2];

@@ -28,7 +28,9 @@ const (
 	DatapathAuto DatapathMode = "auto"
 	DatapathTC   DatapathMode = "tc"
 	DatapathXDP  DatapathMode = "xdp"
-	DatapathOff  DatapathMode = "off"
+	// DatapathXDPGeneric is for drivers without XDP.
+	DatapathXDPGeneric DatapathMode = "xdp-generic"
+	DatapathOff        DatapathMode = "off"
 )
 
 // kernel keeps the kernel path equal to the pool and brings its counters home. It is level-triggered:

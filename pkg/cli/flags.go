@@ -77,8 +77,8 @@ func haproxyFlags() []oneFlag {
 // ownFlags are written with two dashes; a value follows an equals sign or as the next word.
 func ownFlags() []oneFlag {
 	return []oneFlag{
-		{"datapath", "=auto|tc|xdp|off", "kernel path: auto falls back to userspace, tc and xdp insist", func(s *settings, v string) error {
-			return oneOf(&s.datapath, v, "auto", "tc", "xdp", "off")
+		{"datapath", "=auto|tc|xdp|xdp-generic|off", "kernel path: auto falls back, tc and xdp insist", func(s *settings, v string) error {
+			return oneOf(&s.datapath, v, "auto", "tc", "xdp", "xdp-generic", "off")
 		}},
 		{"pin-dir", "=DIR", "pin the kernel path there (BPF file system), to outlive the process", func(s *settings, v string) error {
 			if v != "" && !filepath.IsAbs(v) {

@@ -23,6 +23,8 @@ type attachment struct {
 	// express holds the program for XDP in front of it; nil where there is only TC; without says why then.
 	express bpflink.Link
 	without string
+	// generic tells that express is run by the kernel with an skb, not by the driver.
+	generic bool
 	// detach takes the program off; an interface that is gone already is no error.
 	detach func() error
 }

@@ -66,8 +66,8 @@ type Datapath struct {
 // Until the first Sync no connection is taken.
 func Open(ctx context.Context, opts Options) (*Datapath, error) {
 	opts = opts.withDefaults()
-	if opts.Mode != ModeAuto && opts.Mode != ModeTC && opts.Mode != ModeXDP {
-		return nil, &UnavailableError{Problem: fmt.Sprintf("there is no mode %q", opts.Mode), Remedy: "use auto, tc or xdp", Err: errors.ErrUnsupported}
+	if !slices.Contains([]Mode{ModeAuto, ModeTC, ModeXDP, ModeXDPGeneric}, opts.Mode) {
+		return nil, &UnavailableError{Problem: fmt.Sprintf("there is no mode %q", opts.Mode), Remedy: "use auto, tc, xdp or xdp-generic", Err: errors.ErrUnsupported}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

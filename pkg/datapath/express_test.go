@@ -77,6 +77,9 @@ func TestXDPLeavesToTCWhatItCannotSend(t *testing.T) {
 		c.takes(t, what, frame, false)
 	}
 	c.takes(t, "a plain frame", c.data(t, "x"), true)
+	headers := len(c.data(t, string(make([]byte, 100)))) - 100 // short frames are padded
+	c.takes(t, "a frame as long as the MTU allows", c.data(t, string(make([]byte, 14+clientMTU-headers))), true)
+	c.takes(t, "a frame that was joined to more", c.data(t, string(make([]byte, 14+clientMTU-headers+1))), false)
 
 	before := k.reasons(t)["xdp_way"]
 	k.accepts = 0 // the driver takes no frames from XDP any more
@@ -95,7 +98,10 @@ func TestXDPLeavesToTCWhatItCannotSend(t *testing.T) {
 func TestXDPFramesInSeveralBuffers(t *testing.T) {
 	long := string(make([]byte, 7000)) // more than a page
 	for accepts, want := range map[uint16]bool{macXDP | macXDPBack: false, macXDP | macXDPBack | macXDPBuffers: true} {
-		_, c := readyForXDP(t, accepts)
+		k, c := readyForXDP(t, accepts)
+		if err := k.obj.WgIfaces.Put(uint32(loIndex), lbWgIface{Mtu: 9000}); err != nil {
+			t.Fatal(err)
+		}
 		frame := c.data(t, long)
 		c.takes(t, "a frame of 7000 bytes", frame, want)
 		if want {

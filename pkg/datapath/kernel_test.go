@@ -51,7 +51,7 @@ type kernel struct {
 func (k *kernel) useXDP(t testing.TB, accepts uint16) {
 	t.Helper()
 	var err error
-	if k.obj.express, err = k.obj.loadExpress(); err != nil {
+	if k.obj.express, err = k.obj.loadExpress(Options{}); err != nil {
 		t.Fatalf("%+v", err)
 	}
 	k.accepts = accepts

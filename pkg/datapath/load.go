@@ -49,6 +49,9 @@ func specFor(o Options) (*ebpf.CollectionSpec, error) {
 		spec.Maps[lbMapWgEvents].MaxEntries = uint32(unix.Getpagesize())
 	}
 	withoutLook(spec)
+	if o.build != nil {
+		o.build(spec.Programs[lbProgWgIngress])
+	}
 	if err := spec.Variables[lbVarWgRingSize].Set(o.HalfOpenRing); err != nil {
 		return nil, fmt.Errorf("set the size of the half-open ring: %w", err)
 	}

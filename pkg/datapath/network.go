@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +22,8 @@ type link struct {
 	device bool
 	// xdpProgram is the id of the XDP program on it, 0 for none.
 	xdpProgram uint32
+	// xdpGeneric tells that the kernel runs it with an skb, not the driver.
+	xdpGeneric bool
 	// accepts is what XDP may send by it, as bits of lbWgMac.Known.
 	accepts uint16
 }
@@ -80,7 +83,7 @@ func makeLink(from netlink.Link) link {
 	l := link{index: a.Index, name: a.Name, mtu: uint32(a.MTU), kind: from.Type(), device: a.ParentDev != ""}
 	copy(l.mac[:], a.HardwareAddr)
 	if a.Xdp != nil {
-		l.xdpProgram = a.Xdp.ProgId
+		l.xdpProgram, l.xdpGeneric = a.Xdp.ProgId, a.Xdp.AttachMode == nl.XDP_ATTACHED_SKB
 	}
 	return l
 }

@@ -17,7 +17,12 @@ const (
 	ModeTC Mode = "tc"
 	// ModeXDP adds it on all interfaces that can have it, and fails if there is none.
 	ModeXDP Mode = "xdp"
+	// ModeXDPGeneric does so by the kernel's generic XDP, which any driver can have. It saves nothing (see docs/adr/0008).
+	ModeXDPGeneric Mode = "xdp-generic"
 )
+
+// insistsOnXDP tells whether a kernel path without XDP on any interface is an error.
+func (m Mode) insistsOnXDP() bool { return m == ModeXDP || m == ModeXDPGeneric }
 
 // Options say how the kernel path is set up. The zero value is usable: each field has a default.
 type Options struct {
@@ -57,6 +62,8 @@ type Options struct {
 	Logger *slog.Logger
 	// eventsBytes is the size of the ring of events; 0: what OnClose takes.
 	eventsBytes uint32
+	// build changes the programs before they are loaded, as another build of waggle would have others. For tests.
+	build func(*ebpf.ProgramSpec)
 }
 
 const (

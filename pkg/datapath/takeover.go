@@ -262,12 +262,12 @@ func (dp *Datapath) adoptLink(p pinnedLink, l link) error {
 		return p.remove()
 	}
 	a.link = l
-	if dp.obj.express == nil || l.withoutXDP(dp.opts) != "" {
+	if dp.obj.express == nil || l.withoutXDP(dp.opts) != "" || l.xdpGeneric != dp.opts.generic() {
 		return p.remove()
 	}
 	if err := p.Update(dp.obj.express); err != nil {
 		return fmt.Errorf("take over the program for XDP on %s: %w", l.name, err)
 	}
-	a.express = p.Link
+	a.express, a.generic = p.Link, dp.opts.generic()
 	return nil
 }

@@ -20,11 +20,22 @@ const (
 
 const attachXDP = "xdp"
 
-// loadExpress loads the program for XDP, on the maps of obj.
-func (obj *object) loadExpress() (*ebpf.Program, error) {
+// xdpHasFrags is BPF_F_XDP_HAS_FRAGS (include/uapi/linux/bpf.h).
+const xdpHasFrags = 1 << 5
+
+// loadExpress loads the program for XDP, on the maps of obj. For the kernel's generic XDP it is one that takes no frames of several
+// buffers: a kernel from 6.9 on copies packets for one that does, and the copy has lost its mac_len, so that TC finds no MACs
+// in front of what XDP has passed on (netif_receive_generic_xdp, skb_pp_cow_data; TestGenericXDPWithFragsHidesMACsFromTC).
+func (obj *object) loadExpress(o Options) (*ebpf.Program, error) {
 	spec, err := loadXdp()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded object for XDP: %w", err)
+	}
+	if o.build != nil {
+		o.build(spec.Programs[xdpProgWgXdp])
+	}
+	if o.generic() {
+		spec.Programs[xdpProgWgXdp].Flags &^= xdpHasFrags
 	}
 	shared := obj.maps()
 	for name := range shared {
@@ -49,7 +60,7 @@ func (l link) withoutXDP(o Options) string {
 		return "--datapath=tc"
 	case l.xdpProgram != 0:
 		return fmt.Sprintf("XDP program %d of somebody else is there", l.xdpProgram)
-	case o.Mode == ModeXDP:
+	case o.Mode.insistsOnXDP():
 		return ""
 	case l.kind == "veth":
 		return "the other end of a veth has to run XDP too; --datapath=xdp tries it all the same"
@@ -59,9 +70,15 @@ func (l link) withoutXDP(o Options) string {
 	return ""
 }
 
-// attachExpress has l's driver run the program. (The kernel's generic XDP is of no use: it comes after the skb is made, and on
-// 6.18 connections over a veth with it did not reach TC as they should; see docs/adr/0008.)
-func attachExpress(prog *ebpf.Program, l link) (bpflink.Link, error) {
+// attachExpress has l's driver run the program, or the kernel once it has made an skb.
+func attachExpress(prog *ebpf.Program, l link, generic bool) (bpflink.Link, error) {
+	if generic {
+		x, err := bpflink.AttachXDP(bpflink.XDPOptions{Program: prog, Interface: l.index, Flags: bpflink.XDPGenericMode})
+		if err != nil {
+			return nil, fmt.Errorf("attach generic XDP: %w", err)
+		}
+		return x, nil
+	}
 	x, err := bpflink.AttachXDP(bpflink.XDPOptions{Program: prog, Interface: l.index, Flags: bpflink.XDPDriverMode})
 	if err != nil {
 		return nil, fmt.Errorf("the driver does not run XDP: %w", err)
@@ -74,11 +91,17 @@ func (a *attachment) kindOf() string {
 	if a.express == nil {
 		return a.kind
 	}
+	if a.generic {
+		return string(ModeXDPGeneric) + "+" + a.kind
+	}
 	return attachXDP + "+" + a.kind
 }
 
 // accepts says what XDP may send by an interface, as bits of lbWgMac.Known. features are what the driver says of itself.
 func accepts(a *attachment, features xdpFeatures) (known uint16) {
+	if a != nil && a.generic { // what it sends is an skb, which any interface takes
+		return macXDP | macXDPBack
+	}
 	if features&xdpTransmits != 0 {
 		known |= macXDP
 	}
@@ -98,7 +121,7 @@ func (dp *Datapath) openExpress() error {
 		return nil
 	}
 	var err error
-	if dp.obj.express, err = dp.obj.loadExpress(); err != nil && dp.opts.Mode == ModeXDP {
+	if dp.obj.express, err = dp.obj.loadExpress(dp.opts); err != nil && dp.opts.Mode.insistsOnXDP() {
 		return err
 	}
 	if err != nil {
@@ -106,6 +129,9 @@ func (dp *Datapath) openExpress() error {
 	}
 	return nil
 }
+
+// generic tells that XDP is to be the kernel's own, not the driver's.
+func (o Options) generic() bool { return o.Mode == ModeXDPGeneric }
 
 // addExpress puts the program for XDP in front of an attachment, or notes why not. The caller holds mu and is inside the
 // namespace.
@@ -118,7 +144,8 @@ func (dp *Datapath) addExpress(a *attachment) {
 		return
 	}
 	var err error
-	if a.express, err = attachExpress(dp.obj.express, a.link); err == nil {
+	if a.express, err = attachExpress(dp.obj.express, a.link, dp.opts.generic()); err == nil {
+		a.generic = dp.opts.generic()
 		err = dp.pins.pin(a.express, pinXDP, a.link.index)
 	}
 	if err != nil {
@@ -128,7 +155,7 @@ func (dp *Datapath) addExpress(a *attachment) {
 
 // noteFeatures fills in what XDP may send by each of the links. The caller holds mu.
 func (dp *Datapath) noteFeatures(links []link) {
-	if dp.mode() != ModeXDP { // nobody asks
+	if dp.mode() == ModeTC { // nobody asks
 		return
 	}
 	_ = dp.ns.do(func() error {
@@ -143,9 +170,12 @@ func (dp *Datapath) noteFeatures(links []link) {
 	})
 }
 
-// mode is ModeXDP if any interface has XDP. The caller holds mu.
+// mode is ModeXDP or ModeXDPGeneric if any interface has it. The caller holds mu.
 func (dp *Datapath) mode() Mode {
 	for _, a := range dp.attached {
+		if a.generic {
+			return ModeXDPGeneric
+		}
 		if a.express != nil {
 			return ModeXDP
 		}
@@ -156,7 +186,7 @@ func (dp *Datapath) mode() Mode {
 // withoutAny says in words which interfaces have no XDP although it was insisted on, and is an error if none has it.
 // The caller holds mu.
 func (dp *Datapath) withoutAny() (words []string, err error) {
-	if dp.opts.Mode != ModeXDP {
+	if !dp.opts.Mode.insistsOnXDP() {
 		return nil, nil
 	}
 	for _, a := range dp.attached {

@@ -172,7 +172,7 @@ func yesNo(yes bool) string {
 
 // datapathModes lists the modes of the kernel path, and the present one if it is none of them.
 func datapathModes(present string) []string {
-	modes := []string{"off", "tc", "xdp"}
+	modes := []string{"off", "tc", "xdp", "xdp-generic"}
 	if present != "" && !slices.Contains(modes, present) {
 		modes = append(modes, present)
 	}

@@ -96,7 +96,7 @@ type Proxy struct {
 
 // Datapath is the state of the kernel path.
 type Datapath struct {
-	Mode       string // "tc", "xdp" or "off"
+	Mode       string // "tc", "xdp", "xdp-generic" or "off"
 	Interfaces []Interface
 	Degraded   []string // what does not work as it should, each a sentence
 	Reasons    []Reason
