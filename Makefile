@@ -48,6 +48,7 @@ test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a
 	go vet ./...
 	go test -p 1 -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/pkg/datapath$$')
 	go test -timeout 20m -cover $(TESTFLAGS) ./pkg/datapath
+	WAGGLE_TEST_DATAPATH=xdp go test -timeout 20m -skip '^Test(Migrate|CommandsOfTheDocuments|ScalingIsFollowed)' $(TESTFLAGS) ./test/e2e
 	for module in test/stack test/grafana; do (cd $$module && go vet ./... && go test $(TESTFLAGS) ./...); done
 
 .PHONY: reloads

@@ -26,6 +26,9 @@ type Options struct {
 	StopDelay time.Duration
 	// StopGrace is the time from SIGTERM to SIGKILL. Default 10 s, as in Swarm.
 	StopGrace time.Duration
+	// XDP has the balancer's interfaces behave as those of a NIC whose driver runs XDP: checksums that come in are whole, and frames
+	// that XDP sends are taken. Without it a veth's other end leaves checksums to hardware, and XDP passes its packets on to TC.
+	XDP bool
 	// Output, if set, also gets what every actor writes to stdout and stderr. Writes are serialised.
 	Output io.Writer
 }

@@ -75,6 +75,11 @@ func (l *Lab) joinHosts() error {
 	l.Node.addr = netip.MustParsePrefix(gatewayAddr).Addr()
 	l.Balancer.addr = netip.MustParsePrefix(balancerGateway).Addr()
 
+	if l.opts.XDP {
+		if err := l.readyForXDP(); err != nil {
+			return err
+		}
+	}
 	// A new namespace may inherit the setting of the host, so both are written.
 	if err := l.Balancer.setForwarding("0"); err != nil {
 		return err
@@ -82,9 +87,8 @@ func (l *Lab) joinHosts() error {
 	return l.Node.setForwarding("1")
 }
 
-// ReadyForXDP has what the balancer is connected to treat its interfaces as a NIC with native XDP would: checksums that come in are
-// whole, and frames that XDP sends are taken.
-func (l *Lab) ReadyForXDP() error {
+// readyForXDP has what the balancer is connected to treat its interfaces as a NIC with native XDP would.
+func (l *Lab) readyForXDP() error {
 	for _, h := range []*Host{l.Overlay, l.Node} {
 		if err := h.Do(func() error { return ethtool.ReadyForXDP("balancer") }); err != nil {
 			return fmt.Errorf("in %s: %w", h.name, err)

@@ -40,13 +40,13 @@ listen follower
 
 // What an agent says reaches both paths: weights, drain, maintenance and down, also of a server that tracks another one.
 func TestAgentSteersBothPaths(t *testing.T) {
-	for _, datapath := range []string{"tc", "off"} {
+	for _, datapath := range datapaths() {
 		t.Run("datapath "+datapath, func(t *testing.T) { agentSteers(t, datapath) })
 	}
 }
 
 func agentSteers(t *testing.T, datapath string) {
-	l := labtest.New(t, lab.Options{})
+	l := newLab(t, lab.Options{})
 	var tasks []*lab.Task
 	for range 2 {
 		task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
@@ -102,7 +102,7 @@ func agentSteers(t *testing.T, datapath string) {
 			return nil
 		})
 	}
-	if datapath == "tc" {
+	if datapath != "off" {
 		if got := b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="guided"`); got != float64(connections) {
 			t.Errorf("the kernel carried %v of %d connections", got, connections)
 		}

@@ -120,7 +120,7 @@ type docs struct {
 
 func startDocs(t *testing.T) *docs {
 	t.Helper()
-	d := &docs{balancer: &balancer{Lab: labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), t: t}}
+	d := &docs{balancer: &balancer{Lab: newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), t: t}}
 	for range 3 {
 		if _, err := d.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func startDocs(t *testing.T) *docs {
 		t.Fatal(err)
 	}
 	var err error
-	d.process, err = d.Balancer.Start(labtest.Context(t), lab.Command{Argv: []string{d.programs + "/waggle", "-f", d.config, "--datapath=tc"}})
+	d.process, err = d.Balancer.Start(labtest.Context(t), lab.Command{Argv: []string{d.programs + "/waggle", "-f", d.config, kernelFlag()}})
 	if err != nil {
 		t.Fatal(err)
 	}

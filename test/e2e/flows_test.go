@@ -22,7 +22,7 @@ func (b *logged) says(args ...string) (string, error) {
 }
 
 func TestFlowsAreListed(t *testing.T) {
-	b := startLogged(t, "tc")
+	b := startLogged(t, kernelMode())
 	conn := b.to(8004, "echo\nhello")
 	defer conn.Close()
 	if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
@@ -71,7 +71,7 @@ func TestFlowsAreListed(t *testing.T) {
 
 // waggle trace says beforehand where a connection will go, and why one stays in userspace.
 func TestTrace(t *testing.T) {
-	b := startLogged(t, "tc")
+	b := startLogged(t, kernelMode())
 	client := b.Client.Addr().String()
 	for _, tt := range []struct {
 		args []string

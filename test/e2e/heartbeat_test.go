@@ -13,7 +13,7 @@ import (
 // When the agent hangs, the kernel takes no new connection, since nobody tells it any more which servers are there; they
 // wait at the socket for the agent to come back. What is established goes on.
 func TestAHangingAgent(t *testing.T) {
-	b := startLogged(t, "tc")
+	b := startLogged(t, kernelMode())
 	held := b.to(8004, "echo\nhello")
 	defer held.Close()
 	round := func(conn net.Conn) {

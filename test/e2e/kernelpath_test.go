@@ -31,7 +31,7 @@ listen ranged
 
 // A range of ports is the kernel's as one frontend, and so is a server that starts slowly: it has a small share at first.
 func TestPortRangeAndSlowstartInTheKernel(t *testing.T) {
-	l := labtest.New(t, lab.Options{})
+	l := newLab(t, lab.Options{})
 	var tasks []*lab.Task
 	for range 2 {
 		task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
@@ -41,7 +41,7 @@ func TestPortRangeAndSlowstartInTheKernel(t *testing.T) {
 		tasks = append(tasks, task)
 	}
 	b := &balancer{Lab: l, t: t}
-	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "--datapath=tc")
+	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", kernelFlag())
 	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, kernelConfig, tasks[0].Addr(), tasks[1].Addr())}
 	var err error
 	if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {

@@ -16,7 +16,7 @@ func TestNothingIsLeftInTheKernel(t *testing.T) {
 		"SIGKILL": func(b *balancer) error { b.process.Kill(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := start(t, "--datapath=tc")
+			b := start(t, kernelFlag())
 			held, err := labtest.HeldBy(b.process.Pid())
 			if err != nil {
 				t.Fatal(err)

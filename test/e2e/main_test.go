@@ -66,7 +66,7 @@ type balancer struct {
 // configuration in front of them.
 func start(t *testing.T, flags ...string) *balancer {
 	t.Helper()
-	return startIn(t, labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), flags...)
+	return startIn(t, newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), flags...)
 }
 
 // startIn does so in a lab that has the web tasks.

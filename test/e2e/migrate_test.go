@@ -63,7 +63,7 @@ func migrate(t *testing.T, example string, services map[string]lab.Kind, env ...
 			t.Errorf("waggle %s ends with %d:\n%s", strings.Join(args, " "), code, out)
 		}
 	}
-	l := labtest.New(t, lab.Options{})
+	l := newLab(t, lab.Options{})
 	for service, kind := range services {
 		for range 2 {
 			if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: service, Kind: kind}); err != nil {

@@ -15,54 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pattern"
 )
 
-// modes are the ways in which the same tests must pass.
-func modes(t *testing.T, test func(t *testing.T, b *balancer, kernel bool)) {
-	t.Run("kernel", func(t *testing.T) { test(t, start(t, "--datapath=tc"), true) })
-	t.Run("userspace", func(t *testing.T) { test(t, start(t, "--datapath=off"), false) })
-}
-
-// withXDP also runs a test with XDP in front of TC, on interfaces whose other ends are as for a NIC.
-func withXDP(t *testing.T, test func(t *testing.T, b *balancer, kernel bool)) {
-	modes(t, test)
-	t.Run("xdp", func(t *testing.T) {
-		skipBefore63(t)
-		l := labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
-		if err := l.ReadyForXDP(); err != nil {
-			t.Fatal(err)
-		}
-		b := startIn(t, l, "--datapath=xdp")
-		if got := b.metric("waggle_datapath_interface_info", `attach="xdp+tcx"`); got != 2 {
-			t.Fatalf("XDP is on %v interfaces", got)
-		}
-		test(t, b, true)
-	})
-}
-
-// skipBefore63 skips a test of native XDP on veths, of which older kernels do not say what they take from XDP.
-func skipBefore63(t *testing.T) {
-	t.Helper()
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		t.Fatal(err)
-	}
-	var major, minor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
-		t.Fatal(err)
-	}
-	if major < 6 || major == 6 && minor < 3 {
-		t.Skip("needs Linux 6.3")
-	}
-}
-
 func TestConnectionsAreSplitExactly(t *testing.T) {
-	withXDP(t, func(t *testing.T, b *balancer, kernel bool) {
+	modes(t, func(t *testing.T, b *balancer, kernel bool) {
 		before := b.metric("haproxy_server_sessions_total", `proxy="raw"`)
 		viaKernel := 0.0
 		if kernel {
@@ -96,7 +55,7 @@ func TestRequestsAreSplitExactly(t *testing.T) {
 const tenMB = 10 << 20
 
 func TestTenMegabytesPassUnchanged(t *testing.T) {
-	withXDP(t, func(t *testing.T, b *balancer, _ bool) {
+	modes(t, func(t *testing.T, b *balancer, _ bool) {
 		err := b.Balancer.Do(func() error {
 			v, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
 			if err == nil && strings.TrimSpace(string(v)) != "0" {
@@ -183,7 +142,7 @@ func samePattern(t *testing.T, r io.Reader) {
 // TestAKilledTaskHurtsNobodyElse holds a connection to each task, kills one task in mid-flow, and
 // expects the others' connections to carry on and new connections to go elsewhere.
 func TestAKilledTaskHurtsNobodyElse(t *testing.T) {
-	withXDP(t, func(t *testing.T, b *balancer, _ bool) {
+	modes(t, func(t *testing.T, b *balancer, _ bool) {
 		raw := b.Tasks("raw")
 		victim := raw[0]
 		var held []*echo
@@ -278,7 +237,7 @@ func TestScalingIsFollowed(t *testing.T) {
 }
 
 func TestABackendWithoutTasks(t *testing.T) {
-	l := labtest.New(t, lab.Options{})
+	l := newLab(t, lab.Options{})
 	b := &balancer{Lab: l, t: t}
 	b.run()
 	b.eventually(5*time.Second, "the HTTP path says 503", func() error {
@@ -317,7 +276,7 @@ func TestTheStatsPage(t *testing.T) {
 		if err != nil || status != 200 || !strings.HasPrefix(csv, "# pxname,svname,") {
 			t.Errorf("CSV: status %d, %v, %.60q", status, err, csv)
 		}
-		mode := map[bool]string{true: `mode="tc"`, false: `mode="off"`}[kernel]
+		mode := map[bool]string{true: fmt.Sprintf("mode=%q", kernelMode()), false: `mode="off"`}[kernel]
 		if got := b.metric("waggle_datapath_mode", mode); got != 1 {
 			t.Errorf("waggle_datapath_mode{%s} is %v", mode, got)
 		}

@@ -35,9 +35,9 @@ func mountPins(t *testing.T) string {
 // pinned is a balancer whose kernel path outlives it.
 func pinned(t *testing.T, flags ...string) (b *balancer, dir string) {
 	t.Helper()
-	l := labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
+	l := newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
 	dir = mountPins(t)
-	flags = append([]string{"--pin-dir=" + dir}, flags...)
+	flags = append([]string{"--pin-dir=" + dir, kernelFlag()}, flags...)
 	b = startIn(t, l, flags...)
 	b.again = func() { b.run(flags...) }
 	return b, dir
@@ -116,6 +116,44 @@ func TestKilledAgentLosesNoConnection(t *testing.T) {
 	}
 }
 
+// A crash loop: killed ten times, mostly in the middle of its start. Each one takes over what the one before has left, whatever
+// it had done by then.
+func TestCrashLoopLosesNoConnection(t *testing.T) {
+	b, dir := pinned(t)
+	release := b.hold(t, 20)
+	for n, life := range []time.Duration{0, 20, 40, 60, 80, 120, 160, 10, 200, 30} { // milliseconds; ready after about 100
+		b.process.Kill()
+		b.again()
+		time.Sleep(life * time.Millisecond)
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Fatalf("kill %d: pins %v, %v", n, left, err)
+		}
+	}
+	b.process.Kill()
+	b.again()
+	b.eventually(10*time.Second, "it is ready", func() error {
+		if !strings.Contains(b.process.Output(), "waggle is ready") {
+			return errors.New(b.process.Output())
+		}
+		return nil
+	})
+	if _, err := b.rawName(); err != nil {
+		t.Error("a new connection:", err)
+	}
+	for _, err := range release() {
+		t.Error("a connection broke:", err)
+	}
+	if out := b.process.Output(); !strings.Contains(out, "taken over") {
+		t.Errorf("the last one has not taken over:\n%s", out)
+	}
+	if err := b.process.Stop(labtest.Context(t)); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a clean stop leaves %v, %v", left, err)
+	}
+}
+
 // A clean stop takes all away. With --keep-datapath it leaves the kernel path to whoever follows.
 func TestCleanStopUnpinsUnlessAskedToKeep(t *testing.T) {
 	for _, keep := range []bool{false, true} {
@@ -150,7 +188,7 @@ func TestCleanStopUnpinsUnlessAskedToKeep(t *testing.T) {
 
 // Another version's pins: with auto the old flows live on and userspace serves; with tc the start fails, and says what to do.
 func TestPinsOfAnotherVersion(t *testing.T) {
-	l := labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
+	l := newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
 	dir := mountPins(t)
 	other := filepath.Join(dir, "layout-0123456789ab")
 	if err := os.MkdirAll(other, 0o700); err != nil {
@@ -166,7 +204,7 @@ func TestPinsOfAnotherVersion(t *testing.T) {
 	if err := b.process.Stop(labtest.Context(t)); err != nil {
 		t.Error(err)
 	}
-	b.run("--pin-dir="+dir, "--datapath=tc")
+	b.run("--pin-dir="+dir, kernelFlag())
 	select {
 	case <-b.process.Done():
 	case <-time.After(10 * time.Second):

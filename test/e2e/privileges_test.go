@@ -19,7 +19,7 @@ import (
 // TestPrivilegesAreDropped runs the program as it is shipped, without cgo: all its threads keep what it uses and nothing
 // else, and with that both paths work, and so does what loads and resets later.
 func TestPrivilegesAreDropped(t *testing.T) {
-	b := &balancer{Lab: labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), t: t}
+	b := &balancer{Lab: newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), t: t}
 	for range 3 {
 		if _, err := b.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestPrivilegesAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.process, err = b.Balancer.Start(labtest.Context(t), lab.Command{
-		Argv:  []string{program, "run", "-f", lab.FilesDir + "/haproxy.cfg", "-f", lab.FilesDir + "/tcp.cfg", "--datapath=tc"},
+		Argv:  []string{program, "run", "-f", lab.FilesDir + "/haproxy.cfg", "-f", lab.FilesDir + "/tcp.cfg", kernelFlag()},
 		Files: map[string][]byte{"haproxy.cfg": seed, "tcp.cfg": []byte(tcpConfig)},
 	})
 	if err != nil {

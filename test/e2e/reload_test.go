@@ -93,7 +93,7 @@ frontend stats_in
 // reloadable starts waggle on a file that the test can change.
 func reloadable(t *testing.T, text string, flags ...string) (b *balancer, file string) {
 	t.Helper()
-	l := labtest.New(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
+	l := newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
 	for range 3 {
 		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
@@ -346,12 +346,8 @@ func TestReloadsUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, kernel := range []bool{true, false} {
-		flag, name := "--datapath=off", "userspace"
-		if kernel {
-			flag, name = "--datapath=tc", "kernel"
-		}
-		t.Run(name, func(t *testing.T) { reloadUnderLoad(t, reloads, kernel, flag) })
+	for _, datapath := range datapaths() {
+		t.Run("datapath "+datapath, func(t *testing.T) { reloadUnderLoad(t, reloads, datapath != "off", "--datapath="+datapath) })
 	}
 }
 

@@ -17,8 +17,9 @@ func TestSessionsOfARemovedFrontendEnd(t *testing.T) {
 	const after = 2 * time.Second
 	with := strings.Replace(changing(0, ""), "global\n", "global\n    hard-stop-after 2s\n", 1)
 	extra := with + fmt.Sprintf("\nfrontend extra_tcp\n    mode tcp\n    bind *:%d\n    default_backend raw\n", extraPort)
-	for name, flag := range map[string]string{"kernel": "--datapath=tc", "userspace": "--datapath=off"} {
-		t.Run(name, func(t *testing.T) {
+	for _, datapath := range datapaths() {
+		flag := "--datapath=" + datapath
+		t.Run("datapath "+datapath, func(t *testing.T) {
 			b, file := reloadable(t, extra, flag)
 			kept, err := b.ask("echo")
 			if err != nil {

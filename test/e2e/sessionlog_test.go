@@ -64,7 +64,7 @@ type logged struct {
 
 func startLogged(t *testing.T, datapath string) *logged {
 	t.Helper()
-	l := labtest.New(t, lab.Options{})
+	l := newLab(t, lab.Options{})
 	task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
 	if err != nil {
 		t.Fatal(err)
@@ -118,8 +118,8 @@ func (b *logged) lines(n int) (lines []string) {
 // The same sessions end in the same ways on both paths, and give the same lines but for client ports and times.
 func TestSessionLinesOfBothPathsAreEqual(t *testing.T) {
 	var all [2][]string
-	for i, datapath := range []string{"tc", "off"} {
-		t.Run("datapath "+datapath, func(t *testing.T) { all[i] = sessions(startLogged(t, datapath), datapath == "tc") })
+	for i, datapath := range []string{kernelMode(), "off"} {
+		t.Run("datapath "+datapath, func(t *testing.T) { all[i] = sessions(startLogged(t, datapath), datapath != "off") })
 	}
 	if t.Failed() {
 		return
@@ -227,7 +227,7 @@ func (b *logged) anonymous(lines []string) []string {
 
 // A server that goes down takes its sessions with it where the configuration says so: at once, and not when a timeout ends.
 func TestSessionsEndWithTheirServer(t *testing.T) {
-	for _, datapath := range []string{"tc", "off"} {
+	for _, datapath := range datapaths() {
 		t.Run("datapath "+datapath, func(t *testing.T) {
 			b := startLogged(t, datapath)
 			conn := b.to(8004, "echo\nhello")
@@ -240,7 +240,7 @@ func TestSessionsEndWithTheirServer(t *testing.T) {
 			}
 			start := time.Now()
 			_, err := conn.Read(make([]byte, 1))
-			if want := map[string]error{"tc": syscall.ECONNRESET, "off": io.EOF}[datapath]; !errors.Is(err, want) {
+			if want := map[string]error{kernelMode(): syscall.ECONNRESET, "off": io.EOF}[datapath]; !errors.Is(err, want) {
 				t.Errorf("the client sees %v, want %v", err, want)
 			}
 			if d := time.Since(start); d > 5*time.Second {

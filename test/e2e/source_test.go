@@ -53,9 +53,9 @@ listen foreign
 
 // Connections come from where the configuration says, on both paths, and where that cannot be there is none.
 func TestSourceOfConnections(t *testing.T) {
-	for _, datapath := range []string{"tc", "off"} {
+	for _, datapath := range datapaths() {
 		t.Run("datapath "+datapath, func(t *testing.T) {
-			l := labtest.New(t, lab.Options{})
+			l := newLab(t, lab.Options{})
 			task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +103,7 @@ func TestSourceOfConnections(t *testing.T) {
 					t.Error("a server is reached from an address that is not the balancer's")
 				}
 			}
-			viaKernel := map[string]float64{"tc": 3, "off": 0}[datapath] // the first three
+			viaKernel := map[string]float64{kernelMode(): 3, "off": 0}[datapath] // the first three
 			if got := b.metric("waggle_frontend_sessions_total", `path="kernel"`); got != viaKernel {
 				t.Errorf("the kernel carried %v connections, want %v", got, viaKernel)
 			}

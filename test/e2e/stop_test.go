@@ -27,8 +27,9 @@ func stopping() string {
 // TestSoftStopUnderLoad: readiness goes first, then new connections; what is under way and ends in time is not touched, on
 // either path; what does not is cut.
 func TestSoftStopUnderLoad(t *testing.T) {
-	for name, flag := range map[string]string{"kernel": "--datapath=tc", "userspace": "--datapath=off"} {
-		t.Run(name, func(t *testing.T) {
+	for _, datapath := range datapaths() {
+		flag := "--datapath=" + datapath
+		t.Run("datapath "+datapath, func(t *testing.T) {
 			b, _ := reloadable(t, stopping(), flag, "--health-address=0.0.0.0:8405")
 			softStop(t, b)
 		})
