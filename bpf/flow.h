@@ -167,7 +167,8 @@ static __always_inline int flow_begins(const struct wg_flow *f, const struct pac
 
 /* Moves the end of the stream in this direction and returns by how many bytes of payload. So retransmissions are not
  * counted, and what was lost on the way here and comes later is counted once: the sum is what the receiver reads.
- * A leap beyond any window is a forgery or garbage, and moves nothing. */
+ * A leap beyond any window is a forgery or garbage, and moves nothing. Neither does a bare ACK: where it stands behind something
+ * that was lost, that may have been a FIN, whose number is no byte. */
 static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet *p)
 {
 	__u32 end = p->seq + p->payload + !!(p->tcp_flags & WG_SYN);
@@ -181,7 +182,7 @@ static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet
 		return 0;
 	}
 	ahead = end - f->seq_next;
-	if (ahead > WG_WINDOW_MAX || (__s32)(ahead + fin) <= 0)
+	if (!(p->payload + fin) || ahead > WG_WINDOW_MAX || (__s32)(ahead + fin) <= 0)
 		return 0;
 	f->seq_next = end + fin;
 	return ahead;

@@ -191,7 +191,7 @@ func (m *model) advance(f *modelFlow, side *modelSide, reverse bool, p packet) {
 		last++
 	}
 	ahead := int32(end - side.seqNext)
-	if ahead > 64<<20 || int32(last-side.seqNext) <= 0 {
+	if bare := p.payload == "" && p.flags&fin == 0; bare || ahead > 64<<20 || int32(last-side.seqNext) <= 0 {
 		return
 	}
 	side.seqNext = last

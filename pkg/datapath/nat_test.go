@@ -64,6 +64,42 @@ func TestRetransmissionsAreNotCounted(t *testing.T) {
 	}
 }
 
+// What was lost on the way to us is counted when it comes, be it before a bare ACK or behind it. The number of a FIN is no byte.
+func TestWhatWasLostIsCountedWhenItComes(t *testing.T) {
+	for _, lost := range []struct {
+		flags   uint8
+		payload string
+	}{{fin | ack, ""}, {ack | psh, "twelve bytes"}, {fin | ack, "twelve bytes"}} {
+		for _, ofClient := range []bool{true, false} {
+			k := newKernel(t, Options{})
+			k.sync(t, oneService(1))
+			c := k.establish(t, client(0))
+			say, next, other := c.fromTask, &c.taskSeq, c.fromClient
+			if ofClient {
+				say, next, other = c.fromClient, &c.clientSeq, c.fromTask
+			}
+			bytes := func() uint64 {
+				s := k.snapshot(t).Total
+				return s.BytesIn + s.BytesOut
+			}
+			say(t, ack|psh, "first")
+			*next += advance(lost.flags&fin, lost.payload) // it does not come by
+			say(t, ack, "")
+			if n := bytes(); n != 5 {
+				t.Errorf("%+v, of the client %v: %d bytes before it comes, want 5", lost, ofClient, n)
+			}
+			*next -= advance(lost.flags&fin, lost.payload)
+			say(t, lost.flags, lost.payload)
+			if n, want := bytes(), uint64(5+len(lost.payload)); n != want {
+				t.Errorf("%+v, of the client %v: %d bytes, want %d", lost, ofClient, n, want)
+			}
+			if other(t, fin|ack, ""); lost.flags&fin != 0 && c.state(t) != FlowClosed {
+				t.Errorf("%+v, of the client %v: the flow is %s", lost, ofClient, c.state(t))
+			}
+		}
+	}
+}
+
 func TestPromotionNeedsTheServersSequenceNumber(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.sync(t, oneService(1))

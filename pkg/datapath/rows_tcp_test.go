@@ -116,6 +116,8 @@ func TestTCPRows(t *testing.T) {
 		there("data that was there before", established, fromClient(ack, -5, "12345"), nil),
 		there("data from long before", established, fromClient(ack, -9, "1234"), nil),
 		there("data that overlaps", established, fromClient(ack, -2, "12345"), counts{"bytes in": 3}),
+		there("ACK behind what was lost", established, fromClient(ack, 1, ""), nil),
+		back("ACK of the task behind what was lost", established, fromTask(ack, 1, ""), nil),
 		there("data beyond any window", established, fromClient(ack, 1<<27, "x"), nil),
 		there("keepalive probe", established, fromClient(ack, -1, ""), nil),
 		there("packet without flags", established, fromClient(0, 0, ""), nil),

@@ -83,6 +83,7 @@ var runtimeCommand = regexp.MustCompile(`^(set|add|del|enable|disable|clear|show
 var notRunHere = map[string]string{
 	"docker service logs ": "needs the stack; test/swarm deploys it",
 	"tc filter ":           "below kernel 6.6 only; test/kernel",
+	"tc qdisc ":            "below kernel 6.6 only; test/kernel",
 	"systemctl ":           "needs systemd",
 	"journalctl ":          "needs systemd",
 }
