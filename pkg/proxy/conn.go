@@ -130,22 +130,32 @@ func (c *conn) push() bool {
 		if !c.canWrite {
 			return false
 		}
-		n, errno := sock.Write(c.fd, c.out.bytes())
-		switch {
-		case errno == unix.EAGAIN:
-			c.canWrite = false
-			return false
-		case errno != 0:
-			c.lose()
-			return true
+		if n, errno := sock.Write(c.fd, c.out.bytes()); !c.wrote(n, errno) {
+			break
 		}
-		c.out.consume(n)
-		c.given += int64(n)
-		c.active = true
+	}
+	if c.out.len() > 0 {
+		return false
 	}
 	if c.out.data != nil {
 		c.w.buffers.giveBack(&c.out)
 	}
+	return true
+}
+
+// wrote notes what came of a write. It reports whether the socket may take more.
+func (c *conn) wrote(n int, errno unix.Errno) bool {
+	switch {
+	case errno == unix.EAGAIN:
+		c.canWrite = false
+		return false
+	case errno != 0:
+		c.lose()
+		return false
+	}
+	c.out.consume(n)
+	c.given += int64(n)
+	c.active = true
 	return true
 }
 
@@ -173,11 +183,22 @@ func (c *conn) send() {
 	}
 }
 
-// Flush implements loop.Flusher. The owner, who reckons that all is written, is only told if it waits for that or if it
-// was wrong.
-func (c *conn) Flush() {
+// Waiting implements loop.Flusher.
+func (c *conn) Waiting() (fd int, b []byte) {
 	c.queued = false
-	if c.fd < 0 || c.out.data == nil {
+	if c.fd < 0 || !c.canWrite {
+		return -1, nil
+	}
+	return c.fd, c.out.bytes()
+}
+
+// Written implements loop.Flusher.
+func (c *conn) Written(n int, errno unix.Errno) { c.wrote(n, errno) }
+
+// Flushed implements loop.Flusher. The owner, who reckons that all is written, is only told if it waits for that or if it
+// was wrong.
+func (c *conn) Flushed() {
+	if c.fd < 0 || c.queued { // closed meanwhile, or waiting for its turn with something new
 		return
 	}
 	done := c.push()

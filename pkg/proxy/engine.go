@@ -152,6 +152,9 @@ func (e *Engine) Addrs() []netip.AddrPort {
 // Start begins to accept connections.
 func (e *Engine) Start() {
 	e.started = true
+	if err := e.workers[0].loop.Slow(); err != nil {
+		e.log.Warn("the kernel does not take writes to many sockets at once, so requests cost more", "error", err)
+	}
 	spare := runtime.GOMAXPROCS(0) > len(e.workers)
 	for _, w := range e.workers {
 		if spare {

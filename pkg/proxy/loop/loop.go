@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/proxy/sock"
 )
 
 // Events is what epoll reports about a socket.
@@ -33,8 +35,15 @@ type Handler interface{ Ready(Events) }
 // Runner is work that a handler puts off to the next round.
 type Runner interface{ Run() }
 
-// Flusher writes what was queued during a batch.
-type Flusher interface{ Flush() }
+// Flusher has something to write at the end of a batch. The loop does that, together with the writes of others.
+type Flusher interface {
+	// Waiting gives what is to be written to which socket; no bytes if there is nothing any more.
+	Waiting() (fd int, b []byte)
+	// Written tells what came of that. Neither may act on anything else: others are being written, too.
+	Written(n int, errno unix.Errno)
+	// Flushed is called when all have been told, whether anything was written or not.
+	Flushed()
+}
 
 // Rank orders flushes: all of a lower rank come before the first of a higher one.
 type Rank uint8
@@ -60,6 +69,10 @@ type Loop struct {
 	lively       bool // the last events came within a moment
 	now          time.Duration
 	flush        [ranks][]deferred
+	many         *sock.Batch // nil where the kernel has none
+	noMany       error       // why
+	flushing     []deferred  // while flushes run
+	written      []Flusher   // those of a call
 	again, spare []Runner
 
 	mu      sync.Mutex
@@ -99,6 +112,7 @@ func New() (*Loop, error) {
 		l.Close()
 		return nil, fmt.Errorf("create event loop: %w", os.NewSyscallError("epoll_ctl", err))
 	}
+	l.many, l.noMany = sock.NewBatch()
 	return l, nil
 }
 
@@ -109,6 +123,9 @@ const wakeGen = -1
 func (l *Loop) Close() {
 	_ = unix.Close(l.epfd)
 	_ = unix.Close(l.wakefd)
+	if l.many != nil {
+		l.many.Close()
+	}
 }
 
 // Now is the loop's clock, read once a batch: the time since the loop was made, on the monotonic clock.
@@ -201,6 +218,9 @@ func (l *Loop) wake() {
 	one := [8]byte{1}
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(l.wakefd), uintptr(unsafe.Pointer(&one)), 8)
 }
+
+// Slow tells why the loop has to write to one socket after the other instead of to many by one system call; nil if it has not.
+func (l *Loop) Slow() error { return l.noMany }
 
 // Hold lets the loop keep its place among those that run Go code (GOMAXPROCS) while it waits for a moment, which is
 // cheaper by far. It is for where there are more places than loops. It must be called before Run.
@@ -327,21 +347,48 @@ func (l *Loop) runPosted() (stop bool) {
 	return stop
 }
 
-// runFlushes flushes rank by rank. A flush may queue others; they are run in the same batch.
+// runFlushes flushes what was deferred, the servers' rank first, and then what the flushes deferred.
 func (l *Loop) runFlushes() {
-	for again := true; again; {
-		again = false
+	for len(l.flush[Servers])+len(l.flush[Clients]) > 0 {
+		l.flushing = l.flushing[:0]
 		for rank := range l.flush {
-			if list := l.flush[rank]; len(list) > 2 {
+			list := l.flush[rank]
+			if len(list) > 2 {
 				slices.SortStableFunc(list, func(a, b deferred) int { return cmp.Compare(a.group, b.group) })
 			}
-			for i := 0; i < len(l.flush[rank]); i++ {
-				f := l.flush[rank][i].f
-				l.flush[rank][i].f = nil
-				f.Flush()
-				again = again || rank == int(Clients) && len(l.flush[Servers]) > 0
-			}
-			l.flush[rank] = l.flush[rank][:0]
+			l.flushing = append(l.flushing, list...)
+			clear(list)
+			l.flush[rank] = list[:0]
+		}
+		for part := range slices.Chunk(l.flushing, sock.BatchSize) {
+			l.write(part)
+		}
+		for _, d := range l.flushing {
+			d.f.Flushed()
+		}
+		clear(l.flushing)
+	}
+}
+
+// write writes for at most as many as a call takes.
+func (l *Loop) write(list []deferred) {
+	l.written = l.written[:0]
+	for _, d := range list {
+		fd, b := d.f.Waiting()
+		switch {
+		case len(b) == 0:
+		case l.many == nil:
+			d.f.Written(sock.Write(fd, b))
+		default:
+			l.many.Add(fd, b)
+			l.written = append(l.written, d.f)
 		}
 	}
+	if len(l.written) == 0 {
+		return
+	}
+	for i, r := range l.many.Submit() {
+		l.written[i].Written(r.N, r.Errno)
+	}
+	clear(l.written)
 }

@@ -70,8 +70,12 @@ func (h handler) Ready(e Events) { h(e) }
 
 type runner func()
 
-func (r runner) Run()   { r() }
-func (r runner) Flush() { r() }
+func (r runner) Run()     { r() }
+func (r runner) Flushed() { r() }
+
+func (runner) Waiting() (fd int, b []byte) { return -1, nil }
+
+func (runner) Written(int, unix.Errno) {}
 
 func TestPostedInOrderFromManyGoroutines(t *testing.T) {
 	l := running(t)
@@ -179,8 +183,8 @@ func TestDescriptorReusedWithinBatch(t *testing.T) {
 	}
 }
 
-// TestFlushOrder: all of the servers' rank come before the clients', and what a flush queues is flushed in the
-// same round.
+// TestFlushOrder: all of the servers' rank come before the clients', and what flushes queue is flushed in the same round
+// behind them.
 func TestFlushOrder(t *testing.T) {
 	l, err := New()
 	if err != nil {
@@ -202,7 +206,7 @@ func TestFlushOrder(t *testing.T) {
 	l.Defer(Servers, 0, note("s2", func() { l.Defer(Clients, 0, note("c3", nil)) }))
 	l.Again(note("again", nil))
 	l.round()
-	want := []string{"again", "s1", "s2", "c1", "c2", "c3", "s3"}
+	want := []string{"again", "s1", "s2", "c1", "c2", "s3", "c3"}
 	if !slices.Equal(order, want) {
 		t.Errorf("got %v, want %v", order, want)
 	}
@@ -224,6 +228,94 @@ func TestFlushGroups(t *testing.T) {
 	l.round()
 	if want := []string{"1-1", "1-4", "2-0", "2-3", "2-6", "3-2", "3-5"}; !slices.Equal(order, want) {
 		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+// message is to be written to a socket.
+type message struct {
+	fd      int
+	b       []byte
+	n       int
+	errno   unix.Errno
+	flushed bool
+	others  []*message
+	early   bool // Flushed was called before all others had been told
+}
+
+func (m *message) Waiting() (fd int, b []byte) { return m.fd, m.b }
+
+func (m *message) Written(n int, errno unix.Errno) { m.n, m.errno, m.b = n, errno, nil }
+
+func (m *message) Flushed() {
+	m.flushed = true
+	for _, o := range m.others {
+		m.early = m.early || o.b != nil
+	}
+}
+
+// TestWrites: what is deferred is written, to more sockets than fit into a call too, each is told what came of its own
+// write, and none acts before all have been told. It is the same where the kernel takes only one write in a call.
+func TestWrites(t *testing.T) {
+	for _, many := range []bool{true, false} {
+		l, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if l.Slow() != nil {
+			t.Fatal(l.Slow())
+		}
+		if !many {
+			l.many.Close()
+			l.many = nil
+		}
+		full, _ := pair(t)
+		for junk := make([]byte, 1<<16); ; {
+			if _, err := unix.Write(full, junk); err != nil {
+				break
+			}
+		}
+		shut, peer := pair(t)
+		_ = unix.Shutdown(peer, unix.SHUT_RD)
+		var all []*message
+		var peers []int
+		for i := range 150 {
+			a, b := pair(t)
+			peers = append(peers, b)
+			all = append(all, &message{fd: a, b: fmt.Appendf(nil, "to %d", i)})
+		}
+		all[10].fd, all[20].fd, all[30].fd = full, shut, -1
+		all[40].b = nil
+		for i, m := range all {
+			m.others = all
+			l.Defer(Rank(i%2), uint32(i%3), m)
+		}
+		l.Again(runner(func() {}))
+		l.round()
+		for i, m := range all {
+			wantN, wantErrno := len(fmt.Sprint("to ", i)), unix.Errno(0)
+			switch i {
+			case 10:
+				wantN, wantErrno = 0, unix.EAGAIN
+			case 20:
+				wantN, wantErrno = 0, unix.EPIPE
+			case 30:
+				wantN, wantErrno = 0, unix.EBADF
+			case 40:
+				wantN = 0
+			}
+			if m.n != wantN || m.errno != wantErrno || !m.flushed || m.early {
+				t.Errorf("many %t, message %d: %d bytes, %v, flushed %t, early %t; want %d bytes, %v", many, i, m.n, m.errno, m.flushed, m.early, wantN, wantErrno)
+			}
+			got := make([]byte, 10)
+			n, _ := unix.Read(peers[i], got)
+			if want := fmt.Sprint("to ", i); wantN > 0 && string(got[:max(n, 0)]) != want {
+				t.Errorf("many %t: the peer of %d has read %q", many, i, got[:max(n, 0)])
+			}
+			if m.fd >= 0 {
+				_ = unix.Close(m.fd)
+			}
+		}
 	}
 }
 
