@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -104,10 +105,11 @@ func directory(name string) ([]string, bool) {
 		if strings.HasPrefix(n, ".") || beside {
 			continue
 		}
-		if info, err := os.Stat(name + "/" + n); err != nil || info.IsDir() {
+		file := filepath.Join(name, n)
+		if info, err := os.Stat(file); err != nil || info.IsDir() {
 			continue
 		}
-		found = append(found, name+"/"+n)
+		found = append(found, file)
 	}
 	return found, true
 }

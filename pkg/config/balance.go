@@ -175,7 +175,8 @@ func (p *parser) checkBalance(s *proxyState) {
 		p.warn(b.Pos, "'balance %s' of %s '%s' requires HTTP mode: round robin takes its place", b.Algorithm, s.Kind, s.Name)
 		b.Algorithm, b.Args, b.Key = "roundrobin", nil, BalanceKey{}
 	}
-	if b.Algorithm == "source" && (b.Consistent || b.Factor > 0) {
-		p.warn(b.Pos, "'hash-type' and 'hash-balance-factor' do not apply to 'balance source' of %s '%s', which goes by a table that is consistent anyway", s.Kind, s.Name)
+	// `hash-type consistent` needs no word: it asks for what the table of 'balance source' always gives.
+	if b.Algorithm == "source" && b.Factor > 0 {
+		p.warn(b.Pos, "'hash-balance-factor' does not apply to 'balance source' of %s '%s'", s.Kind, s.Name)
 	}
 }

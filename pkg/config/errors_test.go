@@ -51,6 +51,8 @@ var alertRows = []struct {
 	{"frontend", "capture request", 10, "'capture request' in 'frontend' section expects one of 'capture cookie', 'capture request header', 'capture response header'"},
 	{"resolvers", "hold", 2, "'hold' in 'resolvers' section expects one of 'nx', 'obsolete', 'other', 'refused', 'timeout', 'valid'"},
 	{"frontend", "compression algo gzip", 2, "'compression' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", `rspadd X-A:\ b`, 2, "'rspadd' is gone from HAProxy; use 'http-response add-header <name> <value>'"},
+	{"frontend", "reqidel X-A", 2, "'reqidel' is gone from HAProxy; use 'http-request del-header <name>'"},
 	{"defaults", "contimeout 5000", 2, "'contimeout' is gone from HAProxy; use 'timeout connect'"},
 	{"defaults", "http-request deny", 2, "'http-request' is not allowed in anonymous 'defaults' sections"},
 	{"", "userlist u", 1, "section 'userlist' (users and passwords) is valid HAProxy but not supported by waggle yet"},

@@ -43,6 +43,7 @@ func foreignGlobals() []directive {
 			tune.runqueue-depth tune.sched.low-latency tune.sndbuf.backend tune.sndbuf.client tune.sndbuf.frontend tune.sndbuf.server tune.takeover-other-tg-connections`),
 		group(inGlobal, Ignored, "requests that HAProxy itself makes", feature, `httpclient.resolvers.disabled httpclient.resolvers.id httpclient.resolvers.prefer httpclient.retries
 			httpclient.ssl.ca-file httpclient.ssl.verify httpclient.timeout.connect insecure-fork-wanted`),
+		group(inGlobal, Ignored, "leave for checks by programs", feature, "external-check"),
 
 		group(inGlobal, Unsupported, "which status codes count as errors", "", "http-err-codes http-fail-codes"),
 		group(inGlobal, Unsupported, "certificates", "", "ssl-f-use"),
@@ -52,7 +53,6 @@ func foreignGlobals() []directive {
 		group(inGlobal, Unsupported, "statistics kept in a file", "", "stats-file"),
 		group(inGlobal, Unsupported, "variables and paths", "", "set-var set-var-fmt default-path unix-bind"),
 		group(inGlobal, Unsupported, "Lua and other programs", "", "lua-load lua-load-per-thread lua-prepend-path"),
-		group(inGlobal, Unsupported, "checks by a program", noPrograms, "external-check"),
 		group(inGlobal, Unsupported, "clusters and name resolution", "", "cluster-secret dns-accept-family"),
 		group(inGlobal, Unsupported, "device detection", "", `51degrees-allow-unmatched 51degrees-cache-size 51degrees-data-file 51degrees-difference 51degrees-drift 51degrees-property-name-list
 			51degrees-property-separator 51degrees-use-performance-graph 51degrees-use-predictive-graph deviceatlas-json-file deviceatlas-log-level

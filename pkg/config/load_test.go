@@ -180,3 +180,24 @@ func TestConditionsAndRulesTogether(t *testing.T) {
 		}
 	}
 }
+
+// What a common file says beside `balance source` and for checks by programs is no reason to stop a check that is strict.
+func TestHarmlessSettingsWarnOfNothing(t *testing.T) {
+	head := "defaults\n timeout connect 1s\n timeout server 1s\nbackend b\n server s 1.1.1.1:1\n balance source\n "
+	for lines, want := range map[string]string{
+		"hash-type consistent":                                        "",
+		"hash-type consistent\n hash-balance-factor 150":              "'hash-balance-factor' does not apply to 'balance source' of backend 'b'",
+		"hash-type consistent\nglobal\n external-check":               "",
+	} {
+		_, remarks := mustParse(t, head+lines+"\n")
+		var warnings []string
+		for _, d := range remarks {
+			if d.Severity == Warning {
+				warnings = append(warnings, d.Text)
+			}
+		}
+		if got := strings.Join(warnings, "; "); got != want {
+			t.Errorf("%q: %q, want %q", lines, got, want)
+		}
+	}
+}

@@ -48,17 +48,24 @@ func removedDirectives() []directive {
 	const doc = "an old spelling"
 	var all []directive
 	for use, names := range map[string]string{
-		"'timeout connect'":                 "contimeout",
-		"'timeout client'":                  "clitimeout cliexp",
-		"'timeout server'":                  "srvtimeout srvexp",
-		"'option redispatch'":               "redispatch redisp",
-		"'option httpclose'":                "option+forceclose option+http-tunnel",
-		"'http-request deny'":               "block reqdeny reqideny reqpass reqipass reqallow reqiallow",
-		"'http-request tarpit'":             "reqtarpit reqitarpit",
-		"'http-request' with a header rule": "reqadd reqdel reqidel reqrep reqirep reqset reqiset",
-		"'http-response'":                   "rspadd rspdel rspidel rspdeny rspideny rsprep rspirep",
-		"'cookie' or 'stick-table'":         "appsession",
-		"nothing: there is one process":     "bind-process",
+		"'timeout connect'":                                              "contimeout",
+		"'timeout client'":                                               "clitimeout cliexp",
+		"'timeout server'":                                               "srvtimeout srvexp",
+		"'option redispatch'":                                            "redispatch redisp",
+		"'option httpclose'":                                             "option+forceclose option+http-tunnel",
+		"'http-request deny' and a condition":                            "block reqdeny reqideny",
+		"'http-request allow' and a condition":                           "reqpass reqipass reqallow reqiallow",
+		"'http-request tarpit' and a condition":                          "reqtarpit reqitarpit",
+		"'http-request add-header <name> <value>'":                       "reqadd",
+		"'http-request del-header <name>'":                               "reqdel reqidel",
+		"'http-request replace-path', 'replace-uri' or 'replace-header'": "reqrep reqirep",
+		"'http-request set-header <name> <value>'":                       "reqset reqiset",
+		"'http-response add-header <name> <value>'":                      "rspadd",
+		"'http-response del-header <name>'":                              "rspdel rspidel",
+		"'http-response deny' and a condition":                           "rspdeny rspideny",
+		"'http-response replace-header <name> <regex> <value>'":          "rsprep rspirep",
+		"'cookie' or 'stick-table'":                                      "appsession",
+		"nothing: there is one process":                                  "bind-process",
 	} {
 		all = append(all, group(anyProxy, Removed, doc, use, names)...)
 	}
