@@ -15,7 +15,7 @@ die() { printf 'stack: %s\n' "$*" >&2; exit 1; }
 # Engines before 23.0 refuse CAP_BPF and CAP_PERFMON by name, and reject the task for ever.
 choose_capabilities() {
 	local version
-	version=$(docker version --format '{{.Server.Version}}') || die "no Docker engine answers"
+	version=$(docker version --format '{{.Server.Version}}') || die "no Docker engine answers: start it (systemctl start docker), or set DOCKER_HOST to one"
 	if [ "${version%%.*}" -lt 23 ]; then
 		export WAGGLE_CAP_BPF=${WAGGLE_CAP_BPF:-SYS_ADMIN} WAGGLE_CAP_PERFMON=${WAGGLE_CAP_PERFMON:-CAP_SYS_ADMIN}
 		say "Engine $version: SYS_ADMIN instead of BPF and PERFMON."

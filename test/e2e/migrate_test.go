@@ -40,10 +40,10 @@ func migrate(t *testing.T, example string, services map[string]lab.Kind, env ...
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string][]byte{"site.pem": pem, "503.http": []byte("HTTP/1.0 503 Sorry\r\nContent-Type: text/plain\r\n\r\nback soon\n")}
+	files := map[string][]byte{"site.pem": pem, "503.http": []byte("HTTP/1.0 503 Sorry\r\nContent-Type: text/plain\r\n\r\nback soon\n"), "blocked.lst": []byte("# a neighbour\n203.0.113.0/24\n")}
 	place := func(dir string) []byte { // secrets and configs are mounted elsewhere in a lab
-		s := strings.ReplaceAll(string(text), "/run/secrets/", dir+"/")
-		return []byte(strings.ReplaceAll(s, "/usr/local/etc/haproxy/errors/", dir+"/"))
+		there := strings.NewReplacer("/run/secrets/", dir+"/", "/usr/local/etc/haproxy/errors/", dir+"/", "/usr/local/etc/haproxy/", dir+"/")
+		return []byte(there.Replace(string(text)))
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
@@ -256,5 +256,68 @@ func TestMigrateAContainerSetUpByItsEnvironment(t *testing.T) {
 		case <-end:
 			t.Fatal("no line of a request came to the syslog server")
 		}
+	}
+}
+
+func TestMigrateAnAPIGateway(t *testing.T) {
+	m := migrate(t, "gateway.cfg", map[string]lab.Kind{"api": lab.HTTP11, "api-canary": lab.HTTP11, "legacy": lab.HTTP11})
+	m.explained("api", "userspace")
+	front := m.Balancer.URL(8080, "")
+	m.eventually(10*time.Second, "the service has tasks", func() error {
+		if resp, _, err := m.fetch(front+"/healthz", "x", nil); err != nil || resp.StatusCode != 200 {
+			return fmt.Errorf("%v, %w", resp, errors.Join(err))
+		}
+		return nil
+	})
+	const token, stable, origin = "Authorization: Bearer a.b.c", "Cookie: canary=0", "Origin: https://app.example.com"
+	for _, row := range []struct {
+		method, path string
+		headers      []string
+		status       int
+		header, body string // a header of the response; a part of its body
+	}{
+		{"GET", "/v1/headers", []string{stable}, 401, `Www-Authenticate: Bearer realm="api"`, ""},
+		{"GET", "/v1/headers", []string{stable, token}, 200, "Vary: Origin", "GET /headers HTTP/1.1"},
+		{"GET", "/v2/headers", []string{stable, token}, 200, "", "X-Api-Version: v2"},
+		{"GET", "/v2/headers", []string{stable, token}, 200, "", fmt.Sprintf("_%X:1F90_", m.Balancer.Addr().As4())}, // X-Request-ID
+		{"GET", "/v2/", []string{"X-Canary: always", token, origin}, 200, "Access-Control-Allow-Origin: https://app.example.com", "hostname: api-canary-"},
+		{"GET", "/v2/", []string{"Cookie: canary=1", token}, 200, "Set-Cookie: canary=1; Path=/; Max-Age=3600", "hostname: api-canary-"},
+		{"GET", "/v1/docs/", []string{stable}, 200, "Cache-Control: public, max-age=3600", "hostname: api-"},
+		{"GET", "/legacy/", []string{stable, token}, 200, "", "hostname: legacy-"},
+		{"OPTIONS", "/v1/x", []string{origin}, 204, "Access-Control-Max-Age: 3600", ""},
+		{"TRACE", "/v1/docs/", nil, 405, "", ""},
+		{"GET", "/v1/docs/x.PHP", nil, 400, "", ""},
+		{"GET", "/v1/docs/../x", nil, 400, "", ""},
+	} {
+		m.eventually(10*time.Second, fmt.Sprintf("%s %s %v is answered", row.method, row.path, row.headers), func() error {
+			resp, body, err := m.fetch(front+row.path, "x", func(r *http.Request) {
+				r.Method = row.method
+				for _, h := range row.headers {
+					name, value, _ := strings.Cut(h, ": ")
+					r.Header.Set(name, value)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			name, value, _ := strings.Cut(row.header, ": ")
+			if resp.StatusCode != row.status || resp.Header.Get(name) != value || !strings.Contains(body, row.body) {
+				return fmt.Errorf("status %d, %v, %q", resp.StatusCode, resp.Header, body)
+			}
+			return nil
+		})
+	}
+	limited := 0
+	for range 103 {
+		resp, _, err := m.fetch(front+"/v1/docs/", "x", func(r *http.Request) { r.Header.Set("X-Api-Key", "k"); r.Header.Set("Cookie", "canary=0") })
+		if err == nil && resp.StatusCode == 429 && resp.Header.Get("Retry-After") == "60" {
+			limited++
+		}
+	}
+	if limited != 3 {
+		t.Errorf("%d of 103 requests of a key were refused, want 3", limited)
+	}
+	if _, body, err := m.fetch(m.Balancer.URL(8405, "/metrics"), "x", nil); err != nil || !strings.Contains(body, `haproxy_frontend_http_requests_total{proxy="api"}`) {
+		t.Errorf("metrics: %v, %.200s", err, body)
 	}
 }
