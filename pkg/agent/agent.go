@@ -65,6 +65,7 @@ type Agent struct {
 	loops int
 
 	current   atomic.Pointer[generation]
+	naming    sync.Mutex // held while an operator changes a server's name, or another generation takes over what they were
 	engine    *proxy.Engine
 	kernel    *kernel
 	markedUp  *markedUp

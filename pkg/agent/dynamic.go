@@ -47,6 +47,13 @@ func (c control) RemoveServer(s *pool.Server) error {
 	return nil
 }
 
+// SetName lasts until the configuration names another name.
+func (c control) SetName(s *pool.Server, fqdn, by string) error {
+	c.a.naming.Lock()
+	defer c.a.naming.Unlock()
+	return c.a.now().names.rename(s, fqdn, by)
+}
+
 // switchPatience bounds how long the event loops may take to follow an operator; they do within milliseconds.
 const switchPatience = 2 * time.Second
 

@@ -19,6 +19,7 @@ type generation struct {
 	verdicts  []offload.Verdict
 	logs      *logs
 	resolvers []*resolver.Resolver
+	names     names
 	checker   *check.Checker
 
 	life *tasks // resolvers and checks; nil until they run
@@ -44,20 +45,21 @@ func (a *Agent) generation(ctx context.Context, read *config.Config, saved saved
 // discover prepares what keeps the pool true: resolvers and health checks. They go on with what those of the generation
 // before know, if there is one.
 func (a *Agent) discover(g *generation, b *building, before *generation) {
-	byName := map[string]*resolver.Resolver{}
+	g.names.by = map[string]*resolver.Resolver{}
 	for _, section := range g.cfg.Resolvers {
 		r := resolver.New(section, resolver.Options{
 			HAProxyHold: a.opts.HAProxyHold, LocalSubnets: a.localSubnets(), Logger: a.log,
 		})
-		byName[section.Name] = r
+		g.names.by[section.Name] = r
 		g.resolvers = append(g.resolvers, r)
 	}
 	for _, group := range b.groups {
-		byName[group.line.Resolvers].Add(group.group, resolver.Want{Prefer: group.line.ResolvePrefer, Nets: group.line.ResolveNet, IgnoreWeight: group.line.IgnoreWeight})
+		g.names.add(group)
 	}
+	g.names.keep()
 	if before != nil {
 		for _, old := range before.resolvers {
-			if r := byName[old.Name()]; r != nil {
+			if r := g.names.by[old.Name()]; r != nil {
 				r.Inherit(old)
 			}
 		}

@@ -164,8 +164,10 @@ func (a *Agent) commit(ctx context.Context, g *generation, built *building, chan
 		if g.maxConn != old.maxConn {
 			g.pool.SetLimit(g.maxConn)
 		}
+		a.naming.Lock()
 		a.current.Store(g)
 		a.discover(g, built, old)
+		a.naming.Unlock()
 		for _, r := range g.resolvers {
 			r.Prime()
 		}

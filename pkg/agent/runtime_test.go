@@ -51,6 +51,14 @@ backend src
   server s 127.0.0.1:83
 backend agents
   server ag 127.0.0.1:84 agent-check agent-port 85 agent-inter 60s
+backend names
+  server n1 web.example:80 resolvers nobody init-addr none
+  server-template n 2-3 web.example:80 resolvers nobody init-addr none
+  server srv _http._tcp.web.example resolvers nobody init-addr none
+resolvers nobody
+  nameserver silent 127.0.0.1:1
+  timeout resolve 1h
+  timeout retry 1h
 `
 
 // exchangeAll gives each command of the golden file to a socket and returns the record of that.

@@ -128,7 +128,7 @@ func (s savedStates) lastAddresses(p *config.Proxy, line *config.Server) map[str
 	for _, name := range serverNames(line) {
 		was, ok := s[p.Name+"/"+name]
 		addr := was.Addr.Addr()
-		if !ok || was.FQDN != line.Host || !addr.IsValid() || used[addr] && !line.AllowDupIP {
+		if !ok || was.FQDN != line.Host && was.Admin&pool.NameChanged == 0 || !addr.IsValid() || used[addr] && !line.AllowDupIP {
 			continue
 		}
 		last[name], used[addr] = addr, true

@@ -20,7 +20,7 @@ type Backend struct {
 	BackendOptions
 	ID int // iid
 
-	groups []*Group
+	groups []*Group // guarded by mu; replaced, never changed in place
 	*backendLife
 }
 

@@ -130,7 +130,7 @@ func (c *change) leaveMaint(s *Server, bit Admin, cause Cause) {
 	}
 	switch cause {
 	case CauseResolved:
-		c.event(EventReady, Warning, s, "%sServer %s ('%s') is %s/READY (%s).", backupWord(s), s.path(), s.FQDN, word, cause)
+		c.event(EventReady, Warning, s, "%sServer %s ('%s') is %s/READY (%s).", backupWord(s), s.path(), s.name(), word, cause)
 		c.event(EventReady, Warning, s, "%sServer %s administratively READY thanks to valid DNS answer.", backupWord(s), s.path())
 	case CauseTracking:
 		c.event(EventReady, Warning, s, "%sServer %s is %s/READY (leaving maintenance).", backupWord(s), s.path(), word)

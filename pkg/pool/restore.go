@@ -45,6 +45,9 @@ func (s *Server) Restore(was SavedServer) {
 		if s.checking() {
 			st.checkAt = was.CheckTarget
 		}
+		if was.Admin&NameChanged != 0 && s.grouped && was.FQDN != "" && was.FQDN[0] != '_' {
+			st.name = was.FQDN
+		}
 		c.restoreAgent(s, was)
 		c.restoreMaint(s, was.Admin)
 		c.restoreDrain(s, was)

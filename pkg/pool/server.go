@@ -95,6 +95,7 @@ type serverLife struct {
 
 // serverState is all of a server that changes, as one value, so that a view of it is a copy.
 type serverState struct {
+	name      string         // in DNS, of an operator; "": ServerOptions.FQDN
 	addr      netip.AddrPort // invalid address: no address known
 	addrSince time.Time
 	leaving   bool // gone from DNS, held as a last resort
@@ -129,6 +130,7 @@ type CheckTarget struct {
 
 // View is a consistent copy of a server's state.
 type View struct {
+	FQDN          string // the name that discovery finds it by; "" = none
 	Addr          netip.AddrPort
 	AddrSince     time.Time
 	Leaving       bool
@@ -168,7 +170,7 @@ func (s *Server) View() View {
 func (s *Server) view(now time.Time) View {
 	st := &s.state
 	v := View{
-		Addr: st.addr, AddrSince: st.addrSince, Leaving: st.leaving, Admin: st.admin, Op: st.op,
+		FQDN: s.name(), Addr: st.addr, AddrSince: st.addrSince, Leaving: st.leaving, Admin: st.admin, Op: st.op,
 		Health: st.health, Weight: st.weight, LastChange: st.changed, Downtime: st.downtime,
 		Downs: st.downs, CheckFailures: st.failures, Check: st.check, Checked: st.checked,
 		CheckTarget: st.checkAt, Checking: s.checking(), CheckRunning: s.probing.Load(),

@@ -10,7 +10,7 @@ import (
 type Group struct {
 	Backend *Backend
 	FQDN    string
-	servers []*Server
+	servers []*Server        // guarded by Backend.mu; replaced, never changed in place
 	surplus []netip.AddrPort // guarded by Backend.mu
 }
 
@@ -52,11 +52,19 @@ func (b *Backend) AddGroup(fqdn string, servers []*Server) *Group {
 	return g
 }
 
-// Groups returns the groups in configuration order. The slice must not be changed.
-func (b *Backend) Groups() []*Group { return b.groups }
+// Groups returns the groups in configuration order, then those that an operator's names have made. The slice must not be changed.
+func (b *Backend) Groups() []*Group {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.groups
+}
 
 // Servers returns the slots in order. The slice must not be changed.
-func (g *Group) Servers() []*Server { return g.servers }
+func (g *Group) Servers() []*Server {
+	g.Backend.mu.Lock()
+	defer g.Backend.mu.Unlock()
+	return g.servers
+}
 
 // Surplus returns the addresses that found no slot at the last resolution.
 func (g *Group) Surplus() []netip.AddrPort {

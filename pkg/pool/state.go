@@ -13,8 +13,9 @@ const (
 	ForcedDrain                       // asked for by an operator
 	InheritedDrain                    // inherited from a tracked server
 	ResolutionMaint                   // no usable address from DNS
+	NameChanged                       // an operator has the server found by another name; see [Server.Follow]
 
-	KnownAdmin = anyMaint | anyDrain // all bits
+	KnownAdmin = anyMaint | anyDrain | NameChanged // all bits
 
 	anyMaint = ForcedMaint | InheritedMaint | ConfigMaint | ResolutionMaint
 	anyDrain = ForcedDrain | InheritedDrain

@@ -147,6 +147,9 @@ func (c *change) reconfigure(s, was *Server, began serverState) {
 		st.maxConn = s.MaxConn
 	}
 	c.recheck(s, was)
+	if s.FQDN != was.FQDN {
+		st.name = ""
+	}
 	switch {
 	case s.FQDN != was.FQDN || s.FQDN == "" && s.Addr.Addr() != was.Addr.Addr():
 		c.relocate(s, began.addr)

@@ -13,8 +13,8 @@ func (r *Resolver) Inherit(old *Resolver) {
 		}
 	}
 	r.totals = old.totals
-	for _, l := range r.lookups {
-		for _, was := range old.lookups {
+	for _, l := range r.names() {
+		for _, was := range old.names() {
 			if l.name == was.name && slices.Equal(l.types, was.types) {
 				l.inherit(was)
 			}
@@ -34,7 +34,7 @@ func (l *lookup) inherit(was *lookup) {
 
 // Prime fills the slots from what is known already, without asking anybody.
 func (r *Resolver) Prime() {
-	for _, l := range r.lookups {
+	for _, l := range r.names() {
 		l.mu.Lock()
 		known := l.memory.asked && len(l.memory.records) > 0
 		v := verdict{by: l.memory.by, keepHealthy: l.memory.lost, records: slices.Clone(l.memory.records)}
@@ -42,7 +42,7 @@ func (r *Resolver) Prime() {
 		if !known {
 			continue
 		}
-		for _, m := range l.members {
+		for _, m := range l.groups() {
 			m.group.Resolve(m.resolution(v, v.records))
 		}
 	}

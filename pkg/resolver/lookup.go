@@ -20,18 +20,19 @@ type member struct {
 
 // lookup is one name that is resolved again and again, for all groups that want it.
 type lookup struct {
-	r       *Resolver
-	log     *slog.Logger
-	name    string // canonical: lower case, absolute
-	types   []uint16
-	members []member
-	guard   guard    // used by the run loop only
-	vip     vipProbe // used by the run loop only
+	r     *Resolver
+	log   *slog.Logger
+	name  string // canonical: lower case, absolute
+	types []uint16
+	end   context.CancelFunc // ends run; nil when it does not run. Guarded by Resolver.mu
+	guard guard              // used by the run loop only
+	vip   vipProbe           // used by the run loop only
 	// Of a name of service records: what is asked for its targets, and where they were, which the run loop keeps.
 	targetTypes []uint16
 	targetAt    map[string]netip.Addr
 
 	mu      sync.Mutex // guards what follows; the run loop writes, Status reads
+	members []member   // replaced, never changed in place
 	memory  memory
 	last    outcome   // of the last cycle
 	lastEnd time.Time // when it ended; zero before the first
@@ -42,6 +43,31 @@ type lookup struct {
 // shown is the name without the root's dot, for people.
 func (l *lookup) shown() string { return strings.TrimSuffix(l.name, ".") }
 
+// groups returns those that want the name.
+func (l *lookup) groups() []member {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.members
+}
+
+// join has one more group want the name. Its slots are filled at the next answer.
+func (l *lookup) join(m member) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.members = append(slices.Clip(l.members), m)
+}
+
+// leave has a group not want the name any more, and says whether it was the last one.
+func (l *lookup) leave(g *pool.Group) (last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := slices.DeleteFunc(slices.Clone(l.members), func(m member) bool { return m.group == g })
+	last = len(l.members) > 0 && len(left) == 0
+	l.members = left
+	return last
+}
+
+// run resolves until ctx ends.
 func (l *lookup) run(ctx context.Context, delay time.Duration) {
 	l.mu.Lock()
 	switch {
@@ -137,7 +163,7 @@ func (l *lookup) take(now time.Time, o outcome) {
 	if v.silent {
 		return
 	}
-	for _, m := range l.members {
+	for _, m := range l.groups() {
 		m.group.Resolve(m.resolution(v, records))
 	}
 }

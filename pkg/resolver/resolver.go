@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,15 +52,18 @@ const minPause = 100 * time.Millisecond
 
 // Resolver resolves all names of one `resolvers` section.
 //
-// Add everything, then call Run once. The other methods may be called at any time, from any goroutine.
+// Inherit from another one before Run, which is called once. The other methods may be called at any time, from any goroutine.
 type Resolver struct {
 	section     *config.Resolvers
 	opts        Options
 	log         *slog.Logger
 	size        uint16 // announced answer size, bytes
 	nameservers []*nameserver
-	lookups     []*lookup
 	totals      *totals
+
+	mu      sync.Mutex
+	lookups []*lookup
+	begin   func(*lookup, time.Duration) // has a lookup run after a delay; nil before Run, and when it ends
 }
 
 // server is where a nameserver is.
@@ -102,12 +106,14 @@ func (r *Resolver) addNameserver(name string, where server) {
 }
 
 // Add makes the resolver fill a group's slots. Groups with the same name and the same family share one
-// query cycle. It must not be called after Run.
+// query cycle.
 func (r *Resolver) Add(g *pool.Group, want Want) {
 	name, types := dns.CanonicalName(g.FQDN), queryTypes(want.Prefer)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, l := range r.lookups {
 		if l.name == name && len(l.targetTypes) == len(types) {
-			l.members = append(l.members, member{g, want})
+			l.join(member{g, want})
 			return
 		}
 	}
@@ -121,6 +127,29 @@ func (r *Resolver) Add(g *pool.Group, want Want) {
 	}
 	l.memory = memory{hold: r.section.Hold, haproxy: r.opts.HAProxyHold}
 	r.lookups = append(r.lookups, l)
+	if r.begin != nil {
+		r.begin(l, 0)
+	}
+}
+
+// Remove has a group's slots be left alone, and its name too unless others want it.
+func (r *Resolver) Remove(g *pool.Group) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lookups = slices.DeleteFunc(r.lookups, func(l *lookup) bool {
+		last := l.leave(g)
+		if last && l.end != nil {
+			l.end()
+		}
+		return last
+	})
+}
+
+// names returns the lookups that there are.
+func (r *Resolver) names() []*lookup {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.lookups)
 }
 
 func queryTypes(prefer string) []uint16 {
@@ -134,12 +163,21 @@ func queryTypes(prefer string) []uint16 {
 // are spread over `timeout resolve`, so that many names do not ask at the same moment.
 func (r *Resolver) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	for i, l := range r.lookups {
-		delay := r.pause() * time.Duration(i) / time.Duration(len(r.lookups))
-		running.Go(func() { l.run(ctx, delay) })
+	r.mu.Lock()
+	r.begin = func(l *lookup, delay time.Duration) {
+		ctx, cancel := context.WithCancel(ctx)
+		l.end = cancel
+		running.Go(func() { defer cancel(); l.run(ctx, delay) })
 	}
-	running.Wait()
+	for i, l := range r.lookups {
+		r.begin(l, r.pause()*time.Duration(i)/time.Duration(len(r.lookups)))
+	}
+	r.mu.Unlock()
 	<-ctx.Done()
+	r.mu.Lock()
+	r.begin = nil
+	r.mu.Unlock()
+	running.Wait()
 }
 
 // pause is the time between the end of a cycle and the start of the next one.

@@ -42,8 +42,8 @@ type GroupStatus struct {
 
 // Status returns what is known of each name, in the order in which the names were added.
 func (r *Resolver) Status() []NameStatus {
-	all := make([]NameStatus, 0, len(r.lookups))
-	for _, l := range r.lookups {
+	all := []NameStatus{}
+	for _, l := range r.names() {
 		all = append(all, l.status())
 	}
 	return all
@@ -64,7 +64,7 @@ func (l *lookup) status() NameStatus {
 		s.Records = append(s.Records, KnownRecord{Addr: k.addr, Port: k.port, Seen: k.seen, Leaving: k.leaving})
 	}
 	l.mu.Unlock()
-	for _, m := range l.members {
+	for _, m := range l.groups() {
 		s.Groups = append(s.Groups, GroupStatus{
 			Backend: m.group.Backend.Name, Slots: len(m.group.Servers()), Surplus: m.group.Surplus(),
 		})

@@ -65,7 +65,7 @@ func (l *lookup) mayBeVIP(o outcome) bool {
 	name := l.shown()
 	return !l.memory.haproxy && !isService(name) && len(o.addrs) == 1 && o.addrs[0].Is4() &&
 		!strings.HasPrefix(name, "tasks.") && (l.guard.task || !strings.Contains(name, ".")) &&
-		slices.ContainsFunc(l.members, func(m member) bool { return len(m.group.Servers()) > 1 })
+		slices.ContainsFunc(l.groups(), func(m member) bool { return len(m.group.Servers()) > 1 })
 }
 
 func (l *lookup) setVIP(is bool) {

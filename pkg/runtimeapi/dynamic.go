@@ -15,6 +15,8 @@ type Control interface {
 	AddServer(b *pool.Backend, name string, words []string) error
 	// RemoveServer takes a server out of its backend for good, if it can be.
 	RemoveServer(s *pool.Server) error
+	// SetName has discovery find a server by another name, which is one. by is who wants it, for the log.
+	SetName(s *pool.Server, fqdn, by string) error
 	// SwitchFrontend has a frontend's listeners on both paths do what is wanted, and waits until they have.
 	SwitchFrontend(f *pool.Frontend, to pool.Switch) error
 }

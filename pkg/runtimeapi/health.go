@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"waggle/pkg/pool"
 )
@@ -119,16 +120,42 @@ func setCheckAddress(s *pool.Server, args []string) string {
 	return ""
 }
 
-// setName would have a server follow another name. The names that discovery follows are the
-// configuration's.
-func setName(s *pool.Server, name string) string {
+// setName has a server be found by another name, until the configuration names another one.
+func setName(c *session, s *pool.Server, name string) string {
+	was := s.View().FQDN
 	switch {
 	case name == "":
 		return "set server <b>/<s> fqdn requires a FQDN.\n"
-	case s.FQDN == "":
+	case strings.HasPrefix(was, "_"):
+		return "set server <b>/<s> fqdn failed because SRV resolution is configured.\n"
+	case c.server.opts.Control == nil || !s.Followed():
 		return "set server <b>/<s> fqdn failed because no resolution is configured.\n"
-	case s.FQDN == name:
+	case !isName(name):
+		return fmt.Sprintf("invalid fqdn '%s' by '%s'\n", printable(name), by)
+	case was == name:
 		return fmt.Sprintf("no need to change the FDQN by '%s'\n", by)
 	}
-	return "'set server <srv> fqdn' is not supported by waggle: change the configuration.\n"
+	if strings.Contains(name, "..") || c.server.opts.Control.SetName(s, name, by) != nil {
+		return fmt.Sprintf("could not update %s/%s FQDN by '%s'\n", s.Backend.Name, s.Name, by)
+	}
+	return fmt.Sprintf("%s/%s changed its FQDN from %s to %s by '%s'\n", s.Backend.Name, s.Name, was, name, by)
+}
+
+// isName says whether a name has what the servers of a backend can be found by: labels of letters, digits, '-' and '_', of
+// 63 bytes at most, 253 in all (RFC 1035, section 2.3.4). Names of service records, which begin with '_', have no single
+// server to give.
+func isName(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	if name == "" || len(name) > 253 || strings.HasPrefix(name, "_") {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		odd := func(r rune) bool {
+			return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+		}
+		if len(label) > 63 || strings.ContainsFunc(label, odd) {
+			return false
+		}
+	}
+	return true
 }

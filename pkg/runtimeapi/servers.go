@@ -11,7 +11,7 @@ import (
 
 func serverCommands() []command {
 	return []command{
-		{[]string{"set", "server"}, Admin, "set server <bk>/<srv> <what> <value>", "change a server: state, weight, health, addr, check-addr, check-port", setServer},
+		{[]string{"set", "server"}, Admin, "set server <bk>/<srv> <what> <value>", "change a server: state, weight, health, addr, fqdn, check-addr, check-port, agent, agent-addr, agent-port, agent-send", setServer},
 		{[]string{"enable", "server"}, Admin, "enable server <bk>/<srv>", "end a server's maintenance or drain (see 'set server')",
 			onServer(func(s *pool.Server) string { return setState(s, "ready") })},
 		{[]string{"disable", "server"}, Admin, "disable server <bk>/<srv>", "put a server into maintenance (see 'set server')",
@@ -84,7 +84,7 @@ func setServer(c *session, args []string) string {
 	case "agent", "agent-send", "agent-addr", "agent-port":
 		return setAgent(s, what, args[2:])
 	case "fqdn":
-		return setName(s, value)
+		return setName(c, s, value)
 	case "ssl":
 		return "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n"
 	default:

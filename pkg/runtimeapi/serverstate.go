@@ -42,9 +42,9 @@ func (c *session) eachServer(args []string, header string, line func(*pool.Serve
 
 func stateLine(s *pool.Server, now time.Time) string {
 	v := s.View()
-	fqdn, record := dash(s.FQDN), "-"
-	if strings.HasPrefix(s.FQDN, "_") { // the name is one of service records
-		fqdn, record = "-", s.FQDN
+	fqdn, record := dash(v.FQDN), "-"
+	if strings.HasPrefix(v.FQDN, "_") { // the name is one of service records
+		fqdn, record = "-", v.FQDN
 	}
 	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d %d 0 0 %s %d %s 0 %d %s %s %d\n",
 		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, adminNumber(s, &v), v.Weight, s.Weight,
@@ -62,6 +62,9 @@ func adminNumber(s *pool.Server, v *pool.View) pool.Admin {
 	}
 	if s.Disabled {
 		n |= pool.ConfigMaint
+	}
+	if v.FQDN != s.FQDN {
+		n |= pool.NameChanged
 	}
 	return n
 }

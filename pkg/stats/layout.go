@@ -192,10 +192,10 @@ func addressCell(r *Row) cell {
 	case r.Scope != Servers:
 		return cell{}
 	case r.Address() == "":
-		return cell{Text: "none", Class: "none", Tip: r.Server.FQDN}
+		return cell{Text: "none", Class: "none", Tip: r.View.FQDN}
 	}
-	out := cell{Text: r.Address(), Tip: r.Server.FQDN}
-	if r.Server.FQDN != "" {
+	out := cell{Text: r.Address(), Tip: r.View.FQDN}
+	if r.View.FQDN != "" {
 		out.Small = agoText(r.Now.Sub(r.View.AddrSince))
 	}
 	return out

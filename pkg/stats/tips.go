@@ -68,8 +68,8 @@ func nameTip(r *Row) string {
 	lines := []string{fmt.Sprintf("mode: %s", r.Mode), fmt.Sprintf("proxy id: %d", r.ProxyID())}
 	if r.Scope == Servers {
 		lines = append(lines, fmt.Sprintf("server id: %d", r.ID()))
-		if r.Server.FQDN != "" {
-			lines = append(lines, "name in DNS: "+r.Server.FQDN)
+		if r.View.FQDN != "" {
+			lines = append(lines, "name in DNS: "+r.View.FQDN)
 		}
 		if r.View.Checking {
 			lines = append(lines, fmt.Sprintf("checks: rise %d, fall %d, health %d of %d",
