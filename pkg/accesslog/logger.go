@@ -198,7 +198,7 @@ func (l *Logger) writeBatch(batch []byte) {
 		now := time.Unix(0, int64(binary.NativeEndian.Uint64(batch[1:])))
 		end := recordHead + int(binary.NativeEndian.Uint32(batch[9:]))
 		for _, t := range l.targets {
-			if level > t.level {
+			if level > t.level || !t.wants() {
 				continue
 			}
 			from := len(t.pending)

@@ -22,6 +22,15 @@ type Target struct {
 	// Level is the least severe level that is written, "" = all. MinLevel is the most severe level that a line
 	// is given, "" = emerg: what is more severe is written as this.
 	Level, MinLevel string
+	// Sample has only some of the lines written, of those that the levels let through. The zero value is all.
+	Sample Sample
+}
+
+// Sample chooses lines: of each Size in a row those whose numbers, from 1, are in Ranges, which are in order. A Size of 0
+// chooses all.
+type Sample struct {
+	Ranges [][2]int // first and last
+	Size   int
 }
 
 // The format names.
@@ -56,12 +65,14 @@ type target struct {
 	room           int // bytes that pending may have; one line always fits
 	tag, host, pid string
 	loc            *time.Location
+	sample         Sample
+	counted        int // lines of the sample under way
 }
 
 func newTarget(t Target, o *Options) (*target, error) {
 	p := &target{
 		format: t.Format, length: t.Length, level: Debug,
-		tag: o.Tag, host: o.Hostname, pid: strconv.Itoa(o.PID), loc: o.Location,
+		sample: t.Sample, tag: o.Tag, host: o.Hostname, pid: strconv.Itoa(o.PID), loc: o.Location,
 	}
 	switch p.format {
 	case "":
@@ -112,6 +123,22 @@ func orElse(s, otherwise string) string {
 		return otherwise
 	}
 	return strings.ToLower(s)
+}
+
+// wants counts a line and says whether it is among the sample.
+func (p *target) wants() bool {
+	if p.sample.Size == 0 {
+		return true
+	}
+	if p.counted++; p.counted > p.sample.Size {
+		p.counted = 1
+	}
+	for _, r := range p.sample.Ranges {
+		if p.counted >= r[0] && p.counted <= r[1] {
+			return true
+		}
+	}
+	return false
 }
 
 // appendLine appends one whole line as this target wants it, cut to its length, with line end.

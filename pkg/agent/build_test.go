@@ -214,6 +214,9 @@ func TestUnwantedEntries(t *testing.T) {
 		{normal, accesslog.Entry{State: fine, Status: 404}, true},
 		{normal, accesslog.Entry{State: fine, Status: 500}, false},
 		{normal, accesslog.Entry{State: fine, Retries: 1}, false},
+		{normal, accesslog.Entry{State: fine, Redispatched: true}, false},
+		{normal, accesslog.Entry{State: [4]byte{'L', 'R'}, Status: 302}, true}, // our own answer
+		{normal, accesslog.Entry{State: [4]byte{'P', 'R'}, Status: 403}, false},
 		{normal, accesslog.Entry{State: broken}, false},
 		{null, accesslog.Entry{State: broken, Bytes: 10}, true}, // a banner that nobody answered
 		{null, accesslog.Entry{State: broken, Uploaded: 1}, false},

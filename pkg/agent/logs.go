@@ -124,7 +124,7 @@ func targetsOf(lines, global []config.LogTarget) []accesslog.Target {
 			continue
 		}
 		targets = append(targets, accesslog.Target{
-			Address: t.Address, Format: t.Format, Length: t.Length, Facility: t.Facility, Level: t.Level, MinLevel: t.MinLevel,
+			Address: t.Address, Format: t.Format, Length: t.Length, Facility: t.Facility, Level: t.Level, MinLevel: t.MinLevel, Sample: accesslog.Sample(t.Sample),
 		})
 	}
 	return targets
@@ -157,13 +157,22 @@ func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
 	logger.Log(e)
 }
 
-// failure says whether an entry is of a request or session that did not go well.
-func failure(e *accesslog.Entry) bool { return e.Status >= 500 || e.State[0] != '-' }
+// failure says whether an entry is of a request or session that did not go well: what HAProxy's manual, section 8.3.4,
+// lists, errors, timeouts, retries, redispatches and statuses from 500 on. An answer of the process itself ('L') is none.
+func failure(e *accesslog.Entry) bool {
+	switch e.State[0] {
+	case '-':
+		return e.Status >= 500 || e.Redispatched || e.Retries > 0
+	case 'L':
+		return e.Status >= 500 || e.Redispatched
+	}
+	return true
+}
 
 // unwanted says whether the options of a frontend keep an entry out of the log.
 func unwanted(p *config.Proxy, e *accesslog.Entry, failed bool) bool {
 	null := !e.HTTPMode && e.Uploaded == 0 // of HTTP the engine knows
-	return p.Options.DontLogNormal && !failed && e.Retries == 0 || p.Options.DontLogNull && null
+	return p.Options.DontLogNormal && !failed || p.Options.DontLogNull && null
 }
 
 // event logs a change of state: to the backend's targets in HAProxy's words, and to the process log.

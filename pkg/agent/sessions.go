@@ -192,3 +192,25 @@ func (a *Agent) ShutdownFlow(id uint64) (bool, error) {
 	n, err := a.kernel.path().Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.ID == id })
 	return n > 0, err
 }
+
+// eventLoops has the event loops tell about themselves.
+func (a *Agent) eventLoops() ([]runtimeapi.Loop, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), inspectPatience)
+	defer cancel()
+	seen, err := a.engine.Look(ctx)
+	var all []runtimeapi.Loop
+	for i := range seen {
+		var l runtimeapi.Loop
+		for _, c := range seen[i].Counters {
+			l.Counters = append(l.Counters, runtimeapi.Counter(c))
+		}
+		for _, s := range seen[i].Stores {
+			l.Stores = append(l.Stores, runtimeapi.Store(s))
+		}
+		for _, f := range seen[i].Files {
+			l.Files = append(l.Files, runtimeapi.File(f))
+		}
+		all = append(all, l)
+	}
+	return all, err
+}

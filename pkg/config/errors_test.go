@@ -103,7 +103,7 @@ var alertRows = []struct {
 	{"global", "log stdout local0 noise", 20, "unknown log level 'noise'"},
 	{"global", "log stdout local0 info err x", 29, "'log' cannot handle unexpected argument 'x'"},
 	{"global", "log ring@r local0", 6, "log target 'ring@' is valid HAProxy but not supported by waggle yet"},
-	{"global", "log stdout sample 1:2 local0", 13, "'sample' of 'log' is valid HAProxy but not supported by waggle yet"},
+	{"global", "log stdout profile x local0", 13, "'profile' of 'log' is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "log here", 2, "'log' expects <address> and <facility> or 'global' as arguments"},
 
 	// Resolvers.
@@ -393,7 +393,17 @@ var alertRows = []struct {
 	{"backend", "stats auth admin", 13, "'stats auth' expects <user>:<password>"},
 	{"backend", "stats admin", 2, "'stats admin' expects 'if' or 'unless' followed by a condition"},
 	{"backend", "stats admin when TRUE", 14, "'stats admin' : expects 'if' or 'unless' followed by a condition, not 'when'"},
-	{"backend", "stats http-request allow", 2, "'stats http-request' is valid HAProxy but not supported by waggle yet"},
+	{"backend", "stats http-request", 2, "'stats http-request' expects 'allow', 'deny' or 'auth', not ''"},
+	{"backend", "stats http-request alow", 21, "'stats http-request' expects 'allow', 'deny' or 'auth', not 'alow'; did you mean 'allow' maybe ?"},
+	{"backend", "stats http-request auth realm", 26, "'realm' expects a text"},
+	{"backend", "stats http-request deny when TRUE", 26, "'stats http-request' : expects 'if' or 'unless' followed by a condition, not 'when'"},
+	{"backend", "stats auth a:b\n stats http-request allow", 2, "'stats http-request' and 'stats auth' or 'stats realm' exclude each other"},
+	{"global", "log ::1 sample 1,3-5:4 daemon", 17, "'sample' of 'log' : the size 4 is less than 5, which a range reaches"},
+	{"global", "log ::1 sample 1,3-5 daemon", 17, "'sample' of 'log' : expects ranges and a size, such as 1,3-5:10, not '1,3-5'"},
+	{"global", "log ::1 sample 3-1:5 daemon", 17, "'sample' of 'log' : wrong range '3-1'"},
+	{"global", "log ::1 sample 0:5 daemon", 17, "'sample' of 'log' : wrong range '0'"},
+	{"global", "log ::1 sample 1-3,2:5 daemon", 17, "'sample' of 'log' : ranges overlap"},
+	{"global", "log ::1 sample 1:0 daemon", 17, "'sample' of 'log' : wrong size '0'"},
 }
 
 func TestAlerts(t *testing.T) {

@@ -25,6 +25,7 @@ func (p *parser) finish() *Config {
 		p.checkTables(s)
 		p.checkBackendUses(s)
 		p.compileFormats(s)
+		p.checkStats(s)
 		if s.Kind == Frontend && !s.bindWritten && !s.Disabled {
 			p.warn(s.Pos, "frontend '%s' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one", s.Name)
 		}

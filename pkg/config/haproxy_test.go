@@ -76,6 +76,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 	for _, line := range []string{
 		"bind *:80,:81,127.0.0.1:8000-8010 name x maxconn 3", "bind :::80 v4v6", "bind ipv6@:80 v6only", "bind ipv4@*:80", "monitor-uri /x\n backlog 10\n maxconn 10",
 		"use_backend b if { path_reg ^/(a|b)\\.html$ } || { url_beg /x } { method GET POST }", "log stdout len 2000 format raw local0 info err",
+		"log stdout sample 1,3-5:10 local0\n log unix@/dev/log sample 2,1:2 local0", "stats http-request deny unless { src 127.0.0.1 }\n stats http-request auth realm x if TRUE\n stats http-request allow",
 		`acl a hdr(host),lower -i "x y" 'z'` + "\n use_backend b unless a",
 	} {
 		configs = append(configs, in("frontend", line))

@@ -29,7 +29,7 @@ func (s *statement) log(list *[]LogTarget, proxy bool) {
 		s.errorf(-1, "'log' expects %s as arguments", expected)
 		return
 	}
-	if i := strings.IndexByte(target, '@'); i >= 0 && target[:i] != "fd" && target[:i] != "udp" && target[:i] != "ipv4" && target[:i] != "ipv6" {
+	if i := strings.IndexByte(target, '@'); i >= 0 && target[:i] != "fd" && target[:i] != "udp" && target[:i] != "ipv4" && target[:i] != "ipv6" && target[:i] != "unix" {
 		s.unsupported(0, "log target '"+target[:i+1]+"'")
 		return
 	}
@@ -58,7 +58,14 @@ func (s *statement) logOptions(l *LogTarget) (int, bool) {
 				return 0, false
 			}
 			l.Format = s.text(i + 1)
-		case "sample", "profile":
+		case "sample":
+			sample, err := parseSample(s.text(i + 1))
+			if err != nil {
+				s.errorf(i+1, "'sample' of 'log' : %s", err)
+				return 0, false
+			}
+			l.Sample = sample
+		case "profile":
 			s.unsupported(i, "'"+s.args[i].text+"' of 'log'")
 			return 0, false
 		default:

@@ -66,10 +66,18 @@ type LogTarget struct {
 	Inherit  bool
 	Address  string // "stdout", "stderr", "fd@N", "host:port", "/dev/log"
 	Format   string // raw, rfc3164, rfc5424, …; "" = the default of the target
+	Sample   LogSample
 	Length   int
 	Facility string
 	Level    string // "" = all
 	MinLevel string
+}
+
+// LogSample chooses lines of a target: of each Size lines in a row those whose numbers, from 1, are in Ranges. A Size of 0
+// means all lines.
+type LogSample struct {
+	Ranges [][2]int // first and last; in order, without overlap
+	Size   int
 }
 
 // Resolvers is a `resolvers` section; durations have HAProxy's defaults where nothing was said.
@@ -384,4 +392,16 @@ type Stats struct {
 	Auth        []string     // user:password
 	Admin       []Permission // who may change servers from the page; the first whose condition holds
 	Scope       []string
+	Rules       []StatsRule
+}
+
+// StatsRealm is what a browser is told where the configuration says nothing (HAProxy's manual, `stats realm`).
+const StatsRealm = "HAProxy Statistics"
+
+// StatsRule is a `stats http-request` line; the first one whose condition holds decides.
+type StatsRule struct {
+	Pos    Pos
+	Action string       // allow, deny, auth
+	Realm  string       // of auth; "" = StatsRealm
+	Cond   *sample.Cond // nil = always
 }

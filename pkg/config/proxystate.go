@@ -65,6 +65,7 @@ func (s *proxyState) derive() *proxyState {
 		stats.Auth = slices.Clone(stats.Auth)
 		stats.Scope = slices.Clone(stats.Scope)
 		stats.Admin = slices.Clone(stats.Admin)
+		stats.Rules = slices.Clone(stats.Rules)
 		d.Stats = &stats
 	}
 	d.serverAt, d.idAt, d.referenced = nil, nil, false

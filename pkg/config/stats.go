@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,13 +46,14 @@ func statsDirectives() []directive {
 		}},
 		{name: "stats auth", in: anyProxy, args: "<user>:<password>", doc: "asks for a password", parse: (*statement).statsAuth},
 		{name: "stats admin", in: inProxies, args: "if|unless <condition>", doc: "lets the page change servers", parse: (*statement).statsAdmin},
+		{name: "stats http-request", in: anyProxy, args: "allow|deny|auth [realm <text>] [if|unless <condition>]", doc: "who may see the page; the first rule whose condition holds decides", parse: (*statement).statsRule},
 		{name: "stats scope", in: anyProxy, args: "<proxy>|.", doc: "shows these proxies only", parse: func(s *statement) {
 			if v, ok := s.one("the name of a proxy"); ok {
 				s.stats().Scope = append(s.stats().Scope, v)
 			}
 		}},
 	}
-	return append(rows, group(anyProxy, Unsupported, "rules for the page, and further statistics", "", "stats+http-request stats+show-modules")...)
+	return append(rows, group(anyProxy, Unsupported, "further statistics", "", "stats+show-modules")...)
 }
 
 func (s *statement) stats() *Stats {
@@ -81,5 +83,38 @@ func (s *statement) statsAdmin() {
 	if c, ok := s.condition(0, "'stats admin'"); ok {
 		stats := s.stats()
 		stats.Admin = append(stats.Admin, Permission{Pos: s.at(-1), Cond: c})
+	}
+}
+
+// statsRule reads `stats http-request`, of which HAProxy's manual knows three actions.
+func (s *statement) statsRule() {
+	actions := []string{"allow", "deny", "auth"}
+	r := StatsRule{Pos: s.at(-1), Action: s.text(0)}
+	if !slices.Contains(actions, r.Action) {
+		s.errorf(min(0, len(s.args)-1), "'stats http-request' expects 'allow', 'deny' or 'auth', not '%s'%s", r.Action, didYouMean(r.Action, actions))
+		return
+	}
+	next := 1
+	if r.Action == "auth" && s.text(1) == "realm" {
+		if r.Realm = s.text(2); r.Realm == "" {
+			s.errorf(1, "'realm' expects a text")
+			return
+		}
+		next = 3
+	}
+	if next < len(s.args) {
+		cond, ok := s.condition(next, "'stats http-request'")
+		if !ok {
+			return
+		}
+		r.Cond = cond
+	}
+	s.stats().Rules = append(s.stats().Rules, r)
+}
+
+// checkStats finds what HAProxy refuses: rules of the page's own and a password that is asked for beside them.
+func (p *parser) checkStats(s *proxyState) {
+	if s.Stats != nil && len(s.Stats.Rules) > 0 && (len(s.Stats.Auth) > 0 || s.Stats.Realm != "") {
+		p.alert(s.Stats.Rules[0].Pos, "'stats http-request' and 'stats auth' or 'stats realm' exclude each other")
 	}
 }

@@ -63,8 +63,7 @@ func (s *buffers) borrow(b *buffer) {
 // warm gives storage that has no memory yet.
 func (s *buffers) warm() []byte {
 	if len(s.cold) == 0 {
-		page := os.Getpagesize()
-		stride := (s.size + page - 1) / page * page // no page is of two buffers, since sweeps forget whole ones
+		stride := s.stride()
 		slab := sock.Map(max(slabSize, stride))
 		s.slabs = append(s.slabs, slab)
 		for ; len(slab) >= stride; slab = slab[stride:] {
@@ -75,6 +74,12 @@ func (s *buffers) warm() []byte {
 	b := s.cold[n]
 	s.cold = s.cold[:n]
 	return b
+}
+
+// stride is the distance of two buffers: no page is of two, since sweeps forget whole ones.
+func (s *buffers) stride() int {
+	page := os.Getpagesize()
+	return (s.size + page - 1) / page * page
 }
 
 // giveBack takes the storage of b, and what it holds, away.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,11 +35,31 @@ func (s *session) servePage(p *config.Proxy) {
 		s.answer(503)
 		return
 	}
+	if i := slices.IndexFunc(p.Stats.Rules, func(r config.StatsRule) bool { return r.Cond == nil || r.Cond.Eval((*subject)(s)) }); i >= 0 {
+		switch r := &p.Stats.Rules[i]; r.Action {
+		case "deny":
+			s.terminate('P', 'R')
+			s.answer(403)
+			return
+		case "auth":
+			s.terminate('L', 'R')
+			s.served(passwordPlease(cmp.Or(r.Realm, config.StatsRealm)))
+			return
+		}
+	}
 	admin := slices.ContainsFunc(p.Stats.Admin, func(a config.Permission) bool { return a.Cond.Eval((*subject)(s)) })
 	s.handOut(func(r ServiceRequest) ServiceResponse {
 		r.Admin = admin
 		return page(p, r)
 	})
+}
+
+// passwordPlease asks for one by HTTP Basic authentication (RFC 7617).
+func passwordPlease(realm string) ServiceResponse {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(realm)
+	return ServiceResponse{Status: 401, Header: [][2]string{
+		{"www-authenticate", `Basic realm="` + quoted + `"`}, {"content-type", "text/html"}, {"cache-control", "no-cache"},
+	}, Body: []byte("<html><body><h1>401 Unauthorized</h1>\nYou need a valid user and password to access this content.\n</body></html>\n")}
 }
 
 // serveMetrics has the exporter answer.
@@ -52,6 +73,7 @@ func (s *session) serveMetrics() {
 
 // handOut has a service goroutine answer once the body, if it fits the buffer, has come: forms are small.
 func (s *session) handOut(handler func(ServiceRequest) ServiceResponse) {
+	s.terminate('L', 'R')
 	s.handler = handler
 	s.phase = gathering
 }

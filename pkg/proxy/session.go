@@ -73,6 +73,7 @@ func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
 	shard := l.bind.counters(l.fe).Shard(w.shard)
 	shard.Connections.Add(1)
 	shard.Sessions.Add(1)
+	w.took++
 	if l.front != nil {
 		w.adapt(l, fd, peer)
 		return

@@ -23,6 +23,7 @@ type worker struct {
 	sessions  *session // all that live, linked
 	live      int
 	named     uint64 // sessions that have been given a number
+	took      uint64 // connections of clients
 	ended     spare[*session]
 	// transactions that no session has
 	transactions spare[*transaction]

@@ -33,6 +33,8 @@ type Options struct {
 	Control Control
 	// Tables lists the stick tables; nil: there are none.
 	Tables func() []*stick.Table
+	// Loops has each event loop tell about itself; nil: there are none.
+	Loops func() ([]Loop, error)
 	// StartupLogs returns what was said while starting, in lines; nil says that there was nothing.
 	StartupLogs func() string
 }

@@ -9,9 +9,6 @@ import (
 	"waggle/pkg/config"
 )
 
-// defaultRealm is HAProxy's (configuration manual, `stats realm`).
-const defaultRealm = "HAProxy Statistics"
-
 // authorized says whether the request carries one of the page's credentials, by HTTP Basic
 // authentication (RFC 7617). It takes the same time whichever credentials are wrong and where.
 func authorized(cfg *config.Stats, req *Request) bool {
@@ -35,7 +32,7 @@ func authorized(cfg *config.Stats, req *Request) bool {
 func unauthorized(cfg *config.Stats) Response {
 	realm := cfg.Realm
 	if realm == "" {
-		realm = defaultRealm
+		realm = config.StatsRealm
 	}
 	r := reply(401, "text/html", []byte("<html><body><h1>401 Unauthorized</h1>\n"+
 		"You need a valid user and password to access this content.\n</body></html>\n"))

@@ -74,6 +74,7 @@ type Loop struct {
 	flushing     []deferred  // while flushes run
 	written      []Flusher   // those of a call
 	again, spare []Runner
+	counts       Counts
 
 	mu      sync.Mutex
 	posted  []func()
@@ -81,6 +82,19 @@ type Loop struct {
 	stopped bool
 	running []func() // storage of posted, swapped
 }
+
+// Counts is what a loop has done since it was made.
+type Counts struct {
+	Rounds uint64 // turns
+	Busy   uint64 // those that began with events
+	Idle   uint64 // waits that ended without any: a timer was due
+	Woken  uint64 // rounds in which another goroutine had something to do
+	Events uint64
+	Posted uint64 // calls of other goroutines
+}
+
+// Counts may be called on the loop only.
+func (l *Loop) Counts() Counts { return l.counts }
 
 // deferred is a flush at the end of the batch.
 type deferred struct {
@@ -249,6 +263,11 @@ func scheduleBatch() {
 func (l *Loop) round() (stop bool) {
 	n := l.wait()
 	l.now = time.Since(l.start)
+	l.counts.Rounds++
+	if n > 0 {
+		l.counts.Busy++
+		l.counts.Events += uint64(n)
+	}
 	woken := false
 	for i := range n {
 		ev := &l.events[i]
@@ -262,6 +281,7 @@ func (l *Loop) round() (stop bool) {
 	}
 	l.runAgain()
 	if woken {
+		l.counts.Woken++
 		stop = l.runPosted()
 	}
 	l.timers.fire(l.now)
@@ -294,6 +314,9 @@ func (l *Loop) wait() int {
 		return 0
 	}
 	l.lively = l.mayHold && time.Since(l.start)-began < moment*time.Millisecond
+	if n == 0 {
+		l.counts.Idle++
+	}
 	return n
 }
 
@@ -340,6 +363,7 @@ func (l *Loop) runPosted() (stop bool) {
 	l.posted, l.running = l.running[:0], run
 	stop = l.stopped
 	l.mu.Unlock()
+	l.counts.Posted += uint64(len(run))
 	for i, fn := range run {
 		fn()
 		run[i] = nil
