@@ -185,9 +185,9 @@ func TestConditionsAndRulesTogether(t *testing.T) {
 func TestHarmlessSettingsWarnOfNothing(t *testing.T) {
 	head := "defaults\n timeout connect 1s\n timeout server 1s\nbackend b\n server s 1.1.1.1:1\n balance source\n "
 	for lines, want := range map[string]string{
-		"hash-type consistent":                                        "",
-		"hash-type consistent\n hash-balance-factor 150":              "'hash-balance-factor' does not apply to 'balance source' of backend 'b'",
-		"hash-type consistent\nglobal\n external-check":               "",
+		"hash-type consistent":                           "",
+		"hash-type consistent\n hash-balance-factor 150": "'hash-balance-factor' does not apply to 'balance source' of backend 'b'",
+		"hash-type consistent\nglobal\n external-check":  "",
 	} {
 		_, remarks := mustParse(t, head+lines+"\n")
 		var warnings []string

@@ -1,0 +1,56 @@
+package sample
+
+import (
+	"bytes"
+	"encoding/base64"
+)
+
+// The credentials of a request as HAProxy 2.6 reads them: those of Basic that cannot be decoded are none at all, and only the first
+// header of the name counts.
+var authFetches = map[string]*fetch{
+	"http_auth_type":   {out: String, from: fromRequest, do: fetchAuthType},
+	"http_auth_user":   {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { user, _ := e.basic(); e.offerText(user) }},
+	"http_auth_pass":   {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { _, pass := e.basic(); e.offerText(pass) }},
+	"http_auth_bearer": {out: String, from: fromRequest, arg: optName, do: fetchBearer},
+}
+
+// credentials gives what a header says behind a scheme (RFC 9110, section 11.4), nil if its scheme is another one.
+func (e *evaluator) credentials(header, scheme string) []byte {
+	value := e.subject.Header(header)
+	if len(value) <= len(scheme) || value[len(scheme)] != ' ' || !bytes.EqualFold(value[:len(scheme)], []byte(scheme)) {
+		return nil
+	}
+	return bytes.TrimLeft(value[len(scheme):], " ")
+}
+
+// basic gives name and password of RFC 7617, nil for none.
+func (e *evaluator) basic() (user, password []byte) {
+	encoded := e.credentials("authorization", "basic")
+	plain := make([]byte, base64.StdEncoding.DecodedLen(len(encoded)))
+	n, err := base64.StdEncoding.Decode(plain, encoded)
+	if err != nil {
+		return nil, nil
+	}
+	user, password, found := bytes.Cut(plain[:n], []byte{':'})
+	if !found {
+		return nil, nil
+	}
+	return user, password
+}
+
+func fetchAuthType(e *evaluator, _ *args) {
+	if user, _ := e.basic(); user != nil {
+		e.offerString("Basic")
+	} else if len(e.credentials("authorization", "bearer")) > 0 {
+		e.offerString("Bearer")
+	}
+}
+
+// fetchBearer offers the token of RFC 6750.
+func fetchBearer(e *evaluator, a *args) {
+	header := a.name
+	if header == "" {
+		header = "authorization"
+	}
+	e.offerText(e.credentials(header, "bearer"))
+}
