@@ -1,6 +1,7 @@
 package stick
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -66,5 +67,7 @@ func (c *counter) roll(at, period time.Duration) {
 func (c *counter) rate(at, period time.Duration) uint64 {
 	c.roll(at, period)
 	left := period - (at - c.since)
-	return c.now + c.prev*uint64(left)/uint64(period)
+	high, low := bits.Mul64(c.prev, uint64(left)) // a day has 2^47 ns
+	share, _ := bits.Div64(high, low, uint64(period))
+	return c.now + share
 }

@@ -31,7 +31,7 @@ type Table struct {
 
 	mu      sync.Mutex
 	entries map[string]*Entry
-	recent  list.List // of *Entry, the one that was touched last in front
+	recent  list.List // of the entries that nobody holds, the one that was touched last in front
 }
 
 // Entry is what is kept of one key. The table's lock guards it.
@@ -39,8 +39,8 @@ type Entry struct {
 	key      string
 	counters [NumData]counter
 	touched  time.Duration
-	held     int // by those who track it: it is not forgotten
-	place    *list.Element
+	held     int           // by those who track it: it is not forgotten
+	place    *list.Element // among the recent ones; nil while it is held
 }
 
 // New returns an empty table.
@@ -69,8 +69,11 @@ func (t *Table) Track(key []byte) *Entry {
 			return nil
 		}
 	}
-	e.held++
-	t.touch(e, at)
+	if e.held++; e.place != nil {
+		t.recent.Remove(e.place)
+		e.place = nil
+	}
+	e.touched = at
 	return e
 }
 
@@ -88,51 +91,51 @@ func (t *Table) expired(e *Entry, at time.Duration) bool {
 	return t.cfg.Expire > 0 && e.held == 0 && at-e.touched >= t.cfg.Expire
 }
 
-// add makes room if need be, and an entry.
+// add makes room if need be, and an entry, which is about to be held.
 func (t *Table) add(key []byte) *Entry {
 	if len(t.entries) >= t.cfg.Size && !t.purge() {
 		return nil
 	}
 	e := &Entry{key: string(key)}
-	e.place = t.recent.PushFront(e)
 	t.entries[e.key] = e
 	return e
 }
 
-// purgeTries bounds how many entries that are held are passed by to find one that is not.
-const purgeTries = 64
-
-// purge forgets the entry that was not touched for longest, of those that nobody holds.
-func (t *Table) purge() bool {
-	at, tries := t.now(), 0
-	for p := t.recent.Back(); p != nil && tries < purgeTries; p, tries = p.Prev(), tries+1 {
-		if e := p.Value.(*Entry); e.held == 0 && (!t.cfg.NoPurge || t.expired(e, at)) {
-			t.forget(e)
-			return true
-		}
+// oldest is the entry that was not touched for longest, of those that nobody holds; nil if all are held.
+func (t *Table) oldest() *Entry {
+	if p := t.recent.Back(); p != nil {
+		return p.Value.(*Entry)
 	}
-	return false
+	return nil
 }
 
+// purge forgets the oldest entry.
+func (t *Table) purge() bool {
+	e := t.oldest()
+	if e == nil || t.cfg.NoPurge && !t.expired(e, t.now()) {
+		return false
+	}
+	t.forget(e)
+	return true
+}
+
+// forget drops an entry that nobody holds.
 func (t *Table) forget(e *Entry) {
 	delete(t.entries, e.key)
 	t.recent.Remove(e.place)
-}
-
-func (t *Table) touch(e *Entry, at time.Duration) {
-	e.touched = at
-	t.recent.MoveToFront(e.place)
 }
 
 // Release lets an entry go that was tracked.
 func (t *Table) Release(e *Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e.held--
 	e.touched = t.now()
+	if e.held--; e.held == 0 {
+		e.place = t.recent.PushFront(e)
+	}
 }
 
-// Add counts n events of kinds, of which those count that the table stores.
+// Add counts n events of kinds, of which those count that the table stores, in an entry that the caller tracks.
 func (t *Table) Add(e *Entry, n int64, kinds ...Data) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,7 +152,7 @@ func (t *Table) Add(e *Entry, n int64, kinds ...Data) {
 		}
 		c.total += uint64(n)
 	}
-	t.touch(e, at)
+	e.touched = at
 }
 
 // Get gives what an entry has counted; false if the table does not store that.
@@ -192,18 +195,11 @@ func (t *Table) Used() int {
 	return len(t.entries)
 }
 
-// sweep forgets what has expired. The ones touched longest ago are at the back, but for those that are held.
+// sweep forgets what has expired.
 func (t *Table) sweep() {
 	at := t.now()
-	for p := t.recent.Back(); p != nil; {
-		e, before := p.Value.(*Entry), p.Prev()
-		switch {
-		case t.expired(e, at):
-			t.forget(e)
-		case e.held == 0:
-			return
-		}
-		p = before
+	for e := t.oldest(); e != nil && t.expired(e, at); e = t.oldest() {
+		t.forget(e)
 	}
 }
 

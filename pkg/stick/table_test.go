@@ -145,3 +145,56 @@ func TestRowsAndClear(t *testing.T) {
 		t.Errorf("%d cleared, %d left", n, table.Used())
 	}
 }
+
+// Connections that last must not keep a full table from taking new keys.
+func TestHeldEntriesAreNoObstacle(t *testing.T) {
+	const held = 100
+	table := New(config(held+1, 0))
+	for i := range held {
+		table.Track(fmt.Appendf(nil, "held %d", i))
+	}
+	table.Release(table.Track([]byte("gone")))
+	e := table.Track([]byte("new"))
+	if e == nil {
+		t.Fatal("a full table with an entry that nobody holds takes no new key")
+	}
+	if _, ok := table.Look([]byte("gone"), HTTPReqCnt); ok {
+		t.Error("the entry that nobody held is still there")
+	}
+}
+
+// An entry that has just been let go was touched last, however long ago it was made.
+func TestReleasedEntryIsTheMostRecent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(config(2, time.Minute))
+		long := table.Track([]byte("long"))
+		table.Release(table.Track([]byte("short")))
+		time.Sleep(time.Minute)
+		table.Release(long)
+		if n := table.Used(); n != 1 {
+			t.Errorf("%d entries, of which one has expired", n)
+		}
+		table.Release(table.Track([]byte("other")))
+		table.Release(table.Track([]byte("long")))
+		table.Release(table.Track([]byte("third")))
+		if _, ok := table.Look([]byte("long"), HTTPReqCnt); !ok {
+			t.Error("the wrong entry made room")
+		}
+	})
+}
+
+// A rate over a long period of a busy key: the events of the period before times what is left of it, in nanoseconds, is more
+// than 64 bits hold.
+func TestRateOfManyEventsInALongPeriod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config(1, 0)
+		c.Period[HTTPReqRate] = 24 * time.Hour
+		table := New(c)
+		e := table.Track([]byte("a"))
+		table.Add(e, 1_000_000, HTTPReqRate)
+		time.Sleep(36 * time.Hour)
+		if n, _ := table.Get(e, HTTPReqRate); n != 500_000 {
+			t.Errorf("%d events in the last day, want half of a million", n)
+		}
+	})
+}
