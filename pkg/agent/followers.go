@@ -13,7 +13,7 @@ import (
 // one; `resolve-opts allow-dup-ip` lets each server choose for itself (HAProxy, section 5.3).
 type followers struct {
 	sets  []*followerSet
-	byKey map[string]*followerSet
+	byKey map[followerKey]*followerSet
 }
 
 // followerSet is servers no two of which have the same address.
@@ -23,8 +23,20 @@ type followerSet struct {
 }
 
 // followerKey is what lines must have in common to share addresses out.
-func followerKey(line *config.Server) string {
-	return fmt.Sprint(line.Host, line.Addr.Port(), line.PortOffset, " ", line.Resolvers, line.ResolvePrefer, line.ResolveNet, line.IgnoreWeight)
+type followerKey struct {
+	host              string
+	port              uint16
+	portOffset        int
+	resolvers, prefer string
+	nets              string
+	ignoreWeight      bool
+}
+
+func followerKeyOf(line *config.Server) followerKey {
+	return followerKey{
+		host: line.Host, port: line.Addr.Port(), portOffset: line.PortOffset, resolvers: line.Resolvers, prefer: line.ResolvePrefer,
+		nets: fmt.Sprint(line.ResolveNet), ignoreWeight: line.IgnoreWeight,
+	}
 }
 
 func follows(line *config.Server) bool {
@@ -33,7 +45,7 @@ func follows(line *config.Server) bool {
 
 // taken is how many addresses of the line's name earlier lines have been given.
 func (f *followers) taken(line *config.Server) int {
-	set := f.byKey[followerKey(line)]
+	set := f.byKey[followerKeyOf(line)]
 	literal := slices.ContainsFunc(line.InitAddr, func(m config.InitAddr) bool { return m.Method == "ip" })
 	if set == nil || !follows(line) || line.AllowDupIP || literal {
 		return 0
@@ -53,9 +65,9 @@ func (f *followers) add(line *config.Server, servers []*pool.Server) {
 		return
 	}
 	if f.byKey == nil {
-		f.byKey = make(map[string]*followerSet)
+		f.byKey = make(map[followerKey]*followerSet)
 	}
-	key := followerKey(line)
+	key := followerKeyOf(line)
 	set := f.byKey[key]
 	if set == nil {
 		set = &followerSet{line: line}

@@ -53,6 +53,44 @@ func addresses(p *pool.Pool) string {
 	return strings.Join(all, ", ")
 }
 
+// TestNamesThatLookAlikeAreTwo: a name that ends in a digit and its port read like another name and another port.
+func TestNamesThatLookAlikeAreTwo(t *testing.T) {
+	cfg := parse(t, "resolvers d\n nameserver d 127.0.0.11:53\nbackend be\n timeout connect 1s\n timeout server 1s\n"+
+		" server a app:18080 resolvers d init-addr none\n server b app1:8080 resolvers d init-addr none\n")
+	b, err := build(cfg, 1, 10, nil, nil, datapath.Identities{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, g := range b.groups {
+		names = append(names, fmt.Sprintf("%s: %d", g.group.FQDN, len(g.group.Servers())))
+	}
+	if got := strings.Join(names, ", "); got != "app: 1, app1: 1" {
+		t.Errorf("names that are followed, and by how many servers: %s", got)
+	}
+}
+
+// TestWireOfUnchangedLines: what is said about connections to a server is the same for every time that a file is read.
+func TestWireOfUnchangedLines(t *testing.T) {
+	wires := func(line string) string {
+		cfg := parse(t, "backend be\n mode http\n timeout connect 1s\n timeout server 1s\n server a 10.0.0.1:443 ssl verify none "+line+"\n")
+		b, err := build(cfg, 1, 10, nil, nil, datapath.Identities{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.pool.Backends[0].Servers()[0].Wire
+	}
+	if wires("sni str(web.test)") != wires("sni str(web.test)") {
+		t.Error("the same line differs from itself, so that a reload closes every kept connection")
+	}
+	if wires("sni str(web.test)") == wires("sni str(www.test)") {
+		t.Error("another SNI makes no difference")
+	}
+	if wires("check weight 3") != wires("") {
+		t.Error("what connections do not go by makes a difference")
+	}
+}
+
 // The numbers are those that HAProxy 2.6 was seen to give.
 func TestNumbersThatAreAskedFor(t *testing.T) {
 	cfg := parse(t, `

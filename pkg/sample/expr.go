@@ -10,11 +10,15 @@ import (
 // Expr is a sample fetch with its arguments and the converters behind it. It is immutable and safe for
 // concurrent use.
 type Expr struct {
+	source     string // as written
 	fetch      *fetch
 	args       args
 	converters []conversion
 	out        Type
 }
+
+// String returns the expression as it was written.
+func (x *Expr) String() string { return x.source }
 
 // conversion is a converter with its arguments.
 type conversion struct {
@@ -52,7 +56,7 @@ func parseExpr(word string, env Env) (*Expr, string, *Error) {
 	if bad != "" {
 		return nil, "", errorf(0, "%s in the arguments of fetch method '%s'", bad, name)
 	}
-	x := &Expr{fetch: f, out: f.out}
+	x := &Expr{source: word, fetch: f, out: f.out}
 	p := argParser{what: "fetch method '" + name + "'", list: list, env: env, out: &x.args, named: namedACL}
 	if err := p.parse(f.arg); err != nil {
 		return nil, "", err
