@@ -34,7 +34,7 @@ type AgentTarget struct {
 // ReportAgent acts on an agent's words, in the order in which HAProxy does: maintenance and drain, weight, maxconn, and
 // then up or down (section 5.2, agent-check). An agent's rise and fall are 1.
 func (s *Server) ReportAgent(r AgentReport) {
-	if !s.View().AgentChecking {
+	if !s.heeds() {
 		return
 	}
 	switch r.Order {
@@ -52,6 +52,9 @@ func (s *Server) ReportAgent(r AgentReport) {
 		s.SetLimit(r.MaxConn)
 	}
 	s.Backend.commit(func(c *change) {
+		if s.Backend.former() {
+			return
+		}
 		st := &s.state
 		st.agent = r.Result
 		switch r.Result.Status {
@@ -67,6 +70,13 @@ func (s *Server) ReportAgent(r AgentReport) {
 		}
 		c.operational(s, st.agent.reason())
 	})
+}
+
+// heeds says whether an agent's words count.
+func (s *Server) heeds() bool {
+	s.Backend.mu.Lock()
+	defer s.Backend.mu.Unlock()
+	return s.asked() && !s.Backend.former()
 }
 
 // SetAgentChecking switches the agent checks of a server on or off; without them what the agent said last is forgotten.

@@ -41,6 +41,7 @@ type backendLife struct {
 	snapshot atomic.Pointer[Snapshot]
 
 	mu         sync.Mutex
+	inUse      *Backend  // of the configuration that holds
 	servers    []*Server // only ever appended to, or replaced: readers keep what they have
 	allBackups bool
 	hasUp      bool
@@ -69,10 +70,15 @@ func (p *Pool) AddBackend(o BackendOptions) *Backend {
 	b := &Backend{BackendOptions: o, ID: p.takeID(), backendLife: &backendLife{
 		Counters: newCounters(p.writers), Latency: newLatencies(p.writers), pool: p.poolLife, allBackups: o.AllBackups, changed: time.Now(),
 	}}
+	b.inUse = b
 	b.publish()
 	p.Backends = append(p.Backends, b)
 	return b
 }
+
+// former says whether another configuration has taken the place of b's. What still works for b's, such as a check that was
+// under way, decides nothing any more. The lock is held.
+func (b *Backend) former() bool { return b.inUse != b }
 
 // AddListen adds the frontend and the backend of a `listen` section; they share one id.
 func (p *Pool) AddListen(name string, mode Mode, maxConn int, o BackendOptions) (*Frontend, *Backend) {

@@ -48,7 +48,7 @@ func (b *Backend) freeID() int {
 }
 
 // RemoveDynamic takes a server out of its backend for good: one in maintenance, without sessions or kept
-// connections, whose address is not discovery's. Both paths have forgotten it then.
+// connections, whose address is not discovery's and which no other server tracks. Both paths have forgotten it then.
 func (s *Server) RemoveDynamic() error {
 	b := s.Backend
 	b.mu.Lock()
@@ -73,7 +73,7 @@ func (s *Server) Removable() error {
 
 func (s *Server) removable() error {
 	switch {
-	case s.grouped:
+	case s.grouped || len(s.trailed) > 0:
 		return ErrReferenced
 	case !s.state.admin.Maint():
 		return ErrNotInMaint

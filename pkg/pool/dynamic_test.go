@@ -59,11 +59,17 @@ func TestDynamicServer(t *testing.T) {
 	}
 }
 
-func TestSlotsAreNotRemoved(t *testing.T) {
+func TestReferencedServersAreNotRemoved(t *testing.T) {
 	b := newBench(t, BackendOptions{})
 	b.template(1, nil)
 	if err := b.Servers()[0].RemoveDynamic(); !errors.Is(err, ErrReferenced) {
 		t.Errorf("a slot of a template: %v", err)
+	}
+	tracked := b.server(nil)
+	b.server(func(o *ServerOptions) { o.Check = false }).Track(tracked)
+	tracked.SetMaint(true, CauseCLI)
+	if err := tracked.RemoveDynamic(); !errors.Is(err, ErrReferenced) {
+		t.Errorf("a server that another one tracks: %v", err)
 	}
 }
 

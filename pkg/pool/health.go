@@ -154,15 +154,18 @@ func (s *Server) MarkCheckRunning(on bool) { s.probing.Store(on) }
 // ReportCheck records a finished health check. Health is one integer, 0 to rise+fall-1: a success adds
 // one and jumps to the top when it reaches rise; a failure takes one and drops to 0 when it falls
 // below rise (HAProxy, check.c). Results for a server in maintenance, or for an address that it had
-// before, are ignored.
+// before, are ignored. A success ends a row of errors in traffic (observed on 2.6).
 func (s *Server) ReportCheck(r CheckResult) {
 	s.Backend.commit(func(c *change) {
 		st := &s.state
-		if st.admin.Maint() || !s.checking() || r.For.IsValid() && r.For != st.addr {
+		if s.Backend.former() || st.admin.Maint() || !s.checking() || r.For.IsValid() && r.For != st.addr {
 			return
 		}
 		news := r.Status != st.check.Status
 		st.check, st.checked = r, true
+		if r.Status.Passed() {
+			s.errors.Store(0)
+		}
 		if c.count(s, r.Status.Passed()) || news {
 			c.logCheck(s)
 		}

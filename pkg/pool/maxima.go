@@ -57,14 +57,16 @@ func (p *Pool) ClearCounters() {
 	for _, b := range p.Backends {
 		b.Counters.reset()
 		b.Times.reset()
+		b.LastSession.Set(0)
 		for _, s := range b.Servers() {
 			s.Counters.reset()
 			s.Times.reset()
+			s.LastSession.Set(0)
 		}
 		b.mu.Lock()
 		b.downs = 0
 		for _, s := range b.servers {
-			s.state.downs, s.state.failures = 0, 0
+			s.state.downs, s.state.failures, s.state.traffic = 0, 0, 0
 		}
 		b.mu.Unlock()
 	}

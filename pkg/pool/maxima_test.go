@@ -60,7 +60,14 @@ func TestClearCounters(t *testing.T) {
 		}
 	}
 	s.Times.Total.Add(100)
+	s.Observe, s.ErrorLimit = ObserveL4, 1
+	s.ReportTraffic(TrafficConnectError)
 	s.ReportCheck(CheckResult{Status: CheckL4Con})
+	s.LastSession.Set(1)
+	b.LastSession.Set(1)
+	if s.View().TrafficFailures != 1 {
+		t.Fatal("errors in traffic are not counted")
+	}
 	p.Tick()
 	p.ClearCounters()
 	for _, c := range all {
@@ -74,6 +81,10 @@ func TestClearCounters(t *testing.T) {
 	}
 	if v := s.View(); v.Downs != 0 || v.CheckFailures != 0 || s.Times.Total.Load() != 0 || b.View().Downs != 0 {
 		t.Errorf("the server's own counts are left: %+v", v)
+	}
+	// HAProxy 2.6 was seen to forget these, too.
+	if v := s.View(); v.TrafficFailures != 0 || s.LastSession.Load() != 0 || b.LastSession.Load() != 0 {
+		t.Errorf("%d failures in traffic, last sessions %d and %d", v.TrafficFailures, s.LastSession.Load(), b.LastSession.Load())
 	}
 	p.Tick()
 	if f.SessionRate.Cur() != 2 {

@@ -75,7 +75,7 @@ func (s *Server) ReportTraffic(what Traffic) {
 // observed acts on too many errors.
 func (c *change) observed(s *Server, text string) {
 	st := &s.state
-	if st.admin.Maint() || st.op == Stopped || !s.checking() {
+	if s.Backend.former() || st.admin.Maint() || st.op == Stopped || !s.checking() {
 		return
 	}
 	st.traffic++

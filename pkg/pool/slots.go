@@ -82,6 +82,9 @@ func (g *Group) Resolve(r Resolution) {
 }
 
 func (g *Group) fill(c *change, r Resolution) {
+	if g.Backend.former() {
+		return
+	}
 	records := newRecordSet(r.Records)
 	var free, leaving []*Server
 	for _, s := range g.servers {

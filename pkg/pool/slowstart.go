@@ -14,7 +14,7 @@ func (s *Server) startsSlowly(now time.Time) bool {
 
 // step is how far a server has come: 1 to WeightScale. It is read under the backend's lock.
 func (s *Server) step(now time.Time) int {
-	if s.state.op != Starting {
+	if s.state.op != Starting || s.Slowstart <= 0 { // the latter for those who look from a configuration of before
 		return WeightScale
 	}
 	elapsed := min(max(now.Sub(s.state.changed), 0), s.Slowstart)

@@ -114,7 +114,7 @@ func (t *Takeover) backend(b, was *Backend) {
 	}
 	t.commits = append(t.commits, func() {
 		b.commit(func(c *change) {
-			b.servers, b.allBackups = servers, fresh.allBackups
+			b.inUse, b.servers, b.allBackups = b, servers, fresh.allBackups
 			for _, change := range changes {
 				change(c)
 			}
@@ -147,6 +147,7 @@ func (c *change) reconfigure(s, was *Server, began serverState) {
 		st.maxConn = s.MaxConn
 	}
 	c.recheck(s, was)
+	c.reask(s, was)
 	if s.FQDN != was.FQDN {
 		st.name = ""
 	}
@@ -170,6 +171,7 @@ func (c *change) reconfigure(s, was *Server, began serverState) {
 			c.drain(s, InheritedDrain, false, "")
 		}
 	}
+	c.revive(s, was)
 	s.warm(c.now)
 }
 
@@ -211,10 +213,6 @@ func (c *change) recheck(s, was *Server) {
 	case !s.Check:
 		st.unchecked = false
 		st.health = s.maxHealth()
-		if st.op == Stopped {
-			c.markUp(s)
-			c.event(EventUp, Notice, s, "%sServer %s is UP (%s).", backupWord(s), s.path(), CauseConfig)
-		}
 	case !was.Check:
 		st.check, st.checked = CheckResult{Status: CheckInit}, false
 		if st.op != Stopped {
@@ -226,6 +224,34 @@ func (c *change) recheck(s, was *Server) {
 		st.health = s.maxHealth()
 	default:
 		st.health = min(max(st.health, s.Rise), s.maxHealth())
+	}
+}
+
+// reask has the agent asked where the new line says, if it says so anew, and forgets one that is not asked any more.
+func (c *change) reask(s, was *Server) {
+	st := &s.state
+	if s.AgentAt.Addr != was.AgentAt.Addr {
+		st.agentAt.Addr = s.AgentAt.Addr
+	}
+	if s.AgentAt.Port != was.AgentAt.Port {
+		st.agentAt.Port = s.AgentAt.Port
+	}
+	if !s.Agent {
+		st.agent, st.agentHealth, st.agentOff = CheckResult{}, 1, false
+	}
+}
+
+// revive ends an outage of which the new line has nobody left who could say that it is over.
+func (c *change) revive(s, was *Server) {
+	st := &s.state
+	lost := was.Check && !s.Check || was.Agent && !s.Agent || was.tracks != nil && s.tracks == nil
+	if !lost || s.checking() || s.tracks != nil || st.admin.Maint() {
+		return
+	}
+	st.health = s.maxHealth()
+	if s.healthy() && (st.op == Stopped || st.op == Stopping) {
+		c.markUp(s)
+		c.event(EventUp, Notice, s, "%sServer %s is UP (%s).", backupWord(s), s.path(), CauseConfig)
 	}
 }
 

@@ -105,6 +105,9 @@ func TestConditionallyPassedIsStopping(t *testing.T) {
 	}
 }
 
+// passedCheck stands for a health check among what traffic tells.
+const passedCheck Traffic = 99
+
 func TestObservedTraffic(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -118,6 +121,7 @@ func TestObservedTraffic(t *testing.T) {
 		{"not observed", ObserveNone, OnErrorFailCheck, []Traffic{TrafficConnectError, TrafficConnectError, TrafficConnectError}, "UP", "INI", 0},
 		{"under the limit", ObserveL4, OnErrorMarkDown, []Traffic{TrafficConnectError, TrafficConnectError}, "UP", "INI", 0},
 		{"a success begins anew", ObserveL4, OnErrorMarkDown, []Traffic{TrafficConnectError, TrafficConnectError, TrafficConnected, TrafficConnectError}, "UP", "INI", 0},
+		{"a check that passes begins anew", ObserveL4, OnErrorMarkDown, []Traffic{TrafficConnectError, TrafficConnectError, passedCheck, TrafficConnectError}, "UP", "L4OK", 0},
 		{"fail-check", ObserveL4, OnErrorFailCheck, []Traffic{TrafficConnectError, TrafficConnectError, TrafficConnectError}, "UP 2/3", "HANA", 1},
 		{"fastinter", ObserveL4, OnErrorFastInter, []Traffic{TrafficConnectError, TrafficConnectError, TrafficConnectError}, "UP", "INI", 1},
 		{"sudden-death", ObserveL4, OnErrorSuddenDeath, []Traffic{TrafficConnectError, TrafficConnectError, TrafficConnectError}, "UP 1/3", "HANA", 1},
@@ -131,7 +135,11 @@ func TestObservedTraffic(t *testing.T) {
 		o.InitState = InitFullyUp
 		s := New(1).AddBackend(BackendOptions{Name: "b"}).AddServer(o)
 		for _, what := range tc.tell {
-			s.ReportTraffic(what)
+			if what == passedCheck {
+				s.pass(1)
+			} else {
+				s.ReportTraffic(what)
+			}
 		}
 		v := s.View()
 		if v.Status != tc.want || v.TrafficFailures != tc.hana || (tc.checks == "HANA") != (v.Check.Status == CheckHANA) {
