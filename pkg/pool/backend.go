@@ -96,7 +96,7 @@ func (b *Backend) AddServer(o ServerOptions) *Server {
 	defer b.mu.Unlock()
 	s := b.newServer(o, len(b.servers)+1, b.pool.keyFor(b.Name, o.Name))
 	b.servers = append(b.servers, s)
-	b.hasUp = b.hasUp || s.up()
+	b.hasUp = b.hasUp || s.usable()
 	b.publish()
 	return s
 }
@@ -162,7 +162,7 @@ func (b *Backend) View() BackendView {
 func (b *Backend) count() (active, backup int) {
 	for _, s := range b.servers {
 		switch {
-		case !s.up():
+		case !s.usable():
 		case s.Backup:
 			backup++
 		default:

@@ -197,12 +197,6 @@ func (s *Server) usable() bool {
 		(st.op == Running || st.op == Starting) && st.weight > 0
 }
 
-// up says whether the server counts among the "active and backup servers left".
-func (s *Server) up() bool {
-	st := &s.state
-	return !st.admin.Maint() && !st.admin.Drain() && (st.op == Running || st.op == Starting) && st.addr.Addr().IsValid()
-}
-
 // checking says whether there are checks, and nobody has switched them off.
 func (s *Server) checking() bool { return s.Check && !s.state.unchecked }
 

@@ -6,12 +6,12 @@ import "strconv"
 func (s *Server) status() string {
 	st := &s.state
 	switch {
-	case st.admin&(ForcedMaint|ConfigMaint) != 0:
-		return "MAINT"
-	case st.admin&InheritedMaint != 0:
-		return "MAINT (via " + s.trackedPath() + ")"
 	case st.admin&ResolutionMaint != 0:
 		return "MAINT (resolution)"
+	case st.admin&InheritedMaint != 0:
+		return "MAINT (via " + s.trackedPath() + ")"
+	case st.admin.Maint():
+		return "MAINT"
 	case st.op == Stopped && s.asked() && st.agentHealth == 0:
 		return "DOWN (agent)"
 	case st.op != Stopped && st.op != Stopping && st.admin.Drain() && s.asked():
@@ -28,7 +28,7 @@ func (s *Server) status() string {
 		word, degraded, top, n = "DOWN", ref.health > 0, ref.rise, ref.health
 	case st.op == Stopping:
 		word = "NOLB"
-	case st.admin.Drain() || st.weight == 0:
+	case st.admin.Drain():
 		word = "DRAIN"
 	}
 	if degraded {
