@@ -38,7 +38,7 @@ func (n *names) rename(s *pool.Server, fqdn, by string) error {
 	line.Host = fqdn
 	var join *pool.Group
 	for _, g := range n.groups {
-		if g.group.Backend == was.group.Backend && followerKey(g.line) == followerKey(&line) && !line.AllowDupIP {
+		if g.group.Backend == was.group.Backend && followerKeyOf(g.line) == followerKeyOf(&line) && !line.AllowDupIP {
 			join = g.group
 		}
 	}

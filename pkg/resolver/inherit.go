@@ -30,6 +30,8 @@ func (l *lookup) inherit(was *lookup) {
 	l.memory.hold, l.memory.haproxy = hold, haproxy
 	l.memory.records = slices.Clone(was.memory.records)
 	l.last, l.lastEnd, l.refused, l.isVIP = was.last, was.lastEnd, was.refused, was.isVIP
+	l.findings, l.noted = was.noted, was.noted
+	l.guard.task = l.guard.task || l.inside
 }
 
 // Prime fills the slots from what is known already, without asking anybody.

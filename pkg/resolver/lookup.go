@@ -20,16 +20,15 @@ type member struct {
 
 // lookup is one name that is resolved again and again, for all groups that want it.
 type lookup struct {
-	r     *Resolver
-	log   *slog.Logger
-	name  string // canonical: lower case, absolute
-	types []uint16
-	end   context.CancelFunc // ends run; nil when it does not run. Guarded by Resolver.mu
-	guard guard              // used by the run loop only
-	vip   vipProbe           // used by the run loop only
-	// Of a name of service records: what is asked for its targets, and where they were, which the run loop keeps.
+	r        *Resolver
+	log      *slog.Logger
+	name     string // canonical: lower case, absolute
+	types    []uint16
+	end      context.CancelFunc // ends run; nil when it does not run. Guarded by Resolver.mu
+	guard    guard              // used by the run loop only
+	findings                    // used by the run loop only
+	// targetTypes are what is asked for the targets of a name of service records.
 	targetTypes []uint16
-	targetAt    map[string]netip.Addr
 
 	mu      sync.Mutex // guards what follows; the run loop writes, Status reads
 	members []member   // replaced, never changed in place
@@ -38,6 +37,14 @@ type lookup struct {
 	lastEnd time.Time // when it ended; zero before the first
 	refused []netip.Addr
 	isVIP   bool
+	noted   findings // those of the last cycle, for a reload
+}
+
+// findings are what was found out about a name, beside its addresses.
+type findings struct {
+	inside   bool                  // it was seen inside an attached subnet; see guard
+	vip      vipProbe              // whether its only address is virtual
+	targetAt map[string]netip.Addr // where the targets of service records are; never changed in place
 }
 
 // shown is the name without the root's dot, for people.
@@ -84,8 +91,17 @@ func (l *lookup) run(ctx context.Context, delay time.Duration) {
 		}
 		l.take(time.Now(), o)
 		l.lookForVIP(ctx, o)
+		l.note()
 		delay = l.r.pause()
 	}
+}
+
+// note keeps what was found out where a reload finds it.
+func (l *lookup) note() {
+	l.inside = l.guard.task
+	l.mu.Lock()
+	l.noted = l.findings
+	l.mu.Unlock()
 }
 
 // sleep waits, and reports whether it was for the whole time rather than until ctx ended.

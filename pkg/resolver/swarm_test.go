@@ -158,6 +158,8 @@ type swarm struct {
 	backend *pool.Backend
 	group   *pool.Group
 	res     *resolver.Resolver
+	options swarmOptions
+	stop    func() // ends res
 	started time.Time
 
 	mu    sync.Mutex
@@ -204,11 +206,20 @@ func newSwarm(t *testing.T, o swarmOptions) *swarm {
 	s.group = s.backend.AddGroup(o.name, servers)
 	o.Options.Exchange = s.dns.exchange
 	o.Options.Logger = slog.New(slog.NewTextHandler(s, nil))
-	s.res = resolver.New(o.section, o.Options)
+	s.res, s.options = resolver.New(o.section, o.Options), o
 	s.res.Add(s.group, o.want)
 
-	runUntilCleanup(t, s.res)
+	s.stop = runUntilCleanup(t, s.res)
 	return s
+}
+
+// reload has another resolver go on where the one before is.
+func (s *swarm) reload() {
+	next := resolver.New(s.options.section, s.options.Options)
+	next.Add(s.group, s.options.want)
+	next.Inherit(s.res)
+	s.stop()
+	s.res, s.stop = next, runUntilCleanup(s.t, next)
 }
 
 // Write takes the resolver's log lines.
@@ -314,10 +325,12 @@ func (s *swarm) wantTargets(want string) {
 	}
 }
 
-// runUntilCleanup runs a resolver until the test ends.
-func runUntilCleanup(t *testing.T, res *resolver.Resolver) {
+// runUntilCleanup runs a resolver until stop is called or the test ends.
+func runUntilCleanup(t *testing.T, res *resolver.Resolver) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { res.Run(ctx); close(done) }()
-	t.Cleanup(func() { cancel(); <-done })
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
 }
