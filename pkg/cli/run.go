@@ -95,6 +95,9 @@ func reload(e Env, s *settings) (*config.Config, []string, error) {
 	var said strings.Builder
 	s.notices = nil // of the command line, which is the same
 	cfg, _ := load(e.with(&said), s)
+	if cfg != nil && checkCertificates(e.with(&said), s, cfg) != ExitOK {
+		cfg = nil
+	}
 	lines := startupLines(said.String())
 	if cfg != nil {
 		return cfg, lines, nil

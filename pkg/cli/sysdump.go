@@ -12,10 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"time"
 
 	"waggle/pkg/agent"
+	"waggle/pkg/config"
 )
 
 // dumpCommands are what the running waggle is asked for a support bundle. None tells the environment, which
@@ -74,14 +74,29 @@ func dump(ctx context.Context, s *settings) ([]dumped, error) {
 		name := fmt.Sprintf("runtime/%02d-%s.txt", i+1, regexp.MustCompile(`\W+`).ReplaceAllString(command, "-"))
 		files = append(files, dumped{name, withoutSecrets(answer.Bytes())}) // startup logs quote the configuration
 	}
-	for i, name := range s.files {
-		content, err := os.ReadFile(name)
+	return append(files, dumpConfig(s.files)...), nil
+}
+
+// dumpConfig reads the configuration files that paths mean.
+func dumpConfig(paths []string) (files []dumped) {
+	add := func(name string, content []byte, err error) {
 		if err != nil {
-			return nil, fmt.Errorf("read configuration: %w", err)
+			content = fmt.Appendf(nil, "cannot be read: %v\n", err)
 		}
-		files = append(files, dumped{"config/" + strconv.Itoa(i+1) + "-" + filepath.Base(name), withoutSecrets(content)})
+		files = append(files, dumped{fmt.Sprintf("config/%d-%s", len(files)+1, filepath.Base(name)), withoutSecrets(content)})
 	}
-	return files, nil
+	for _, path := range paths {
+		names, err := config.Files(path)
+		if err != nil {
+			add(path, nil, err)
+			continue
+		}
+		for _, name := range names {
+			content, err := os.ReadFile(name)
+			add(name, content, err)
+		}
+	}
+	return files
 }
 
 // dumpPatience bounds each question: a waggle that hangs is what a bundle may be about.
@@ -98,9 +113,10 @@ func withoutSecrets(content []byte) []byte {
 	const blank = "${1}(removed)"
 	for _, pattern := range []string{
 		`(?im)^(\s*stats\s+auth\s+[^:\s]*:).*$`,
+		`(?im)^(\s*(?:pre)?setenv\s+\S+\s+).*$`,
 		`(?i)(\b(?:insecure-)?password\s+)\S+`,
 		`(?i)(\b(?:dynamic-cookie-key|hash-key|ticket-keys?|secret|token|api[-_]?key)\b["']?[\s=:]+)\S+`,
-		`(?im)((?:authorization|cookie|x-api-key)\b["']?\s+).*$`,
+		`(?im)((?:authorization|cookie|x-api-key)\b["']?:?\s+).*$(?:\n +[0-9]{5}\+ .*$)*`, // a line of show errors may go on
 		`(?i)(\w+://[^/\s:@]*:)[^@\s]+@`,
 		`(?i)(\bbasic\s+)[a-z0-9+/=]{6,}`,
 	} {

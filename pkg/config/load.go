@@ -76,6 +76,9 @@ func ParseFiles(files []File, opts LoadOptions) (*Config, Diagnostics, error) {
 	return cfg, p.remarks, nil
 }
 
+// Files gives the files that a path means to [Load]: itself, or those of a directory.
+func Files(path string) ([]string, error) { return LoadOptions{}.withDefaults().expand(path) }
+
 // expand gives the files that a path means: itself, or the *.cfg files of a directory in C order,
 // without hidden ones.
 func (o LoadOptions) expand(path string) ([]string, error) {
