@@ -76,6 +76,7 @@ type Agent struct {
 	stopping  atomic.Bool // a soft stop is under way
 	reloads   reloads
 	systemd   *notifier
+	signals   *signals
 	watch     *watcher       // nil: nobody looks at the files
 	lingering sync.WaitGroup // of generations that others have taken the place of
 	closed    chan struct{}  // when both paths have ended
@@ -84,9 +85,15 @@ type Agent struct {
 }
 
 // New builds everything, asks the system's resolver where init-addr says so, binds all listeners and
-// loads the kernel path. When it fails nothing is left open.
-func New(ctx context.Context, opts Options) (*Agent, error) {
-	a := &Agent{opts: opts, log: opts.Logger, startedAt: time.Now(), closed: make(chan struct{}), systemd: newNotifier()}
+// loads the kernel path. When it fails nothing is left open. From the call on, signals that ask for a soft stop or a reload
+// wait for Run.
+func New(ctx context.Context, opts Options) (_ *Agent, err error) {
+	a := &Agent{opts: opts, log: opts.Logger, startedAt: time.Now(), closed: make(chan struct{}), systemd: newNotifier(), signals: catchSignals()}
+	defer func() {
+		if err != nil {
+			a.signals.stop()
+		}
+	}()
 	if a.log == nil {
 		a.log = slog.Default()
 	}
@@ -241,14 +248,14 @@ func (t *tasks) run(fn func(context.Context)) { t.wg.Go(func() { fn(t.ctx) }) }
 // Run balances until ctx ends or a signal says so: SIGUSR1 stops softly, SIGTERM and SIGINT at once. SIGUSR2 and SIGHUP
 // load the configuration anew.
 func (a *Agent) Run(ctx context.Context) error {
+	defer a.signals.stop()
 	t := newTasks()
 	var err error
 	if a.sockets, err = a.openSockets(); err != nil {
 		t.cancel()
 		return errors.Join(err, a.close())
 	}
-	signals := catchSignals()
-	defer signals.stop()
+	a.signals.catchAll()
 
 	a.engine.Start()
 	a.now().start()
@@ -263,7 +270,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		"loops", a.loops, "maxconn", a.now().maxConn, "datapath", a.datapathMode())
 
 	a.systemd.ready(a.summary())
-	a.wait(ctx, signals)
+	a.wait(ctx, a.signals)
 	t.cancel()
 	a.now().stop()
 	err = a.close()

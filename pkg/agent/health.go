@@ -18,23 +18,39 @@ const healthAnswer = "alive"
 // namespace and needs no writable file system. Each answer is made by turning every event loop once, so
 // a loop that hangs is found.
 func (a *Agent) serveHealth(ctx context.Context, l net.Listener) {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		// One at a time: a health check is rare, and whoever opens many waits for himself only.
+	acceptEach(ctx, l, func(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(healthPatience))
 		if err := a.alive(); err != nil {
 			fmt.Fprintln(conn, err)
 		} else {
 			fmt.Fprintln(conn, healthAnswer)
 		}
+	})
+}
+
+// acceptEach serves the connections of a listener until ctx ends, one at a time: a health check is rare, and whoever opens
+// many waits for himself only.
+func acceptEach(ctx context.Context, l net.Listener, serve func(net.Conn)) {
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	for ctx.Err() == nil {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // for want of file descriptors or memory, perhaps
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		serve(conn)
 		conn.Close()
 	}
 }
+
+// acceptPause is the time between two tries to accept a connection.
+const acceptPause = 100 * time.Millisecond
 
 // serveReadiness answers /healthz, which says whether the event loops turn, and /readyz, which also says no from the moment
 // on that a soft stop is asked for, while connections are still taken: who sends clients here has `grace` to look elsewhere.

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/datapath"
@@ -152,5 +154,33 @@ func TestSourceThatIsNotTheKernels(t *testing.T) {
 		if s := k.desired().Services[0]; len(s.Schedule) != 0 || len(s.Servers) != 0 {
 			t.Errorf("source %+v: %d slots, %d servers", source, len(s.Schedule), len(s.Servers))
 		}
+	}
+}
+
+// A server that an operator removes while a reload takes it away departs once: its key must not go to two others.
+func TestAServerDepartsOnce(t *testing.T) {
+	p := pool.New(1)
+	b := p.AddBackend(pool.BackendOptions{Name: "be"})
+	s := b.AddServer(pool.DefaultServerOptions())
+	k := newKernel(p, nil, nil, slog.New(slog.DiscardHandler), datapath.Identities{})
+	k.dismiss(s)
+	if err := k.swap(k.plan(), &pool.Takeover{Removed: []*pool.Server{s}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		k.reap(time.Now().Add(2 * settleTime))
+	}
+	keys := map[uint32]bool{}
+	for _, name := range []string{"a", "b", "c"} {
+		o := pool.DefaultServerOptions()
+		o.Name = name
+		added, err := b.AddDynamic(o, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys[added.Key] {
+			t.Errorf("key %d has two servers", added.Key)
+		}
+		keys[added.Key] = true
 	}
 }

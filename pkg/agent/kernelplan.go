@@ -112,7 +112,7 @@ func (k *kernel) swap(next *kernelPlan, t *pool.Takeover) error {
 	}
 	k.leaving = remain(k.leaving, func(d *departedFrontend) bool { return next.byID[d.service.id] == d.service })
 	for _, s := range t.Removed {
-		k.gone = append(k.gone, &departed{server: s, since: now})
+		k.depart(s, now)
 	}
 	t.Commit()
 	err := k.share(next)

@@ -14,13 +14,17 @@ type signals struct {
 	soft, hard, reload chan os.Signal
 }
 
+// catchSignals keeps, from now on, the signals that would be lost during the start, or end it: those that ask for a soft
+// stop or a reload. The others end a process that starts, as they should.
 func catchSignals() *signals {
 	s := &signals{soft: make(chan os.Signal, 1), hard: make(chan os.Signal, 1), reload: make(chan os.Signal, 1)}
 	signal.Notify(s.soft, unix.SIGUSR1)
-	signal.Notify(s.hard, unix.SIGTERM, unix.SIGINT)
 	signal.Notify(s.reload, unix.SIGUSR2, unix.SIGHUP)
 	return s
 }
+
+// catchAll answers the others, too.
+func (s *signals) catchAll() { signal.Notify(s.hard, unix.SIGTERM, unix.SIGINT) }
 
 func (s *signals) stop() {
 	signal.Stop(s.soft)

@@ -58,7 +58,14 @@ func (k *kernel) welcome(s *pool.Server) error {
 func (k *kernel) dismiss(s *pool.Server) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.gone = append(k.gone, &departed{server: s, since: time.Now()})
+	k.depart(s, time.Now())
+}
+
+// depart begins to forget a server. An operator may remove one while a reload takes it away. The caller holds mu.
+func (k *kernel) depart(s *pool.Server, now time.Time) {
+	if !slices.ContainsFunc(k.gone, func(d *departed) bool { return d.server == s }) {
+		k.gone = append(k.gone, &departed{server: s, since: now})
+	}
 }
 
 // serves says whether the backend is that of a frontend on the kernel path.
