@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,14 +21,16 @@ func TestAgentIsAskedInMaintenance(t *testing.T) {
 		o := pool.DefaultServerOptions()
 		o.Name, o.Check, o.Agent, o.Weight, o.Addr = "s1", true, true, 100, netip.MustParseAddrPort("10.0.0.1:80")
 		s := f.backend.AddServer(o)
-		words, asked := "50%\n", 0
+		var words atomic.Value
+		var asked atomic.Int32
+		words.Store("50%\n")
 		dial := func(_ context.Context, addr netip.AddrPort) (net.Conn, error) {
 			client, server := net.Pipe()
 			go func() {
 				defer server.Close()
 				if addr.Port() == 99 {
-					asked++
-					_, _ = server.Write([]byte(words))
+					asked.Add(1)
+					_, _ = server.Write([]byte(words.Load().(string)))
 				}
 			}()
 			return client, nil
@@ -43,13 +46,13 @@ func TestAgentIsAskedInMaintenance(t *testing.T) {
 		if got := f.backend.Snapshot().Targets; len(got) != 1 || got[0].Weight != 50 {
 			t.Errorf("targets %v, want one of weight 50", got)
 		}
-		words = "maint\n"
+		words.Store("maint\n")
 		at(3 * time.Second)
 		if got := s.View().Status; got != "MAINT" || len(f.backend.Snapshot().Targets) != 0 {
 			t.Errorf("status %q, want MAINT", got)
 		}
 		started := c.Totals().Started
-		words = "ready up 100%\n"
+		words.Store("ready up 100%\n")
 		at(3 * time.Second)
 		if got := f.backend.Snapshot().Targets; len(got) != 1 || got[0].Weight != 100 {
 			t.Errorf("targets %v, want one of weight 100", got)
@@ -57,8 +60,8 @@ func TestAgentIsAskedInMaintenance(t *testing.T) {
 		if n := c.Totals().Started - started; n > 3 {
 			t.Errorf("%d checks in 3 s of maintenance, want the agent's", n)
 		}
-		if asked < 3 || asked > 4 {
-			t.Errorf("asked %d times in 10.6 s at an interval of 3 s", asked)
+		if n := asked.Load(); n < 3 || n > 4 {
+			t.Errorf("asked %d times in 10.6 s at an interval of 3 s", n)
 		}
 	})
 }

@@ -43,5 +43,5 @@ func (e *handshakeError) result() pool.CheckResult {
 	if isTimeout(e.err) {
 		return pool.CheckResult{Status: pool.CheckL6Tout}
 	}
-	return pool.CheckResult{Status: pool.CheckL6Rsp, Info: e.err.Error()}
+	return pool.CheckResult{Status: pool.CheckL6Rsp, Info: printable(e.err.Error())} // it may quote the certificate
 }

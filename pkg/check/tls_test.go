@@ -3,9 +3,13 @@ package check
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,5 +68,31 @@ func TestChecksOverTLS(t *testing.T) {
 	}
 	if tlsOf(&config.Server{TLS: config.ServerTLS{Enabled: true, Verify: "none"}, Check: config.CheckOptions{Port: 80}}) != nil {
 		t.Error("a check of another port goes over TLS without check-ssl")
+	}
+}
+
+// What a server's certificate makes of an error goes to logs and pages: it is short, and has nothing that controls a terminal.
+func TestCertificatesDoNotFloodLogs(t *testing.T) {
+	ca, dir := pki.New(t), t.TempDir()
+	var names []string
+	for i := range 90 {
+		names = append(names, fmt.Sprintf("\x1b[2Ja-name-that-is-rather-long-%d.test", i))
+	}
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Client(pki.Request{CN: "inner.test", Names: names})}}
+	srv.StartTLS()
+	defer srv.Close()
+	line := &config.Server{TLS: config.ServerTLS{Enabled: true, Verify: "required", CAFile: ca.Bundle(dir, "ca.pem"), CheckSNI: "other.test"}, Check: config.CheckOptions{Inter: 10 * time.Second}}
+	spec := Spec{Options: line.Check, TLS: tlsOf(line)}
+	o := pool.DefaultServerOptions()
+	o.Name, o.Addr = "s", netip.MustParseAddrPort(srv.Listener.Addr().String())
+	spec.Server = pool.New(1).AddBackend(pool.BackendOptions{Name: "b"}).AddServer(o)
+	got := spec.probe(context.Background(), direct, o.Addr, time.Now())
+	if got.Status != pool.CheckL6Rsp || got.Info == "" {
+		t.Fatalf("%+v", got)
+	}
+	if len(got.Info) > maxInfo || strings.ContainsRune(got.Info, 0x1b) {
+		t.Errorf("%d bytes: %.200q", len(got.Info), got.Info)
 	}
 }
