@@ -59,7 +59,8 @@ type dumped struct {
 	content []byte
 }
 
-// dump collects the files. What cannot be had is told in its place: a bundle is wanted when things are wrong.
+// dump collects the files. What the running waggle does not answer is told in its place: a bundle is wanted when things are
+// wrong. A file that is named and cannot be read is a mistake of whoever asks.
 func dump(ctx context.Context, s *settings) ([]dumped, error) {
 	version, err := json.MarshalIndent(agent.BuildVersion(), "", "  ")
 	if err != nil {
@@ -74,29 +75,26 @@ func dump(ctx context.Context, s *settings) ([]dumped, error) {
 		name := fmt.Sprintf("runtime/%02d-%s.txt", i+1, regexp.MustCompile(`\W+`).ReplaceAllString(command, "-"))
 		files = append(files, dumped{name, withoutSecrets(answer.Bytes())}) // startup logs quote the configuration
 	}
-	return append(files, dumpConfig(s.files)...), nil
+	configuration, err := dumpConfig(s.files)
+	return append(files, configuration...), err
 }
 
 // dumpConfig reads the configuration files that paths mean.
-func dumpConfig(paths []string) (files []dumped) {
-	add := func(name string, content []byte, err error) {
-		if err != nil {
-			content = fmt.Appendf(nil, "cannot be read: %v\n", err)
-		}
-		files = append(files, dumped{fmt.Sprintf("config/%d-%s", len(files)+1, filepath.Base(name)), withoutSecrets(content)})
-	}
+func dumpConfig(paths []string) (files []dumped, err error) {
 	for _, path := range paths {
 		names, err := config.Files(path)
 		if err != nil {
-			add(path, nil, err)
-			continue
+			return nil, fmt.Errorf("read configuration: %w", err)
 		}
 		for _, name := range names {
 			content, err := os.ReadFile(name)
-			add(name, content, err)
+			if err != nil {
+				return nil, fmt.Errorf("read configuration: %w", err)
+			}
+			files = append(files, dumped{fmt.Sprintf("config/%d-%s", len(files)+1, filepath.Base(name)), withoutSecrets(content)})
 		}
 	}
-	return files
+	return files, nil
 }
 
 // dumpPatience bounds each question: a waggle that hangs is what a bundle may be about.
