@@ -157,9 +157,8 @@ func (e *Engine) Start() {
 	}
 	spare := runtime.GOMAXPROCS(0) > len(e.workers)
 	for _, w := range e.workers {
-		if spare {
-			w.loop.Hold()
-		}
+		w.spare = spare
+		w.loop.Hold(spare)
 		for _, l := range w.listeners {
 			w.loop.Post(func() {
 				if err := l.start(); err != nil {

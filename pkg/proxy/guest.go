@@ -214,6 +214,9 @@ func (s *session) startOn(fd int, p *adapter.Pair) {
 		return
 	}
 	s.client.peer = p
+	if s.h2() {
+		w.countStream(1)
+	}
 	s.client.canWrite = true
 	s.reset()
 	s.msg.vars[sample.Session].Reset()

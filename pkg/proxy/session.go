@@ -256,6 +256,9 @@ func (s *session) end() {
 	s.leaveBackend()
 	s.up.drop(s.w)
 	s.down.drop(s.w)
+	if s.h2() {
+		s.w.countStream(-1)
+	}
 	s.client.close()
 	s.w.loop.Drop(&s.clientTimer)
 	s.w.loop.Drop(&s.serverTimer)

@@ -297,7 +297,7 @@ func (x *exchange) respond(resp *http.Response) (outcome, bool) {
 		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	if err := x.copyBody(resp.Body); err != nil || x.c.pair.aborted.Load() {
+	if err := x.copyBody(resp.Body, resp.ContentLength); err != nil || x.c.pair.aborted.Load() {
 		return failed, false
 	}
 	for name, values := range resp.Trailer {
@@ -306,18 +306,23 @@ func (x *exchange) respond(resp *http.Response) (outcome, bool) {
 	return done, !resp.Close && x.c.in.Buffered() == 0
 }
 
-// copyBody passes a body on, and does not hold back what has come.
-func (x *exchange) copyBody(body io.Reader) error {
+// copyBody passes a body on, and does not hold back what has come while more is waited for. The last bytes of one whose
+// length is known, -1 if it is not, are left to the end of the stream, which then need not be told by a frame of its own.
+func (x *exchange) copyBody(body io.Reader, length int64) error {
+	if length == 0 {
+		return nil
+	}
 	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	flush := http.NewResponseController(x.w).Flush
-	for {
+	for got := int64(0); ; {
 		n, err := body.Read(buf[:])
 		if n > 0 {
+			got += int64(n)
 			if _, err := x.w.Write(buf[:n]); err != nil {
 				return err
 			}
-			if err == nil && x.c.in.Buffered() == 0 {
+			if err == nil && got != length && x.c.in.Buffered() == 0 {
 				if err := flush(); err != nil {
 					return err
 				}

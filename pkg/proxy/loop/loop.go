@@ -236,9 +236,13 @@ func (l *Loop) wake() {
 // Slow tells why the loop has to write to one socket after the other instead of to many by one system call; nil if it has not.
 func (l *Loop) Slow() error { return l.noMany }
 
-// Hold lets the loop keep its place among those that run Go code (GOMAXPROCS) while it waits for a moment, which is
-// cheaper by far. It is for where there are more places than loops. It must be called before Run.
-func (l *Loop) Hold() { l.mayHold = true }
+// Hold says whether the loop may keep its place among those that run Go code (GOMAXPROCS) while it waits for a moment,
+// which is cheaper by far. It is for where there are more places than loops, and where no goroutine waits for what the
+// loop does. It is called on the loop, or before Run.
+func (l *Loop) Hold(may bool) {
+	l.mayHold = may
+	l.lively = l.lively && may
+}
 
 // Run runs the loop on a thread of its own until Stop, and frees it.
 func (l *Loop) Run() {

@@ -374,7 +374,7 @@ func (e *echo) Ready(Events) {
 // their turn, and a collection of garbage need not wait.
 func TestHoldingLoopLetsOthersRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	l := startLoop(t, (*Loop).Hold)
+	l := startLoop(t, func(l *Loop) { l.Hold(true) })
 	a, b := pair(t)
 	on(t, l, func() {
 		if err := l.Add(a, &echo{l, a}); err != nil {
