@@ -39,9 +39,9 @@ func flood(t *testing.T, r *room, obj *object, first, n int) {
 // is lost, and the kernel path takes new ones after it.
 func TestSYNFloodHurtsNoEstablishedConnection(t *testing.T) {
 	require.Root(t)
-	const conns, table = 1000, 4096
+	conns, table := sized(1000, 40), sized(4096, 256)
 	top := newTopology(t, 2)
-	dp := openIn(t, top.lb, Options{FlowMax: table})
+	dp := openIn(t, top.lb, Options{FlowMax: uint32(table)})
 	if err := dp.Sync(oneService(2)); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestSYNFloodHurtsNoEstablishedConnection(t *testing.T) {
 		}
 		lines = append(lines, rw)
 	}
-	if n := dp.Counters().Total.Current; n != conns {
+	if n := dp.Counters().Total.Current; n != uint64(conns) {
 		t.Fatalf("%d established, want %d", n, conns)
 	}
 
@@ -91,7 +91,7 @@ func TestSYNFloodHurtsNoEstablishedConnection(t *testing.T) {
 	s := dp.Counters()
 	t.Logf("%d SYNs: %d flows are half-open, %d rounds of %d connections meanwhile; %d SYNs found the table full",
 		10*table, s.Total.HalfOpen, rounds, conns, s.Reasons["table_full"])
-	if s.Total.Current != conns || rounds == 0 {
+	if s.Total.Current != uint64(conns) || rounds == 0 {
 		t.Errorf("%d of %d connections are established, %d rounds", s.Total.Current, conns, rounds)
 	}
 	before := s.Total.Sessions

@@ -31,7 +31,7 @@ func TestServersAreReplacedAtOnce(t *testing.T) {
 			sent += 100
 		}
 	})
-	for i := range 200 {
+	for i := range sized(200, 20) {
 		k.sync(t, some(3*(1-i%2), 3*(1-i%2)+3))
 	}
 	close(done)

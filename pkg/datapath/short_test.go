@@ -30,7 +30,8 @@ func relay(t *testing.T, r *room, task string) {
 // task is known to take it, and what finds none goes through userspace.
 func TestShortConnectionsNeverStall(t *testing.T) {
 	require.Root(t)
-	const total, workers = 60_000, 8
+	const workers = 8
+	total := sized(60_000, 500)
 	top := newTopology(t, 1)
 	other := newRoom(t)
 	top.plug(t, "front", other, "eth0", "192.0.2.20", clientMTU)
@@ -43,7 +44,7 @@ func TestShortConnectionsNeverStall(t *testing.T) {
 
 	start := time.Now()
 	var left, failed atomic.Int64
-	left.Store(total)
+	left.Store(int64(total))
 	var wg sync.WaitGroup
 	for _, r := range []*room{top.client, other} {
 		for range workers / 2 {
@@ -65,11 +66,11 @@ func TestShortConnectionsNeverStall(t *testing.T) {
 		retransmitted += r.counter(t, "netstat", "TcpExt", "TCPSynRetrans")
 	}
 	t.Logf("%d connections in %s, %.0f %% of them in the kernel; %d fell through for want of a port; %d SYNs were sent again",
-		total, elapsed.Round(time.Millisecond), 100*float64(s.Total.Sessions)/total, s.Reasons["no_port"], retransmitted)
+		total, elapsed.Round(time.Millisecond), 100*float64(s.Total.Sessions)/float64(total), s.Reasons["no_port"], retransmitted)
 	if retransmitted != 0 || failed.Load() != 0 {
 		t.Errorf("%d SYNs had to be sent again, which takes a second; %d connections failed", retransmitted, failed.Load())
 	}
-	if s.Total.Sessions < total*95/100 || s.Total.Sessions+s.Reasons["no_port"] < total {
+	if s.Total.Sessions < uint64(total)*95/100 || s.Total.Sessions+s.Reasons["no_port"] < uint64(total) {
 		t.Errorf("%d sessions in the kernel, want most of %d, though there are only %d ports", s.Total.Sessions, total, s.Ports)
 	}
 }

@@ -105,7 +105,7 @@ func TestTakeOversLoseNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		clsact bool
 		times  int
-	}{"tcx": {false, 50}, "clsact": {true, 10}} {
+	}{"tcx": {false, sized(50, 3)}, "clsact": {true, sized(10, 3)}} {
 		t.Run(name, func(t *testing.T) {
 			if !tt.clsact && thisMachine().older(6, 6) {
 				t.Skip("tcx came with Linux 6.6")
@@ -255,7 +255,7 @@ func TestReplacedInPlace(t *testing.T) {
 		})
 		echo(t, top)
 		n := 1
-		for ; n < 200 || replaced.Load() < 3; n++ {
+		for ; n < sized(200, 20) || replaced.Load() < 3; n++ {
 			conn, err := top.client.dial(front())
 			if err != nil {
 				t.Fatal(err)

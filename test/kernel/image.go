@@ -13,6 +13,9 @@ const EnvDir = "WAGGLE_TEST_KERNEL"
 // EnvRun names a variable that, if set, is a regular expression: only tests of that name are run, for who looks into one.
 const EnvRun = "WAGGLE_TEST_KERNEL_RUN"
 
+// EnvAll names a variable that, if set, has all tests of pkg/datapath run, with all that they do elsewhere.
+const EnvAll = "WAGGLE_TEST_KERNEL_ALL"
+
 // image is a kernel and its modules.
 type image struct {
 	release string // uname -r

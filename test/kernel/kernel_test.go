@@ -24,28 +24,55 @@ type suite struct {
 	skip []string
 	// run, if set, matches the tests that are run.
 	run string
+	// short has tests make do with fewer connections and packets, as emulation takes its time.
+	short bool
 	// gate tells that without these tests there is no point in others.
 	gate bool
 	// files are what the tests read besides.
 	files []string
 }
 
+// packetTests are those of single packets and flows, by BPF_PROG_RUN, and of what the collector does about them.
+const packetTests = "TestTCPRows|TestICMPRows|TestWhatIsNotOurs|TestChecksumsThatTheNICCompletes|TestMSSIsClampedWhereTheLegsDiffer|" +
+	"TestIPv6MSSIsClamped|TestTTL|TestRandomPacketsAgainstTheModel|TestPromotionNeedsTheServersSequenceNumber|TestWhatWasLostIsCountedWhenItComes|" +
+	"TestHalfOpenRing|TestRSTInFlightIsNoEnd|TestRoundRobinIsExact|TestRoundRobinIsExactOnManyCPUs|TestLeastConnections|TestSourceAgreesWithUserspace|" +
+	"TestLimits|TestSourcePortCollision|TestRecycledFlowsHoldTheirPorts|TestRedispatchAfterRefusal|TestCollector|" +
+	"TestLookShowsWhatIsDue|TestLookKnowsAllKinds|TestEventOfEachEnd|TestServersAreReplacedAtOnce"
+
+// attachTests are those of the program on interfaces, which are by clsact there, with real connections.
+const attachTests = "TestForeignFiltersRunOn|TestAFilterLeftBehindIsReplaced|TestFilterOfAKilledAgent|TestTheQdiscOfOthersOutlivesAKilledAgent|" +
+	"TestCloseLeavesNothing|TestCloseLeavesTheClsactOfOthers|TestNetworkIsFollowed|TestTransitPasses|TestEndToEnd|TestNoPathMTUBlackHole|" +
+	"TestReplacedInPlace|TestTakeOversLoseNothing|TestExpiryResetsBothEnds|TestShutdownResetsBothEndsAtOnce|TestSocketsOwnTheirConnections|" +
+	"TestShortConnectionsNeverStall|TestSYNFloodHurtsNoEstablishedConnection|TestForgeriesHurtNoEstablishedConnection"
+
 var suites = []suite{
 	{name: "load", dir: "pkg/datapath", run: "TestVerifierIsNotPressed", gate: true},
-	{name: "datapath", dir: "pkg/datapath", skip: []string{
-		"^TestGeneratedObjectIsCurrent$", // clang
-		"^TestBpftoolPrintsFields$",      // bpftool
-		"^TestNetfilterIsLeftInPeace$",   // nft
-	}},
-	// A few, since without KVM all of them take five minutes. By a clsact filter a program outlives a killed agent.
+	{name: "packets", dir: "pkg/datapath", run: packetTests, short: true},
+	{name: "attach", dir: "pkg/datapath", run: attachTests, short: true},
+	// A few, since all of them take very long there. By a clsact filter a program outlives a killed agent.
 	{name: "e2e", dir: "test/e2e", files: []string{"deploy/haproxy.cfg"},
 		run:  "TestNothingIsLeftInTheKernel|TestTenMegabytesPassUnchanged|TestAServerIsDrainedAtRunTimeOnBothPaths",
 		skip: []string{"^TestNothingIsLeftInTheKernel$/^SIGKILL$"}},
 }
 
-// timeLimit is what a run may take: about two minutes with KVM, six without on an idle machine of two CPUs, and
-// twice as long where others use it as well.
-const timeLimit = 15 * time.Minute
+// allOf is run in place of packets and attach if EnvAll is set.
+var allOf = suite{name: "datapath", dir: "pkg/datapath", skip: []string{
+	"^TestGeneratedObjectIsCurrent$", // clang
+	"^TestBpftoolPrintsFields$",      // bpftool
+	"^TestNetfilterIsLeftInPeace$",   // nft
+}}
+
+// chosen are the suites to run.
+func chosen() []suite {
+	if os.Getenv(EnvAll) == "" {
+		return suites
+	}
+	return []suite{suites[0], allOf, suites[3]}
+}
+
+// timeLimit is what a run may take: about ten minutes on an idle machine of two CPUs, and much longer where others use them as
+// well..
+const timeLimit = 60 * time.Minute
 
 func TestOnTheOldestKernel(t *testing.T) {
 	dir := os.Getenv(EnvDir)
@@ -67,7 +94,7 @@ func TestOnTheOldestKernel(t *testing.T) {
 	}
 	writeInitrd(t, m.initrd, k, tmp)
 	all := boot(t, &m)
-	for _, s := range suites {
+	for _, s := range chosen() {
 		t.Run(s.name, func(t *testing.T) { judge(t, all[s.name]) })
 	}
 }
@@ -83,7 +110,7 @@ func writeInitrd(t *testing.T, name string, k image, tmp string) {
 	defer f.Close()
 	in := newInitramfs(f)
 	var plan guest.Plan
-	for _, s := range suites {
+	for _, s := range chosen() {
 		binary := filepath.Join(tmp, s.name+".test")
 		goTool(t, root, "test", "-c", "-ldflags=-s -w", "-o", binary, "./"+s.dir)
 		plan.Jobs = append(plan.Jobs, s.add(t, in, root, binary))
@@ -116,6 +143,9 @@ func (s *suite) add(t *testing.T, in *initramfs, root, binary string) guest.Job 
 	run := s.run
 	if only := os.Getenv(EnvRun); only != "" && !s.gate {
 		run = only
+	}
+	if s.short {
+		argv = append(argv, "-test.short")
 	}
 	if run != "" {
 		argv = append(argv, "-test.run=^("+run+")$")
@@ -169,6 +199,8 @@ func boot(t *testing.T, m *machine) map[string]*results {
 			t.Logf("%5.0f s: %s has ended after %.0f s: %s", time.Since(began).Seconds(), e.Job, r.Seconds, r)
 		} else if test := r.line(e.Line); test != nil && test.verdict == "FAIL" {
 			t.Logf("%5.0f s: %s: %s has failed:\n%s", time.Since(began).Seconds(), e.Job, test.name, strings.Join(test.output, "\n"))
+		} else if test != nil {
+			t.Logf("%5.0f s: %s: %s: %s", time.Since(began).Seconds(), e.Job, test.verdict, test.name)
 		}
 	})
 	t.Logf("the machine ran for %.1f s", time.Since(began).Seconds())
