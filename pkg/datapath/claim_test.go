@@ -23,7 +23,7 @@ func TestRoundRobinIsExact(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.sync(t, oneService(3))
 	var order []netip.AddrPort
-	for i := range 9 {
+	for i := range 10 {
 		order = append(order, k.open(t, client(i)).task)
 	}
 	for i, task := range order {
@@ -35,7 +35,7 @@ func TestRoundRobinIsExact(t *testing.T) {
 	d := oneService(3)
 	d.Services[0].Schedule = []uint32{101, 102, 103, 101, 102, 103}
 	k.sync(t, d)
-	if got := k.open(t, client(9)).task; got != ap(taskAddr(9%6%3)+":9000") {
+	if got := k.open(t, client(10)).task; got != ap(taskAddr(10%6%3)+":9000") {
 		t.Errorf("after the change: %s", got)
 	}
 	for id := uint32(101); id <= 103; id++ {

@@ -28,6 +28,9 @@ func TestRecycledFlowsHoldTheirPorts(t *testing.T) {
 		}
 		if tt.holds {
 			k.refuse(t, synTo(1), "no_port")
+			if verdict, _ := k.send(t, packet{src: first.task, dst: first.back, flags: fin | ack, seq: first.taskSeq - 1, ack: first.clientSeq}); verdict != verdictDrop {
+				t.Errorf("%s: the client hears from a connection that it has ended: verdict %d", tt.name, verdict)
+			}
 			k.pass(t, k.collector(Timeouts{}), 59*time.Second, 0)
 			k.pass(t, k.collector(Timeouts{}), 61*time.Second, 1)
 		}

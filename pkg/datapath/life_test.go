@@ -221,6 +221,22 @@ func TestFallThroughReachesTheSocket(t *testing.T) {
 	}
 }
 
+// Who leaves the desired state is noted.
+func TestServersThatLeaveAreNoted(t *testing.T) {
+	require.Root(t)
+	dp := openIn(t, newTopology(t, 2).lb, Options{})
+	for servers, want := range map[int]int{2: 0, 1: 1} {
+		if err := errors.Join(dp.Sync(oneService(2)), dp.Sync(oneService(servers))); err != nil {
+			t.Fatal(err)
+		}
+		dp.mu.Lock()
+		if n := len(dp.retired); n != want {
+			t.Errorf("%d of 2 servers are left: %v have retired", servers, dp.retired)
+		}
+		dp.mu.Unlock()
+	}
+}
+
 // A server that left is forgotten once its last flow is gone, and what it counted stays in the sums.
 func TestRetiredServersAreForgotten(t *testing.T) {
 	k := newKernel(t, Options{})

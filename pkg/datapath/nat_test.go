@@ -57,6 +57,9 @@ func TestRetransmissionsAreNotCounted(t *testing.T) {
 	c.fromClient(t, ack, "twelve bytes")
 	c.clientSeq -= 12
 	c.fromClient(t, ack, "twelve bytes and eleven")
+	c.clientSeq -= 23
+	c.fromClient(t, ack, "twelve bytes")
+	c.clientSeq += 11
 	c.clientSeq += 100 // lost on the way to us
 	c.fromClient(t, ack, "x")
 	if got := k.snapshot(t).Total.BytesIn; got != 23+100+1 {

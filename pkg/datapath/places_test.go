@@ -61,6 +61,58 @@ func TestPlacesAreExactOverBothPaths(t *testing.T) {
 	}
 }
 
+// The last place is fought for: whoever sees that it is free may find it taken a moment later. The SYN of each turn takes a place and
+// gives it back, since there is no server.
+func TestTheLastPlaceIsTakenOnce(t *testing.T) {
+	for what, limit := range map[string]func(d *Desired){
+		"process":  func(d *Desired) { d.GlobalLimit = 1 },
+		"frontend": func(d *Desired) { d.Services[0].Limit = 1 },
+	} {
+		k := newKernel(t, Options{})
+		d := oneService(1)
+		limit(&d)
+		d.Services[0].Schedule = nil
+		k.sync(t, d)
+		taken := k.obj.places(map[string]uint32{"process": 0, "frontend": k.planner.gauges.used[gaugeKey{id: 7}]}[what]).Taken
+		// Until they have met often enough, which takes two CPUs at the same time.
+		var over int
+		var fought atomic.Int64
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 50 {
+				k.must(t, "knock", func() error {
+					_, _, err := k.obj.WgIngress.Benchmark(synTo(0).frame(t), sized(100_000, 1000), nil)
+					return err
+				})
+				if fought.Load() > int64(sized(100_000, 100)) {
+					return
+				}
+			}
+		}()
+		for knocking := true; knocking; {
+			select {
+			case <-done:
+				knocking = false
+			default:
+			}
+			if !taken.CompareAndSwap(0, 1) {
+				fought.Add(1)
+				continue
+			}
+			for range 20 {
+				if taken.Load() != 1 {
+					over++
+				}
+			}
+			taken.Add(-1)
+		}
+		if over != 0 || taken.Load() != 0 {
+			t.Errorf("%s: the last place was taken twice: seen %d times, and %d are taken in the end", what, over, taken.Load())
+		}
+	}
+}
+
 // connectFrom opens connections of the clients from first on, n of them, and finishes the handshake of those that are taken.
 func (k *kernel) connectFrom(t *testing.T, first, n int) {
 	t.Helper()

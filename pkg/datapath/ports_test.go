@@ -43,6 +43,13 @@ func TestSourcePortsOfOptions(t *testing.T) {
 	if err != nil || got != (portRange{2000, 2999}) || got.size() != 1000 {
 		t.Errorf("%v, %v", got, err)
 	}
+	local, err := readLocalPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := sourcePorts(Options{}); err != nil || got.overlap(local) != "" {
+		t.Errorf("%v, %v; local sockets take %v", got, err, local)
+	}
 	for _, o := range []Options{{PortMin: 3000, PortMax: 2000}, {PortMax: 2000}, {PortMin: 2000}} {
 		if got, err := sourcePorts(o); err == nil {
 			t.Errorf("%d-%d was taken for %v", o.PortMin, o.PortMax, got)

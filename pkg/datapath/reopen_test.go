@@ -1,8 +1,13 @@
 package datapath
 
 import (
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // age moves the last activity of every flow into the past.
@@ -141,22 +146,48 @@ func (k *kernel) recycle(t *testing.T, c *conn) {
 func TestPortsOfTimeWaitAreReopenedOnce(t *testing.T) {
 	k := newKernel(t, Options{HalfOpenRing: 5000})
 	k.sync(t, oneService(1))
-	const ports = 500
-	k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, 2000+ports-1
+	const ports = 1000
+	only := func(i int) { k.obj.settings.PortMin, k.obj.settings.PortMax = uint16(2000+i), uint16(2000+i) }
 	for i := range ports {
-		c := k.establish(t, client(i))
-		taskCloses(t, c)
+		only(i)
+		taskCloses(t, k.establish(t, client(i)))
 	}
 	k.age(t, 2*time.Second)
-	done := make(chan struct{})
-	for cpu := range 2 {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			k.sendSYNs(t, 1000+cpu*1000, ports, 2000)
-		}()
+	// For each port two clients ask at the same time, as near as can be.
+	var ready, done atomic.Int32
+	wait := func(n *atomic.Int32, want int) {
+		n.Add(1)
+		for spins := 1; int(n.Load()) < want; spins++ {
+			if spins%10_000 == 0 { // it may wait for this CPU
+				runtime.Gosched()
+			}
+		}
 	}
-	<-done
-	<-done
+	var wg sync.WaitGroup
+	for cpu := range 2 {
+		wg.Go(func() {
+			if err := k.do(func() error {
+				for i := range ports {
+					if cpu == 0 {
+						only(i)
+					}
+					p := synTo(2000 + 2*i + cpu)
+					p.seq = 2000
+					run := ebpf.RunOptions{Data: p.frame(t), Context: skbContext{Ifindex: loIndex}}
+					wait(&ready, 2*(i+1))
+					_, err := k.obj.WgIngress.Run(&run)
+					wait(&done, 2*(i+1))
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 	s := k.snapshot(t).Total
 	if s.HalfOpen != ports || s.Entries != ports || k.entries(t) != 2*ports {
 		t.Errorf("%+v, %d entries; want %d half-open flows and no other", s, k.entries(t), ports)

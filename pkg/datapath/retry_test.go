@@ -169,6 +169,17 @@ func TestRedispatchAfterTimeout(t *testing.T) {
 	if verdict, out := k.send(t, packet{src: c.client, dst: c.front, flags: syn, seq: c.clientSeq}); verdict != verdictRedirect || decode(t, out).dst != second.task {
 		t.Errorf("verdict %d", verdict)
 	}
+	answered := k.open(t, client(1))
+	answered.fromTask(t, syn|ack, "")
+	third := answered.way()
+	answered.late(t)
+	if answered.again(t); answered.way() != third {
+		t.Errorf("%v became %v, though the server has answered", third, answered.way())
+	}
+	answered.fromClient(t, ack, "")
+	answered.fromClient(t, fin|ack, "")
+	answered.fromTask(t, fin|ack, "")
+	k.pass(t, k.collector(Timeouts{}), 10*time.Second, 1)
 	s := k.snapshot(t)
 	if s.Servers[101].HalfOpen+s.Servers[102].HalfOpen != 0 || s.Total.Current != 1 || s.Total.Redispatches != 1 {
 		t.Errorf("%+v %+v", s.Total, s.Servers)
@@ -221,6 +232,28 @@ func TestRedispatchAfterRefusal(t *testing.T) {
 	}
 }
 
+// Whatever the algorithm says, the server that has just failed is not the next one, even if it is its turn, or the best.
+func TestRedispatchPassesTheServerThatFailed(t *testing.T) {
+	for _, a := range []Algorithm{RoundRobin, LeastConn, First, Random, Source} {
+		k := newKernel(t, Options{})
+		d := byAlgorithm(a, 1, 1)
+		d.Services[0].Retries, d.Services[0].Redispatch = 3, 1
+		k.sync(t, d)
+		for i := range 20 {
+			c := k.open(t, client(2*i))
+			k.open(t, client(2*i+1)) // the turn of the server is next
+			failed := c.task
+			other := k.gaugeOf(t, 203-serverOf(failed))
+			other.Taken += 20 // the failed one is less loaded
+			c.refuse(t, false)
+			if c.again(t); c.task == failed {
+				t.Errorf("%v: connection %d is sent to the same server", a, i)
+			}
+			other.Taken -= 20
+		}
+	}
+}
+
 // Without another server that is usable the same one is tried again.
 func TestRedispatchWithoutAnotherServer(t *testing.T) {
 	for name, change := range map[string]func(*Desired){
@@ -259,6 +292,10 @@ func TestRedispatchWithoutAPort(t *testing.T) {
 	c.again(t)
 	if c.way() != first || c.task == other.task {
 		t.Errorf("%v became %v", first, c.way())
+	}
+	c.fromTask(t, syn|ack, "")
+	if c.fromClient(t, ack, ""); c.state(t) != FlowEstablished {
+		t.Errorf("the flow that could not move is %s", c.state(t))
 	}
 	for id := uint32(101); id <= 102; id++ {
 		if g := k.gaugeOf(t, id); g.Taken != 1 || g.Open != 1 || g.Entries != 1 {

@@ -25,11 +25,11 @@ var choiceMutants = []mutant{
 	one("random forgets weights", "bpf/choose.h",
 		"(load < 0 || load * best_weight >= best_load * slot->weight))", "(load < 0 || load >= (__s64)best_load))", "TestRandomWeighsLoads"),
 	one("source hashes an IPv6 address by its last word", "bpf/addr.h",
-		"if (!addr_is_v4(addr))", "if (0)", "TestSourceAgreesWithUserspace"),
+		"if (!addr_is_v4(addr))", "if (0)", "TestSourceAgreesWithUserspaceOverIPv6"),
 	one("source sends a client elsewhere when its server is full", "bpf/choose.h",
 		"return slot->server == s->avoid ? choose_from(s, at, choice) : choose_slot(s, slot, choice);", "return choose_from(s, at, choice);", "TestSourceWaitsForItsServer"),
 	one("the limit is checked and then forgotten", "bpf/count.h",
-		"seen = __sync_val_compare_and_swap(&g->taken, taken, taken + 1);", "seen = taken; __sync_fetch_and_add(&g->taken, 1);", "TestPlacesAreExactOverBothPaths"),
+		"seen = __sync_val_compare_and_swap(&g->taken, taken, taken + 1);", "seen = taken; __sync_fetch_and_add(&g->taken, 1);", "TestTheLastPlaceIsTakenOnce"),
 	{name: "a limit counts the kernel's flows only", tests: "TestPlacesAreExactOverBothPaths", edits: []edit{
 		{"bpf/count.h", "if (limit && taken >= limit)", "if (limit && g->open >= limit)"},
 		{"bpf/count.h", "i < WG_PLACE_TRIES && taken < limit", "i < WG_PLACE_TRIES && g->open < limit"},

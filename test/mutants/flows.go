@@ -79,11 +79,11 @@ var flowMutants = []mutant{
 		"if obj.noLook != nil {", "if true {", "TestLookShowsWhatIsDue"),
 
 	one("both ends are reset by what we have seen last, not by what they expect", "bpf/collect.h",
-		"d->client_ack = f->ack;", "d->client_ack = 0;", "TestShutdownKnowsWhatBothEndsExpect|TestShutdownResetsBothEndsAtOnce"),
+		"d->client_ack = f->ack;", "d->client_ack = 0;", "TestShutdownKnowsWhatBothEndsExpect"),
 	one("the server is not told what it expects", "bpf/collect.h",
-		"d->server_ack = twin->ack;", "", "TestShutdownKnowsWhatBothEndsExpect|TestShutdownResetsBothEndsAtOnce"),
+		"d->server_ack = twin->ack;", "", "TestShutdownKnowsWhatBothEndsExpect"),
 	one("flows that time out end without a RST", "pkg/datapath/datapath.go",
 		"dp.collector.reset = dp.resetter.reset", "", "TestExpiryResetsBothEnds|TestShutdownResetsBothEndsAtOnce"),
 	one("flows that nobody believes alive are reset", "pkg/datapath/collect.go",
-		"if c.reset == nil || !alive || s.Answered == 0 {", "if c.reset == nil {", "TestOnlyLiveFlowsAreReset"),
+		"if c.reset == nil || !alive || s.Answered == 0 {", "if c.reset == nil || alive && false {", "TestOnlyLiveFlowsAreReset"),
 }

@@ -3,9 +3,9 @@ package main
 // portMutants are about source ports towards servers.
 var portMutants = []mutant{
 	one("a port is claimed over another flow", "bpf/port.h",
-		"err = bpf_map_update_elem(&wg_flows, key, reverse, BPF_NOEXIST);", "err = bpf_map_update_elem(&wg_flows, key, reverse, BPF_ANY);", "TestSourcePortCollision|TestRandomPacketsAgainstTheModel"),
+		"err = bpf_map_update_elem(&wg_flows, key, reverse, BPF_NOEXIST);", "err = bpf_map_update_elem(&wg_flows, key, reverse, BPF_ANY);", "TestSourcePortCollision"),
 	one("a port is claimed that a socket would answer on", "bpf/port.h",
-		"if (socket_for(skb, key) != SOCKET_NONE)", "if (0)", "TestSourcePortsOfListenersAreSkipped"),
+		"if (socket_for(skb, key) != SOCKET_NONE)", "if (socket_for(skb, key) == SOCKET_NONE + 77)", "TestSourcePortsOfListenersAreSkipped"),
 	one("ports are tried from the first one on", "bpf/port.h",
 		"wg_dry_run ? g->ports + i : next_turn(&g->ports)", "(__u64)i", "TestPortsAreUsedInTurn"),
 	one("one port is tried", "bpf/port.h",
@@ -21,7 +21,7 @@ var portMutants = []mutant{
 	one("source addresses of others are used", "pkg/datapath/plan.go",
 		"return !slices.Contains(v.addrs, a)", "return false", "TestSourcesOfAServer|TestSourceAddressesEndToEnd"),
 	one("the budget of ports forgets that there are several addresses", "pkg/datapath/datapath.go",
-		"Max: sources * s.Ports}", "Max: s.Ports}", "TestSourceAddressesEndToEnd"),
+		"Max: sources * s.Ports}", "Max: sources / sources * s.Ports}", "TestSourceAddressesEndToEnd"),
 	one("a port is free again though its server is in TIME_WAIT", "bpf/flow.h",
 		"if (f->closer != 1 + WG_REVERSE || !rev ||", "if (1 ||", "TestRecycledFlowsHoldTheirPorts|TestRandomPacketsAgainstTheModel"),
 	one("a closed flow holds its port shortly, whoever closed first", "pkg/datapath/lifetime.go",
