@@ -83,13 +83,13 @@ func TestTakeOverMovesTheAgent(t *testing.T) {
 		return func(o *ServerOptions) { o.Agent, o.AgentAt = true, AgentTarget{Port: port} }
 	}
 	b := newBench(t, BackendOptions{})
-	s := b.server(agent(7000))
+	b.server(agent(7000))
 	p, _ := b.reloaded(options("s1", "10.0.0.1:80", agent(7001)))
 	if got := p.Backend("be").Servers()[0].View().AgentTarget.Port; got != 7001 {
 		t.Errorf("the agent is asked at port %d", got)
 	}
 	b = newBench(t, BackendOptions{})
-	s = b.server(agent(7000))
+	s := b.server(agent(7000))
 	s.SetAgentTarget(AgentTarget{Port: 7009}) // by an operator
 	p, _ = b.reloaded(options("s1", "10.0.0.1:80", agent(7000)))
 	if got := p.Backend("be").Servers()[0].View().AgentTarget.Port; got != 7009 {

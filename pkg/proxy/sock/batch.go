@@ -31,27 +31,34 @@ type Result struct {
 	Errno unix.Errno
 }
 
-// iocb is struct iocb of the kernel (linux/aio_abi.h).
+// iocb is struct iocb of the kernel (linux/aio_abi.h). What has no name is 0 for a write to a socket.
 type iocb struct {
-	data      uint64
-	key       uint32 // and rwFlags, in the order of the machine; both are 0
-	rwFlags   uint32
-	opcode    uint16
-	priority  int16
-	fd        uint32
-	buf       uint64
-	size      uint64
-	offset    int64
-	reserved  uint64
-	flags     uint32
-	eventFile uint32
+	data   uint64
+	_      [2]uint32 // aio_key and aio_rw_flags
+	opcode uint16
+	_      int16 // aio_reqprio
+	fd     uint32
+	buf    uint64
+	size   uint64
+	_      int64  // aio_offset
+	_      uint64 // aio_reserved2
+	_      uint32 // aio_flags
+	_      uint32 // aio_resfd
 }
 
 // ioEvent is struct io_event of the kernel.
 type ioEvent struct {
-	data, object uint64
-	result, more int64
+	data   uint64
+	_      uint64 // obj
+	result int64
+	_      int64 // res2
 }
+
+// The kernel's sizes of both: what differs does not compile.
+var (
+	_ = [1]struct{}{}[unsafe.Sizeof(iocb{})-64]
+	_ = [1]struct{}{}[unsafe.Sizeof(ioEvent{})-32]
+)
 
 const iocbWrite = 1 // IOCB_CMD_PWRITE
 
