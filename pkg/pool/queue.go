@@ -261,7 +261,21 @@ func (b *Backend) grantNext(t Target) bool {
 
 // acquireAwaited takes a session of the usable server with the most room among those that somebody waits for.
 func (b *Backend) acquireAwaited() (Target, bool) {
-	var best Target
+	for {
+		best, ok := b.roomiest()
+		if !ok {
+			return Target{}, false
+		}
+		if best.Server.Acquire() {
+			return best, true
+		}
+		// Somebody who does not wait has just taken the place: look again, since another server may have come free
+		// meanwhile and nobody else would.
+	}
+}
+
+// roomiest is the server that acquireAwaited takes a session of.
+func (b *Backend) roomiest() (best Target, ok bool) {
 	room := int64(0)
 	anyone := b.waiting.anyone.Load() > 0
 	for _, t := range b.Snapshot().Targets {
@@ -276,8 +290,5 @@ func (b *Backend) acquireAwaited() (Target, bool) {
 			best, room = t, free
 		}
 	}
-	if room > 0 && best.Server.Acquire() {
-		return best, true
-	}
-	return Target{}, false
+	return best, room > 0
 }
