@@ -53,13 +53,13 @@ func groups() []group {
 			{Title: "Cur", Statistic: "qcur", Alarm: "warn"}, {Title: "Max", Statistic: "qmax"}, {Title: "Limit", Statistic: "qlimit"},
 		}},
 		{"Session rate", []shown{
-			{Title: "Cur", Statistic: "rate", Tip: rateTip, Spark: rateSpark}, {Title: "Max", Statistic: "rate_max"}, {Title: "Limit", Statistic: "rate_lim"},
+			{Title: "Cur", Class: "cur", Statistic: "rate", Tip: rateTip, Spark: rateSpark}, {Title: "Max", Statistic: "rate_max"}, {Title: "Limit", Statistic: "rate_lim"},
 		}},
 		{"Sessions", []shown{
-			{Title: "Cur", Statistic: "scur", Tip: pathTip, Spark: sessionSpark}, {Title: "Max", Statistic: "smax"}, {Title: "Limit", Statistic: "slim"},
+			{Title: "Cur", Class: "cur", Statistic: "scur", Tip: pathTip, Spark: sessionSpark}, {Title: "Max", Statistic: "smax"}, {Title: "Limit", Class: "num", Statistic: "slim"},
 			{Title: "Total", Class: "wide", Statistic: "stot", Tip: sessionTip},
 			{Title: "LbTot", Class: "wide", Hint: "times that balancing chose it", Statistic: "lbtot"},
-			{Title: "Last", Hint: "time since the last session", Statistic: "lastsess", Form: asAge},
+			{Title: "Last", Class: "age", Hint: "time since the last session", Statistic: "lastsess", Form: asAge},
 		}},
 		{"Bytes", []shown{
 			{Title: "In", Class: "bytes", Statistic: "bin", Form: asBytes}, {Title: "Out", Class: "bytes", Statistic: "bout", Form: asBytes},
@@ -84,7 +84,7 @@ func groups() []group {
 			{Title: "Bck", Hint: "backup servers", Statistic: "bck"},
 			{Title: "Chk", Hint: "checks that failed", Statistic: "chkfail"},
 			{Title: "Dwn", Hint: "times it went down", Statistic: "chkdown"},
-			{Title: "Dwntme", Hint: "time down in all", Statistic: "downtime", Form: asAge},
+			{Title: "Dwntme", Class: "age", Hint: "time down in all", Statistic: "downtime", Form: asAge},
 			{Title: "Thrtle", Hint: "slow start, percent of the weight", Statistic: "throttle"},
 		}},
 		{"Where", []shown{

@@ -3,6 +3,8 @@ package stats
 import (
 	"html"
 	"html/template"
+	"strconv"
+	"strings"
 )
 
 // markup is HTML that is put together here and not by the template, which would look at each of 26,000 cells of a page for
@@ -61,6 +63,9 @@ func (m *markup) cell(c *cell) {
 	m.attribute("class", class)
 	m.attribute("title", c.Tip)
 	m.raw(">")
+	if c.Spark != "" {
+		m.raw(`<svg class="spark" viewBox="0 -1 47 12" preserveAspectRatio="none" aria-hidden="true" focusable="false"><polyline points="`, c.Spark, `"/></svg>`)
+	}
 	if c.Text != "" || c.Small != "" {
 		m.raw("<span>")
 		m.text(c.Text)
@@ -70,9 +75,6 @@ func (m *markup) cell(c *cell) {
 		m.raw(" <small>")
 		m.text(c.Small)
 		m.raw("</small>")
-	}
-	if c.Spark != "" {
-		m.raw(`<svg class="spark" viewBox="0 -1 47 12" preserveAspectRatio="none" aria-hidden="true" focusable="false"><polyline points="`, c.Spark, `"/></svg>`)
 	}
 	m.raw("</td>")
 }
@@ -85,6 +87,60 @@ func (p *proxyView) Body(choose bool) template.HTML {
 	m := make(markup, 0, len(p.Rows)*rowSize)
 	for i := range p.Rows {
 		m.row(&p.Rows[i], p.Name, choose && p.Form != "")
+	}
+	return template.HTML(m) //nolint:gosec // escaped as markup is
+}
+
+// head is that of every table: made once for a page, since the template would look at each of its columns for each proxy.
+func head(layout []group) template.HTML {
+	var m markup
+	m.raw("<thead>\n<tr class=\"groups\">\n<td></td>")
+	for i := range layout {
+		m.raw("\n<th class=\"g\" colspan=\"", strconv.Itoa(len(layout[i].Columns)), "\" scope=\"colgroup\">")
+		m.text(layout[i].Title)
+		m.raw("</th>")
+	}
+	m.raw("\n</tr>\n<tr>\n<th class=\"name\" scope=\"col\">Name</th>")
+	for i := range layout {
+		for j := range layout[i].Columns {
+			m.columnHead(&layout[i].Columns[j], j == 0)
+		}
+	}
+	m.raw("\n</tr>\n</thead>")
+	return template.HTML(m) //nolint:gosec // escaped as markup is
+}
+
+func (m *markup) columnHead(c *shown, first bool) {
+	class := c.Class
+	if first {
+		class = "g " + class
+	}
+	m.raw("\n<th")
+	m.attribute("class", strings.TrimSpace(class))
+	m.raw(" scope=\"col\">")
+	if c.Hint != "" {
+		m.raw("<abbr")
+		m.attribute("title", c.Hint)
+		m.raw(">")
+		m.text(c.Title)
+		m.raw("</abbr>")
+	} else {
+		m.text(c.Title)
+	}
+	m.raw("</th>")
+}
+
+// choices is what a form of servers offers, the same for every proxy.
+func choices(actions []action) template.HTML {
+	var m markup
+	for _, a := range actions {
+		if a.Text != "" {
+			m.raw("\n<option")
+			m.attribute("value", a.Name)
+			m.raw(">")
+			m.text(a.Text)
+			m.raw("</option>")
+		}
 	}
 	return template.HTML(m) //nolint:gosec // escaped as markup is
 }

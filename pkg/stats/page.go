@@ -80,6 +80,7 @@ func (p *Page) html(proxy *config.Proxy, s *Snapshot, o options, admin bool) Res
 	view := newView(proxy, s, o)
 	if admin {
 		view.Actions = actions()
+		view.Choices = choices(view.Actions)
 	}
 	var b bytes.Buffer
 	size := len(pageStyle) + 32<<10

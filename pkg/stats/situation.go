@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"strconv"
+	"slices"
 	"strings"
 
 	"waggle/pkg/config"
@@ -22,7 +23,7 @@ func warnings(s *Snapshot) []string {
 		all = append(all, strings.TrimSuffix(text, ".")+".")
 	}
 	for _, d := range s.Datapath.Degraded {
-		all = append(all, "Kernel path: "+d)
+		all = append(all, "Kernel path: "+strings.TrimPrefix(d, "kernel path unavailable: "))
 	}
 	for _, sp := range s.surpluses() {
 		if len(sp.Tasks) > 0 {
@@ -123,6 +124,8 @@ func newPathsView(s *Snapshot) pathsView {
 			fp := frontendPath{Name: fe.Name, Path: "userspace", Reason: p.Reason, Kernel: p.Kernel}
 			if p.Kernel {
 				fp.Path = "kernel"
+			} else if slices.Contains(d.Degraded, p.Reason) {
+				fp.Reason = "the kernel path is not there; why is said above"
 			}
 			v.Frontends = append(v.Frontends, fp)
 		}

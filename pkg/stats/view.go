@@ -2,6 +2,7 @@ package stats
 
 import (
 	"fmt"
+	"html/template"
 	"net/url"
 	"strings"
 
@@ -23,7 +24,8 @@ type view struct {
 	Paths                                pathsView
 	Resolvers                            []Resolvers
 	Legend                               []tone
-	Groups                               []group
+	Head                                 template.HTML // of every table
+	Choices                              template.HTML // the actions, as options of a form
 	ShowIndex                            bool
 	Proxies                              []*proxyView
 	Now                                  string
@@ -74,7 +76,6 @@ func newView(proxy *config.Proxy, s *Snapshot, o options) *view {
 		Paths:     newPathsView(s),
 		Resolvers: s.Resolvers,
 		Legend:    legend(),
-		Groups:    groups(),
 		Now:       s.Now.Format("2006-01-02 15:04:05 MST"),
 	}
 	v.Outcome, v.OutcomeGood = o.outcome.text()
@@ -93,7 +94,9 @@ func newView(proxy *config.Proxy, s *Snapshot, o options) *view {
 		v.Version = s.Process.Version
 	}
 	filter := o.filter(proxy)
-	v.addProxies(s, filter)
+	layout := groups()
+	v.Head = head(layout)
+	v.addProxies(s, filter, layout)
 	filter.Up, filter.NoMaint = false, false
 	v.Summary = summary(s, filter)
 	v.ShowIndex = len(v.Proxies) >= indexFrom
@@ -111,11 +114,15 @@ func nodeName(s *Snapshot, cfg *config.Stats) string {
 	}
 }
 
-func (v *view) addProxies(s *Snapshot, f Filter) {
+func (v *view) addProxies(s *Snapshot, f Filter, layout []group) {
 	columns := map[string]*Column{}
 	table := Columns()
 	for i := range table {
 		columns[table[i].Name] = &table[i]
+	}
+	width := 0
+	for i := range layout {
+		width += len(layout[i].Columns)
 	}
 	for i := range s.Proxies {
 		p := &s.Proxies[i]
@@ -123,10 +130,13 @@ func (v *view) addProxies(s *Snapshot, f Filter) {
 		if len(rows) == 0 {
 			continue
 		}
-		pv := &proxyView{Name: p.Name(), Anchor: fmt.Sprintf("p%d", p.ID()), Mode: rows[0].Mode.String(), Kind: p.kind()}
+		cells := make([]cell, 0, len(rows)*width)
+		pv := &proxyView{Name: p.Name(), Anchor: fmt.Sprintf("p%d", p.ID()), Mode: rows[0].Mode.String(), Kind: p.kind(), Rows: make([]rowView, 0, len(rows))}
 		for j := range rows {
 			r := &rows[j]
-			pv.Rows = append(pv.Rows, v.row(r, columns))
+			from := len(cells)
+			cells = appendCells(cells, r, layout, columns)
+			pv.Rows = append(pv.Rows, newRowView(r, cells[from:]))
 			if r.Scope == Servers {
 				pv.Rows[j].Server, pv.Form = r.Server.Name, fmt.Sprintf("#%d", r.ProxyID())
 			}
@@ -141,8 +151,8 @@ func (v *view) addProxies(s *Snapshot, f Filter) {
 	}
 }
 
-func (v *view) row(r *Row, columns map[string]*Column) rowView {
-	rv := rowView{tone: r.tone(), Name: r.Name(), Tip: nameTip(r), Kind: strings.ToLower(r.Scope.Word())}
+func newRowView(r *Row, cells []cell) rowView {
+	rv := rowView{tone: r.tone(), Name: r.Name(), Tip: nameTip(r), Kind: strings.ToLower(r.Scope.Word()), Cells: cells}
 	switch r.Scope {
 	case Frontends:
 		rv.Name = "Frontend"
@@ -150,17 +160,22 @@ func (v *view) row(r *Row, columns map[string]*Column) rowView {
 		rv.Name = "Backend"
 	}
 	rv.State = statusCell(r).Text
-	for gi := range v.Groups {
-		for ci := range v.Groups[gi].Columns {
-			col := &v.Groups[gi].Columns[ci]
+	return rv
+}
+
+// appendCells adds the cells of a row, in the order of the layout.
+func appendCells(cells []cell, r *Row, layout []group, columns map[string]*Column) []cell {
+	for gi := range layout {
+		for ci := range layout[gi].Columns {
+			col := &layout[gi].Columns[ci]
 			c := col.render(columns[col.Statistic], r)
 			if ci == 0 {
 				c.Class = strings.TrimSpace("g " + c.Class)
 			}
-			rv.Cells = append(rv.Cells, c)
+			cells = append(cells, c)
 		}
 	}
-	return rv
+	return cells
 }
 
 func (p *Proxy) kind() string {
