@@ -2,8 +2,8 @@ package stats
 
 import (
 	"fmt"
-	"strconv"
 	"slices"
+	"strconv"
 	"strings"
 
 	"waggle/pkg/config"
