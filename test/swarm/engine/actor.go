@@ -62,7 +62,7 @@ func become(dir string) error {
 }
 
 // settle makes this process's surroundings its own: mounts, /proc, an empty /run (so that dockerd starts its
-// own containerd instead of using the host's), its resolver and its name.
+// own containerd instead of using the host's), an empty BPF file system, its resolver and its name.
 func settle(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -72,7 +72,7 @@ func settle(dir string) error {
 		return fmt.Errorf("find resolv.conf: %w", err)
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV
-	for _, m := range []struct{ kind, dir string }{{"proc", "/proc"}, {"tmpfs", "/run"}} {
+	for _, m := range []struct{ kind, dir string }{{"proc", "/proc"}, {"tmpfs", "/run"}, {"bpf", "/sys/fs/bpf"}} {
 		if err := unix.Mount(m.kind, m.dir, m.kind, flags, ""); err != nil {
 			return fmt.Errorf("mount %s on %s: %w", m.kind, m.dir, err)
 		}

@@ -175,6 +175,11 @@ func (e *Engine) OnNode(cmd *exec.Cmd) error {
 	return e.node.inside(cmd.Run)
 }
 
+// OnDisk is where a file of the engine's own mounts is found, such as one under /sys/fs/bpf.
+func (e *Engine) OnDisk(path string) string {
+	return filepath.Join(fmt.Sprintf("/proc/%d/root", e.cmd.Process.Pid), path)
+}
+
 // LogTail is the end of the engine's log.
 func (e *Engine) LogTail() string {
 	const size = 4000
