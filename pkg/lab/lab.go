@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/wire"
 )
 
 // Options say what [New] builds. The zero value is a lab without tasks.
@@ -29,6 +31,10 @@ type Options struct {
 	// XDP has the balancer's interfaces behave as those of a NIC whose driver runs XDP: checksums that come in are whole, and frames
 	// that XDP sends are taken. Without it a veth's other end leaves checksums to hardware, and XDP passes its packets on to TC.
 	XDP bool
+	// Wires has the balancer's two legs be wires, OverlayWire and GatewayWire, whose faults can be set. They are slower than veths.
+	Wires bool
+	// WireSeed decides what the wires do to their frames.
+	WireSeed uint64
 	// Output, if set, also gets what every actor writes to stdout and stderr. Writes are serialised.
 	Output io.Writer
 }
@@ -65,6 +71,8 @@ type Lab struct {
 	Overlay *Host
 	// DNS is the server at 127.0.0.11:53 in the balancer's namespace.
 	DNS *DNS
+	// OverlayWire and GatewayWire are the balancer's legs if Options.Wires asks for them, else nil.
+	OverlayWire, GatewayWire *wire.Wire
 
 	opts    Options
 	spawner *spawner
@@ -122,6 +130,11 @@ func (l *Lab) Close() {
 		}
 		for _, h := range hosts {
 			h.close()
+		}
+		for _, w := range []*wire.Wire{l.OverlayWire, l.GatewayWire} {
+			if w != nil {
+				_ = w.Close() // both ends are ours alone
+			}
 		}
 		l.spawner.close()
 	})

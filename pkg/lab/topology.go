@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"waggle/pkg/lab/ethtool"
+	"waggle/pkg/lab/wire"
 )
 
 // Addresses and MTUs as a Swarm node has them. Every lab uses the same: labs do not see each other.
@@ -66,6 +67,10 @@ func (l *Lab) joinHosts() error {
 		{host: l.Client, link: "eth0", addr: clientAddr, mtu: bridgeMTU, gateway: nodeAddr,
 			peer: l.Node, peerLink: "client", peerAddr: nodeAddr},
 	}
+	if l.opts.Wires {
+		legs[0].wire, legs[0].seed = &l.OverlayWire, l.opts.WireSeed
+		legs[1].wire, legs[1].seed = &l.GatewayWire, l.opts.WireSeed+1
+	}
 	for _, g := range legs {
 		if err := g.join(); err != nil {
 			return err
@@ -97,7 +102,7 @@ func (l *Lab) readyForXDP() error {
 	return nil
 }
 
-// leg is a veth pair from a host to a peer, where it is a port of a bridge or has an address of its own.
+// leg is a veth pair, or a wire, from a host to a peer, where it is a port of a bridge or has an address of its own.
 type leg struct {
 	host    *Host
 	link    string
@@ -109,6 +114,9 @@ type leg struct {
 	peerLink string
 	bridge   string // of the peer, or empty
 	peerAddr string // prefix, or empty
+
+	wire **wire.Wire // where the wire goes; nil: a veth pair
+	seed uint64      // of the wire
 }
 
 func (g leg) join() error {
@@ -130,6 +138,9 @@ func (g leg) create() error {
 	if !g.peer.ns.IsOpen() {
 		return net.ErrClosed
 	}
+	if g.wire != nil {
+		return g.createWire()
+	}
 	return g.host.links(func(nl *netlink.Handle) error {
 		return nl.LinkAdd(&netlink.Veth{
 			LinkAttrs:     netlink.LinkAttrs{Name: g.link, MTU: g.mtu},
@@ -138,6 +149,34 @@ func (g leg) create() error {
 			PeerNamespace: netlink.NsFd(g.peer.ns),
 		})
 	})
+}
+
+// createWire makes the leg's two ends and joins them.
+func (g leg) createWire() error {
+	var ends [2]*os.File
+	for i, end := range []struct {
+		host *Host
+		name string
+	}{{g.host, g.link}, {g.peer, g.peerLink}} {
+		err := end.host.Do(func() (err error) {
+			if ends[i], err = wire.Tap(end.name); err != nil {
+				return err
+			}
+			l, err := netlink.LinkByName(end.name)
+			if err == nil {
+				err = netlink.LinkSetMTU(l, g.mtu)
+			}
+			return err
+		})
+		if err != nil {
+			for _, f := range ends[:i+1] {
+				_ = f.Close() // nil says so
+			}
+			return err
+		}
+	}
+	*g.wire = wire.Join(ends[0], ends[1], g.seed)
+	return nil
 }
 
 func (g leg) setUpPeer(nl *netlink.Handle) error {

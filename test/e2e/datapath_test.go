@@ -43,13 +43,19 @@ func datapaths() []string {
 func modes(t *testing.T, test func(t *testing.T, b *balancer, kernel bool)) {
 	t.Run("kernel", func(t *testing.T) {
 		b := start(t, kernelFlag())
-		if withXDP() && b.metric("waggle_datapath_interface_info", fmt.Sprintf(`attach="%s+tcx"`, kernelMode())) != 2 {
-			t.Fatalf("XDP is not on both interfaces:\n%s", b.process.Output())
-		}
+		b.hasXDP(t)
 		test(t, b, true)
 	})
 	if !withXDP() {
 		t.Run("userspace", func(t *testing.T) { test(t, start(t, "--datapath=off"), false) })
+	}
+}
+
+// hasXDP demands that XDP is on both interfaces, if the tests run with it.
+func (b *balancer) hasXDP(t *testing.T) {
+	t.Helper()
+	if withXDP() && b.metric("waggle_datapath_interface_info", fmt.Sprintf(`attach="%s+tcx"`, kernelMode())) != 2 {
+		t.Fatalf("XDP is not on both interfaces:\n%s", b.process.Output())
 	}
 }
 

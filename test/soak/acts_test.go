@@ -17,6 +17,7 @@ import (
 
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/dnsserver"
+	"waggle/pkg/lab/wire"
 )
 
 // taskActs scale services, crash tasks and cut them off.
@@ -82,19 +83,43 @@ func dnsActs() []act {
 	return acts
 }
 
-// interfaceActs take links down. When the other end of a leg goes down the leg loses its carrier and keeps its routes; when
-// the leg itself does, they go.
+// badWire is what a leg does while it is bad: connections bear it, so that nobody is hurt.
+var badWire = wire.Faults{Loss: 0.01, Duplicate: 0.01, Delay: 500 * time.Microsecond, Jitter: time.Millisecond}
+
+// interfaceActs have frames lost, doubled, delayed and reordered, and take links down. A leg that loses its carrier keeps its routes;
+// when it goes down itself, they go.
 func interfaceActs() []act {
 	return []act{
-		{name: "the overlay leg loses its carrier", run: func(ctx context.Context, s *stage) error {
-			return s.flap(ctx, s.Overlay, "balancer")
-		}},
-		{name: "the bridge leg loses its carrier", run: func(ctx context.Context, s *stage) error {
-			return s.flap(ctx, s.Node, "balancer")
-		}},
+		{name: "the overlay leg loses, doubles and reorders", run: bad(func(s *stage) *wire.Wire { return s.OverlayWire })},
+		{name: "the bridge leg loses, doubles and reorders", run: bad(func(s *stage) *wire.Wire { return s.GatewayWire })},
+		{name: "the overlay leg loses its carrier", run: unplugged(func(s *stage) *wire.Wire { return s.OverlayWire })},
+		{name: "the bridge leg loses its carrier", run: unplugged(func(s *stage) *wire.Wire { return s.GatewayWire })},
 		{name: "the overlay leg goes down and up", hurts: "all", run: func(ctx context.Context, s *stage) error {
 			return s.flap(ctx, s.Balancer.Host, "eth0")
 		}},
+	}
+}
+
+// bad has a wire be bad for some seconds.
+func bad(which func(*stage) *wire.Wire) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		w := which(s)
+		w.Set(badWire)
+		breathe(ctx, 4*time.Second)
+		w.Set(wire.Faults{})
+		return nil
+	}
+}
+
+// unplugged pulls a wire out and plugs it in again.
+func unplugged(which func(*stage) *wire.Wire) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		w := which(s)
+		err := w.Carrier(false)
+		breathe(ctx, 300*time.Millisecond)
+		err = errors.Join(err, w.Carrier(true))
+		breathe(ctx, 3*time.Second)
+		return err
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ type stage struct {
 
 func open(t *testing.T) *stage {
 	t.Helper()
-	l := labtest.New(t, lab.Options{Tasks: tasks, StopDelay: time.Second})
+	l := labtest.New(t, lab.Options{Tasks: tasks, StopDelay: time.Second, Wires: true, WireSeed: rand.Uint64()})
 	for range tasks {
 		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
