@@ -91,10 +91,9 @@ func (a *Agent) alive() error {
 
 // AskHealth asks the waggle that listens on the abstract socket name whether its event loops turn.
 func AskHealth(ctx context.Context, name string) error {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", name)
+	conn, err := dialOwn(ctx, name)
 	if err != nil {
-		return fmt.Errorf("no waggle answers on %s: %w", name, err)
+		return err
 	}
 	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok {

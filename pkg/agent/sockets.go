@@ -63,7 +63,7 @@ func (s *sockets) closeStats() {
 }
 
 func (s *sockets) openHealth(name string) {
-	l, err := net.Listen("unix", name)
+	l, err := listenTrusting(name)
 	if err != nil {
 		s.a.log.Warn("waggle healthcheck will not find this process; --health-socket gives it a name of its own", "err", err)
 	} else {
