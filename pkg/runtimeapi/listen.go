@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"strconv"
+	"path/filepath"
 
 	"waggle/pkg/config"
 )
@@ -44,8 +44,8 @@ type Listener struct {
 	Level Level
 }
 
-// Listen opens the socket of a `stats socket` line. A unix socket is made beside its place and then
-// moved there, so that it is never there with the wrong mode, and takes the place of one that a
+// Listen opens the socket of a `stats socket` line. A unix socket is made in a directory of its own, where nobody else can reach it,
+// and then moved to its place, so that it never is anywhere with the wrong mode, and takes the place of one that a
 // process before left behind. Closing the listener removes it.
 func Listen(cfg config.StatsSocket) (Listener, error) {
 	level, err := ParseLevel(cfg.Level)
@@ -70,10 +70,12 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := replaceable(path); err != nil {
 		return nil, err
 	}
-	temporary := path + "." + strconv.Itoa(os.Getpid()) + ".tmp"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	private, err := os.MkdirTemp(filepath.Dir(path), ".waggle-") // mode 0700
+	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = os.RemoveAll(private) }()
+	temporary := filepath.Join(private, "s")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	}
 	if err != nil {
 		l.Close()
-		return nil, errors.Join(err, os.Remove(temporary))
+		return nil, err
 	}
 	made, err := os.Lstat(path)
 	if err != nil {

@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,8 +16,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"waggle/pkg/config"
 )
@@ -259,6 +262,41 @@ func TestListen(t *testing.T) {
 		}
 		if l.Level != Operator {
 			t.Errorf("level %v, want operator", l.Level)
+		}
+	})
+	t.Run("is nowhere else before it has its mode", func(t *testing.T) {
+		cfg := socket(t)
+		dir := filepath.Dir(cfg.Path)
+		watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(watch)
+		if _, err := unix.InotifyAddWatch(watch, dir, unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Listen(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		events := make([]byte, 4096)
+		n, err := unix.Read(watch, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved := false
+		for at := 0; at < n; {
+			e := (*unix.InotifyEvent)(unsafe.Pointer(&events[at]))
+			name := string(bytes.TrimRight(events[at+unix.SizeofInotifyEvent:at+unix.SizeofInotifyEvent+int(e.Len)], "\x00"))
+			if e.Mask&unix.IN_CREATE != 0 && e.Mask&unix.IN_ISDIR == 0 {
+				t.Errorf("%s was made where others can reach it", name)
+			}
+			moved = moved || e.Mask&unix.IN_MOVED_TO != 0 && name == filepath.Base(cfg.Path)
+			at += unix.SizeofInotifyEvent + int(e.Len)
+		}
+		if left, _ := os.ReadDir(dir); !moved || len(left) != 1 {
+			t.Errorf("moved to its place: %v; the directory holds %v", moved, left)
 		}
 	})
 	t.Run("takes over, and leaves the successor's socket", func(t *testing.T) {
