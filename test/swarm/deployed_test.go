@@ -92,6 +92,9 @@ func hostStack(t *testing.T, e *engine.Engine) {
 	if err := os.WriteFile(filepath.Join(dir, "haproxy.cfg"), fmt.Appendf(nil, hostConfig, servers...), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(e.OnDisk("/sys/fs/bpf/waggle"), 0o700); err != nil { // as systemd-tmpfiles does
+		t.Fatal(err)
+	}
 	docker(t, e, "node", "update", "--label-add", "edge=true", docker(t, e, "info", "--format", "{{.Swarm.NodeID}}"))
 	deployFile(t, e, "deploy/stack-host.yml", "edge", append(capabilityVariables(t, e), "WAGGLE_CONFIG_DIR="+dir)...)
 	showServiceOnFailure(t, e, "edge_waggle")
