@@ -71,7 +71,23 @@ func onBPFFS(dir string) error {
 			Remedy:  "name one that is with --pin-dir: mount -t bpf bpf /sys/fs/bpf; in a container bind the host's",
 		}
 	}
-	return nil
+	return onlyOurs(dir)
+}
+
+// onlyOurs is an error if others than root and this user can put files into a directory: what lies there would be taken for the
+// flows of a process before this one, and have connections go wherever they like.
+func onlyOurs(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return fmt.Errorf("look at the directory for pins: %w", err)
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&0o022 == 0 && (st.Uid == 0 || st.Uid == uint32(os.Geteuid())) {
+		return nil
+	}
+	return &UnavailableError{
+		Problem: fmt.Sprintf("others can write to the directory for pins, %s (mode %#o, user %d)", dir, st.Mode&0o7777, st.Uid),
+		Remedy:  fmt.Sprintf("look at what is in it, then have it be yours alone: chown %d %s; chmod 0700 %s", os.Geteuid(), dir, dir),
+	}
 }
 
 // lockDirectory takes a lock that the kernel gives back when the process ends, however it does.
@@ -115,6 +131,9 @@ func (p *pins) refuseOthers(parent, layout string) error {
 // them, before it did anything with them.
 func (p *pins) prepare(names []string) error {
 	p.taken = true
+	if err := onlyOurs(p.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	for _, name := range names {
 		if _, err := os.Lstat(p.path(name)); err != nil {
 			p.taken = false

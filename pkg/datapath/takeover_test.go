@@ -358,6 +358,37 @@ func TestPinsOfAnotherLayoutAreRefused(t *testing.T) {
 	openIn(t, top.lb, opts)
 }
 
+// Who can write to the directory could put maps there by which connections go wherever he likes: nothing is taken from it.
+func TestPinsThatOthersCanWriteAreRefused(t *testing.T) {
+	top, opts := newTopology(t, 1), Options{PinDir: pinDir(t)}
+	opts.NetNS = top.lb.path()
+	dp, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout := dp.pins.dir
+	dp.abandon(t)
+	for _, dir := range []string{opts.PinDir, layout} {
+		for what, c := range map[string]struct {
+			mode os.FileMode
+			uid  int
+		}{"mode 0777": {0o777, 0}, "a group": {0o770, 0}, "another user's": {0o700, 65534}} {
+			if err := errors.Join(os.Chmod(dir, c.mode), os.Chown(dir, c.uid, 0)); err != nil {
+				t.Fatal(err)
+			}
+			dp, err := Open(t.Context(), opts)
+			var e *UnavailableError
+			if !errors.As(err, &e) || !strings.Contains(e.Problem, "others can write to the directory for pins, "+dir) {
+				t.Errorf("%s, %s: %v, %v", dir, what, dp, err)
+			}
+		}
+		if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(dir, 0, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openIn(t, top.lb, opts)
+}
+
 func TestPinsBelongToOneProcess(t *testing.T) {
 	top, opts := newTopology(t, 1), Options{PinDir: pinDir(t)}
 	openIn(t, top.lb, opts)
