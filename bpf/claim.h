@@ -8,6 +8,7 @@
 #include "choose.h"
 #include "count.h"
 #include "flow.h"
+#include "martian.h"
 #include "port.h"
 #include "ring.h"
 #include "socket.h"
@@ -144,6 +145,8 @@ WG_GLOBAL int claim(struct __sk_buff *skb, const struct packet *p)
 		return CLAIM_OTHER;
 	if (!packet_is_opening(p))
 		return WG_R_NO_FLOW;
+	if (source_is_martian(&p->key))
+		return WG_R_MARTIAN;
 	if (wg_dry_run)
 		skb->cb[WG_DRY_SERVICE] = svc->id;
 	service_gauge = svc->gauge;

@@ -19,6 +19,7 @@
 	PASS(TABLE_FULL, "table_full", ODD, "A SYN while the flow table was full or out of memory.") \
 	PASS(FRAGMENT, "fragment", NORMAL, "An IP fragment of a TCP packet; the stack reassembles it.") \
 	PASS(OPTIONS, "ip_options", NORMAL, "A TCP packet with IP options.") \
+	PASS(MARTIAN, "martian", ODD, "A SYN from an address that nobody can have, or from the address that it is sent to; the stack drops it.") \
 	PASS(LENGTH, "bad_length", ODD, "A TCP packet whose lengths contradict each other.") \
 	PASS(TTL_SYN, "ttl_syn", NORMAL, "A SYN that arrived with a TTL of 1 and so cannot be sent on.") \
 	PASS(XDP_CHECKSUM, "xdp_checksum", ODD, "A packet of a kernel flow that XDP left to TC, since its sender leaves the checksum to hardware: a veth or virtio peer with tx checksum offload.") \

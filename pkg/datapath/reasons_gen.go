@@ -19,6 +19,7 @@ const (
 	reasonTableFull
 	reasonFragment
 	reasonIpOptions
+	reasonMartian
 	reasonBadLength
 	reasonTtlSyn
 	reasonXdpChecksum
@@ -48,6 +49,7 @@ var reasonTable = [reasonCount]Reason{
 	reasonTableFull:    {Name: "table_full", Help: "A SYN while the flow table was full or out of memory.", Drop: false, Expected: false},
 	reasonFragment:     {Name: "fragment", Help: "An IP fragment of a TCP packet; the stack reassembles it.", Drop: false, Expected: true},
 	reasonIpOptions:    {Name: "ip_options", Help: "A TCP packet with IP options.", Drop: false, Expected: true},
+	reasonMartian:      {Name: "martian", Help: "A SYN from an address that nobody can have, or from the address that it is sent to; the stack drops it.", Drop: false, Expected: false},
 	reasonBadLength:    {Name: "bad_length", Help: "A TCP packet whose lengths contradict each other.", Drop: false, Expected: false},
 	reasonTtlSyn:       {Name: "ttl_syn", Help: "A SYN that arrived with a TTL of 1 and so cannot be sent on.", Drop: false, Expected: true},
 	reasonXdpChecksum:  {Name: "xdp_checksum", Help: "A packet of a kernel flow that XDP left to TC, since its sender leaves the checksum to hardware: a veth or virtio peer with tx checksum offload.", Drop: false, Expected: false},
