@@ -176,11 +176,11 @@ func TestHostStackLoads(t *testing.T) {
 	if len(s.Ports) != 0 {
 		t.Errorf("ports %v: on the host's network there is nothing to publish", s.Ports)
 	}
-	pins := slices.IndexFunc(s.Volumes, func(v composetypes.ServiceVolumeConfig) bool { return v.Target == "/sys/fs/bpf/waggle" })
+	pins := slices.IndexFunc(s.Volumes, func(v composetypes.ServiceVolumeConfig) bool { return v.Target == "/pins" })
 	if pins < 0 || s.Volumes[pins].Type != "bind" || s.Volumes[pins].ReadOnly || s.Volumes[pins].Source != "/sys/fs/bpf/waggle" {
 		t.Errorf("volumes %+v: want /sys/fs/bpf/waggle of the host and nothing beside it, to be written to", s.Volumes)
 	}
-	for _, flag := range []string{"--pin-dir=/sys/fs/bpf/waggle", "--keep-datapath"} {
+	for _, flag := range []string{"--pin-dir=/pins", "--keep-datapath"} {
 		if !slices.Contains(s.Command, flag) {
 			t.Errorf("command %v: without %s", s.Command, flag)
 		}

@@ -240,10 +240,11 @@ func endForGood(t *testing.T, e *engine.Engine) {
 	}
 	request.finish(t) // nobody is there, and it is carried all the same
 	pins := e.OnDisk("/sys/fs/bpf/waggle")
-	if _, err := os.Stat(pins); err != nil {
-		t.Errorf("the pins: %v", err)
+	layouts, err := filepath.Glob(filepath.Join(pins, "layout-*"))
+	if err != nil || len(layouts) != 1 {
+		t.Fatalf("pins %v, %v", layouts, err)
 	}
-	if err := os.RemoveAll(pins); err != nil {
+	if err := os.RemoveAll(layouts[0]); err != nil {
 		t.Error(err)
 	}
 	for _, id := range held.Programs {
