@@ -37,7 +37,7 @@ func NewPage(src Source) *Page {
 	return &Page{
 		src: src,
 		template: template.Must(template.New("page").Funcs(template.FuncMap{
-			"style": func() template.CSS { return template.CSS(pageStyle) }, // ours, not a visitor's
+			"style": func() template.CSS { return template.CSS(pageStyle) }, //nolint:gosec // ours, not a visitor's
 		}).Parse(pageTemplate)),
 		// The page has no script, no outside asset, and one style sheet, which is known by its hash.
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; " +

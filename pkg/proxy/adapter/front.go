@@ -62,7 +62,7 @@ const (
 // NewFront returns a Front. An error is one of http2.Server's, about its settings.
 func NewFront(s Settings) (*Front, error) {
 	f := &Front{s: s}
-	f.h1 = &http.Server{MaxHeaderBytes: s.MaxHead, ErrorLog: log.New(io.Discard, "", 0)}
+	f.h1 = &http.Server{MaxHeaderBytes: s.MaxHead, ErrorLog: log.New(io.Discard, "", 0)} //nolint:gosec // it serves HTTP/2 alone, whose timeouts follow
 	f.h2 = &http2.Server{
 		MaxConcurrentStreams: uint32(s.MaxStreams), MaxReadFrameSize: maxFrame,
 		MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
