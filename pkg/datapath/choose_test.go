@@ -176,7 +176,7 @@ func TestSourceAgreesWithUserspace(t *testing.T) {
 	k.sync(t, d)
 	s := d.Services[0]
 	for i := range 500 {
-		addr := netip.AddrFrom4([4]byte{byte(i * 7), byte(i >> 8), byte(i * 13), byte(i)})
+		addr := netip.AddrFrom4([4]byte{byte(1 + i*7%126), byte(i >> 8), byte(i * 13), byte(i)})
 		slot := s.Schedule[balance.SourceHash(addr)%uint32(len(s.Schedule))]
 		want := s.Servers[slot-101].Addr
 		for port := range 2 {

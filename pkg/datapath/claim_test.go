@@ -204,10 +204,14 @@ func TestSocketsOwnTheirConnections(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.must(t, "address", func() error { return addAddr("lo", frontAddr) })
 	ln := k.listen(t, front())
-	conn, err := k.dial(front())
-	if err != nil {
-		t.Fatal(err)
-	}
+	const own = "192.0.2.77"
+	k.must(t, "address", func() error { return addAddr("lo", own) })
+	var conn net.Conn
+	k.must(t, "dial", func() (err error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(own)}, Timeout: dialTimeout}
+		conn, err = d.Dial("tcp", front())
+		return err
+	})
 	defer conn.Close()
 	k.sync(t, oneService(1))
 	local := conn.LocalAddr().(*net.TCPAddr).AddrPort()

@@ -26,6 +26,7 @@ func startOnWires(t *testing.T, datapath string) *balancer {
 	if datapath != "off" {
 		b.hasXDP(t)
 	}
+	b.patience = 20 * time.Second // four SYNs in a row may be lost, and are sent again after 1, 2, 4 and 8 s
 	return b
 }
 
@@ -64,9 +65,10 @@ func TestBadWiresChangeNoByte(t *testing.T) {
 			if n := b.kernelSessions() - viaKernel; datapath != "off" && n != 152 || datapath == "off" && n != 0 {
 				t.Errorf("the kernel carried %v of 152 connections", n)
 			}
-			if s := b.names(b.rawName, 30); s["hostname: raw-1"] != 10 || s["hostname: raw-2"] != 10 || s["hostname: raw-3"] != 10 {
-				t.Errorf("afterwards 30 connections were split %v", s)
-			}
+			// A server whose checks were lost may have been down.
+			b.eventually(10*time.Second, "all servers are used again", func() error {
+				return b.shares(b.rawName, 30, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3")
+			})
 		})
 	}
 }

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,8 @@ type balancer struct {
 	t       *testing.T
 	process *lab.Process
 	again   func() // starts waggle once more, after its end
+	// patience is how long a connection may take to be made; 0: 5 s.
+	patience time.Duration
 }
 
 // start builds a lab with three web tasks and three raw TCP tasks, and waggle with the seed's
@@ -118,7 +121,7 @@ func (b *balancer) eventually(d time.Duration, what string, try func() error) {
 
 // dial connects from the client to a port of the balancer.
 func (b *balancer) dial(port int) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(b.patience, 5*time.Second))
 	defer cancel()
 	conn, err := b.Client.DialContext(ctx, "tcp4", b.Balancer.Endpoint(port))
 	if err != nil {
