@@ -16,6 +16,8 @@ var packetMutants = []mutant{
 		"if (!port_is_ours(tcp->dest))", "if (0)", "TestTCPRows"),
 	one("packets for other MACs are taken", "bpf/frame.h",
 		"frame->pkt_type != PACKET_HOST || ", "", "TestTCPRows|TestWhatIsNotOurs"),
+	one("frames with a VLAN tag are taken", "bpf/frame.h",
+		" || frame->vlan_present ? 0", " ? 0", "TestTaggedFramesAreLeftAlone"),
 	one("a mapped IPv6 address is taken for an IPv4 one", "bpf/parse.h",
 		"if (addr_is_v4(p->key.saddr) || addr_is_v4(p->key.daddr))", "if (0)", "TestTCPRows"),
 	{name: "services are matched by their port alone", tests: "TestTransitPasses|TestWhatIsNotOurs", edits: []edit{
