@@ -192,6 +192,9 @@ func (top *topology) connect(t *testing.T) net.Conn {
 type line struct{ net.Conn }
 
 func (l line) say() error {
+	if err := l.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(l, "hello"); err != nil {
 		return err
 	}
