@@ -331,6 +331,7 @@ var alertRows = []struct {
 	{"frontend", "tcp-request content track-sc0 src", 32, "frontend 'f' : unable to find table 'f' that is named here"},
 	{"frontend", "http-request track-sc0 src table b", 25, "frontend 'f' : unable to find table 'b' that is named here"},
 	{"frontend", "http-request track-sc0 src table", 29, "'http-request track-sc0' : the name of a table is missing"},
+	{"backend", "tcp-request content track-sc0 src\n stick-table type ipp size 1k", 19, "unknown type 'ipp' in 'stick-table', expected one of 'ip', 'ipv6', 'integer', 'string'; did you mean 'ip' maybe ?"},
 	{"backend", "stick-table size 1k", 2, "'stick-table' : missing 'type'"},
 	{"backend", "stick-table type ip", 2, "'stick-table' : 'size' has to be from 1 to 10485760"},
 	{"backend", "stick-table type ip size 1k store http_req_rate", 36, "'stick-table' : 'http_req_rate' in 'store': a rate has a period in parentheses, and nothing else has one"},
@@ -447,6 +448,8 @@ func TestRemarks(t *testing.T) {
 		{"backend", "no option splice-auto", ""},
 		{"frontend", "http-request return hdr Content-Length 3", "WARNING 9:26 'http-request return' : header 'Content-Length' is always ignored, since it belongs to the framing"},
 		{"frontend", "http-request return content-type a", "WARNING 9:22 'http-request return' : 'content-type' is ignored because there is no body"},
+		{"frontend", "tcp-request connection reject if { path /x }", "WARNING 9:35 an ACL will never match here because it looks at what is not available at this moment"},
+		{"frontend", "tcp-request session reject if { req.len gt 0 }", "WARNING 9:32 an ACL will never match here because it looks at what is not available at this moment"},
 		{"frontend", "http-response deny if { path /x }", "WARNING 9:24 an ACL will never match here because it looks at what is not available at this moment"},
 		{"frontend", "acl a path_beg", "WARNING 9:8 'path_beg' has no pattern to match against, so it never matches; '-m found' tests for existence"},
 		{"frontend", "use_backend b if TRUE\n http-request deny", "WARNING 10:2 a 'http-request' rule placed after a 'use_backend' rule will still be processed before"},
@@ -460,7 +463,6 @@ func TestRemarks(t *testing.T) {
 		{"", "frontend f\n bind :1", "WARNING 1:1 missing timeouts for frontend 'f': without 'timeout client' silent peers hold their connections for ever"},
 		{"", "backend f\n server s 1.1.1.1:1", "WARNING 1:1 missing timeouts for backend 'f': without 'timeout connect', 'timeout server' silent peers hold their connections for ever"},
 		{"", "resolvers r", "WARNING 1:1 resolvers 'r' has no name server: nothing that uses it resolves"},
-		{"", "backend b\nlisten f\n bind :1\n timeout client 1s\n use_backend b if { path / }", "WARNING 5:16 a condition of listen 'f' never holds: it looks at an HTTP request, and the mode is tcp"},
 	}
 	for _, test := range tests {
 		_, remarks := mustParse(t, in(test.section, test.line))

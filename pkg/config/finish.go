@@ -184,9 +184,6 @@ func (p *parser) checkHTTP(s *proxyState) {
 		}
 		*rules.list = nil
 	}
-	for _, at := range s.httpConditions {
-		p.warn(at, "a condition of %s '%s' never holds: it looks at an HTTP request, and the mode is tcp", s.Kind, s.Name)
-	}
 }
 
 // checkTimeouts warns of timeouts without which a silent peer holds its connection for ever.

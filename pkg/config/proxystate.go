@@ -27,7 +27,7 @@ type proxyState struct {
 	tableUses        []tableUse
 	backendUses      []backendUse
 	errorUses        []errorUse
-	httpConditions   []Pos // conditions that look at a request
+	hasTable         bool // there is a stick-table line, also a faulty one, so that its uses are not reported as well
 }
 
 // newProxyState has HAProxy's defaults.
@@ -70,7 +70,7 @@ func (s *proxyState) derive() *proxyState {
 	}
 	d.serverAt, d.idAt, d.referenced = nil, nil, false
 	d.resolversAt = maps.Clone(s.resolversAt)
-	d.useBackendAt, d.httpConditions = Pos{}, nil
+	d.useBackendAt = Pos{}
 	d.backendUses = slices.Clone(s.backendUses)
 	return &d
 }

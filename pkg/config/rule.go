@@ -101,9 +101,6 @@ func (s *statement) conditionAt(i int, what string, where sample.Where) (*sample
 		s.exprError(err, i, "error detected while parsing a condition of "+what)
 		return nil, false
 	}
-	if c.NeedsHTTP() {
-		s.p.proxy.httpConditions = append(s.p.proxy.httpConditions, s.at(i))
-	}
 	return c, true
 }
 

@@ -32,6 +32,7 @@ var stickWords = []string{"type", "len", "size", "expire", "nopurge", "store"}
 
 // stickTable reads `stick-table`.
 func (s *statement) stickTable() {
+	s.p.proxy.hasTable = true
 	t := stick.Config{Len: stickStringLen}
 	for i := 0; i < len(s.args); i++ {
 		word := s.args[i].text
@@ -159,7 +160,7 @@ func (p *parser) checkTables(s *proxyState) {
 		}
 		found := false
 		for _, other := range p.proxies {
-			found = found || other.Name == name && other.StickTable != nil
+			found = found || other.Name == name && other.hasTable
 		}
 		if !found {
 			p.alert(use.at, "%s '%s' : unable to find table '%s' that is named here", s.Kind, s.Name, name)

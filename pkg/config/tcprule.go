@@ -16,7 +16,7 @@ func tcpRuleDirectives() []directive {
 	return []directive{
 		{name: "tcp-request connection", in: frontOrDef, args: "expect-proxy layer4|" + actions, doc: "takes or refuses connections before anything is read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPConnection }, sample.AtConnection)},
 		{name: "tcp-request session", in: frontOrDef, args: actions, doc: "the same, when the PROXY header has been read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPSession }, sample.AtConnection)},
-		{name: "tcp-request content", in: anyProxy, args: actions, doc: "takes or refuses requests in HTTP mode, connections in TCP mode", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPContent }, sample.AtRequest)},
+		{name: "tcp-request content", in: anyProxy, args: actions, doc: "takes or refuses requests in HTTP mode, connections in TCP mode, by what the client sends first: fetches of a request see one that it begins with", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPContent }, sample.AtRequest)},
 		{name: "tcp-request inspect-delay", in: anyProxy, args: "<time>", doc: "longest time for content to come; in HTTP mode timeout http-request bounds it too", parse: func(s *statement) {
 			s.duration(time.Millisecond, &s.p.proxy.InspectDelay)
 		}},

@@ -7,12 +7,17 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/lab/pki"
+	"waggle/pkg/lab/require"
 )
 
 // tellsName is a TLS server that says its own name, and the name that it was asked for.
@@ -153,4 +158,100 @@ backend b
 		c.Close()
 		eventually(t, "the session has ended", func() bool { return w.pool.Frontends[0].Sessions.Load() == 0 })
 	}
+}
+
+// TCP clients that speak HTTP reach the server of their host, on which rules for a request's head can look; those that
+// speak something else are not waited for. HAProxy 2.6 answers the same on the same configuration.
+func TestRoutingByRequestOverTCP(t *testing.T) {
+	says := func(name string) netip.AddrPort {
+		return listen(t, func(c net.Conn, r *bufio.Reader) {
+			head, _ := r.ReadString('\n')
+			fmt.Fprintf(c, "%s got %s", name, head)
+			c.Close()
+		})
+	}
+	text := fmt.Sprintf(`
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+frontend fe
+    bind 127.0.0.1:1
+    tcp-request inspect-delay 5s
+    tcp-request content reject if { path_beg /forbidden }
+    tcp-request content accept if HTTP
+    tcp-request content reject if { req.len gt 20 }
+    use_backend a if { req.hdr(host) -i a.test }
+    use_backend a if METH_POST { url_param(to) a }
+    default_backend b
+backend a
+    server s %s
+backend b
+    server s %s
+`, says("a"), says("b"))
+	w := startConfig(t, text)
+	ours := w.dial().RemoteAddr().String()
+	theirs := runHAProxy(t, text)
+	for said, want := range map[string]string{
+		"GET /x HTTP/1.1\r\nHost: A.test\r\n\r\n":            "a got GET /x HTTP/1.1\r\n",
+		"GET /x HTTP/1.1\r\nHost: b.test\r\n\r\n":            "b got GET /x HTTP/1.1\r\n",
+		"POST /?to=a HTTP/1.1\r\nHost: b.test\r\n\r\n":       "a got POST /?to=a HTTP/1.1\r\n",
+		"GET /forbidden/x HTTP/1.1\r\nHost: b.test\r\n\r\n":  "",
+		"\x16\x03 this is something else, and long enough\n": "",
+	} {
+		for _, addr := range []string{ours, theirs} {
+			for _, whole := range []bool{true, false} {
+				began := time.Now()
+				tcp, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conn := tcp
+				if !whole {
+					conn = drip{tcp}
+				}
+				_, _ = conn.Write([]byte(said))
+				got, _ := io.ReadAll(tcp)
+				if string(got) != want {
+					t.Errorf("to %s, in one piece %v, %q got %q, want %q", addr, whole, said, got, want)
+				}
+				if took := time.Since(began); took > 4*time.Second {
+					t.Errorf("to %s, in one piece %v, %q waited for %v", addr, whole, said, took)
+				}
+				tcp.Close()
+			}
+		}
+	}
+}
+
+// runHAProxy runs the HAProxy of this machine on a configuration that listens on 127.0.0.1:1, elsewhere, until the test
+// ends.
+func runHAProxy(t *testing.T, text string) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = ln.Addr().String()
+	ln.Close()
+	file := filepath.Join(t.TempDir(), "h.cfg")
+	if err := os.WriteFile(file, []byte(strings.Replace(text, "127.0.0.1:1\n", addr+"\n", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(require.Tool(t, "haproxy"), "-db", "-f", file)
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop := sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(stop)
+	for end := time.Now().Add(patience); !listens(addr); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			stop()
+			t.Fatalf("HAProxy does not listen:\n%s", complaints.String())
+		}
+	}
+	return addr
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"waggle/pkg/proxy/h1"
 	"waggle/pkg/proxy/sock"
 	"waggle/pkg/sample"
 )
@@ -39,8 +40,28 @@ func (s *session) Dst() netip.AddrPort {
 // http says whether there is a request.
 func (s *subject) http() bool { return s.clock.head > 0 && s.fe.cfg.HTTP }
 
+// previewed says whether the first bytes of a TCP client, which are looked at now, begin with a request.
+func (s *subject) previewed() bool { return s.phase == inspecting && s.preview.whole }
+
+// AwaitRequest implements sample.Preview.
+func (s *subject) AwaitRequest() (more bool) {
+	if s.fe.cfg.HTTP || s.phase != inspecting {
+		return false
+	}
+	b, more := s.Content()
+	p := &s.preview
+	if !p.whole && !p.none && len(b) > p.looked {
+		n, why := s.req.Parse(b)
+		p.looked, p.whole, p.none = len(b), n > 0, why != h1.OK
+	}
+	if p.whole {
+		s.req.Rebase(b) // they may have moved
+	}
+	return more && !p.whole && !p.none
+}
+
 // head says whether the request's head can be looked at: when rules for responses run, it has gone.
-func (s *subject) head() bool { return s.http() && !s.msg.headGone }
+func (s *subject) head() bool { return s.http() && !s.msg.headGone || s.previewed() }
 
 // RequestLine implements sample.Subject.
 func (s *subject) RequestLine() []byte {
@@ -52,6 +73,9 @@ func (s *subject) RequestLine() []byte {
 
 // Method implements sample.Subject.
 func (s *subject) Method() []byte {
+	if s.previewed() {
+		return s.req.MethodBytes()
+	}
 	if !s.http() {
 		return nil
 	}

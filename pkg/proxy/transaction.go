@@ -18,12 +18,13 @@ type transaction struct {
 	resp      h1.Response
 	edits     h1.Edits
 	up, down  stream
-	headLen   int  // of the request, in the client's buffer
-	taken     int  // bytes of the client's buffer that have been passed on, head included
-	forgotten bool // the head is no longer in the buffer: the request cannot be sent again
-	respLen   int  // of a response head that waits to be passed on
-	responded bool // the final response's head has been passed on
-	keep      bool // the client's connection is used again after this response
+	preview   preview // of a TCP session
+	headLen   int     // of the request, in the client's buffer
+	taken     int     // bytes of the client's buffer that have been passed on, head included
+	forgotten bool    // the head is no longer in the buffer: the request cannot be sent again
+	respLen   int     // of a response head that waits to be passed on
+	responded bool    // the final response's head has been passed on
+	keep      bool    // the client's connection is used again after this response
 	pending   []byte
 	handler   func(ServiceRequest) ServiceResponse
 	refused   *config.HTTPRule // by a tarpit rule
@@ -51,6 +52,12 @@ type transaction struct {
 	startIn     int64  // bytes of the client before this request
 	number      uint64 // of the request, or TCP session, among all
 	msg         message
+}
+
+// preview is what is known of a request that a TCP client may have begun with.
+type preview struct {
+	looked      int  // bytes that have been looked at
+	whole, none bool // its head has come, or this is no request
 }
 
 // wake gives the session a transaction if it has none.
@@ -119,6 +126,7 @@ func (t *transaction) reset() {
 	t.peer = netip.AddrPort{}
 	t.avoid, t.retries, t.status = nil, 0, -1
 	t.persist = persist{}
+	t.preview = preview{}
 	t.why = [2]byte{'-', '-'}
 	t.place.server, t.place.backend = 0, 0
 	t.clock = times{}

@@ -54,17 +54,6 @@ func (a *ACL) judge(s Subject) verdict {
 	return best
 }
 
-// NeedsHTTP says whether every line of the ACL looks at a request, so that it can never hold on a TCP
-// connection.
-func (a *ACL) NeedsHTTP() bool {
-	for _, t := range a.lines {
-		if !t.expr.fetch.http() {
-			return false
-		}
-	}
-	return len(a.lines) > 0
-}
-
 // Add compiles one line: an expression, flags and patterns, without the ACL's name. The error is an
 // *Error whose Word counts from words[0].
 func (a *ACL) Add(words []string, env Env) error {

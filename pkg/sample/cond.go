@@ -85,22 +85,6 @@ func holds(all []term, s Subject) bool {
 	return true
 }
 
-// NeedsHTTP says whether an ACL of the condition looks at nothing but a request, which a TCP
-// connection does not have.
-func (c *Cond) NeedsHTTP() bool {
-	if c == nil {
-		return false
-	}
-	for _, all := range c.any {
-		for _, t := range all {
-			if t.acl.NeedsHTTP() {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // ParseCond compiles a condition; words[0] is `if` or `unless`. The error is an *Error whose Word
 // counts from words[0].
 func ParseCond(words []string, env Env) (*Cond, error) {
@@ -173,7 +157,7 @@ func (p *condParser) term() (term, *Error) {
 	} else {
 		t.acl, err = p.named(word)
 	}
-	if err == nil && p.env.Warn != nil && p.env.Where != AtConnection && t.acl.neverHolds(p.env.Where) {
+	if err == nil && p.env.Warn != nil && t.acl.neverHolds(p.env.Where) {
 		p.env.Warn(start, "an ACL will never match here because it looks at what is not available at this moment")
 	}
 	return t, err

@@ -112,7 +112,7 @@ func TestConditions(t *testing.T) {
 
 func TestNilConditionHolds(t *testing.T) {
 	var c *Cond
-	if !c.Eval(&request{}) || c.NeedsHTTP() {
+	if !c.Eval(&request{}) {
 		t.Error("a condition that does not exist must hold everywhere")
 	}
 }
@@ -229,21 +229,6 @@ func TestLineWithoutPatternsWarns(t *testing.T) {
 	}
 	if len(got) != 1 || !strings.HasPrefix(got[0], "2 'path_beg' has no pattern") {
 		t.Errorf("warnings %q, want one about path_beg at word 2", got)
-	}
-}
-
-func TestNeedsHTTP(t *testing.T) {
-	env := testEnv(t)
-	for cond, want := range map[string]bool{
-		"if { path /a }": true, "if { src ::1 }": false, "if mine or shop": true, "if TRUE": false, "if HTTP": false, "if { hdr(a) -m found }": true,
-	} {
-		c, err := ParseCond(strings.Fields(cond), env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.NeedsHTTP() != want {
-			t.Errorf("%s: NeedsHTTP %v", cond, !want)
-		}
 	}
 }
 

@@ -6,6 +6,25 @@ type Content interface {
 	Content() (b []byte, more bool)
 }
 
+// Preview is a Subject that may be a TCP connection on which a client speaks HTTP, of which nothing else takes notice.
+type Preview interface {
+	// AwaitRequest looks for a request's head in the first bytes. Fetches see it from then on, if it is there; else more
+	// says whether it may still come within the time for inspection.
+	AwaitRequest() (more bool)
+}
+
+// previews says whether the fetch looks at a request.
+func (f *fetch) previews() bool {
+	return f.from == fromRequest || f.from == fromRequestLine || f.request
+}
+
+// preview has the fetch see the request that a TCP client may have sent.
+func (e *evaluator) preview() {
+	if p, ok := e.subject.(Preview); ok {
+		e.unsure = p.AwaitRequest()
+	}
+}
+
 // contentFetches look at a connection's first bytes (HAProxy, section 7.3.5). What is not there yet may come: see
 // [Cond.Judge].
 var contentFetches = map[string]*fetch{

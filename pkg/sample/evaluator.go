@@ -33,6 +33,9 @@ func (x *Expr) evaluator(s Subject, p *patterns) *evaluator {
 	e.subject, e.expr, e.pattern = s, x, p
 	e.matched, e.found, e.unsure = false, false, false
 	e.scratch = e.scratch[:0]
+	if x.fetch.previews() {
+		e.preview()
+	}
 	x.fetch.do(e, &x.args)
 	return e
 }

@@ -12,7 +12,9 @@ type fetch struct {
 	out  Type
 	from source
 	arg  argSpec
-	do   func(*evaluator, *args)
+	// request says that the fetch looks at a request although it has a value without one.
+	request bool
+	do      func(*evaluator, *args)
 }
 
 // http says whether the fetch needs a request.

@@ -8,7 +8,7 @@ import (
 var requestFetches = map[string]*fetch{
 	"method":         {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Method()) }},
 	"req.ver":        {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Version()) }},
-	"req.proto_http": {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.Method() != nil)) }},
+	"req.proto_http": {out: Bool, request: true, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.Method() != nil)) }},
 	"http_first_req": {out: Bool, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.FirstRequest())) }},
 	"url":            {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { e.offerText(e.subject.URI()) }},
 	"path":           {out: String, from: fromRequest, do: func(e *evaluator, _ *args) { e.offerText(uriPath(e.subject.URI())) }},
