@@ -75,7 +75,7 @@ func CreateReport(path string, add bool, setup Setup) (*File, error) {
 	if add {
 		mode = os.O_CREATE | os.O_WRONLY | os.O_APPEND
 	}
-	file, err := os.OpenFile(path, mode, 0o644)
+	file, err := os.OpenFile(path, mode, 0o644) //nolint:gosec // a report is for everybody
 	if err != nil {
 		return nil, err
 	}
