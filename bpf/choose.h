@@ -8,8 +8,9 @@
 #include "maps.h"
 
 struct choice {
-	__u32 server;
+	__u32 target;
 	__u32 counter;
+	__u32 gauge; /* of the server */
 };
 
 /* A schedule, as choose_server finds it. */
@@ -17,7 +18,7 @@ struct schedule {
 	void *slots; /* slot 0 is the head */
 	__u32 length;
 	__u32 draws;
-	__u32 avoid; /* a server not to choose: it has just failed this connection; 0: none */
+	__u32 avoid; /* gauge of a server not to choose: it has just failed this connection; 0: none */
 };
 
 static __always_inline const struct wg_slot *slot_at(const struct schedule *s, __u32 index)
@@ -26,28 +27,25 @@ static __always_inline const struct wg_slot *slot_at(const struct schedule *s, _
 	return bpf_map_lookup_elem(s->slots, &index);
 }
 
-/* Takes a place at a server. Returns 0, WG_R_SERVERS_FULL if another server may do, or why none will. */
-WG_GLOBAL int server_enter(__u32 id)
-{
-	struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &id);
-	int reason;
-
-	if (!server)
-		return WG_R_NO_SERVER;
-	if (server->state != WG_SERVER_READY)
-		return WG_R_NO_ROUTE;
-	reason = gauge_enter(server->gauge);
-	return reason == WG_R_SERVICE_LIMIT ? WG_R_SERVERS_FULL : reason;
-}
-
-/* The same for a slot's server. */
+/* Takes a place at a slot's server. Returns 0, WG_R_SERVERS_FULL if another server may do, or why none will. */
 static __always_inline int choose_slot(const struct schedule *s, const struct wg_slot *slot, struct choice *choice)
 {
-	choice->server = slot->server;
-	choice->counter = slot->counter;
-	if (slot->server == s->avoid)
+	__u32 index = slot->target, gauge = slot->gauge;
+	const struct wg_target *target;
+	int reason;
+
+	if (gauge == s->avoid)
 		return WG_R_SERVERS_FULL;
-	return server_enter(slot->server);
+	target = bpf_map_lookup_elem(&wg_targets, &index);
+	if (!target)
+		return WG_R_NO_SERVER;
+	if (target->state != WG_SERVER_READY)
+		return WG_R_NO_ROUTE;
+	reason = gauge_enter(gauge);
+	choice->target = index;
+	choice->counter = slot->counter;
+	choice->gauge = gauge;
+	return reason == WG_R_SERVICE_LIMIT ? WG_R_SERVERS_FULL : reason;
 }
 
 /* Walks the schedule from a slot on, past full servers. (The number of rounds is a constant here: before 6.8 the verifier
@@ -72,10 +70,11 @@ static __always_inline int choose_from(const struct schedule *s, __u32 at, struc
 /* The load of a slot's server, or -1 if it cannot take one more. */
 static __always_inline __s64 slot_load(const struct schedule *s, const struct wg_slot *slot)
 {
-	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &slot->gauge);
+	__u32 gauge = slot->gauge;
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &gauge);
 	__u64 taken;
 
-	if (!g || slot->server == s->avoid)
+	if (!g || gauge == s->avoid)
 		return -1;
 	taken = g->taken;
 	return g->limit && taken >= g->limit ? -1 : taken;
@@ -92,9 +91,9 @@ WG_GLOBAL int scan_on(__u32 service, __u32 avoid, __u32 start, __u32 done, __u32
 	__u32 i, at, zero = 0, first;
 
 	slot = s.slots ? bpf_map_lookup_elem(s.slots, &zero) : 0;
-	if (!slot || !slot->server)
+	if (!slot || !slot->target)
 		return best;
-	s.length = slot->server;
+	s.length = slot->target;
 	first = slot->counter == WG_FIRST;
 	if (best) {
 		slot = slot_at(&s, best - 1);
@@ -175,31 +174,40 @@ static __always_inline int choose_source(const struct schedule *s, __u32 source,
 
 	if (!slot)
 		return WG_R_NO_SERVER;
-	return slot->server == s->avoid ? choose_from(s, at, choice) : choose_slot(s, slot, choice);
+	return slot->gauge == s->avoid ? choose_from(s, at, choice) : choose_slot(s, slot, choice);
 }
 
-/* Chooses a server of a service for the client whose address has the hash source, and takes a place at it.
+/* Finds a service's schedule. Returns its head, or 0. */
+static __always_inline const struct wg_slot *schedule_find(struct schedule *s, __u32 service)
+{
+	const struct wg_slot *head;
+	__u32 zero = 0;
+
+	s->slots = bpf_map_lookup_elem(&wg_sched, &service);
+	head = s->slots ? bpf_map_lookup_elem(s->slots, &zero) : 0;
+	if (!head || !head->target)
+		return 0;
+	s->length = head->target;
+	s->draws = head->weight;
+	return head;
+}
+
+/* Chooses a server of a service, whose gauge is given, for the client whose address has the hash source, and takes a place at it.
  * Returns 0 or the reason why there is none.
- * The cursor of a service moves by one for each call, so N connections over N slots get one slot each, on any number
+ * The turns of a service go up by one for each call, so N connections over N slots get one slot each, on any number
  * of CPUs. Setting up a connection costs the same however long the schedule is, except by leastconn and first. */
-WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct choice *choice)
+WG_GLOBAL int choose_server(__u32 service, __u32 gauge, __u32 source, __u32 avoid, struct choice *choice)
 {
 	struct schedule s = { .avoid = avoid };
-	__u64 *cursor = bpf_map_lookup_elem(&wg_cursors, &service);
-	const struct wg_slot *head;
-	__u32 zero = 0, start = 0;
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &gauge);
+	const struct wg_slot *head = schedule_find(&s, service);
+	__u32 start = 0;
 
-	s.slots = bpf_map_lookup_elem(&wg_sched, &service);
-	if (!s.slots || !cursor || !choice)
+	if (!head || !g || !choice)
 		return WG_R_NO_SERVER;
-	head = bpf_map_lookup_elem(s.slots, &zero);
-	if (!head || !head->server)
-		return WG_R_NO_SERVER;
-	s.length = head->server;
-	s.draws = head->weight;
 	switch (head->counter) {
 	case WG_LEAST_CONN: /* idle servers take turns */
-		start = next_turn(cursor) % s.length;
+		start = next_turn(&g->turns) % s.length;
 		/* fall through */
 	case WG_FIRST:
 		return choose_scan(&s, service, start, head->counter == WG_FIRST, choice);
@@ -208,5 +216,5 @@ WG_GLOBAL int choose_server(__u32 service, __u32 source, __u32 avoid, struct cho
 	case WG_SOURCE:
 		return choose_source(&s, source, choice);
 	}
-	return choose_from(&s, next_turn(cursor) % s.length, choice);
+	return choose_from(&s, next_turn(&g->turns) % s.length, choice);
 }

@@ -25,7 +25,7 @@ static __always_inline struct wg_service *service_for(const struct wg_key *key)
 }
 
 /* The largest MSS that fits the MTU of both legs, or 0 when they are alike and nothing needs to be done. */
-static __always_inline __u16 mss_for(__u32 ifindex, const struct packet *p, const struct wg_server *server)
+static __always_inline __u16 mss_for(__u32 ifindex, const struct packet *p, const struct wg_target *server)
 {
 	const __u32 headers = p->tcp - ETH_HLEN + sizeof(struct tcphdr);
 	struct wg_iface *in = bpf_map_lookup_elem(&wg_ifaces, &ifindex);
@@ -39,8 +39,11 @@ static __always_inline __u16 mss_for(__u32 ifindex, const struct packet *p, cons
 
 /* Builds the entry of the way back: what comes from the server to the claimed port becomes front to client. */
 static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *skb, const struct packet *p,
-					 const struct wg_service *svc, const struct wg_server *server)
+					 const struct wg_service *svc, const struct choice *choice, const struct wg_target *server)
 {
+	f->server = server->server;
+	f->counter = choice->counter;
+	f->server_gauge = choice->gauge;
 	addr_copy(f->saddr, p->key.daddr);
 	addr_copy(f->daddr, p->key.saddr);
 	f->sport = p->key.dport;
@@ -51,7 +54,6 @@ static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *sk
 	f->dir = WG_REVERSE;
 	f->service = svc->id;
 	f->service_gauge = svc->gauge;
-	f->server_gauge = server->gauge;
 	f->flags = svc->flags & WG_LOGGED ? WG_FLOW_LOGGED : WG_FLOW_PLAIN;
 	f->generation = ring_generation();
 	f->created = bpf_ktime_get_coarse_ns();
@@ -59,7 +61,7 @@ static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *sk
 }
 
 /* Makes the same structure the entry of the way there; back is the key of the way back. */
-static __always_inline void forward_init(struct wg_flow *f, const struct wg_key *back, const struct wg_server *server)
+static __always_inline void forward_init(struct wg_flow *f, const struct wg_key *back, const struct wg_target *server)
 {
 	addr_copy(f->saddr, back->daddr);
 	addr_copy(f->daddr, back->saddr);
@@ -73,7 +75,7 @@ static __always_inline void forward_init(struct wg_flow *f, const struct wg_key 
 
 /* Inserts both entries. Returns 0 or the reason; leaving the gauges is up to the caller. */
 WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
-			  const struct choice *choice, const struct wg_server *server)
+			  const struct choice *choice, const struct wg_target *server)
 {
 	__u32 zero = 0;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_draft, &zero);
@@ -84,14 +86,11 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 	if (!f || !back || !p || !svc || !choice || !server)
 		return WG_R_TABLE_FULL;
 	__builtin_memset(f, 0, sizeof(*f));
-	f->server = choice->server;
-	f->counter = choice->counter;
 	if (!wg_dry_run)
-		reverse_init(f, skb, p, svc, server);
-	f->server_gauge = server->gauge;
+		reverse_init(f, skb, p, svc, choice, server);
 	addr_copy(back->saddr, server->addr);
 	back->sport = bpf_htons(server->port);
-	reason = port_claim(skb, p, server);
+	reason = port_claim(skb, p, choice->gauge, server);
 	if (reason || wg_dry_run)
 		return reason;
 	forward_init(f, back, server);
@@ -112,19 +111,19 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 static __always_inline int claim_with_server(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
 {
 	struct choice choice = {};
-	struct wg_server *server;
-	int reason = choose_server(svc->id, addr_hash(p->key.saddr), 0, &choice);
+	const struct wg_target *server;
+	int reason = choose_server(svc->id, svc->gauge, addr_hash(p->key.saddr), 0, &choice);
 
 	if (reason)
 		return reason;
-	if (wg_dry_run)
-		skb->cb[WG_DRY_SERVER] = choice.server;
-	server = bpf_map_lookup_elem(&wg_servers, &choice.server);
+	server = bpf_map_lookup_elem(&wg_targets, &choice.target);
 	if (!server)
 		return WG_R_NO_SERVER;
+	if (wg_dry_run)
+		skb->cb[WG_DRY_SERVER] = server->server;
 	reason = flow_insert(skb, p, svc, &choice, server);
 	if (reason)
-		gauge_leave(server->gauge);
+		gauge_leave(choice.gauge);
 	return reason;
 }
 

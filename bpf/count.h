@@ -16,10 +16,12 @@ static __always_inline void count_reason(__u32 reason)
 		(*n)++;
 }
 
-/* The counters of an index that is a copy: kernel 6.1 takes no key from where a caller's pointer leads. */
+/* This CPU's counters of an index. */
 static __always_inline struct wg_counter *counter_at(__u32 index)
 {
-	return bpf_map_lookup_elem(&wg_counters, &index);
+	__u32 at = bpf_get_smp_processor_id() * WG_COUNTERS_MAX + index;
+
+	return bpf_map_lookup_elem(&wg_counters, &at);
 }
 
 /* bytes is what the packet adds to the stream, see flow_advance. */

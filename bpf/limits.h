@@ -18,6 +18,13 @@
 /* Servers drawn at most by random; pkg/datapath.MaxDraws is the same number. */
 #define WG_DRAWS_MAX 16
 
+/* Entries of wg_gauges; and of wg_targets: twice as many as there can be servers, since one that changes has two for a while. */
+#define WG_GAUGES_MAX 16384
+#define WG_TARGETS_MAX 32768
+
+/* Entries of wg_counters for each CPU; pkg/datapath.counterMax is the same number. */
+#define WG_COUNTERS_MAX 4096
+
 /* How often a place under a limit is fought for before it is left to others. */
 #define WG_PLACE_TRIES 32
 

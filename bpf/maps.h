@@ -19,7 +19,7 @@ struct {
 	__type(value, struct wg_service);
 } wg_services SEC(".maps");
 
-/* Servers by id: where they are and how to get there. */
+/* Servers by id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -27,6 +27,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wg_server);
 } wg_servers SEC(".maps");
+
+/* What slots of schedules lead to. 0 is none. To be mapped into memory its values begin with a page, and so each with a cache line. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WG_TARGETS_MAX);
+	__type(key, __u32);
+	__type(value, struct wg_target);
+} wg_targets SEC(".maps");
 
 struct wg_sched_slots {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -46,15 +55,6 @@ struct {
 	__type(key, __u32);
 	__array(values, struct wg_sched_slots);
 } wg_sched SEC(".maps");
-
-/* Where each service is in its schedule. Apart from the schedule, so that a change of servers does not set it back. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 4096);
-	__type(key, __u32);
-	__type(value, __u64);
-} wg_cursors SEC(".maps");
 
 /* Both directions of every flow from its SYN on. Not preallocated: a table for the worst hour would be charged to
  * the container's memory from the start (512 bytes a flow), and a SYN for which memory is lacking only falls through.
@@ -104,14 +104,17 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 16384);
+	__uint(max_entries, WG_GAUGES_MAX);
 	__type(key, __u32);
 	__type(value, struct wg_gauge);
 } wg_gauges SEC(".maps");
 
+/* WG_COUNTERS_MAX entries of one CPU behind those of another. An array for each CPU would do the same, but its list of pointers
+ * is one more cache line for each counter, and the agent could not have it mapped. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 4096);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct wg_counter);
 } wg_counters SEC(".maps");

@@ -88,23 +88,44 @@ WG_GLOBAL int port_reopen(struct __sk_buff *skb, const struct packet *p)
 	return WG_R_TABLE_FULL;
 }
 
+/* Writes our n'th address to connect to a server from, one behind the first, into wg_draft_key. A function of its own, since few
+ * servers have several. */
+WG_GLOBAL int source_write(const struct wg_target *server, __u32 n)
+{
+	__u32 zero = 0, id;
+	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
+	struct wg_server *all;
+
+	if (!server || !key)
+		return WG_R_TABLE_FULL;
+	id = server->server;
+	all = bpf_map_lookup_elem(&wg_servers, &id);
+	if (all && n < all->sources) /* else they have just changed: the first one, which is written, does */
+		addr_copy(key->daddr, all->source[n & (WG_SOURCES_MAX - 1)]);
+	return 0;
+}
+
 /* Claims the port that it is the turn of, by inserting the draft, which is a reverse entry. Returns 0, WG_R_NO_PORT if a
  * socket would answer on it, WG_R_RACE if a flow has it, or why none can be had. */
-WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_server *server, __u64 turn)
+WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_target *server, __u64 turn)
 {
-	__u32 zero = 0, range, source;
+	__u32 zero = 0, range;
 	struct wg_flow *reverse = bpf_map_lookup_elem(&wg_draft, &zero);
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);
-	int err = 0; /* no long: before 6.4 the upper half of what updating a map returns is not the sign's */
+	int reason, err = 0; /* no long: before 6.4 the upper half of what updating a map returns is not the sign's */
 
 	if (!reverse || !key || !server || !settings)
 		return WG_R_TABLE_FULL;
 	if (settings->port_max < settings->port_min)
 		return WG_R_NO_PORT;
 	range = settings->port_max - settings->port_min + 1;
-	source = server->sources > 1 ? turn / range % server->sources : 0;
-	addr_copy(key->daddr, server->source[source & (WG_SOURCES_MAX - 1)]);
+	addr_copy(key->daddr, server->source);
+	if (server->sources > 1) {
+		reason = source_write(server, turn / range % server->sources);
+		if (reason)
+			return reason;
+	}
 	key->dport = bpf_htons(settings->port_min + turn % range);
 	if (socket_for(skb, key) != SOCKET_NONE)
 		return WG_R_NO_PORT;
@@ -122,9 +143,8 @@ WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_server *server, __
  * Ports of one server are tried in rising order, one of our addresses after the other, whichever CPU asks, so that the time
  * until a port is used again is as long as can be. A port that a local socket would answer on is left alone.
  * Returns 0 or the reason why there is none. */
-static __always_inline int port_claim(struct __sk_buff *skb, const struct packet *p, const struct wg_server *server)
+static __always_inline int port_claim(struct __sk_buff *skb, const struct packet *p, __u32 gauge, const struct wg_target *server)
 {
-	__u32 gauge = server->gauge;
 	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &gauge);
 	int i, reason = WG_R_NO_PORT;
 

@@ -25,17 +25,17 @@ WG_GLOBAL int refusal_is_ours(const struct wg_flow *f, const struct packet *p)
 /* Gives a half-open flow another server, at which the caller has taken a place. The forward entry is replaced whole; the
  * generation stays, so the ring still finds the flow. If the old server may answer yet, its entry stays as a tombstone
  * that drops what it says; it keeps the port. Returns 0, or the reason why all is as before. */
-WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc, __u32 server_id,
-			__u32 counter)
+WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
+			const struct choice *choice)
 {
-	__u32 zero = 0, old_gauge;
+	__u32 zero = 0, target = choice ? choice->target : 0, old_gauge;
 	struct wg_flow *draft = bpf_map_lookup_elem(&wg_draft, &zero);
-	struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &server_id);
+	const struct wg_target *server = bpf_map_lookup_elem(&wg_targets, &target);
 	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	struct wg_flow *f, *rev;
 	int reason;
 
-	if (!draft || !back || !server || !p || !svc)
+	if (!draft || !back || !choice || !server || !p || !svc)
 		return WG_R_NO_SERVER;
 	*back = p->key;
 	f = bpf_map_lookup_elem(&wg_flows, back);
@@ -46,16 +46,14 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	if (!rev || rev->generation != f->generation)
 		return WG_R_RACE;
 	__builtin_memset(draft, 0, sizeof(*draft));
-	draft->server = server_id;
-	draft->counter = counter;
-	reverse_init(draft, skb, p, svc, server);
+	reverse_init(draft, skb, p, svc, choice, server);
 	draft->generation = f->generation;
 	draft->flags |= WG_FLOW_MOVED;
 	addr_copy(back->saddr, server->addr);
 	back->sport = bpf_htons(server->port);
 	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
-	reason = port_claim(skb, p, server);
+	reason = port_claim(skb, p, choice->gauge, server);
 	if (!reason) {
 		forward_init(draft, back, server);
 		draft->created = f->created;
@@ -91,17 +89,13 @@ static __always_inline int redispatch(struct __sk_buff *skb, const struct packet
 				      const struct wg_service *svc)
 {
 	struct choice choice = {};
-	struct wg_server *server;
-	int reason = choose_server(svc->id, addr_hash(p->key.saddr), f->server, &choice);
+	int reason = choose_server(svc->id, svc->gauge, addr_hash(p->key.saddr), f->server_gauge, &choice);
 
 	if (reason)
 		return reason;
-	reason = flow_move(skb, p, svc, choice.server, choice.counter);
-	if (!reason)
-		return 0;
-	server = bpf_map_lookup_elem(&wg_servers, &choice.server);
-	if (server)
-		gauge_leave(server->gauge);
+	reason = flow_move(skb, p, svc, &choice);
+	if (reason)
+		gauge_leave(choice.gauge);
 	return reason;
 }
 

@@ -125,18 +125,34 @@ enum wg_server_state {
 	WG_SERVER_NO_ROUTE = 1, /* local to this namespace, or unreachable: only userspace can connect */
 };
 
+/* A server as people see it, and all of our addresses that connect to it. */
 struct wg_server {
+	__u8 addr[WG_ADDR_LEN];
+	__u16 port; /* host order */
+	__u16 target; /* index into wg_targets */
+	enum wg_server_state state;
+	__u32 ifindex;
+	__u32 gauge;
+	__u32 sources;
+	__u8 source[WG_SOURCES_MAX][WG_ADDR_LEN];
+	char name[WG_NAME_LEN];
+};
+
+/* What setting up a connection to a server takes, in one cache line: with a thousand servers, each line that only connections to
+ * this one touch has to be fetched anew. Written before a schedule refers to it, and never changed. */
+struct wg_target {
+	__u32 server; /* its id; 0: free */
 	__u8 addr[WG_ADDR_LEN];
 	__u16 port; /* host order */
 	__u16 mtu; /* of the interface towards it */
 	__u32 way; /* identity of the way to it; 0: none is known */
 	__u32 ifindex;
 	enum wg_server_state state;
-	__u32 gauge;
 	__u32 sources; /* how many of our addresses connect to it */
-	__u8 source[WG_SOURCES_MAX][WG_ADDR_LEN];
-	char name[WG_NAME_LEN];
+	__u8 source[WG_ADDR_LEN]; /* the first of them; wg_servers has all */
+	__u64 pad;
 };
+_Static_assert(sizeof(struct wg_target) == 64, "a target fills a cache line");
 
 /* What is known of the way to a neighbour. */
 enum wg_mac_known {
@@ -189,14 +205,16 @@ enum wg_algorithm {
 	WG_FIRST = 4, /* one slot for each server: the first with room */
 };
 
-/* Slot of a schedule. Slot 0 is its head: the number of slots (in server), the algorithm (in counter) and, for
- * WG_RANDOM, how many are drawn (in weight). */
+/* Slot of a schedule. Small, so that a long schedule stays in the caches: what it leads to can then be fetched at once. Slot 0 is
+ * the head: the number of slots (in target), the algorithm (in counter) and, for WG_RANDOM, how many are drawn (in weight). */
 struct wg_slot {
-	__u32 server;
-	__u32 counter; /* index into wg_counters for this service and server */
-	__u32 gauge; /* that of the server */
-	__u32 weight; /* of the server */
+	__u16 target; /* index into wg_targets */
+	__u16 counter; /* index into wg_counters for this service and server */
+	__u16 gauge; /* that of the server */
+	__u16 weight; /* of the server */
 };
+_Static_assert(WG_SCHED_MAX < 1 << 16 && WG_TARGETS_MAX <= 1 << 16 && WG_COUNTERS_MAX <= 1 << 16 && WG_GAUGES_MAX <= 1 << 16,
+	       "a slot holds any index");
 
 /* Current numbers of a service or server; index 0 is over all. Shared by all CPUs, touched once or twice
  * in a flow's life. The agent has it mapped and counts the sessions of the userspace path in taken, so that a limit is
@@ -209,7 +227,7 @@ struct wg_gauge {
 	__u64 taken; /* places taken: open flows and the sessions of userspace */
 	__u64 limit; /* places there are; 0: as many as you like */
 	__u64 waiting; /* connections that wait for a place in userspace: first come, first served */
-	__u64 pad;
+	__u64 turns; /* of a service: connections that it has chosen a server for by turns; a change of servers does not set it back */
 };
 _Static_assert(sizeof(struct wg_gauge) == 64, "a gauge fills a cache line");
 

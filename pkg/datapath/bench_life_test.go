@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -47,6 +48,30 @@ func (k *kernel) pinned(b *testing.B, f func() error) {
 	})
 }
 
+// timeSYN is what a client's SYN takes.
+func (k *kernel) timeSYN(b *testing.B, client netip.AddrPort) time.Duration {
+	return k.once(b, packet{src: client, dst: ap(front()), flags: syn, seq: 1000}.frame(b))
+}
+
+// timeHandshake is what a client's SYN takes, and what all three packets of the handshake do. The server's number is 5000.
+func (k *kernel) timeHandshake(b *testing.B, client netip.AddrPort) (first, all time.Duration) {
+	first = k.timeSYN(b, client)
+	back, task := k.ends(b, client)
+	all = first + k.once(b, packet{src: task, dst: back, flags: syn | ack, seq: 5000, ack: 1001}.frame(b))
+	return first, all + k.once(b, packet{src: client, dst: ap(front()), flags: ack, seq: 1001, ack: 5001}.frame(b))
+}
+
+// ends are our address and the task's of a client's flow.
+func (k *kernel) ends(b *testing.B, client netip.AddrPort) (back, task netip.AddrPort) {
+	var f lbWgFlow
+	front := ap(front())
+	key := lbWgKey{Saddr: client.Addr().As16(), Daddr: front.Addr().As16(), Sport: netOrder(client.Port()), Dport: netOrder(front.Port())}
+	if err := k.obj.WgFlows.Lookup(key, &f); err != nil {
+		b.Fatal(err)
+	}
+	return addrPort(f.Saddr, f.Sport), addrPort(f.Daddr, f.Dport)
+}
+
 // What the program takes for all packets of a connection with one request: the three of the handshake, request,
 // response and their ACKs, and the two FINs with theirs. The next connection comes from the next client.
 func BenchmarkConnection(b *testing.B) {
@@ -57,21 +82,14 @@ func BenchmarkConnection(b *testing.B) {
 		b.ResetTimer()
 		for i := range b.N {
 			client, front := ap(client(i)), ap(front())
-			open := k.once(b, packet{src: client, dst: front, flags: syn, seq: 1000}.frame(b))
-			var f lbWgFlow
-			key := lbWgKey{Saddr: client.Addr().As16(), Daddr: front.Addr().As16(), Sport: netOrder(client.Port()), Dport: netOrder(front.Port())}
-			if err := k.obj.WgFlows.Lookup(key, &f); err != nil {
-				return err
-			}
-			back, task := addrPort(f.Saddr, f.Sport), addrPort(f.Daddr, f.Dport)
+			_, open := k.timeHandshake(b, client)
+			back, task := k.ends(b, client)
 			fromClient := func(flags uint8, seq, acked uint32, payload string) time.Duration {
 				return k.once(b, packet{src: client, dst: front, flags: flags, seq: seq, ack: acked, payload: payload}.frame(b))
 			}
 			fromTask := func(flags uint8, seq, acked uint32, payload string) time.Duration {
 				return k.once(b, packet{src: task, dst: back, flags: flags, seq: seq, ack: acked, payload: payload}.frame(b))
 			}
-			open += fromTask(syn|ack, 5000, 1001, "")
-			open += fromClient(ack, 1001, 5001, "")
 			carry := fromClient(ack|psh, 1001, 5001, "request")
 			carry += fromTask(ack, 5001, 1008, "")
 			carry += fromTask(ack|psh, 5001, 1008, "response")

@@ -24,8 +24,8 @@ func bookSpecs(sizes map[string]*ebpf.MapSpec) []*ebpf.MapSpec {
 	hash := func(name string, value, entries uint32) *ebpf.MapSpec {
 		return &ebpf.MapSpec{Name: name, Type: ebpf.Hash, KeySize: 8, ValueSize: value, MaxEntries: entries, Flags: noPrealloc}
 	}
-	gauges, counters := sizes[lbMapWgGauges].MaxEntries, sizes[lbMapWgCounters].MaxEntries
-	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counters), hash(bookNames, bookNameLen, gauges)}
+	gauges := sizes[lbMapWgGauges].MaxEntries
+	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counterMax), hash(bookNames, bookNameLen, gauges)}
 }
 
 const noPrealloc = 1 // BPF_F_NO_PREALLOC

@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -43,15 +42,19 @@ func (c *Counts) gauge(g *lbWgGauge) {
 	c.Entries = atomic.LoadUint64(&g.Entries)
 }
 
-// readCounter sums one entry of wg_counters over all CPUs.
-func readCounter(m *ebpf.Map, index uint32, perCPU []lbWgCounter) (sum lbWgCounter, err error) {
-	if err := m.Lookup(index, perCPU); err != nil {
-		return sum, fmt.Errorf("read counter %d: %w", index, err)
+// counter sums one entry of wg_counters over all CPUs. Packets go on counting meanwhile; each number is read at once.
+func (obj *object) counter(index uint32) (sum lbWgCounter) {
+	for i := int(index); i < len(obj.counters); i += counterMax {
+		sum = plus(sum, obj.counters[i])
 	}
-	for _, c := range perCPU {
-		sum = plus(sum, c)
+	return sum
+}
+
+// clearCounter sets one back. No flow may refer to it.
+func (obj *object) clearCounter(index uint32) {
+	for i := int(index); i < len(obj.counters); i += counterMax {
+		obj.counters[i] = lbWgCounter{}
 	}
-	return sum, nil
 }
 
 // ledger keeps what was counted in entries of wg_counters that have been given back.
@@ -90,12 +93,9 @@ func (obj *object) snapshot(p *planner, past *ledger) (Snapshot, error) {
 		Reasons:  make(map[string]uint64),
 		Maps:     make(map[string]MapUse),
 	}
-	var errs []error
 	sums := ledger{total: past.total, services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)}
-	perCPU := make([]lbWgCounter, ebpf.MustPossibleCPU())
 	for key, index := range p.counters.used {
-		c, err := readCounter(obj.WgCounters, index, perCPU)
-		errs = append(errs, err)
+		c := obj.counter(index)
 		sums.total = plus(sums.total, c)
 		sums.services[key.service] = plus(sums.services[key.service], c)
 		sums.servers[key.server] = plus(sums.servers[key.server], c)
@@ -116,8 +116,7 @@ func (obj *object) snapshot(p *planner, past *ledger) (Snapshot, error) {
 	s.Maps[lbMapWgFlows] = MapUse{Entries: uint32(2 * s.Total.Entries), Max: obj.WgFlows.MaxEntries()}
 	s.Maps[lbMapWgGauges] = MapUse{Entries: uint32(len(p.gauges.used)), Max: p.gauges.max}
 	s.Maps[lbMapWgCounters] = MapUse{Entries: uint32(len(p.counters.used)), Max: p.counters.max}
-	errs = append(errs, obj.readReasons(s.Reasons))
-	return s, errors.Join(errs...)
+	return s, obj.readReasons(s.Reasons)
 }
 
 func (obj *object) readReasons(into map[string]uint64) error {

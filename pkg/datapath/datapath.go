@@ -120,7 +120,8 @@ func (dp *Datapath) open() (err error) {
 	}
 	dp.planner = planner{
 		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
-		counters: newIndices[pair](lbMapWgCounters, dp.obj.WgCounters.MaxEntries()),
+		counters: newIndices[pair](lbMapWgCounters, counterMax),
+		targets:  newTargets(dp.obj.targets),
 		ways:     newWays(dp.obj.ways),
 	}
 	dp.keepBook()
@@ -129,7 +130,7 @@ func (dp *Datapath) open() (err error) {
 		// Not from the first port on: a task may still remember those of the process before us.
 		dp.obj.gauges[index].Ports = rand.Uint64N(uint64(dp.ports.size()))
 	}
-	dp.tables = tables{obj: dp.obj, schedules: make(map[uint32][]lbWgSlot)}
+	dp.tables = tables{obj: dp.obj, targets: dp.planner.targets, schedules: make(map[uint32][]lbWgSlot)}
 	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
 	dp.beat()
 	if err = dp.takeOver(); err != nil {

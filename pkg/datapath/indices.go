@@ -9,6 +9,9 @@ import (
 // Programs run for microseconds.
 const grace = time.Second
 
+// counterMax is how many entries wg_counters has for each CPU: WG_COUNTERS_MAX.
+const counterMax = 4096
+
 // pair is a service at a server: what one entry of wg_counters counts.
 type pair struct {
 	service, server uint32

@@ -75,11 +75,13 @@ func newKernel(t testing.TB, o Options) *kernel {
 		obj:  obj,
 		planner: planner{
 			gauges:   newIndices[gaugeKey](lbMapWgGauges, obj.WgGauges.MaxEntries()),
-			counters: newIndices[pair](lbMapWgCounters, obj.WgCounters.MaxEntries()),
+			counters: newIndices[pair](lbMapWgCounters, counterMax),
+			targets:  newTargets(obj.targets),
 			ways:     newWays(obj.ways),
 		},
 		tables: tables{obj: obj, schedules: make(map[uint32][]lbWgSlot)},
 	}
+	k.tables.targets = k.planner.targets
 	obj.settings.PortMin, obj.settings.PortMax = 1024, 32767
 	obj.ports.add(1024, 32767)
 	k.beat()

@@ -164,7 +164,7 @@ type lbWgGauge struct {
 	Taken       uint64
 	Limit       uint64
 	Waiting     uint64
-	Pad         uint64
+	Turns       uint64
 }
 
 type lbWgIface struct {
@@ -223,10 +223,9 @@ type lbWgServer struct {
 	_       structs.HostLayout
 	Addr    [16]uint8
 	Port    uint16
-	Mtu     uint16
-	Way     uint32
-	Ifindex uint32
+	Target  uint16
 	State   lbWgServerState
+	Ifindex uint32
 	Gauge   uint32
 	Sources uint32
 	Source  [8][16]uint8
@@ -277,10 +276,10 @@ type lbWgSettings struct {
 
 type lbWgSlot struct {
 	_       structs.HostLayout
-	Server  uint32
-	Counter uint32
-	Gauge   uint32
-	Weight  uint32
+	Target  uint16
+	Counter uint16
+	Gauge   uint16
+	Weight  uint16
 }
 
 type lbWgState uint32
@@ -291,6 +290,20 @@ const (
 	lbWgStateWG_CLOSED      lbWgState = 3
 	lbWgStateWG_DEAD        lbWgState = 4
 )
+
+type lbWgTarget struct {
+	_       structs.HostLayout
+	Server  uint32
+	Addr    [16]uint8
+	Port    uint16
+	Mtu     uint16
+	Way     uint32
+	Ifindex uint32
+	State   lbWgServerState
+	Sources uint32
+	Source  [16]uint8
+	Pad     uint64
+}
 
 type lbWgWay struct {
 	_  structs.HostLayout
@@ -312,7 +325,6 @@ type lbWgWay struct {
 const (
 	lbMapWgBegun      = "wg_begun"
 	lbMapWgCounters   = "wg_counters"
-	lbMapWgCursors    = "wg_cursors"
 	lbMapWgDoomed     = "wg_doomed"
 	lbMapWgDraft      = "wg_draft"
 	lbMapWgDraftKey   = "wg_draft_key"
@@ -332,6 +344,7 @@ const (
 	lbMapWgServers    = "wg_servers"
 	lbMapWgServices   = "wg_services"
 	lbMapWgSettings   = "wg_settings"
+	lbMapWgTargets    = "wg_targets"
 	lbMapWgWays       = "wg_ways"
 	lbProgWgCollect   = "wg_collect"
 	lbProgWgIngress   = "wg_ingress"
@@ -395,7 +408,6 @@ type lbProgramSpecs struct {
 type lbMapSpecs struct {
 	WgBegun    *ebpf.MapSpec `ebpf:"wg_begun"`
 	WgCounters *ebpf.MapSpec `ebpf:"wg_counters"`
-	WgCursors  *ebpf.MapSpec `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.MapSpec `ebpf:"wg_doomed"`
 	WgDraft    *ebpf.MapSpec `ebpf:"wg_draft"`
 	WgDraftKey *ebpf.MapSpec `ebpf:"wg_draft_key"`
@@ -415,6 +427,7 @@ type lbMapSpecs struct {
 	WgServers  *ebpf.MapSpec `ebpf:"wg_servers"`
 	WgServices *ebpf.MapSpec `ebpf:"wg_services"`
 	WgSettings *ebpf.MapSpec `ebpf:"wg_settings"`
+	WgTargets  *ebpf.MapSpec `ebpf:"wg_targets"`
 	WgWays     *ebpf.MapSpec `ebpf:"wg_ways"`
 }
 
@@ -450,7 +463,6 @@ func (o *lbObjects) Close() error {
 type lbMaps struct {
 	WgBegun    *ebpf.Map `ebpf:"wg_begun"`
 	WgCounters *ebpf.Map `ebpf:"wg_counters"`
-	WgCursors  *ebpf.Map `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.Map `ebpf:"wg_doomed"`
 	WgDraft    *ebpf.Map `ebpf:"wg_draft"`
 	WgDraftKey *ebpf.Map `ebpf:"wg_draft_key"`
@@ -470,6 +482,7 @@ type lbMaps struct {
 	WgServers  *ebpf.Map `ebpf:"wg_servers"`
 	WgServices *ebpf.Map `ebpf:"wg_services"`
 	WgSettings *ebpf.Map `ebpf:"wg_settings"`
+	WgTargets  *ebpf.Map `ebpf:"wg_targets"`
 	WgWays     *ebpf.Map `ebpf:"wg_ways"`
 }
 
@@ -477,7 +490,6 @@ func (m *lbMaps) Close() error {
 	return _LbClose(
 		m.WgBegun,
 		m.WgCounters,
-		m.WgCursors,
 		m.WgDoomed,
 		m.WgDraft,
 		m.WgDraftKey,
@@ -497,6 +509,7 @@ func (m *lbMaps) Close() error {
 		m.WgServers,
 		m.WgServices,
 		m.WgSettings,
+		m.WgTargets,
 		m.WgWays,
 	)
 }

@@ -20,6 +20,8 @@ type object struct {
 	express  *ebpf.Program
 	settings *lbWgSettings
 	gauges   []lbWgGauge
+	counters []lbWgCounter // counterMax of one CPU behind those of another
+	targets  []lbWgTarget
 	doomed   []lbWgDoomed
 	lives    *lbWgLives
 	look     *bpflink.Iter // nil: the kernel cannot, see eachDue
@@ -42,6 +44,11 @@ func specFor(o Options) (*ebpf.CollectionSpec, error) {
 	}
 	spec.Maps[lbMapWgFlows].MaxEntries = 2 * o.FlowMax
 	spec.Maps[lbMapWgRing].MaxEntries = o.HalfOpenRing
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count the CPUs: %w", err)
+	}
+	spec.Maps[lbMapWgCounters].MaxEntries = uint32(cpus) * counterMax
 	switch {
 	case o.eventsBytes > 0:
 		spec.Maps[lbMapWgEvents].MaxEntries = o.eventsBytes
@@ -118,6 +125,14 @@ func (obj *object) mapMemory() error {
 	if obj.gauges, obj.gaugesMem, err = mapValues[lbWgGauge](obj.WgGauges); err != nil {
 		return err
 	}
+	if obj.counters, mem, err = mapValues[lbWgCounter](obj.WgCounters); err != nil {
+		return err
+	}
+	obj.mapped = append(obj.mapped, mem)
+	if obj.targets, mem, err = mapValues[lbWgTarget](obj.WgTargets); err != nil {
+		return err
+	}
+	obj.mapped = append(obj.mapped, mem)
 	if obj.ways, mem, err = mapValues[lbWgWay](obj.WgWays); err != nil {
 		return err
 	}

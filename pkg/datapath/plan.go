@@ -36,6 +36,7 @@ type plan struct {
 type planner struct {
 	gauges   *indices[gaugeKey]
 	counters *indices[pair]
+	targets  *targets
 	ways     *ways
 	routes   []tableRoute      // of the last plan
 	sources  map[uint32]uint32 // of the last plan: how many addresses a server is connected to from
@@ -141,7 +142,7 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 			return value, err
 		}
 	}
-	if out.schedules[s.ID], err = p.slots(s); err != nil {
+	if out.schedules[s.ID], err = p.schedule(s, out.servers); err != nil {
 		return value, err
 	}
 	out.limits[gauge] = uint64(s.Limit)
@@ -187,24 +188,26 @@ func (s Service) serves(v4 bool) bool {
 	return !slices.ContainsFunc(s.Servers, func(v Server) bool { return v.Addr.Addr().Is4() != v4 })
 }
 
-// slots is the schedule of a service as the kernel has it, head first. Its servers have their gauges.
-func (p *planner) slots(s Service) ([]lbWgSlot, error) {
+// schedule is that of a service as the kernel has it, head first. Its servers are planned.
+func (p *planner) schedule(s Service, planned map[uint32]lbWgServer) ([]lbWgSlot, error) {
 	byID := make(map[uint32]lbWgSlot, len(s.Servers))
 	slots := make([]lbWgSlot, 1, 1+len(s.Schedule))
-	slots[0] = lbWgSlot{Server: uint32(len(s.Schedule)), Counter: uint32(s.Algorithm)}
+	slots[0] = lbWgSlot{Target: uint16(len(s.Schedule)), Counter: uint16(s.Algorithm)}
 	if s.Algorithm == Random {
-		slots[0].Weight = s.Draws
+		slots[0].Weight = uint16(s.Draws)
 	}
 	for _, v := range s.Servers {
-		byID[v.ID] = lbWgSlot{Server: v.ID, Gauge: p.gauges.used[gaugeKey{server: true, id: v.ID}], Weight: max(1, v.Weight)}
+		server := planned[v.ID]
+		byID[v.ID] = lbWgSlot{Target: server.Target, Gauge: uint16(server.Gauge), Weight: uint16(max(1, v.Weight))}
 	}
 	for _, id := range s.Schedule {
 		slot := byID[id]
 		if slot.Counter == 0 {
-			var err error
-			if slot.Counter, err = p.counters.get(pair{s.ID, id}); err != nil {
+			counter, err := p.counters.get(pair{s.ID, id})
+			if err != nil {
 				return nil, err
 			}
+			slot.Counter = uint16(counter)
 			byID[id] = slot
 		}
 		slots = append(slots, slot)
@@ -224,6 +227,7 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 		Name:  cName(s.Name),
 		State: lbWgServerStateWG_SERVER_NO_ROUTE,
 	}
+	target := lbWgTarget{Server: s.ID, Addr: value.Addr, Port: value.Port}
 	r, ok := v.route(s.Addr.Addr())
 	at := slices.IndexFunc(v.links, func(l link) bool { return l.index == r.ifindex })
 	if ok && at >= 0 {
@@ -237,13 +241,19 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 		for i, source := range sources {
 			value.Source[i] = source.As16()
 		}
-		value.Way = p.ways.id(hop{r.ifindex, r.nexthop})
 		value.Ifindex = uint32(r.ifindex)
-		value.Mtu = uint16(min(v.links[at].mtu, 65535))
+		target.Way = p.ways.id(hop{r.ifindex, r.nexthop})
+		target.Mtu = uint16(min(v.links[at].mtu, 65535))
 	} else {
 		out.degraded = append(out.degraded, fmt.Sprintf("server %s (%s) is not behind an attached interface: its connections go through userspace", s.Name, s.Addr))
 	}
 	out.limits[gauge] = uint64(s.Limit)
+	target.State, target.Ifindex, target.Sources, target.Source = value.State, value.Ifindex, value.Sources, value.Source[0]
+	index, err := p.targets.get(target)
+	if err != nil {
+		return err
+	}
+	value.Target = uint16(index)
 	out.servers[s.ID] = value
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func testPlanner() planner {
-	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100), ways: newWays(make([]lbWgWay, 10))}
+	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100), targets: newTargets(make([]lbWgTarget, 100)), ways: newWays(make([]lbWgWay, 10))}
 }
 
 func testView() view {
@@ -68,12 +68,17 @@ func TestPlanOfServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := got.servers[5]
+		slot, target := got.schedules[1][1], p.targets.mem[v.Target]
 		if v.State != tt.state || v.Port != 9000 || got.limits[v.Gauge] != 3 {
 			t.Errorf("%s: %+v", tt.addr, v)
 		}
+		if slot.Target != v.Target || uint32(slot.Gauge) != v.Gauge || target.Server != 5 || target.Addr != v.Addr || target.Port != v.Port ||
+			target.Ifindex != v.Ifindex || target.State != v.State || target.Sources != v.Sources || target.Source != v.Source[0] {
+			t.Errorf("%s: slot %+v to %+v for %+v", tt.addr, slot, target, v)
+		}
 		nexthop := ""
-		if v.Way != 0 {
-			nexthop = netip.AddrFrom16(p.ways.mem[v.Way%wayMax].Nexthop).Unmap().String()
+		if target.Way != 0 {
+			nexthop = netip.AddrFrom16(p.ways.mem[target.Way%wayMax].Nexthop).Unmap().String()
 		}
 		if nexthop != tt.nexthop {
 			t.Errorf("%s: by way of %q, want %q", tt.addr, nexthop, tt.nexthop)
@@ -100,13 +105,14 @@ func TestPlanKeepsIndices(t *testing.T) {
 	if first.servers[102] != second.servers[102] {
 		t.Errorf("server 102 was %+v, is %+v", first.servers[102], second.servers[102])
 	}
-	if slots := second.schedules[7]; slots[0].Server != 2 || slots[1] != first.schedules[7][3] {
+	if slots := second.schedules[7]; slots[0].Target != 2 || slots[1] != first.schedules[7][3] {
 		t.Errorf("schedule %v, was %v", slots, first.schedules[7])
 	}
 }
 
 func TestPlanWithoutRoom(t *testing.T) {
-	p := planner{gauges: newIndices[gaugeKey]("wg_gauges", 3), counters: newIndices[pair]("wg_counters", 100), ways: newWays(make([]lbWgWay, 10))}
+	p := testPlanner()
+	p.gauges = newIndices[gaugeKey]("wg_gauges", 3)
 	if _, err := p.plan(oneService(2), testView()); err == nil || !strings.Contains(err.Error(), "wg_gauges is full") {
 		t.Errorf("error %v", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
-
-	"github.com/cilium/ebpf"
 )
 
 // timeoutsOf returns the timeouts of a service, the last known ones if it is gone.
@@ -63,19 +61,12 @@ func (dp *Datapath) sweep() {
 
 // forget gives back the indices of a service or server without flows; what it counted stays in the sums of others.
 func (dp *Datapath) forget(key gaugeKey) error {
-	perCPU := make([]lbWgCounter, ebpf.MustPossibleCPU())
-	zero := make([]lbWgCounter, len(perCPU))
 	for p, index := range dp.planner.counters.used {
 		if key.server && p.server != key.id || !key.server && p.service != key.id {
 			continue
 		}
-		c, err := readCounter(dp.obj.WgCounters, index, perCPU)
-		if err != nil {
-			return err
-		}
-		if err := dp.obj.WgCounters.Put(index, zero); err != nil {
-			return err
-		}
+		c := dp.obj.counter(index)
+		dp.obj.clearCounter(index)
 		dp.past.total = plus(dp.past.total, c)
 		dp.past.services[p.service] = plus(dp.past.services[p.service], c)
 		dp.past.servers[p.server] = plus(dp.past.servers[p.server], c)

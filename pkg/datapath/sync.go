@@ -34,12 +34,14 @@ func (t *tables) apply(p plan) error {
 		t.dropSchedules(p.schedules),
 		deleteAbsent(t.obj.WgServers, oldServers, p.servers),
 	)
+	t.targets.release(t.schedules)
 	return errors.Join(errs...)
 }
 
 // tables writes the maps that hold the desired state.
 type tables struct {
-	obj *object
+	obj     *object
+	targets *targets // the planner's
 	// schedules is what wg_sched holds: an inner map is never changed, only replaced.
 	schedules map[uint32][]lbWgSlot
 	routes    map[lbWgRouteKey]lbWgRoute
@@ -62,11 +64,6 @@ func (t *tables) putSchedules(want map[uint32][]lbWgSlot) error {
 }
 
 func (t *tables) putSchedule(id uint32, slots []lbWgSlot) error {
-	// The cursor is there before the schedule, and is left where it is when there is one.
-	err := t.obj.WgCursors.Update(id, uint64(0), ebpf.UpdateNoExist)
-	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
-		return fmt.Errorf("create cursor: %w", err)
-	}
 	spec := t.obj.inner.Copy()
 	spec.MaxEntries = uint32(len(slots))
 	inner, err := ebpf.NewMap(spec)
@@ -90,7 +87,7 @@ func (t *tables) dropSchedules(want map[uint32][]lbWgSlot) error {
 		if _, ok := want[id]; ok {
 			continue
 		}
-		errs = append(errs, ignoreMissing(t.obj.WgSched.Delete(id)), ignoreMissing(t.obj.WgCursors.Delete(id)))
+		errs = append(errs, ignoreMissing(t.obj.WgSched.Delete(id)))
 		delete(t.schedules, id)
 	}
 	return errors.Join(errs...)

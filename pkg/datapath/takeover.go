@@ -127,6 +127,7 @@ func (dp *Datapath) takeOver() error {
 	if err := dp.tables.restore(); err != nil {
 		return err
 	}
+	dp.planner.targets.restore()
 	dp.planner.ways.restore()
 	disown(&dp.obj.gauges[0])
 	for _, index := range dp.planner.gauges.used {

@@ -18,7 +18,6 @@ import (
 const (
 	xdpMapWgBegun      = "wg_begun"
 	xdpMapWgCounters   = "wg_counters"
-	xdpMapWgCursors    = "wg_cursors"
 	xdpMapWgDoomed     = "wg_doomed"
 	xdpMapWgDraft      = "wg_draft"
 	xdpMapWgDraftKey   = "wg_draft_key"
@@ -37,6 +36,7 @@ const (
 	xdpMapWgServers    = "wg_servers"
 	xdpMapWgServices   = "wg_services"
 	xdpMapWgSettings   = "wg_settings"
+	xdpMapWgTargets    = "wg_targets"
 	xdpMapWgWays       = "wg_ways"
 	xdpProgWgXdp       = "wg_xdp"
 	xdpVarWgDryRun     = "wg_dry_run"
@@ -95,7 +95,6 @@ type xdpProgramSpecs struct {
 type xdpMapSpecs struct {
 	WgBegun    *ebpf.MapSpec `ebpf:"wg_begun"`
 	WgCounters *ebpf.MapSpec `ebpf:"wg_counters"`
-	WgCursors  *ebpf.MapSpec `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.MapSpec `ebpf:"wg_doomed"`
 	WgDraft    *ebpf.MapSpec `ebpf:"wg_draft"`
 	WgDraftKey *ebpf.MapSpec `ebpf:"wg_draft_key"`
@@ -114,6 +113,7 @@ type xdpMapSpecs struct {
 	WgServers  *ebpf.MapSpec `ebpf:"wg_servers"`
 	WgServices *ebpf.MapSpec `ebpf:"wg_services"`
 	WgSettings *ebpf.MapSpec `ebpf:"wg_settings"`
+	WgTargets  *ebpf.MapSpec `ebpf:"wg_targets"`
 	WgWays     *ebpf.MapSpec `ebpf:"wg_ways"`
 }
 
@@ -148,7 +148,6 @@ func (o *xdpObjects) Close() error {
 type xdpMaps struct {
 	WgBegun    *ebpf.Map `ebpf:"wg_begun"`
 	WgCounters *ebpf.Map `ebpf:"wg_counters"`
-	WgCursors  *ebpf.Map `ebpf:"wg_cursors"`
 	WgDoomed   *ebpf.Map `ebpf:"wg_doomed"`
 	WgDraft    *ebpf.Map `ebpf:"wg_draft"`
 	WgDraftKey *ebpf.Map `ebpf:"wg_draft_key"`
@@ -167,6 +166,7 @@ type xdpMaps struct {
 	WgServers  *ebpf.Map `ebpf:"wg_servers"`
 	WgServices *ebpf.Map `ebpf:"wg_services"`
 	WgSettings *ebpf.Map `ebpf:"wg_settings"`
+	WgTargets  *ebpf.Map `ebpf:"wg_targets"`
 	WgWays     *ebpf.Map `ebpf:"wg_ways"`
 }
 
@@ -174,7 +174,6 @@ func (m *xdpMaps) Close() error {
 	return _XdpClose(
 		m.WgBegun,
 		m.WgCounters,
-		m.WgCursors,
 		m.WgDoomed,
 		m.WgDraft,
 		m.WgDraftKey,
@@ -193,6 +192,7 @@ func (m *xdpMaps) Close() error {
 		m.WgServers,
 		m.WgServices,
 		m.WgSettings,
+		m.WgTargets,
 		m.WgWays,
 	)
 }
