@@ -41,6 +41,7 @@ const (
 	inBackend
 	inResolvers
 	inHTTPErrors
+	inUserlist
 
 	frontSide  = inFrontend | inListen
 	backSide   = inBackend | inListen
@@ -55,7 +56,7 @@ var sectionNames = []struct {
 	name string
 }{
 	{inGlobal, "global"}, {inDefaults, "defaults"}, {inFrontend, "frontend"},
-	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"},
+	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"},
 }
 
 func (s sections) String() string {

@@ -15,6 +15,8 @@ func in(section, line string) string {
 		return "global\n " + line + "\n"
 	case "resolvers":
 		return "resolvers r\n nameserver n 127.0.0.1\n " + line + "\n"
+	case "userlist":
+		return "userlist u\n " + line + "\n"
 	case "defaults":
 		return head + " " + line + "\n"
 	case "frontend":
@@ -55,7 +57,20 @@ var alertRows = []struct {
 	{"frontend", "reqidel X-A", 2, "'reqidel' is gone from HAProxy; use 'http-request del-header <name>'"},
 	{"defaults", "contimeout 5000", 2, "'contimeout' is gone from HAProxy; use 'timeout connect'"},
 	{"defaults", "http-request deny", 2, "'http-request' is not allowed in anonymous 'defaults' sections"},
-	{"", "userlist u", 1, "section 'userlist' (users and passwords) is valid HAProxy but not supported by waggle yet"},
+	{"", "peers p", 1, "section 'peers' (other processes to share stick tables with) is valid HAProxy but not supported by waggle yet"},
+
+	// Lists of users.
+	{"", "userlist", 1, "'userlist' expects a name"},
+	{"userlist", "user", 2, "'user' expects <name> as arguments"},
+	{"userlist", "user a pasword x", 9, "'user' only supports 'password', 'insecure-password' and 'groups' options; did you mean 'password' maybe ?"},
+	{"userlist", "user a password abNANd1rDfiNc", 18, "user 'a' : a hash of DES is not supported: 'mkpasswd -m sha-512' makes one that is"},
+	{"userlist", "user a password $y$j9T$a$b", 18, "user 'a' : a hash of kind $y$ is not supported: 'mkpasswd -m sha-512' makes one that is"},
+	{"userlist", "user a insecure-password x groups h", 36, "userlist 'u' : no such group 'h' specified in user 'a'"},
+	{"userlist", "group", 2, "'group' expects <name> as arguments"},
+	{"userlist", "group h user a", 10, "'group' only supports 'users' option"},
+	{"userlist", "group h users nobody", 16, "userlist 'u' : no such user 'nobody' specified in group 'h'"},
+	{"frontend", "http-request deny unless { http_auth(nobody) }", 20, "frontend 'f' : unable to find userlist 'nobody' that is named here"},
+	{"frontend", "http-request auth realm", 20, "'http-request auth' expects a text behind 'realm'"},
 
 	// Sections.
 	{"", "global x", 8, "'global' cannot handle unexpected argument 'x'"},
@@ -316,8 +331,8 @@ var alertRows = []struct {
 	{"listen", "default_backend l", 18, "listen 'l' : loop detected for default_backend 'l'"},
 	{"", "backend b\n mode tcp\nfrontend f\n mode http\n bind :1\n default_backend b", 18, "http frontend 'f' tries to use incompatible tcp backend 'b' (t.cfg:1) in a 'default_backend' rule (see 'mode')"},
 	{"", "backend b\n mode http\nfrontend f\n bind :1\n default_backend b", 18, "tcp frontend 'f' with http backend 'b' (t.cfg:1) in a 'default_backend' rule is valid HAProxy but not supported by waggle yet: give both the same 'mode'"},
-	{"frontend", "http-request", 2, "'http-request' expects one of 'allow', 'deny', 'tarpit', 'reject', 'set-src', 'use-service', 'redirect', 'return', 'set-header', 'add-header', 'del-header', 'replace-header', 'replace-value', 'set-method', 'set-uri', 'set-path', 'set-pathq', 'set-query', 'replace-uri', 'replace-path', 'replace-pathq', 'set-var', 'set-var-fmt', 'unset-var', 'track-sc0', 'track-sc1', 'track-sc2', 'capture', 'set-log-level', 'disable-l7-retry'"},
-	{"frontend", "http-request dny", 15, "unknown action 'dny' in 'http-request', expected one of 'allow', 'deny', 'tarpit', 'reject', 'set-src', 'use-service', 'redirect', 'return', 'set-header', 'add-header', 'del-header', 'replace-header', 'replace-value', 'set-method', 'set-uri', 'set-path', 'set-pathq', 'set-query', 'replace-uri', 'replace-path', 'replace-pathq', 'set-var', 'set-var-fmt', 'unset-var', 'track-sc0', 'track-sc1', 'track-sc2', 'capture', 'set-log-level', 'disable-l7-retry'; did you mean 'deny' maybe ?"},
+	{"frontend", "http-request", 2, "'http-request' expects one of 'allow', 'deny', 'auth', 'tarpit', 'reject', 'set-src', 'use-service', 'redirect', 'return', 'set-header', 'add-header', 'del-header', 'replace-header', 'replace-value', 'set-method', 'set-uri', 'set-path', 'set-pathq', 'set-query', 'replace-uri', 'replace-path', 'replace-pathq', 'set-var', 'set-var-fmt', 'unset-var', 'track-sc0', 'track-sc1', 'track-sc2', 'capture', 'set-log-level', 'disable-l7-retry'"},
+	{"frontend", "http-request dny", 15, "unknown action 'dny' in 'http-request', expected one of 'allow', 'deny', 'auth', 'tarpit', 'reject', 'set-src', 'use-service', 'redirect', 'return', 'set-header', 'add-header', 'del-header', 'replace-header', 'replace-value', 'set-method', 'set-uri', 'set-path', 'set-pathq', 'set-query', 'replace-uri', 'replace-path', 'replace-pathq', 'set-var', 'set-var-fmt', 'unset-var', 'track-sc0', 'track-sc1', 'track-sc2', 'capture', 'set-log-level', 'disable-l7-retry'; did you mean 'deny' maybe ?"},
 	{"frontend", "http-request set-var path", 15, "'http-request set-var' expects a variable in parentheses behind its name, and nothing else has one"},
 	{"frontend", "http-request deny(txn.x)", 15, "'http-request deny' expects a variable in parentheses behind its name, and nothing else has one"},
 	{"frontend", "http-request set-var(txn.x", 15, "'http-request set-var' : missing closing ')'"},

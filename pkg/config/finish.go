@@ -9,6 +9,7 @@ import (
 
 // finish checks what can only be known at the end, and gives the configuration.
 func (p *parser) finish() *Config {
+	p.finishUserlists()
 	for _, s := range p.proxies {
 		p.checkTargets(s)
 		p.checkServers(s)
@@ -24,6 +25,7 @@ func (p *parser) finish() *Config {
 		p.checkCaptures(s)
 		p.checkTables(s)
 		p.checkBackendUses(s)
+		p.checkUserlistUses(s)
 		p.compileFormats(s)
 		p.checkStats(s)
 		if s.Kind == Frontend && !s.bindWritten && !s.Disabled {

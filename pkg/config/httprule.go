@@ -40,6 +40,7 @@ func ruleActions() []ruleAction {
 	return []ruleAction{
 		{name: "allow", doc: "ends the rules and lets the message pass", in: onAny, action: ActionAllow},
 		{name: "deny", args: "[deny_status|status <code>] [content-type <type>] [string|lf-string|file|lf-file|errorfile <x>] [hdr <name> <format>]…", doc: "answers with an error: 403, or 502 in place of a response", in: onRequest | onResponse, action: ActionDeny, parse: (*ruleParser).deny},
+		{name: "auth", args: "[realm <text>]", doc: "asks for a name and a password with 401; the realm is the proxy's name unless said", in: onRequest, action: ActionAuth, parse: (*ruleParser).auth},
 		{name: "tarpit", args: "[deny_status|status <code>] …", doc: "keeps the client waiting for timeout tarpit, then answers with an error, 500 unless said", in: onRequest, action: ActionTarpit, parse: (*ruleParser).deny},
 		{name: "reject", doc: "closes the connection without an answer", in: onRequest, action: ActionReject},
 		{name: "set-src", args: "<expression>", doc: "replaces the client's address", in: onRequest, action: ActionSetSrc, parse: (*ruleParser).expression},
@@ -73,7 +74,7 @@ func ruleActions() []ruleAction {
 }
 
 // otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
-const otherActions = `add-acl auth cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
+const otherActions = `add-acl cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
 	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode wait-for-body wait-for-handshake`

@@ -7,6 +7,7 @@ import (
 
 	"waggle/pkg/sample"
 	"waggle/pkg/stick"
+	"waggle/pkg/userlist"
 )
 
 // Config is a configuration that was read without errors: every reference in it resolves, and what
@@ -15,6 +16,7 @@ type Config struct {
 	Global    Global
 	Resolvers []*Resolvers
 	Proxies   []*Proxy // in file order
+	Userlists map[string]*userlist.List
 }
 
 // Pos is a place in a configuration file.

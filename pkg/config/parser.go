@@ -29,6 +29,8 @@ type parser struct {
 	skip        bool    // the section cannot be read: pass its lines by
 	proxy       *proxyState
 	resolvers   *Resolvers
+	userlist    *userlistState
+	userlists   []*userlistState
 	errorSet    *errorSet
 	errorSets   []*errorSet
 	defaults    []*proxyState // in file order

@@ -163,6 +163,9 @@ func (s *statement) exprEnv(first int) sample.Env {
 		Backend: func(name string) {
 			s.p.proxy.backendUses = append(s.p.proxy.backendUses, backendUse{s.at(first), name})
 		},
+		Userlist: func(name string) {
+			s.p.proxy.userlistUses = append(s.p.proxy.userlistUses, backendUse{s.at(first), name})
+		},
 		Table: func(name string) {
 			s.p.proxy.tableUses = append(s.p.proxy.tableUses, tableUse{s.at(first), name})
 		},

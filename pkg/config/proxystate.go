@@ -26,6 +26,7 @@ type proxyState struct {
 	captureUses      []captureUse
 	tableUses        []tableUse
 	backendUses      []backendUse
+	userlistUses     []backendUse
 	errorUses        []errorUse
 	hasTable         bool // there is a stick-table line, also a faulty one, so that its uses are not reported as well
 }
@@ -72,6 +73,7 @@ func (s *proxyState) derive() *proxyState {
 	d.resolversAt = maps.Clone(s.resolversAt)
 	d.useBackendAt = Pos{}
 	d.backendUses = slices.Clone(s.backendUses)
+	d.userlistUses = slices.Clone(s.userlistUses)
 	return &d
 }
 
@@ -96,7 +98,7 @@ func (s *proxyState) noteResolvers(name string, at Pos) {
 	}
 }
 
-// backendUse is an expression that names a backend.
+// backendUse is an expression that names a backend, or a list of users.
 type backendUse struct {
 	at   Pos
 	name string

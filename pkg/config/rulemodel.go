@@ -131,6 +131,7 @@ const (
 	ActionTarpit
 	ActionReject
 	ActionSetSrc
+	ActionAuth   // Target is the realm; "" = the proxy's name
 	ActionTrack0 // Target is the table, Expr the key
 	ActionTrack1
 	ActionTrack2

@@ -28,7 +28,6 @@ func otherSections() []section {
 		{"spoe-group", "messages to such an agent"},
 		{"spoe-message", "a message to such an agent"},
 		{"traces", "tracing of HAProxy's own code"},
-		{"userlist", "users and passwords"},
 	}
 }
 
@@ -54,6 +53,9 @@ func (p *parser) enterSection(s *statement) bool {
 	case "http-errors":
 		p.start(keyword, inHTTPErrors)
 		p.enterHTTPErrors(s)
+	case "userlist":
+		p.start(keyword, inUserlist)
+		p.enterUserlist(s)
 	case "resolvers":
 		p.start(keyword, inResolvers)
 		p.enterResolvers(s)
@@ -78,7 +80,7 @@ func (p *parser) start(keyword string, in sections) {
 
 func (p *parser) leaveSection() {
 	p.section, p.in, p.skip = "", 0, false
-	p.proxy, p.resolvers, p.errorSet = nil, nil, nil
+	p.proxy, p.resolvers, p.errorSet, p.userlist = nil, nil, nil, nil
 }
 
 func (p *parser) enterDefaults(s *statement) {

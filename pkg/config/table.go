@@ -5,7 +5,7 @@ import "sync"
 // directives is the table of everything that a line may begin with. It is made once, and nobody changes it.
 var directives = sync.OnceValue(func() *table {
 	return newTable(
-		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), serverDirectives(),
+		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), userlistDirectives(), serverDirectives(),
 		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), foreignProxyDirectives(), removedDirectives(),
 	)
 })

@@ -19,7 +19,7 @@ func (s *session) arm() {
 		s.armTunnel()
 	case replying, draining, gathering:
 		s.armClient(true, s.fe.timeouts.client)
-	case serving, queued, pausing, connecting, tarpitting:
+	case checking, serving, queued, pausing, connecting, tarpitting:
 		s.w.loop.Disarm(&s.clientTimer)
 	}
 	s.client.active = false

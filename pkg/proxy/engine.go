@@ -14,6 +14,7 @@ import (
 
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/sock"
+	"waggle/pkg/userlist"
 )
 
 // Engine is the userspace path. New, Listen and Start are called once, in this order; the other methods may be called
@@ -31,6 +32,7 @@ type Engine struct {
 	binds []*binding // what is listened on
 
 	refusals refusals
+	logins   *userlist.Checker
 
 	live    atomic.Int64  // sessions
 	numbers atomic.Uint64 // of requests, where a format shows them
@@ -54,7 +56,7 @@ func New(setup Setup) (*Engine, error) {
 	if setup.Loops <= 0 {
 		setup.Loops = runtime.GOMAXPROCS(0)
 	}
-	e := &Engine{setup: setup, log: setup.Logger, done: make(chan struct{}), quit: make(chan struct{}),
+	e := &Engine{setup: setup, log: setup.Logger, done: make(chan struct{}), quit: make(chan struct{}), logins: userlist.NewChecker(),
 		services: make(chan func(), maxServices), congestion: sock.Unpaced()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -178,6 +180,7 @@ func (e *Engine) Start() {
 		e.adapters.Wait()
 		close(e.quit)
 		e.others.Wait()
+		e.logins.Close()
 		close(e.done)
 	}()
 }

@@ -33,7 +33,7 @@ func (s *session) inspect() step {
 	}
 	accepted, _, waits := s.inspectBy(p.TCPContent)
 	if waits {
-		return s.awaitContent()
+		return s.awaitMore()
 	}
 	s.w.loop.Disarm(&s.clientTimer)
 	if !accepted {
@@ -41,7 +41,11 @@ func (s *session) inspect() step {
 		return stuck
 	}
 	if s.be == nil {
-		s.enter(s.fe.choose((*subject)(s)))
+		b, waits := s.fe.choose((*subject)(s))
+		if waits {
+			return s.awaitMore()
+		}
+		s.enter(b)
 		switch {
 		case s.be == nil:
 			s.noServer('C')
@@ -51,8 +55,19 @@ func (s *session) inspect() step {
 			return moved
 		}
 	}
-	s.persistence()
+	if s.persistence() == waiting {
+		return s.awaitMore()
+	}
 	s.dispatch()
+	return moved
+}
+
+// awaitMore waits for a password to be checked, if that is what is asked for, or for content.
+func (s *session) awaitMore() step {
+	if s.login.list == nil {
+		return s.awaitContent()
+	}
+	s.checkLogin()
 	return moved
 }
 

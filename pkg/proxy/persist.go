@@ -88,27 +88,36 @@ func dynamicCookie(key string, t pool.Target) string {
 }
 
 // persistence finds the server that a request, or a TCP connection, came for: use-server comes before cookies.
-func (s *session) persistence() {
+func (s *session) persistence() outcome {
 	b := s.be
 	if !b.persists {
-		return
+		return passed
 	}
 	for i := range b.cfg.Persist {
 		r := &b.cfg.Persist[i]
-		if r.Cond.Eval((*subject)(s)) {
+		holds, waits := r.Cond.Judge((*subject)(s))
+		if waits {
+			return waiting
+		}
+		if holds {
 			s.persist.forced, s.persist.none = r.Force, !r.Force
 			break
 		}
 	}
 	for i := range b.cfg.UseServer {
 		u := &b.cfg.UseServer[i]
-		if u.Cond.Eval((*subject)(s)) && s.useServer(u) {
+		holds, waits := u.Cond.Judge((*subject)(s))
+		if waits || holds && u.Format.Waits((*subject)(s)) {
+			return waiting
+		}
+		if holds && s.useServer(u) {
 			break
 		}
 	}
 	if b.cookies != nil && s.fe.cfg.HTTP {
 		s.clientCookie(b.cookies)
 	}
+	return passed
 }
 
 // useServer aims at the server of a rule, unless it is down: then other rules may hold.

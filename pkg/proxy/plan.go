@@ -14,6 +14,7 @@ import (
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/sample"
 	"waggle/pkg/stick"
+	"waggle/pkg/userlist"
 )
 
 // frontend is a proxy that accepts connections, ready for the hot path.
@@ -99,6 +100,7 @@ type plan struct {
 	frontends []*frontend
 	backends  map[string]*backend
 	tables    map[string]*stick.Table
+	userlists map[string]*userlist.List
 	pool      *pool.Pool
 	access    func(p *config.Proxy, e *accesslog.Entry)
 	sizes
@@ -146,6 +148,7 @@ const (
 
 func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
 	pl := &plan{backends: make(map[string]*backend), tables: newTables(cfg), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
+	pl.userlists = cfg.Userlists
 	pl.maxStreams = cfg.Global.TLS.MaxStreams
 	if p.Limit() == 0 {
 		p.SetLimit(cfg.Global.MaxConn)

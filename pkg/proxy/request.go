@@ -134,67 +134,27 @@ func (s *session) begin(n int) {
 	s.takeNumber()
 	s.feShard().Requests.Add(1)
 	s.tally(stick.HTTPReqCnt, stick.HTTPReqRate)
-	switch {
-	case !s.contentAllowed(s.fe.cfg):
-	case s.req.Method == h1.MethodConnect:
-		s.terminate('P', 'R')
-		s.answer(405)
-	case s.fe.monitor != "" && string(s.req.Target()) == s.fe.monitor:
-		s.monitor()
-	case s.apply(s.fe.cfg):
-	default:
-		s.route()
-	}
+	s.proceed()
 }
 
-// apply runs the http-request rules of a proxy and then looks whether its stats page is meant. It reports
-// whether the request has been answered.
-func (s *session) apply(p *config.Proxy) bool {
-	if s.rules(p.HTTPRequest) {
-		return true
-	}
-	if statsURI(p, (*subject)(s).URI()) {
-		s.feShard().Intercepted.Add(1)
-		s.servePage(p)
-		return true
-	}
-	return false
-}
-
-// route chooses the backend and sends the request on its way.
-func (s *session) route() {
-	s.enter(s.fe.choose((*subject)(s)))
-	if s.be == nil {
-		s.terminate('S', 'C')
-		s.answer(503)
-		return
-	}
-	if s.be.cfg != s.fe.cfg && (!s.contentAllowed(s.be.cfg) || s.apply(s.be.cfg)) {
-		return
-	}
-	s.persistence()
-	s.addForwardFor()
-	s.addOriginalTo()
-	s.addUniqueID()
-	s.dispatch()
-}
-
-// choose returns the backend of a request, nil if there is none.
-func (f *frontend) choose(subj *subject) *backend {
+// choose returns the backend of a request, nil if there is none; waits says that it cannot be said yet.
+func (f *frontend) choose(subj *subject) (b *backend, waits bool) {
 	for i := range f.routes {
 		r := &f.routes[i]
-		if !r.line.Cond.Eval(subj) {
+		switch holds, waits := r.line.Cond.Judge(subj); {
+		case waits, holds && r.line.Format.Waits(subj):
+			return nil, true
+		case !holds:
 			continue
-		}
-		if r.line.Format == nil {
-			return r.to
+		case r.line.Format == nil:
+			return r.to, false
 		}
 		if b := subj.named(r.line.Format); b != nil {
-			return b
+			return b, false
 		}
 		break // HAProxy: a name that is none ends the search
 	}
-	return f.fallback
+	return f.fallback, false
 }
 
 // enter counts the session in its backend.

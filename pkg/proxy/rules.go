@@ -1,32 +1,42 @@
 package proxy
 
 import (
+	"cmp"
+	"slices"
+
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/proxy/h1"
 	"waggle/pkg/sample"
 )
 
-// rules runs http-request rules until one ends the evaluation. It reports whether the request has been
-// answered.
-func (s *session) rules(rules []config.HTTPRule) bool {
-	for i := range rules {
-		r := &rules[i]
-		if !r.Cond.Eval((*subject)(s)) {
+// rules runs the http-request rules of a proxy, from s.rule on, until one ends the evaluation.
+func (s *session) rules(p *config.Proxy) outcome {
+	for ; s.rule < len(p.HTTPRequest); s.rule++ {
+		r := &p.HTTPRequest[s.rule]
+		switch holds, waits := r.Cond.Judge((*subject)(s)); {
+		case waits, holds && undecided(r, (*subject)(s)):
+			return waiting
+		case !holds:
 			continue
 		}
 		switch r.Action {
 		case config.ActionAllow:
-			return false
+			return passed
 		case config.ActionDeny:
 			s.deny(r)
-			return true
+			return answered
+		case config.ActionAuth:
+			s.terminate('L', 'R')
+			s.feShard().Intercepted.Add(1)
+			s.served(passwordPlease(cmp.Or(r.Target, p.Name)))
+			return answered
 		case config.ActionTarpit:
 			s.tarpit(r)
-			return true
+			return answered
 		case config.ActionReject:
 			s.reject()
-			return true
+			return answered
 		case config.ActionSetSrc:
 			s.setSource(r)
 		case config.ActionTrack0, config.ActionTrack1, config.ActionTrack2:
@@ -35,22 +45,33 @@ func (s *session) rules(rules []config.HTTPRule) bool {
 			s.terminate('L', 'R')
 			s.feShard().Intercepted.Add(1)
 			s.sendReply(r.Reply)
-			return true
+			return answered
 		case config.ActionRedirect:
 			if s.redirect(r) {
-				return true
+				return answered
 			}
 		case config.ActionPrometheus:
 			s.feShard().Intercepted.Add(1)
 			s.serveMetrics()
-			return true
+			return answered
 		default:
 			if !s.rewriteTarget(r) {
 				s.act(r, &s.edits, &s.req.Head, 0)
 			}
 		}
 	}
-	return false
+	return passed
+}
+
+// undecided says whether a rule has something to say that cannot be said yet.
+func undecided(r *config.HTTPRule, subj *subject) bool {
+	if r.Expr.Waits(subj) || r.Format.Waits(subj) {
+		return true
+	}
+	if r.Reply == nil {
+		return false
+	}
+	return r.Reply.Format.Waits(subj) || slices.ContainsFunc(r.Reply.Headers, func(h config.ReplyHeader) bool { return h.Value.Waits(subj) })
 }
 
 // text makes what a rule puts into a message. The result is valid until the next call.
@@ -147,16 +168,22 @@ func (s *session) takeNumber() {
 }
 
 // monitor answers for monitor-uri, which is not logged.
-func (s *session) monitor() {
-	s.feShard().Intercepted.Add(1)
-	s.msg.level = silent
+func (s *session) monitor() outcome {
+	status := 200
 	for _, c := range s.fe.cfg.MonitorFail {
-		if c.Eval((*subject)(s)) {
-			s.answer(503)
-			return
+		holds, waits := c.Judge((*subject)(s))
+		if waits {
+			return waiting
+		}
+		if holds {
+			status = 503
+			break
 		}
 	}
-	s.answer(200)
+	s.feShard().Intercepted.Add(1)
+	s.msg.level = silent
+	s.answer(status)
+	return answered
 }
 
 // named finds the backend that a format names for this request, nil if there is none.

@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"waggle/pkg/config"
@@ -29,29 +28,43 @@ func (e *Engine) serve() {
 }
 
 // servePage has the stats page of p answered.
-func (s *session) servePage(p *config.Proxy) {
-	page := s.w.e.setup.Page
-	if page == nil {
-		s.answer(503)
-		return
-	}
-	if i := slices.IndexFunc(p.Stats.Rules, func(r config.StatsRule) bool { return r.Cond == nil || r.Cond.Eval((*subject)(s)) }); i >= 0 {
-		switch r := &p.Stats.Rules[i]; r.Action {
-		case "deny":
-			s.terminate('P', 'R')
-			s.answer(403)
-			return
-		case "auth":
-			s.terminate('L', 'R')
-			s.served(passwordPlease(cmp.Or(r.Realm, config.StatsRealm)))
-			return
+func (s *session) servePage(p *config.Proxy) outcome {
+	var rule *config.StatsRule
+	for i := range p.Stats.Rules {
+		holds, waits := p.Stats.Rules[i].Cond.Judge((*subject)(s))
+		if waits {
+			return waiting
+		}
+		if holds {
+			rule = &p.Stats.Rules[i]
+			break
 		}
 	}
-	admin := slices.ContainsFunc(p.Stats.Admin, func(a config.Permission) bool { return a.Cond.Eval((*subject)(s)) })
-	s.handOut(func(r ServiceRequest) ServiceResponse {
-		r.Admin = admin
-		return page(p, r)
-	})
+	admin := false
+	for i := 0; i < len(p.Stats.Admin) && !admin; i++ {
+		var waits bool
+		if admin, waits = p.Stats.Admin[i].Cond.Judge((*subject)(s)); waits {
+			return waiting
+		}
+	}
+	s.feShard().Intercepted.Add(1)
+	page := s.w.e.setup.Page
+	switch {
+	case page == nil:
+		s.answer(503)
+	case rule != nil && rule.Action == "deny":
+		s.terminate('P', 'R')
+		s.answer(403)
+	case rule != nil && rule.Action == "auth":
+		s.terminate('L', 'R')
+		s.served(passwordPlease(cmp.Or(rule.Realm, config.StatsRealm)))
+	default:
+		s.handOut(func(r ServiceRequest) ServiceResponse {
+			r.Admin = admin
+			return page(p, r)
+		})
+	}
+	return answered
 }
 
 // passwordPlease asks for one by HTTP Basic authentication (RFC 7617).

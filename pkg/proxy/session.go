@@ -18,6 +18,7 @@ const (
 	inspecting       // what a TCP client says first
 	reading          // a request's head, or waiting for one
 	gathering        // a request's body, for a service of ours
+	checking         // the password of a request
 	serving          // a service goroutine makes the answer
 	queued           // no server has room
 	tarpitting       // a client that is refused waits for its answer
@@ -149,7 +150,7 @@ func (s *session) step() step {
 		return s.drain()
 	case lingering:
 		return s.linger()
-	case serving, queued, pausing, tarpitting:
+	case checking, serving, queued, pausing, tarpitting:
 		return s.watchClient()
 	}
 	return stuck

@@ -27,7 +27,7 @@ type SessionInfo struct {
 // phaseNames are for people.
 var phaseNames = [...]string{
 	ended: "ended", greeting: "proxy-header", inspecting: "inspect", reading: "request", gathering: "body", serving: "service", queued: "queue",
-	tarpitting: "tarpit", pausing: "retry-pause", connecting: "connect", exchanging: "exchange", replying: "reply",
+	checking: "password", tarpitting: "tarpit", pausing: "retry-pause", connecting: "connect", exchanging: "exchange", replying: "reply",
 	tunneling: "tunnel", draining: "drain", lingering: "linger",
 }
 

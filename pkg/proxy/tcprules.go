@@ -73,12 +73,15 @@ func (s *session) trackByTCP(r *config.TCPRule) {
 
 // contentAllowed runs the tcp-request content rules of a proxy. If they reject, the connection is closed and the
 // session has ended.
-func (s *session) contentAllowed(p *config.Proxy) bool {
-	if allowed, _ := s.tcpRules(p.TCPContent); allowed {
-		return true
+func (s *session) contentAllowed(p *config.Proxy) outcome {
+	switch accepted, _, waits := s.inspectBy(p.TCPContent); {
+	case waits:
+		return waiting
+	case accepted:
+		return passed
 	}
 	s.reject()
-	return false
+	return answered
 }
 
 // reject closes the connection without an answer.

@@ -19,12 +19,15 @@ type transaction struct {
 	edits     h1.Edits
 	up, down  stream
 	preview   preview // of a TCP session
-	headLen   int     // of the request, in the client's buffer
-	taken     int     // bytes of the client's buffer that have been passed on, head included
-	forgotten bool    // the head is no longer in the buffer: the request cannot be sent again
-	respLen   int     // of a response head that waits to be passed on
-	responded bool    // the final response's head has been passed on
-	keep      bool    // the client's connection is used again after this response
+	stage     stage
+	rule      int // of the stage, the next to run
+	login     credentials
+	headLen   int  // of the request, in the client's buffer
+	taken     int  // bytes of the client's buffer that have been passed on, head included
+	forgotten bool // the head is no longer in the buffer: the request cannot be sent again
+	respLen   int  // of a response head that waits to be passed on
+	responded bool // the final response's head has been passed on
+	keep      bool // the client's connection is used again after this response
 	pending   []byte
 	handler   func(ServiceRequest) ServiceResponse
 	refused   *config.HTTPRule // by a tarpit rule
@@ -121,6 +124,7 @@ func (t *transaction) reset() {
 	t.edits.Reset()
 	t.up, t.down = stream{}, stream{}
 	t.headLen, t.taken, t.respLen = 0, 0, 0
+	t.stage, t.rule, t.login = 0, 0, credentials{}
 	t.forgotten, t.responded, t.keep, t.reused, t.redispatch, t.logged, t.once = false, false, false, false, false, false, false
 	t.pending, t.handler, t.refused = nil, nil, nil
 	t.peer = netip.AddrPort{}

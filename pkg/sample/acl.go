@@ -16,6 +16,8 @@ type Env struct {
 	Backend func(name string)
 	// Table is told of each stick table that an expression names, which may be declared later; "" is the proxy's own.
 	Table func(name string)
+	// Userlist is told of each list of users that an expression names, which may be declared later.
+	Userlist func(name string)
 	// Where is when the expression is evaluated; the zero value is AtRequest.
 	Where Where
 }

@@ -92,6 +92,17 @@ func (x *Expr) Store(s Subject, name VarName) {
 	e.release()
 }
 
+// Waits says whether the expression has no value on s yet, but may have one later: see [Cond.Judge].
+func (x *Expr) Waits(s Subject) bool {
+	if x == nil || !x.fetch.login {
+		return false
+	}
+	e := x.evaluator(s, nil)
+	waits := e.unsure
+	e.release()
+	return waits
+}
+
 // iterating says whether a fetch goes through all its values, as conditions want, or gives one.
 func (e *evaluator) iterating() bool { return e.pattern != nil }
 

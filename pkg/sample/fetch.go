@@ -14,7 +14,9 @@ type fetch struct {
 	arg  argSpec
 	// request says that the fetch looks at a request although it has a value without one.
 	request bool
-	do      func(*evaluator, *args)
+	// login says that it may take time to find the value out: see [Login].
+	login bool
+	do    func(*evaluator, *args)
 }
 
 // http says whether the fetch needs a request.

@@ -1,16 +1,20 @@
 package sample
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Format is a log-format string: text with variables (%ci) and expressions (%[src]) in it. It is
 // immutable and safe for concurrent use.
 type Format struct {
 	source   string
 	nodes    []node
-	log      bool // absent values are written `-`, and blanks are merged
-	request  bool // an expression looks at the request's headers
-	response bool // or at the response's
-	vars     bool // a variable is used
+	log      bool    // absent values are written `-`, and blanks are merged
+	request  bool    // an expression looks at the request's headers
+	response bool    // or at the response's
+	vars     bool    // a variable is used
+	logins   []*Expr // those that may take time; see [Format.Waits]
 }
 
 // node is one part of a format.
@@ -52,6 +56,11 @@ func (f *Format) String() string {
 		return ""
 	}
 	return f.source
+}
+
+// Waits says whether an expression of the format has no value on s yet, but may have one later: see [Cond.Judge].
+func (f *Format) Waits(s Subject) bool {
+	return f != nil && slices.ContainsFunc(f.logins, func(x *Expr) bool { return x.Waits(s) })
 }
 
 // Literal gives the text of a format that has nothing but text in it.
@@ -271,6 +280,9 @@ func (p *formatParser) expression(flags Flags) *Error {
 	}
 	p.f.request = p.f.request || x.fetch.from == fromRequest
 	p.f.response = p.f.response || x.fetch.from == fromResponse
+	if x.fetch.login {
+		p.f.logins = append(p.f.logins, x)
+	}
 	p.flush()
 	p.f.nodes = append(p.f.nodes, node{expr: x, flags: flags})
 	return nil
