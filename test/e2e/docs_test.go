@@ -192,7 +192,7 @@ func (d *docs) ask(text string) error {
 	for line := range strings.Lines(string(answer)) {
 		switch line = strings.TrimSpace(line); {
 		case line == "", line == "Done.", strings.HasPrefix(line, "New server registered"), strings.HasPrefix(line, "Server deleted"),
-			strings.HasPrefix(line, "IP changed from"), strings.HasPrefix(line, "port changed from"), strings.Contains(line, "changed from"):
+			strings.Contains(line, "changed from"), strings.Contains(line, "changed its FQDN from"):
 		default:
 			return fmt.Errorf("it answers %q", line)
 		}
@@ -204,6 +204,8 @@ func (d *docs) ask(text string) error {
 func (d *docs) run(text string) error {
 	text = strings.NewReplacer(
 		"docker exec CONTAINER ", "",
+		"bin/waggle ", "waggle ",
+		`docker run --rm -v "$PWD:/usr/local/etc/haproxy:ro" waggle `, "waggle ",
 		"/run/waggle.sock", d.socket,
 		"/var/lib/haproxy/states", d.programs+"/states",
 		"/usr/local/etc/haproxy/haproxy.cfg", d.config,
