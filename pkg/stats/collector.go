@@ -169,8 +169,11 @@ func (c *collector) process(out chan<- prometheus.Metric) {
 
 func (c *collector) row(r *Row, out chan<- prometheus.Metric) {
 	labels := []string{r.ProxyName()}
-	if r.Scope == Servers || r.Scope == Listeners {
+	switch r.Scope {
+	case Servers:
 		labels = append(labels, r.Name())
+	case Listeners:
+		labels = append(labels, listenerLabel(r))
 	}
 	labels = labels[:len(labels):len(labels)] // each series appends to a copy
 	descs := c.table.byScope[r.Scope]
@@ -194,6 +197,17 @@ func (c *collector) row(r *Row, out chan<- prometheus.Metric) {
 			out <- series(desc, col.Tags.valueType(), v.Float(), all...)
 		}
 	}
+}
+
+// listenerLabel is a listener's name. Those of a range of ports, or of several addresses on a line, share one, and Prometheus takes no
+// series twice: their addresses tell them apart.
+func listenerLabel(r *Row) string {
+	for _, other := range r.Frontend.Listeners {
+		if other != r.Listener && other.Name == r.Listener.Name {
+			return r.Listener.Name + "@" + r.Listener.Addr.String()
+		}
+	}
+	return r.Listener.Name
 }
 
 func (c *collector) resolvers(out chan<- prometheus.Metric) {

@@ -46,7 +46,7 @@ func (e *Exporter) Serve(req Request) Response {
 			"Your browser sent an invalid request.\n</body></html>\n"))
 	}
 	families, err := e.gather(q)
-	if err != nil {
+	if err != nil && len(families) == 0 {
 		return reply(http.StatusInternalServerError, plainText, []byte("gather metrics: "+err.Error()+"\n"))
 	}
 	format := expfmt.NewFormat(expfmt.TypeTextPlain)
@@ -56,6 +56,9 @@ func (e *Exporter) Serve(req Request) Response {
 		if err := enc.Encode(f); err != nil {
 			return reply(http.StatusInternalServerError, plainText, []byte("encode metrics: "+err.Error()+"\n"))
 		}
+	}
+	if err != nil { // of single series: the others are told all the same
+		b.WriteString("# " + oneLine(err.Error()) + "\n")
 	}
 	return reply(http.StatusOK, string(format), b.Bytes())
 }

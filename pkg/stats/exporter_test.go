@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
@@ -277,6 +278,37 @@ func TestHostileNames(t *testing.T) {
 	}
 	if _, ok := value(families, "haproxy_process_node", "node=\uFFFD"); !ok {
 		t.Error("the node is missing")
+	}
+}
+
+// TestSameNames: several addresses of one name, and binds of one address, have a series each, or one for all; what is there twice
+// nevertheless takes nothing else away.
+func TestSameNames(t *testing.T) {
+	s := withListeners()
+	s.Proxies[0].Frontend.AddListener("inner", netip.MustParseAddrPort("10.0.0.1:82"), 7)
+	first := s.Certificates[0]
+	s.Certificates = append(s.Certificates, Certificates{Proxy: first.Proxy, Bind: first.Bind, Count: 5, Expires: first.Expires.Add(-time.Hour)})
+	families := scrape(t, s, "/metrics")
+	for labels, want := range map[[2]string]float64{
+		{"proxy=haproxyPractice", "listener=sock-1"}:            0,
+		{"proxy=haproxyPractice", "listener=inner@10.0.0.1:81"}: 2,
+		{"proxy=haproxyPractice", "listener=inner@10.0.0.1:82"}: 7,
+	} {
+		if got, ok := value(families, "haproxy_listener_limit_sessions", labels[:]...); !ok || got != want {
+			t.Errorf("%v: %v, %v", labels, got, ok)
+		}
+	}
+	if got, ok := value(families, "waggle_certificates", "proxy="+first.Proxy, "bind="+first.Bind); !ok || got != float64(first.Count+5) {
+		t.Errorf("certificates %v, %v", got, ok)
+	}
+	if got, ok := value(families, "waggle_certificate_expiry_timestamp_seconds", "proxy="+first.Proxy, "bind="+first.Bind); !ok || got != float64(first.Expires.Add(-time.Hour).Unix()) {
+		t.Errorf("they expire at %v, %v", got, ok)
+	}
+
+	s.Datapath.Maps = append(s.Datapath.Maps, s.Datapath.Maps[0])
+	r := NewExporter(fixed{s}).Serve(Request{Method: "GET", URI: "/metrics"})
+	if r.Status != 200 || !strings.Contains(string(r.Body), "haproxy_frontend_status{") || !strings.Contains(string(r.Body), "collected before") {
+		t.Errorf("status %d, %.300s", r.Status, r.Body)
 	}
 }
 

@@ -105,7 +105,7 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 
 	counter(m.certsReloaded, s.Process.Certificates.Loaded, "loaded")
 	counter(m.certsReloaded, s.Process.Certificates.Failed, "failed")
-	for _, c := range s.Certificates {
+	for _, c := range mergeCertificates(s.Certificates) {
 		gauge(m.certsExpire, float64(c.Expires.Unix()), c.Proxy, c.Bind)
 		gauge(m.certsCount, float64(c.Count), c.Proxy, c.Bind)
 	}
@@ -190,6 +190,24 @@ func sessionsByPath(c *pool.Counters) (kernel, user uint64) {
 		}
 	}
 	return kernel, user
+}
+
+// mergeCertificates makes one of the bind lines of a proxy with one address, on several interfaces: all their certificates, and the
+// end of the first.
+func mergeCertificates(all []Certificates) []Certificates {
+	var merged []Certificates
+	for _, c := range all {
+		i := slices.IndexFunc(merged, func(m Certificates) bool { return m.Proxy == c.Proxy && m.Bind == c.Bind })
+		if i < 0 {
+			merged = append(merged, c)
+			continue
+		}
+		merged[i].Count += c.Count
+		if c.Expires.Before(merged[i].Expires) {
+			merged[i].Expires = c.Expires
+		}
+	}
+	return merged
 }
 
 // mergeSurpluses makes one of several templates of a backend that resolve the same name: all their
