@@ -43,7 +43,7 @@ func setAgent(s *pool.Server, what string, args []string) string {
 		target.Port = uint16(port)
 	default:
 		addr, err := netip.ParseAddr(value)
-		if err != nil {
+		if err != nil || addr.Zone() != "" {
 			return "set server <b>/<s> agent-addr requires an address and optionally a port.\n"
 		}
 		target.Addr = addr

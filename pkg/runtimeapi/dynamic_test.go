@@ -21,7 +21,7 @@ func dialogue(t *testing.T, prepare func(web *pool.Backend), line string) (answe
 	}
 	c := &session{server: New(fixed{s}, Options{}), ctx: t.Context(), level: Admin}
 	start := time.Now()
-	return c.line(line), time.Since(start)
+	return answersTo(c, line), time.Since(start)
 }
 
 func TestWait(t *testing.T) {
@@ -83,14 +83,14 @@ func TestProcessCommands(t *testing.T) {
 		"show startup-logs":        "[NOTICE] hello\n\n\n",
 		"show cli sockets":         "# socket lvl processes\nunix@/run/w.sock admin all\nipv4@127.0.0.1:9999 user all\nipv6@[::1]:9999 operator all\n\n",
 	} {
-		if got := c.line(line); got != want {
+		if got := answersTo(c, line); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
-	if got := c.line("show env"); strings.Count(got, "\n") != len(os.Environ())+1 {
+	if got := answersTo(c, "show env"); strings.Count(got, "\n") != len(os.Environ())+1 {
 		t.Errorf("show env has %d lines for %d variables", strings.Count(got, "\n")-1, len(os.Environ()))
 	}
-	if got := c.line("show schema json"); !strings.HasPrefix(got, `{"$schema":`) {
+	if got := answersTo(c, "show schema json"); !strings.HasPrefix(got, `{"$schema":`) {
 		t.Errorf("show schema json: %.80q", got)
 	}
 }

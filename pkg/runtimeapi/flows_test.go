@@ -77,7 +77,7 @@ func threeFlows() *carried {
 func (c *carried) ask(level Level, line string) string {
 	server := New(fixed{balancer()}, Options{Sessions: c})
 	s := &session{server: server, level: level}
-	return s.line(line)
+	return answersTo(s, line)
 }
 
 func TestShowFlows(t *testing.T) {

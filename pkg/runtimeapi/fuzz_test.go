@@ -14,7 +14,7 @@ func FuzzLine(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string, interactive bool) {
 		c := &session{server: New(fixed{balancer()}, Options{}), level: Admin, interactive: interactive}
-		out := c.line(line)
+		out := answersTo(c, line)
 		if out != "" && !strings.HasSuffix(out, "\n") && !strings.HasSuffix(out, "> ") {
 			t.Errorf("%q answers %q", line, out)
 		}

@@ -106,7 +106,7 @@ func setCheckAddress(s *pool.Server, args []string) string {
 		return "health checks are not enabled on this server"
 	}
 	addr, err := netip.ParseAddr(word(args, 0))
-	if err != nil {
+	if err != nil || addr.Zone() != "" {
 		return "set server <b>/<s> check-addr requires an address and optionally a port.\n"
 	}
 	if word(args, 1) == "port" {

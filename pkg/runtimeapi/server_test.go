@@ -72,6 +72,29 @@ func socket(t *testing.T) config.StatsSocket {
 	return config.StatsSocket{Path: filepath.Join(t.TempDir(), "s"), Mode: 0o600, Level: "admin"}
 }
 
+// What was answered before a quit on the same line is told; what stands behind it is not.
+func TestQuitBehindAnswers(t *testing.T) {
+	l := serve(t, Options{}, socket(t))
+	if got, want := exchange(t, l, "show version;quit;show version\n"), "3.2-waggle-0.1.0\n\n"; got != want {
+		t.Errorf("answer %q, want %q", got, want)
+	}
+	if got, want := exchange(t, l, "prompt\nshow version;quit;show version\n"), "\n> 3.2-waggle-0.1.0\n\n"; got != want {
+		t.Errorf("answer %q, want %q", got, want)
+	}
+}
+
+// Each answer of a line goes out before the next command runs, and none runs for a client that has gone.
+func TestAnswersAreNotHoarded(t *testing.T) {
+	c := &session{server: New(fixed{balancer()}, Options{}), level: Admin}
+	answers := 0
+	if c.line(strings.Repeat("show version;", 1000), func(string) bool { answers++; return answers < 3 }) {
+		t.Error("the client has not gone")
+	}
+	if answers != 3 {
+		t.Errorf("%d answers", answers)
+	}
+}
+
 func TestOneLineThenClose(t *testing.T) {
 	l := serve(t, Options{}, socket(t))
 	if got, want := exchange(t, l, "show version\n"), "3.2-waggle-0.1.0\n\n"; got != want {

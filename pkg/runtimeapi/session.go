@@ -2,7 +2,6 @@ package runtimeapi
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -44,10 +43,7 @@ func (c *session) run() {
 		case err != nil:
 			return
 		}
-		if !c.write(c.line(string(line))) {
-			return
-		}
-		if !c.interactive {
+		if !c.line(string(line), c.write) || !c.interactive {
 			return
 		}
 	}
@@ -59,24 +55,24 @@ func (c *session) write(s string) bool {
 	return err == nil
 }
 
-// line runs the commands of one line and returns all their answers.
-func (c *session) line(line string) string {
-	var out bytes.Buffer
+// line runs the commands of one line and hands the answer of each to write before the next one runs: there may be thousands, each
+// of which has much to tell. It returns false when the client has gone, or wants to.
+func (c *session) line(line string, write func(string) bool) bool {
 	if strings.TrimSpace(line) != "" || !c.interactive {
 		for _, words := range split(line) {
 			if c.quit && len(words) == 0 {
 				continue
 			}
-			out.WriteString(c.execute(words) + "\n")
+			answer := c.execute(words)
 			if len(words) > 0 && words[0] == "quit" {
-				return ""
+				return false
+			}
+			if !write(answer + "\n") {
+				return false
 			}
 		}
 	}
-	if c.prompt && !c.quit {
-		out.WriteString("> ")
-	}
-	return out.String()
+	return !c.prompt || c.quit || write("> ")
 }
 
 // execute runs one command and returns its answer without the empty line.

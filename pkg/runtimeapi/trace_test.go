@@ -33,16 +33,16 @@ func TestTrace(t *testing.T) {
 	} {
 		f := &foreseen{trace: taken}
 		c := &session{server: New(fixed{balancer()}, Options{Tracer: f}), level: Operator}
-		if got := c.line(tt.line); got != tt.want+"\n" || f.client.String()+" "+f.front != tt.asked {
+		if got := answersTo(c, tt.line); got != tt.want+"\n" || f.client.String()+" "+f.front != tt.asked {
 			t.Errorf("%s: %q, asked %s %s", tt.line, got, f.client, f.front)
 		}
 	}
 	c := &session{server: New(fixed{balancer()}, Options{Tracer: &foreseen{err: errors.New("no such frontend")}}), level: Operator}
-	if got := c.line("trace 198.51.100.7 in"); got != "Cannot trace: no such frontend.\n\n" {
+	if got := answersTo(c, "trace 198.51.100.7 in"); got != "Cannot trace: no such frontend.\n\n" {
 		t.Errorf("%q", got)
 	}
 	c = &session{server: New(fixed{balancer()}, Options{}), level: Operator}
-	if got := c.line("trace 198.51.100.7 in"); got != "The kernel path is off: userspace takes all connections.\n\n" {
+	if got := answersTo(c, "trace 198.51.100.7 in"); got != "The kernel path is off: userspace takes all connections.\n\n" {
 		t.Errorf("%q", got)
 	}
 }
