@@ -16,7 +16,8 @@ type args struct {
 	value      Value // a constant
 	vars       [2]*VarName
 	re         *regexp.Regexp
-	all        bool // regsub: every match
+	again      *regexp.Regexp // regsub: the same for what follows a match
+	all        bool           // regsub: every match
 	table      *mapping
 	acls       []term
 }

@@ -47,7 +47,11 @@ func chooseText(e *evaluator, v Value, a *args) (Value, bool) {
 }
 
 func storeVar(e *evaluator, v Value, a *args) (Value, bool) {
-	e.subject.Vars(a.vars[0].Scope).Set(a.vars[0].Name, v)
+	vars, name := e.subject.Vars(a.vars[0].Scope), a.vars[0].Name
+	vars.Set(name, v)
+	if kept, ok := vars.Get(name); ok { // v may be a part of what the variable held before, which is overwritten now
+		return kept, true
+	}
 	return v, true
 }
 

@@ -3,6 +3,7 @@ package sample
 import (
 	"bytes"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -160,31 +161,58 @@ func parseRegsub(p *argParser) *Error {
 	if err != nil {
 		return errorf(0, "regex '%s' is invalid: %s", p.list[0], strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	p.out.re, p.out.texts[1] = re, p.text(1)
+	p.out.re, p.out.again, p.out.texts[1] = re, behindFirst(flags+p.list[0], re), p.text(1)
 	return nil
+}
+
+// behindFirst gives the expression for what follows a match, where no text begins any more: HAProxy asks for all matches but the
+// first with what regexec(3) calls REG_NOTBOL.
+func behindFirst(text string, first *regexp.Regexp) *regexp.Regexp {
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil || !forbidBegin(tree) {
+		return first
+	}
+	again, err := regexp.Compile(tree.String())
+	if err != nil {
+		return first
+	}
+	return again
+}
+
+// forbidBegin has the beginning of the text match nowhere, and says whether an expression asks for it.
+func forbidBegin(tree *syntax.Regexp) bool {
+	found := tree.Op == syntax.OpBeginText
+	if found {
+		tree.Op = syntax.OpNoMatch
+	}
+	for _, part := range tree.Sub {
+		found = forbidBegin(part) || found
+	}
+	return found
 }
 
 func substitute(e *evaluator, v Value, a *args) (Value, bool) {
 	start := len(e.scratch)
-	e.scratch = appendReplaced(e.scratch, v.Text, a.re, a.texts[1], a.all)
+	e.scratch = appendReplaced(e.scratch, v.Text, a)
 	return text(e.scratch[start:]), true
 }
 
-// appendReplaced appends b with the first match of re, or all, replaced by a template in which \0 to \9
-// stand for the match and its groups.
-func appendReplaced(dst, b []byte, re *regexp.Regexp, template string, all bool) []byte {
-	rest := 0
-	for at := 0; at <= len(b); {
+// appendReplaced appends b with the first match, or all, replaced by a template in which \0 to \9 stand for the match and its
+// groups. It stops where nobody looks at what follows.
+func appendReplaced(dst, b []byte, a *args) []byte {
+	rest, re, start := 0, a.re, len(dst)
+	for at := 0; at <= len(b) && len(dst)-start < maxText; {
 		m := re.FindSubmatchIndex(b[at:])
 		if m == nil {
 			break
 		}
 		dst = append(dst, b[rest:at+m[0]]...)
-		dst = appendExpanded(dst, b[at:], m, template)
+		dst = appendExpanded(dst, b[at:], m, a.texts[1])
 		rest = at + m[1]
-		if !all {
+		if !a.all {
 			break
 		}
+		re = a.again
 		if at = rest; m[0] == m[1] { // an empty match: go on behind the next byte
 			if rest < len(b) {
 				dst = append(dst, b[rest])

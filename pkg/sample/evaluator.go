@@ -19,6 +19,10 @@ type evaluator struct {
 	header headerWalk
 }
 
+// maxText is where what converters make is cut off, and what variables hold, in bytes: some of them can make much of little, and
+// one request can begin where the one before has left off. HAProxy's limit is its buffer.
+const maxText = 64<<10 - 1
+
 // maxScratch is how much scratch memory is kept between evaluations.
 const maxScratch = 64 << 10
 
@@ -116,6 +120,9 @@ func (e *evaluator) offer(v Value) bool {
 		}
 		if v, ok = c.do(e, in, &c.args); !ok {
 			return true
+		}
+		if len(v.Text) > maxText {
+			v.Text = v.Text[:maxText]
 		}
 	}
 	if e.pattern == nil {

@@ -30,7 +30,7 @@ type node struct {
 type FormatStyle uint8
 
 // The styles. Values that rules put into messages keep blanks, write nothing for what is absent and
-// percent-encode control bytes; lines of the log merge blanks and write `-`. Identifiers of requests are values that
+// percent-encode control bytes; lines of the log merge blanks, write `-`, and #XX for control bytes. Identifiers of requests are values that
 // merge blanks.
 const (
 	MessageFormat FormatStyle = iota
@@ -134,7 +134,7 @@ func (f *Format) appendExpr(dst []byte, n *node, s Subject) []byte {
 		v.Text = nil
 	}
 	if f.log {
-		dst = AppendText(dst, v.Text, n.flags)
+		dst = AppendText(dst, e.oneLine(v.Text), n.flags)
 	} else {
 		dst = appendMessageText(dst, v.Text, n.flags)
 	}
@@ -142,10 +142,29 @@ func (f *Format) appendExpr(dst []byte, n *node, s Subject) []byte {
 	return dst
 }
 
+// oneLine gives what a peer may have sent, and converters have decoded, with #XX in place of control bytes, as in the variables that
+// show requests: so nobody can forge a line. HAProxy writes them as they are.
+func (e *evaluator) oneLine(b []byte) []byte {
+	if !slices.ContainsFunc(b, isControl) {
+		return b
+	}
+	start := len(e.scratch)
+	for _, c := range b {
+		if isControl(c) {
+			e.scratch = append(e.scratch, '#', upperHex[c>>4], upperHex[c&15])
+		} else {
+			e.scratch = append(e.scratch, c)
+		}
+	}
+	return e.scratch[start:]
+}
+
+func isControl(c byte) bool { return c < ' ' || c == 0x7f }
+
 func appendMessageText(dst, b []byte, flags Flags) []byte {
 	for _, c := range b {
 		switch {
-		case c < ' ' || c == 0x7f:
+		case isControl(c):
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 			continue
 		case flags&Escaped != 0 && isOneOf(c, `"\]`):

@@ -59,6 +59,16 @@ func TestControlBytesAreEncoded(t *testing.T) {
 	}
 }
 
+// Nor can it end a line of the log, whatever a converter makes of it.
+func TestNoForgedLogLines(t *testing.T) {
+	r := echoRequest()
+	r.vars[Request].Set("v", text([]byte("a%0d%0ab%1b\xe2\x82\xac%7f\t")))
+	f := mustFormat(t, "%[var(req.v),url_dec] %{+Q,+E}[var(req.v),url_dec]", LogFormat, Env{})
+	if got := string(f.Append(nil, r, nil)); got != "a#0D#0Ab#1B\xe2\x82\xac#7F#09 \"a#0D#0Ab#1B\xe2\x82\xac#7F#09\"" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestFormatErrors(t *testing.T) {
 	tests := []struct {
 		source string
@@ -168,6 +178,46 @@ func TestStore(t *testing.T) {
 	}
 	if v, ok := r.vars[Session].Get("v"); !ok || v.Type != String || string(v.Text) != "12" {
 		t.Errorf("%v %v", v, ok)
+	}
+}
+
+// A variable that is set to a part of itself is what was meant, for what follows in the expression, too.
+func TestStorePartOfItself(t *testing.T) {
+	r := echoRequest()
+	r.vars[Transaction].Set("a", text([]byte("abcdef")))
+	f := mustFormat(t, "%[var(txn.a),bytes(1),set-var(txn.a)] %[var(txn.a)]", MessageFormat, Env{})
+	if got := string(f.Append(nil, r, nil)); got != "bcdef bcdef" {
+		t.Errorf("%q", got)
+	}
+}
+
+// What one request leaves behind for the next one, and what converters make of little, is bounded.
+func TestTextsAreBounded(t *testing.T) {
+	r := echoRequest()
+	for _, word := range []string{"var(sess.v),concat(ab,sess.v)", `var(sess.v),regsub(a,"\0\0\0\0\0\0\0\0",g)`, "var(sess.v),hex"} {
+		x, err := ParseExpr(word, Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.vars[Session].Set("v", text([]byte("ab")))
+		for range 20 {
+			x.Store(r, VarName{Session, "v"})
+		}
+		if v, _ := r.vars[Session].Get("v"); len(v.Text) != maxText {
+			t.Errorf("%s: %d bytes, want %d", word, len(v.Text), maxText)
+		}
+	}
+	var b strings.Builder
+	for range 6 {
+		b.WriteString(`,regsub(".","\0\0\0\0\0\0\0\0",g)`)
+	}
+	f := mustFormat(t, "%[path"+b.String()+",length]", MessageFormat, Env{})
+	if got := string(f.Append(nil, r, nil)); got != "65535" {
+		t.Errorf("%s bytes of a path", got)
+	}
+	r.vars[Session].Set("v", text(make([]byte, 2*maxText)))
+	if v, _ := r.vars[Session].Get("v"); len(v.Text) != maxText {
+		t.Errorf("a variable of %d bytes", len(v.Text))
 	}
 }
 

@@ -77,11 +77,12 @@ func (v *Vars) Get(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Set gives a variable a value, of which it keeps a copy. It does nothing on a nil *Vars.
+// Set gives a variable a value, of which it keeps a copy of as much as 64 KiB. It does nothing on a nil *Vars.
 func (v *Vars) Set(name string, value Value) {
 	if v == nil {
 		return
 	}
+	value.Text = value.Text[:min(len(value.Text), maxText)]
 	x := v.slot(name)
 	if cap(x.text) > keepVarText {
 		x.text = nil
