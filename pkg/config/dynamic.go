@@ -22,7 +22,7 @@ func ParseDynamicServer(name string, words []string) (srv *Server, remarks Diagn
 	if len(words) == 0 {
 		return nil, nil, errors.New("'server' expects <name> and <addr>[:<port>] as arguments")
 	}
-	p := newParser(LoadOptions{})
+	p := newParser(LoadOptions{ReadFile: func(string) ([]byte, error) { return nil, errors.New("no files are read at run time") }})
 	p.proxy = newProxyState()
 	s := &statement{p: p, keyword: []word{{text: "server"}}, args: []word{{text: name}}}
 	for _, w := range words {

@@ -16,6 +16,7 @@ func TestParseDynamicServer(t *testing.T) {
 		{"heavy", []string{"127.0.0.1:3", "weight", "999"}, "'server heavy' : 'weight' expects an integer between 0 and 256, not '999'"},
 		{"dns", []string{"task:8", "resolvers", "docker"}, "'resolvers' option is not accepted for dynamic server"},
 		{"stick", []string{"127.0.0.1:8", "cookie", "x"}, "'cookie' option is not accepted for dynamic server"},
+		{"file", []string{"127.0.0.1:8", "sni", "str(x),map_str_int(dynamic_test.go)"}, "'server file' : 'sni' : failed to open map file 'dynamic_test.go': no files are read at run time"},
 		{"port", []string{"127.0.0.1:99999"}, "'server port' : invalid port '99999'"},
 		{"bad/name", []string{"127.0.0.1:9"}, "character '/' is not permitted in server name 'bad/name'"},
 	} {

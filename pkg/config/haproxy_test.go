@@ -69,6 +69,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		"acl a path_beg -i /A /b\n acl a hdr_dom(host) -m end x\n http-request deny deny_status 404 if a !{ src 10.0.0.0/8 ::1 } or { hdr_cnt(x) gt 3 }",
 		"redirect scheme https code 301 if !{ ssl_fc } METH_GET", "http-request redirect prefix https://x unless TRUE", "no option httpclose\n no option allbackups",
 		"server-template w 3 _http._tcp.web.local resolvers r check resolve-opts ignore-weight,allow-dup-ip resolve-prefer ipv4\n server s _http._tcp.web.local resolvers r\nresolvers r\n nameserver a tcp@127.0.0.1:53\n nameserver b [::1]:53\n nameserver c udp6@::1:54\n parse-resolv-conf",
+		"acl a hdr(host) -i" + strings.Repeat(" a-name-that-is-"+strings.Repeat("x", 48)+".example.com", 50), "description " + strings.Repeat("x", 100_000),
 		"option redispatch 3\n retries 5\n timeout queue 24d\n timeout check 2000",
 	} {
 		configs = append(configs, in("backend", line))

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// HAProxy's limits for a line (its LINESIZE and MAX_LINE_ARGS).
+// What a line may have. The number of words is HAProxy's (its MAX_LINE_ARGS); its length, in bytes, is not limited there: the buffer of
+// LINESIZE is only what reading begins with.
 const (
-	maxLine  = 2048
+	maxLine  = 1 << 20
 	maxWords = 64
 )
 

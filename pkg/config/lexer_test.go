@@ -94,7 +94,7 @@ func TestLexErrors(t *testing.T) {
 		{`"${A[x]}"`, 5, "truncated or invalid word expansion sequence"},
 		{"a \x00", 3, "unexpected NUL character"},
 		{strings.Repeat("w ", maxWords+1), 2*maxWords + 1, "too many words, the limit is 64"},
-		{strings.Repeat("x", maxLine), maxLine, "line too long, limit: 2047"},
+		{strings.Repeat("x", maxLine), maxLine, fmt.Sprintf("line too long, limit: %d", maxLine-1)},
 	}
 	for _, test := range tests {
 		_, err := lexLine(test.in, testVariable)
