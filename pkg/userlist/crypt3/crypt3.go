@@ -54,7 +54,7 @@ func Parse(text string) (*Hash, error) {
 	h := &Hash{text: text}
 	if !strings.HasPrefix(text, "$") {
 		if len(text) == 13 && strings.Trim(text, alphabet) == "" || strings.HasPrefix(text, "_") && len(text) == 20 {
-			return nil, errors.New("a hash of DES is not supported: 'mkpasswd -m sha-512' makes one that is")
+			return nil, errors.New("a hash of DES is valid HAProxy but not supported by waggle: 'mkpasswd -m sha-512' makes one that is")
 		}
 		return nil, ErrNever
 	}
@@ -85,7 +85,7 @@ func Parse(text string) (*Hash, error) {
 		return h, nil
 	}
 	if slices.Contains(others, name) {
-		return nil, fmt.Errorf("a hash of kind $%s$ is not supported: 'mkpasswd -m sha-512' makes one that is", name)
+		return nil, fmt.Errorf("a hash of kind $%s$ is valid HAProxy but not supported by waggle: 'mkpasswd -m sha-512' makes one that is", name)
 	}
 	return nil, ErrNever
 }
