@@ -80,7 +80,7 @@ func Parse(text string) (*Hash, error) {
 		case err != nil || len(text) != 60:
 			return nil, ErrNever
 		case cost > maxBcrypt:
-			return nil, fmt.Errorf("a hash of cost %d takes minutes for each password that somebody sends: at most %d", cost, maxBcrypt)
+			return nil, fmt.Errorf("a hash of cost %d is valid HAProxy but not supported by waggle: it takes minutes for each password that somebody sends: at most %d", cost, maxBcrypt)
 		}
 		return h, nil
 	}
@@ -103,7 +103,7 @@ func (h *Hash) takeRounds(rest string) (string, error) {
 	case err != nil || n < minRounds || n > maxRounds || number[0] == '0': // libxcrypt refuses them too
 		return "", ErrNever
 	case n > Slowest:
-		return "", fmt.Errorf("a hash of %d rounds takes seconds for each password that somebody sends: at most %d", n, Slowest)
+		return "", fmt.Errorf("a hash of %d rounds is valid HAProxy but not supported by waggle: it takes seconds for each password that somebody sends: at most %d", n, Slowest)
 	}
 	h.rounds = n
 	return rest, nil
