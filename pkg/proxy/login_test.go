@@ -49,7 +49,7 @@ func loginWorld(t *testing.T) (*world, *userlist.List) {
 func TestPasswordsAreCheckedApart(t *testing.T) {
 	w, l := loginWorld(t)
 	gate, held := make(chan struct{}), make(chan struct{})
-	w.engine.logins.Check(l, []byte("a"), []byte("held"), func() { close(held); <-gate })
+	w.engine.logins.Check(l, []byte("a"), []byte("held"), netip.Addr{}, func() { close(held); <-gate })
 	<-held // nothing is checked until the gate opens
 	ask := func(fields string) *client {
 		c := w.dial()
@@ -67,7 +67,7 @@ func TestPasswordsAreCheckedApart(t *testing.T) {
 		t.Errorf("status %d without one", status)
 	}
 	for i := range 62 {
-		w.engine.logins.Check(l, []byte("a"), fmt.Append(nil, i), func() {})
+		w.engine.logins.Check(l, []byte("a"), fmt.Append(nil, i), netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), func() {})
 	}
 	if resp, _ := ask(wrongOnes).response("GET"); resp.StatusCode != 503 {
 		t.Errorf("status %d when too many wait", resp.StatusCode)

@@ -155,7 +155,7 @@ func (s *session) checkLogin() {
 	s.phase = checking
 	s.login.asked++
 	turn, w, c := s.turn, s.w, &s.login
-	began := w.e.logins.Check(c.list, c.user, c.password, func() {
+	began := w.e.logins.Check(c.list, c.user, c.password, s.src.Addr(), func() {
 		w.loop.Post(func() {
 			if s.phase == checking && s.turn == turn {
 				s.loginChecked()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"net/netip"
 	"sync"
 
 	"waggle/pkg/userlist/crypt3"
@@ -15,6 +16,7 @@ const (
 	maxRight   = 4096 // passwords that were right
 	maxWrong   = 1024 // and that were wrong: whoever sends those pushes out nothing else
 	maxWaiting = 64
+	maxOfOne   = 16 // of one client: whoever tries out passwords keeps no others from giving theirs
 )
 
 // Checker finds out whether passwords are right, which for a hash takes milliseconds of a CPU: one at a time, by a goroutine that
@@ -36,6 +38,7 @@ type work struct {
 	user     *User
 	password []byte
 	id       digest
+	client   netip.Prefix
 	then     func()
 }
 
@@ -74,16 +77,17 @@ func (c *Checker) Known(l *List, name, password []byte) (u *User, known bool) {
 }
 
 // Check finds out what Known does not know, and then calls then, from another goroutine. It is false, and then is never called,
-// if too many wait already. The password is copied.
-func (c *Checker) Check(l *List, name, password []byte, then func()) bool {
+// if too many wait already, of all clients or of the one that asks: an IPv4 address, or an IPv6 network of 64 bits, which is what a
+// customer has. The password is copied.
+func (c *Checker) Check(l *List, name, password []byte, client netip.Addr, then func()) bool {
 	u := l.Users[string(name)]
 	if u == nil || u.Hash == nil {
 		return false
 	}
-	w := work{user: u, password: append([]byte(nil), password...), id: c.digest(u, password), then: then}
+	w := work{user: u, password: append([]byte(nil), password...), id: c.digest(u, password), client: network(client), then: then}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || len(c.waiting) >= maxWaiting {
+	if c.closed || len(c.waiting) >= maxWaiting || c.waitingOf(w.client) >= maxOfOne {
 		return false
 	}
 	c.waiting = append(c.waiting, w)
@@ -92,6 +96,24 @@ func (c *Checker) Check(l *List, name, password []byte, then func()) bool {
 		c.done.Go(c.run)
 	}
 	return true
+}
+
+func (c *Checker) waitingOf(client netip.Prefix) (n int) {
+	for i := range c.waiting {
+		if c.waiting[i].client == client {
+			n++
+		}
+	}
+	return n
+}
+
+func network(client netip.Addr) netip.Prefix {
+	bits := 64
+	if client = client.Unmap(); client.Is4() {
+		bits = 32
+	}
+	p, _ := client.Prefix(bits) // that of no address is no network, which is one client too
+	return p
 }
 
 // Close waits for the password in hand and forgets those that wait.

@@ -2,6 +2,7 @@ package userlist
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +46,7 @@ func TestChecker(t *testing.T) {
 		}
 		if !known {
 			found := make(chan struct{})
-			if !c.Check(l, []byte(tt.name), []byte(tt.password), func() { close(found) }) {
+			if !c.Check(l, []byte(tt.name), []byte(tt.password), netip.Addr{}, func() { close(found) }) {
 				t.Fatal("nothing is checked")
 			}
 			<-found
@@ -76,22 +77,28 @@ func TestCheckerIsBounded(t *testing.T) {
 			return false
 		}
 		l, told, refused := testList(t), 0, 0
-		ask := func(password string) {
-			if !c.Check(l, []byte("hashed"), []byte(password), func() { told++ }) {
+		ask := func(password, client string) {
+			if !c.Check(l, []byte("hashed"), []byte(password), netip.MustParseAddr(client), func() { told++ }) {
 				refused++
 			}
 		}
 		for i := range 200 {
-			ask(fmt.Sprint(i))
+			ask(fmt.Sprint("of one ", i), fmt.Sprint("2001:db8::", i))
+		}
+		if waiting := 200 - refused; waiting < maxOfOne || waiting > maxOfOne+1 {
+			t.Errorf("%d of one client wait", waiting)
+		}
+		for i := range 200 {
+			ask(fmt.Sprint(i), fmt.Sprint("192.0.2.", i))
 		}
 		synctest.Wait()
 		time.Sleep(time.Second)
-		if told+refused != 200 || told < maxWaiting || told > maxWaiting+1 || most != 1 || hashed != told {
+		if told+refused != 400 || told < maxWaiting || told > maxWaiting+1 || most != 1 || hashed != told {
 			t.Errorf("%d were told, %d refused, %d hashed, %d at once", told, refused, hashed, most)
 		}
 		hashed = 0
 		for range 3 {
-			ask("twice")
+			ask("twice", "192.0.2.1")
 		}
 		time.Sleep(time.Second)
 		if hashed != 1 {
@@ -104,7 +111,7 @@ func TestCheckerIsBounded(t *testing.T) {
 			t.Errorf("%d wrong passwords are remembered", n)
 		}
 		c.Close()
-		if c.Check(l, []byte("hashed"), []byte("x"), func() {}) {
+		if c.Check(l, []byte("hashed"), []byte("x"), netip.Addr{}, func() {}) {
 			t.Error("a closed checker takes work")
 		}
 	})
