@@ -17,6 +17,7 @@ const (
 	TCP                  // option tcplog
 	HTTP                 // option httplog
 	Custom               // log-format: Format says how
+	Failed               // a connection that came to nothing: "client [date] frontend/bind: why"
 )
 
 // Entry is one finished session or request. Whichever path served it fills one; an entry may be used again for the
@@ -58,6 +59,10 @@ type Entry struct {
 	Uploaded int64  // received from the client
 	Counter  uint64 // the number of the request or session among all
 
+	// Fault is why the connection has ended before there was a request or a session, on the bind line Bind.
+	Fault sample.ConnError
+	Bind  string
+
 	UniqueID []byte // nil: there is none
 
 	// CookieIn and CookieOut are captured cookies; nil is written "-".
@@ -82,6 +87,8 @@ type Entry struct {
 	// Format is the form of a Custom line. Its expressions look at Subject; nil knows what the entry knows.
 	Format  *sample.Format
 	Subject sample.Subject
+	// Data is the structured data of targets in rfc5424 (log-format-sd), evaluated like Format; nil is none.
+	Data *sample.Format
 
 	// What the logger adds.
 	loc      *time.Location
@@ -115,19 +122,34 @@ func (e *Entry) Append(dst []byte, loc *time.Location) []byte {
 		return e.appendHTTP(dst, loc)
 	case TCP:
 		return e.appendTCP(dst, loc)
+	case Failed:
+		return e.appendFailed(dst, loc)
 	}
 	return e.appendConnect(dst)
 }
 
 // appendCustom writes what Format says.
 func (e *Entry) appendCustom(dst []byte, loc *time.Location) []byte {
+	return e.appendFormat(dst, e.Format, loc)
+}
+
+// appendFormat writes what a format says of the entry.
+func (e *Entry) appendFormat(dst []byte, f *sample.Format, loc *time.Location) []byte {
 	e.loc = loc
 	s := e.Subject
 	if s == nil {
 		e.view.e = e
 		s = &e.view
 	}
-	return e.Format.Append(dst, s, e)
+	return f.Append(dst, s, e)
+}
+
+// appendFailed writes %ci:%cp [%t] frontend/bind: why, as HAProxy's manual, section 8.2.6, has it.
+func (e *Entry) appendFailed(dst []byte, loc *time.Location) []byte {
+	dst = e.appendClient(dst, loc)
+	dst = append(dst, e.Frontend...)
+	dst = append(append(dst, '/'), e.Bind...)
+	return append(append(dst, ": "...), e.Fault.String()...)
 }
 
 func (e *Entry) appendConnect(dst []byte) []byte {
@@ -191,10 +213,7 @@ func (e *Entry) appendHTTP(dst []byte, loc *time.Location) []byte {
 
 // appendSubject writes who, when, and by whom it was served.
 func (e *Entry) appendSubject(dst []byte, loc *time.Location) []byte {
-	dst = appendAddr(dst, e.Client)
-	dst = append(dst, " ["...)
-	dst = e.Time.In(loc).AppendFormat(dst, "02/Jan/2006:15:04:05.000")
-	dst = append(dst, "] "...)
+	dst = e.appendClient(dst, loc)
 	dst = append(dst, e.Frontend...)
 	if e.TLS {
 		dst = append(dst, '~')
@@ -208,6 +227,14 @@ func (e *Entry) appendSubject(dst []byte, loc *time.Location) []byte {
 		dst = append(dst, e.Server...)
 	}
 	return append(dst, ' ')
+}
+
+// appendClient writes who and when.
+func (e *Entry) appendClient(dst []byte, loc *time.Location) []byte {
+	dst = appendAddr(dst, e.Client)
+	dst = append(dst, " ["...)
+	dst = e.Time.In(loc).AppendFormat(dst, "02/Jan/2006:15:04:05.000")
+	return append(dst, "] "...)
 }
 
 // appendTotal writes a number that may still grow when the line is early.

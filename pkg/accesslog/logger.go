@@ -31,12 +31,13 @@ const (
 
 // Logger writes lines to a set of targets. It is safe for concurrent use. Whoever makes one calls Close.
 type Logger struct {
-	opts    Options
-	host    string // the system's name, for formats
-	targets []*target
-	dropped atomic.Uint64
-	wake    chan struct{} // capacity 1: there is something to write
-	done    chan struct{} // the writer has ended
+	opts       Options
+	host       string // the system's name, for formats
+	targets    []*target
+	structured bool // a target shows structured data
+	dropped    atomic.Uint64
+	wake       chan struct{} // capacity 1: there is something to write
+	done       chan struct{} // the writer has ended
 
 	mu       sync.Mutex
 	queue    []byte // records
@@ -70,6 +71,7 @@ func New(targets []Target, o Options) (*Logger, error) {
 			return nil, errors.Join(err, l.closeSinks())
 		}
 		l.targets = append(l.targets, p)
+		l.structured = l.structured || p.format == formatRFC5424
 	}
 	if len(l.targets) == 0 {
 		l.closed = true
@@ -89,6 +91,7 @@ func (l *Logger) Log(e *Entry) {
 	l.mu.Lock()
 	if from, ok := l.begin(e.level()); ok {
 		e.pid, e.hostname = l.opts.PID, l.host
+		l.appendData(e, from)
 		l.queue = e.Append(l.queue, l.opts.Location)
 		l.commit(from)
 	}
@@ -143,8 +146,12 @@ func (l *Logger) closeSinks() error {
 	return errors.Join(errs...)
 }
 
-// A record in the queue is its level, its time and the length of its text, and the text.
-const recordHead = 1 + 8 + 4
+// A record in the queue is its level, its time, the lengths of its structured data and of its text, and these two.
+const (
+	recordHead = dataSizeAt + 4 + 4
+	dataSizeAt = 1 + 8
+	textSizeAt = dataSizeAt + 4
+)
 
 // begin opens a record at the end of the queue. The caller holds the lock, appends the text and commits.
 func (l *Logger) begin(level Level) (from int, ok bool) {
@@ -161,17 +168,33 @@ func (l *Logger) begin(level Level) (from int, ok bool) {
 	from = len(l.queue)
 	l.queue = append(l.queue, byte(level))
 	l.queue = binary.NativeEndian.AppendUint64(l.queue, uint64(l.opts.Now().UnixNano()))
-	l.queue = binary.NativeEndian.AppendUint32(l.queue, 0)
+	l.queue = binary.NativeEndian.AppendUint64(l.queue, 0)
 	return from, true
 }
 
-func (l *Logger) commit(from int) {
+// appendData appends the structured data of e to the record that begins at from, if a target shows it. What is longer
+// than any line is left out: cut off it would be none.
+func (l *Logger) appendData(e *Entry, from int) {
+	if e.Data == nil || !l.structured {
+		return
+	}
+	l.queue = e.appendFormat(l.queue, e.Data, l.opts.Location)
 	size := len(l.queue) - from - recordHead
 	if size > maxLength {
-		size = maxLength
-		l.queue = l.queue[:from+recordHead+size]
+		size = 0
+		l.queue = l.queue[:from+recordHead]
 	}
-	binary.NativeEndian.PutUint32(l.queue[from+9:], uint32(size))
+	binary.NativeEndian.PutUint32(l.queue[from+dataSizeAt:], uint32(size))
+}
+
+func (l *Logger) commit(from int) {
+	text := from + recordHead + int(binary.NativeEndian.Uint32(l.queue[from+dataSizeAt:]))
+	size := len(l.queue) - text
+	if size > maxLength {
+		size = maxLength
+		l.queue = l.queue[:text+size]
+	}
+	binary.NativeEndian.PutUint32(l.queue[from+textSizeAt:], uint32(size))
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -196,13 +219,15 @@ func (l *Logger) writeBatch(batch []byte) {
 	for len(batch) > 0 {
 		level := Level(batch[0])
 		now := time.Unix(0, int64(binary.NativeEndian.Uint64(batch[1:])))
-		end := recordHead + int(binary.NativeEndian.Uint32(batch[9:]))
+		from := recordHead + int(binary.NativeEndian.Uint32(batch[dataSizeAt:]))
+		end := from + int(binary.NativeEndian.Uint32(batch[textSizeAt:]))
+		data, text := batch[recordHead:from], batch[from:end]
 		for _, t := range l.targets {
 			if level > t.level || !t.wants() {
 				continue
 			}
 			from := len(t.pending)
-			t.pending = t.appendLine(t.pending, level, now, batch[recordHead:end])
+			t.pending = t.appendLine(t.pending, level, now, data, text)
 			t.lines++
 			if len(t.pending) > t.room && from > 0 {
 				// The new line does not fit behind the others: send those, keep this.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -13,6 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/sample"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -259,4 +262,29 @@ func BenchmarkLog(b *testing.B) {
 	for b.Loop() {
 		l.Log(&e)
 	}
+}
+
+// Structured data stands in lines of rfc5424 and nowhere else, and the lines of the process have none. What HAProxy 2.6
+// writes for the format is the same.
+func TestStructuredData(t *testing.T) {
+	data, err := sample.ParseFormat(`[a@1   x="%ci" y=%hr  z=%ID]`, sample.LogFormat, true, sample.Env{Where: sample.AtLog})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := utc()
+	o.Tag, o.PID = "haproxy", 7
+	five, fiveRead := pipeTarget(t, "rfc5424")
+	raw, rawRead := pipeTarget(t, "raw")
+	l := newLogger(t, o, five, raw)
+	e := Entry{Style: Failed, Client: netip.MustParseAddrPort("192.0.2.1:80"), Time: time.Unix(0, 0), Frontend: "f", Bind: "1", Fault: sample.TLSFailed, Data: data}
+	l.Log(&e)
+	l.Process(Notice, "text")
+	const line = "192.0.2.1:80 [01/Jan/1970:00:00:00.000] f/1: SSL handshake failure"
+	lines := readLines(t, fiveRead.r, 2)
+	for i, want := range []string{` haproxy 7 - [a@1 x="192.0.2.1" y= z=-] ` + line, " haproxy 7 - - text"} {
+		if got := lines[i]; !strings.HasSuffix(got, want) {
+			t.Errorf("line %d: %q, want %q", i, got, want)
+		}
+	}
+	same(t, readLines(t, rawRead.r, 2), line, "text")
 }

@@ -141,10 +141,14 @@ func (p *target) wants() bool {
 	return false
 }
 
-// appendLine appends one whole line as this target wants it, cut to its length, with line end.
-func (p *target) appendLine(dst []byte, level Level, now time.Time, text []byte) []byte {
+// appendLine appends one whole line as this target wants it, cut to its length, with line end. data is what only lines in
+// rfc5424 have.
+func (p *target) appendLine(dst []byte, level Level, now time.Time, data, text []byte) []byte {
 	from := len(dst)
 	dst = p.appendHeader(dst, max(level, p.capped), now)
+	if p.format == formatRFC5424 {
+		dst = appendData(dst, data, p.length-(len(dst)-from))
+	}
 	room := p.length - (len(dst) - from)
 	if room < len(text) {
 		text = text[:max(room, 0)]
@@ -171,7 +175,7 @@ func (p *target) appendHeader(dst []byte, level Level, now time.Time) []byte {
 	if p.format == formatRFC5424 {
 		dst = append(dst, "1 "...)
 		dst = append(now.AppendFormat(dst, iso), ' ')
-		return appendWords(dst, orElseKeep(p.host, "-"), " ", p.tag, " ", p.pid, " - - ")
+		return appendWords(dst, orElseKeep(p.host, "-"), " ", p.tag, " ", p.pid, " - ")
 	}
 	dst = append(now.AppendFormat(dst, time.Stamp), ' ')
 	if p.format == formatRFC3164 {
@@ -179,6 +183,17 @@ func (p *target) appendHeader(dst []byte, level Level, now time.Time) []byte {
 	}
 	return appendWords(dst, p.tag, "[", p.pid, "]: ")
 }
+
+// appendData appends the structured data of a line (RFC 5424, section 6.3), the sign for none if it is empty or has no room:
+// cut off it would be none.
+func appendData(dst, data []byte, room int) []byte {
+	if len(data) == 0 || len(data) >= room {
+		data = noData
+	}
+	return append(append(dst, data...), ' ')
+}
+
+var noData = []byte{'-'}
 
 func orElseKeep(s, otherwise string) string {
 	if s == "" {

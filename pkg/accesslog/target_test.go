@@ -42,7 +42,7 @@ func TestFormats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(p.appendLine(nil, Info, at, []byte("text"))); got != c.want {
+		if got := string(p.appendLine(nil, Info, at, nil, []byte("text"))); got != c.want {
 			t.Errorf("%+v: got %q, want %q", c.target, got, c.want)
 		}
 		if err := p.sink.close(); err != nil {
@@ -58,7 +58,7 @@ func TestLength(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.sink.close()
-	line := p.appendLine([]byte("before"), Info, time.Now(), []byte(strings.Repeat("a", 200)))
+	line := p.appendLine([]byte("before"), Info, time.Now(), nil, []byte(strings.Repeat("a", 200)))
 	if len(line) != len("before")+80+1 || line[len(line)-1] != '\n' {
 		t.Errorf("a line of %d bytes; want 80 and the line end", len(line)-len("before"))
 	}

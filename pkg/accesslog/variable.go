@@ -76,7 +76,7 @@ func (e *Entry) number(v sample.Variable) (int64, bool) {
 	case sample.VarBytesUploaded:
 		return e.Uploaded, true
 	case sample.VarStatus:
-		if n = e.Status; n == 0 {
+		if n = e.Status; n == 0 && e.Fault == sample.ConnOK {
 			n = -1
 		}
 	case sample.VarRequestTime:

@@ -33,6 +33,9 @@ func (v *view) Status() int { return v.e.Status }
 // TLS implements sample.Subject.
 func (v *view) TLS() bool { return v.e.TLS }
 
+// ConnError implements sample.Subject.
+func (v *view) ConnError() sample.ConnError { return v.e.Fault }
+
 // UniqueID implements sample.Subject.
 func (v *view) UniqueID() []byte { return v.e.UniqueID }
 

@@ -12,6 +12,7 @@ import (
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
+	"waggle/pkg/sample"
 )
 
 // logs are the targets that a configuration's `log` lines name. What people read on a terminal goes
@@ -143,7 +144,12 @@ func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
 	if unwanted(p, e, failed) {
 		return
 	}
+	e.Data = p.LogFormatSD
 	switch {
+	case p.ErrorLogFormat != nil && cameToNothing(e):
+		e.Style, e.Format = accesslog.Custom, p.ErrorLogFormat
+	case e.Fault != sample.ConnOK:
+		e.Style, e.Data = accesslog.Failed, nil // as with HAProxy
 	case p.LogFormat != nil:
 		e.Style, e.Format = accesslog.Custom, p.LogFormat
 	case p.Options.HTTPLog && p.HTTP:
@@ -155,6 +161,12 @@ func (l *logs) access(p *config.Proxy, e *accesslog.Entry) {
 	}
 	e.Err = p.Options.LogSeparateErrors && failed
 	logger.Log(e)
+}
+
+// cameToNothing says whether an entry is of a connection that failed before it carried anything, or of bytes that were no
+// request: what HAProxy calls errors of the frontend's side.
+func cameToNothing(e *accesslog.Entry) bool {
+	return e.Fault != sample.ConnOK || e.HTTPMode && e.Request == nil
 }
 
 // failure says whether an entry is of a request or session that did not go well: what HAProxy's manual, section 8.3.4,
@@ -171,7 +183,7 @@ func failure(e *accesslog.Entry) bool {
 
 // unwanted says whether the options of a frontend keep an entry out of the log.
 func unwanted(p *config.Proxy, e *accesslog.Entry, failed bool) bool {
-	null := !e.HTTPMode && e.Uploaded == 0 // of HTTP the engine knows
+	null := !e.HTTPMode && e.Uploaded == 0 && e.Fault == sample.ConnOK // of HTTP and of faults the engine knows
 	return p.Options.DontLogNormal && !failed || p.Options.DontLogNull && null
 }
 

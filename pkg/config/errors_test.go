@@ -389,7 +389,7 @@ var alertRows = []struct {
 	{"frontend", "log-format %zz", 13, "'log-format' : no such format variable 'zz': a percent sign is written '%%'"},
 	{"frontend", "log-format a b", 15, "'log-format' expects only one argument: blanks in it need quotes or backslashes"},
 	{"", "listen l\n bind :1\n timeout client 1s\n log-format %HM", 13, "'log-format' : format variable '%HM' is reserved for HTTP mode"},
-	{"frontend", "error-log-format %ci", 2, "'error-log-format' is valid HAProxy but not supported by waggle yet"},
+	{"frontend", "log-steps all", 2, "'log-steps' is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "http-request deny deny_status 99", 32, "'http-request deny' : 'deny_status' expects a status code between 200 and 599"},
 	{"frontend", "http-request use-service lua.x", 27, "'http-request use-service' knows the service 'prometheus-exporter', not 'lua.x'"},
 	{"frontend", "http-request set-header X", 2, "'http-request set-header' expects a value behind the name"},

@@ -31,6 +31,8 @@ func (p *parser) compileFormats(s *proxyState) {
 		return
 	}
 	s.LogFormat = p.compileFormat(s, s.logFormat, "log-format", sample.LogFormat)
+	s.ErrorLogFormat = p.compileFormat(s, s.errorFormat, "error-log-format", sample.LogFormat)
+	s.LogFormatSD = p.compileFormat(s, s.dataFormat, "log-format-sd", sample.LogFormat)
 	s.UniqueID = p.compileFormat(s, s.uniqueID, "unique-id-format", sample.IDFormat)
 	if s.uniqueID != nil && !s.HTTP {
 		p.alert(s.uniqueID.at, "'unique-id-format' of a tcp frontend is valid HAProxy but not supported by waggle yet")

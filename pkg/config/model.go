@@ -138,8 +138,11 @@ type Proxy struct {
 	Timeouts    Timeouts
 	Options     Options
 	Logs        []LogTarget
-	LogFormat   *sample.Format // wins over the options httplog and tcplog; nil = theirs
-	LogTag      string         // "" = the global one
+	// ErrorLogFormat is for connections that come to nothing and for what is no request; nil = HAProxy's line, or LogFormat.
+	ErrorLogFormat *sample.Format
+	LogFormatSD    *sample.Format // structured data of lines in rfc5424
+	LogFormat      *sample.Format // wins over the options httplog and tcplog; nil = theirs
+	LogTag         string         // "" = the global one
 	// UniqueID makes the identifier of each request; nil = none. UniqueIDHeader carries it to the server; "" =
 	// nothing does.
 	UniqueID       *sample.Format

@@ -45,6 +45,12 @@ func proxyDirectives() []directive {
 		{name: "log-format", in: frontOrDef, args: "<format>", doc: "what a log line looks like", parse: func(s *statement) {
 			s.keepFormat(&s.p.proxy.logFormat)
 		}},
+		{name: "error-log-format", in: frontOrDef, args: "<format>", doc: "what the line of a connection looks like that came to nothing", parse: func(s *statement) {
+			s.keepFormat(&s.p.proxy.errorFormat)
+		}},
+		{name: "log-format-sd", in: frontOrDef, args: "<format>", doc: "structured data of lines in rfc5424", parse: func(s *statement) {
+			s.keepFormat(&s.p.proxy.dataFormat)
+		}},
 		{name: "unique-id-format", in: frontOrDef, args: "<format>", doc: "what identifies a request", parse: func(s *statement) {
 			s.keepFormat(&s.p.proxy.uniqueID)
 		}},

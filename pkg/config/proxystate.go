@@ -22,6 +22,8 @@ type proxyState struct {
 	bindWritten      bool           // also if the line was wrong
 	check            checkState
 	logFormat        *pendingFormat
+	errorFormat      *pendingFormat
+	dataFormat       *pendingFormat
 	uniqueID         *pendingFormat
 	captureUses      []captureUse
 	tableUses        []tableUse

@@ -23,7 +23,7 @@ func foreignProxyDirectives() []directive {
 		group(backOrDef, Unsupported, "persistence of RDP", "", "persist+rdp-cookie"),
 		group(anyProxy, Unsupported, "compression of responses", "", "compression"),
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
-		group(frontOrDef, Unsupported, "forms of log lines", "", "error-log-format log-format-sd log-steps"),
+		group(frontOrDef, Unsupported, "forms of log lines", "", "log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
 		group(backOrDef, Unsupported, "the server's name in a header", "", "http-send-name-header"),

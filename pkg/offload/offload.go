@@ -139,6 +139,8 @@ func (j *judge) logging() {
 	case len(f.Logs) == 0:
 	case f.LogFormat != nil:
 		j.no(f.Logs[0].Pos, "log-format may ask for what only userspace sees")
+	case f.LogFormatSD != nil:
+		j.no(f.Logs[0].Pos, "log-format-sd may ask for what only userspace sees")
 	case f.Options.LogASAP:
 		j.no(f.Logs[0].Pos, "option logasap: the kernel path logs sessions when they have ended")
 	}

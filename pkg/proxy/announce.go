@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"waggle/pkg/proxy/adapter"
 	"waggle/pkg/proxy/proxyproto"
+	"waggle/pkg/sample"
 )
 
 // announce puts a PROXY protocol header in front of all that is sent over a new connection to a server
@@ -27,7 +29,8 @@ func (s *session) greet() step {
 		h, n, err := proxyproto.Parse(c.in.bytes())
 		switch {
 		case err != nil, n == 0 && c.in.len() >= proxyproto.MaxHeader:
-			s.refuseGreeting(err)
+			s.feShard().ReqErrors.Add(1)
+			s.refuseGreeting(adapter.HeaderFault(err))
 			return stuck
 		case n > 0:
 			s.greeted(h, n)
@@ -38,7 +41,7 @@ func (s *session) greet() step {
 		return stuck
 	}
 	if c.eof {
-		s.end()
+		s.refuseGreeting(adapter.NoHeaderFault(c.in.len()))
 		return stuck
 	}
 	return moved
@@ -55,8 +58,7 @@ func (s *session) greeted(h proxyproto.Header, n int) {
 }
 
 // refuseGreeting closes without an answer: who did not send the header is no HTTP client that we know.
-func (s *session) refuseGreeting(err error) {
-	s.feShard().ReqErrors.Add(1)
-	s.w.e.log.Debug("connection refused", "frontend", s.fe.cfg.Name, "client", s.src, "reason", err)
+func (s *session) refuseGreeting(why sample.ConnError) {
+	s.w.fault(s.via, s.src, s.begun, why)
 	s.end()
 }

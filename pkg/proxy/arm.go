@@ -5,6 +5,7 @@ import (
 
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/loop"
+	"waggle/pkg/sample"
 )
 
 // arm sets the timers that the present phase wants. Activity on a socket, in either direction, moves that
@@ -90,7 +91,7 @@ func (s *session) clientTimeout() {
 	switch s.phase {
 	case greeting:
 		s.feShard().ReqErrors.Add(1)
-		s.end()
+		s.refuseGreeting(sample.ProxyTimeout)
 	case inspecting:
 		s.hurried = true
 	case reading:

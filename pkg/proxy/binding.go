@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -18,6 +19,7 @@ type binding struct {
 	addr  netip.AddrPort // that was had; its port is the kernel's choice where the line says 0
 	fe    *frontend
 	line  *config.Bind
+	name  string // in log lines: the line's, or its number
 	limit *bindLimit
 	front *adapter.Front // nil: clients speak HTTP/1, or what is not ours
 	fds   []int          // by loop, until listeners have them
@@ -40,7 +42,10 @@ func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
 	taken := make(map[*binding]bool)
 	for _, fe := range pl.frontends {
 		for i := range fe.cfg.Binds {
-			b := &binding{key: keyOf(&fe.cfg.Binds[i]), fe: fe, line: &fe.cfg.Binds[i]}
+			b := &binding{key: keyOf(&fe.cfg.Binds[i]), fe: fe, line: &fe.cfg.Binds[i], name: fe.cfg.Binds[i].Name}
+			if b.name == "" {
+				b.name = strconv.Itoa(i + 1)
+			}
 			b.limit = newBindLimit(b.line.MaxConn, fe.listener(i))
 			var err error
 			if b.front, err = e.newFront(fe, b.line); err != nil {

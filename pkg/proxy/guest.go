@@ -21,7 +21,10 @@ type guest struct {
 	via  *listener
 	conn *adapter.Conn
 
-	sticky *counters // what is counted in stick tables
+	peer   netip.AddrPort   // of the connection itself, whatever a PROXY header says
+	begun  time.Duration    // when it was accepted, on the loop's clock
+	failed sample.ConnError // written by the adapter's goroutine before left is posted
+	sticky *counters        // what is counted in stick tables
 }
 
 // adapt hands a connection that l has admitted to the adapter of its bind line.
@@ -30,7 +33,7 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 		sock.KeepAlive(fd)
 	}
 	counted, allowed, greets := w.admits(l, fd, peer)
-	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, sticky: counted, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
+	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, peer: peer, begun: w.loop.Now(), sticky: counted, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
 	w.guests[g] = struct{}{}
 	g.fe.plan.enter()
 	w.e.live.Add(1)
@@ -68,8 +71,20 @@ func (g *guest) Attach(fd int, p *adapter.Pair) bool {
 	return g.w.loop.Post(func() { g.w.adopt(g, fd, p) })
 }
 
-// Refused implements adapter.Door.
-func (g *guest) Refused() { g.fe.stats.Counters.Shard(g.w.shard).ReqErrors.Add(1) }
+// Failed implements adapter.Door.
+func (g *guest) Failed(why sample.ConnError) { g.failed = why }
+
+// fault reports that the connection has come to nothing. Who does not begin with the PROXY header that must come is a
+// client in error, as on a connection in clear text.
+func (g *guest) fault() {
+	switch g.failed {
+	case sample.ConnOK:
+		return
+	case sample.ProxyMissing, sample.ProxyMalformed, sample.ProxyTimeout:
+		g.fe.stats.Counters.Shard(g.w.shard).ReqErrors.Add(1)
+	}
+	g.w.fault(g.via, g.peer, g.begun, g.failed)
+}
 
 // adopt starts a session on what an adapter has made of a connection.
 func (w *worker) adopt(g *guest, fd int, p *adapter.Pair) {
@@ -90,6 +105,7 @@ func (w *worker) adopt(g *guest, fd int, p *adapter.Pair) {
 // left gives the places of a connection back that has ended.
 func (g *guest) left() {
 	w := g.w
+	g.fault()
 	delete(w.guests, g)
 	g.sticky.release()
 	w.e.live.Add(-1)

@@ -33,7 +33,7 @@ func (s *session) log(now time.Duration, early bool) {
 	if !early { // HAProxy writes the line when the session has left its server and its backend, and not yet its frontend
 		e.BeConn, e.SrvConn = max(e.BeConn-1, 0), max(e.SrvConn-1, 0)
 	}
-	if s.fe.cfg.LogFormat != nil {
+	if s.fe.formatted {
 		s.recall()
 		e.Subject, e.UniqueID = (*subject)(s), (*subject)(s).UniqueID()
 	}
@@ -103,7 +103,7 @@ func shownCookie(c []byte) []byte {
 // wantsDest says whether the log shows where the client connected to.
 func (s *session) wantsDest() bool {
 	p := s.fe.cfg
-	if p.LogFormat != nil {
+	if s.fe.dest || p.LogFormat != nil {
 		return s.fe.dest
 	}
 	return !p.Options.HTTPLog && !p.Options.TCPLog

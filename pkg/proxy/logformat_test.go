@@ -129,47 +129,55 @@ func TestLogFormatsAsHAProxy(t *testing.T) {
 	haproxy := require.Tool(t, "haproxy")
 	server := mirror(t)
 	for _, row := range logRows {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := ln.Addr().String()
-		ln.Close()
-		file := filepath.Join(t.TempDir(), "h.cfg")
-		if err := os.WriteFile(file, []byte(ruleConfig(row.rows(), addr, server.String(), "")), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(haproxy, "-db", "-f", file)
-		var complaints strings.Builder
-		cmd.Stderr = &complaints
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		up := false
-		for end := time.Now().Add(patience); !up && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-			up = listens(addr)
-		}
-		line := ""
-		if up {
-			row.send(t, addr)
-			giveUp := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-			line, _ = bufio.NewReader(out).ReadString('\n')
-			giveUp.Stop()
-		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if !up {
-			t.Errorf("HAProxy does not listen:\n%s", complaints.String())
-			continue
-		}
-		if line = strings.TrimSuffix(line, "\n"); comparable(row, line) != row.want {
+		line := lineOfHAProxy(t, haproxy, func(addr string) string { return ruleConfig(row.rows(), addr, server.String(), "") },
+			func(addr string) { row.send(t, addr) })
+		if comparable(row, line) != row.want {
 			t.Errorf("%s\nHAProxy %s\nwant    %s", row.format, comparable(row, line), row.want)
 		}
 	}
+}
+
+// lineOfHAProxy runs HAProxy on a configuration made for an address, and gives the first line that it logs once something has
+// been sent there.
+func lineOfHAProxy(t *testing.T, haproxy string, text func(addr string) string, send func(addr string)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	file := filepath.Join(t.TempDir(), "h.cfg")
+	if err := os.WriteFile(file, []byte(text(addr)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(haproxy, "-db", "-f", file)
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	up := false
+	for end := time.Now().Add(patience); !up && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		up = listens(addr)
+	}
+	line := ""
+	if up {
+		send(addr)
+		giveUp := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		line, _ = bufio.NewReader(out).ReadString('\n')
+		giveUp.Stop()
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if !up {
+		t.Errorf("HAProxy does not listen:\n%s", complaints.String())
+	}
+	return strings.TrimSuffix(line, "\n")
 }
 
 // listens asks the kernel, without connecting: each connection would be logged.

@@ -189,7 +189,7 @@ func (s *session) AppendVariable(dst []byte, v sample.Variable, f sample.Flags) 
 func (s *session) keepHead() {
 	m, p := &s.msg, s.fe.cfg
 	m.method = append(m.method[:0], s.req.MethodBytes()...)
-	if p.LogFormat.NeedsRequest() {
+	if s.fe.keepsHead {
 		m.head = append(m.head[:0], s.req.Bytes()...)
 	}
 	if p.CookieCapture.Length > 0 {
@@ -207,7 +207,7 @@ func (s *session) keepHead() {
 // keepResponse does the same for the response.
 func (s *session) keepResponse() {
 	m, p := &s.msg, s.fe.cfg
-	if p.LogFormat.NeedsResponse() {
+	if s.fe.keepsResponse {
 		m.respHead = append(m.respHead[:0], s.resp.Bytes()...)
 	}
 	if p.CookieCapture.Length > 0 {

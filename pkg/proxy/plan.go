@@ -19,19 +19,22 @@ import (
 
 // frontend is a proxy that accepts connections, ready for the hot path.
 type frontend struct {
-	plan     *plan
-	cfg      *config.Proxy
-	stats    *pool.Frontend
-	timeouts timeouts
-	routes   []route
-	fallback *backend // nil: requests that no route takes get 503
-	monitor  string
-	errors   errorPages
-	logs     bool // the access log wants to know
-	dest     bool // the log's format shows where the client connected to
-	numbers  bool // a format shows the number of the request
-	source   bool // or from where we connected to the server
-	after    bool // there are rules for responses of our own
+	plan          *plan
+	cfg           *config.Proxy
+	stats         *pool.Frontend
+	timeouts      timeouts
+	routes        []route
+	fallback      *backend // nil: requests that no route takes get 503
+	monitor       string
+	errors        errorPages
+	logs          bool // the access log wants to know
+	formatted     bool // by a format of the configuration
+	keepsHead     bool // the log looks at the request's head when it has gone
+	keepsResponse bool // or at the response's
+	dest          bool // the log's format shows where the client connected to
+	numbers       bool // a format shows the number of the request
+	source        bool // or from where we connected to the server
+	after         bool // there are rules for responses of our own
 }
 
 // route is one use_backend line.
@@ -240,17 +243,20 @@ func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error
 
 // noteFormats finds out what formats and rules will want to know.
 func (f *frontend) noteFormats(pl *plan) {
-	if lf := f.cfg.LogFormat; lf != nil {
-		f.dest = lf.Uses(sample.VarFrontendIP) || lf.Uses(sample.VarFrontendPort)
-		f.source = lf.Uses(sample.VarSourceIP) || lf.Uses(sample.VarSourcePort)
+	for _, lf := range []*sample.Format{f.cfg.LogFormat, f.cfg.ErrorLogFormat, f.cfg.LogFormatSD} {
+		f.formatted = f.formatted || lf != nil
+		f.dest = f.dest || lf.Uses(sample.VarFrontendIP) || lf.Uses(sample.VarFrontendPort)
+		f.source = f.source || lf.Uses(sample.VarSourceIP) || lf.Uses(sample.VarSourcePort)
+		f.numbers = f.numbers || lf.Uses(sample.VarCounter)
+		f.keepsHead = f.keepsHead || lf.NeedsRequest()
+		f.keepsResponse = f.keepsResponse || lf.NeedsResponse()
 	}
 	f.after = len(f.cfg.HTTPAfterResponse) > 0
-	f.numbers = f.cfg.UniqueID.NeedsVariables() || rulesUseVariables(f.cfg)
+	f.numbers = f.numbers || f.cfg.UniqueID.NeedsVariables() || rulesUseVariables(f.cfg)
 	for _, b := range pl.backends {
 		f.after = f.after || len(b.cfg.HTTPAfterResponse) > 0
 		f.numbers = f.numbers || rulesUseVariables(b.cfg)
 	}
-	f.numbers = f.numbers || f.cfg.LogFormat != nil && f.cfg.LogFormat.Uses(sample.VarCounter)
 }
 
 func rulesUseVariables(p *config.Proxy) bool {

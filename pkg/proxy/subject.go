@@ -133,6 +133,9 @@ func (s *subject) Stopping() bool { return s.w.e.setup.Stopping != nil && s.w.e.
 // TLS implements sample.Subject.
 func (s *subject) TLS() bool { return s.TLSState() != nil }
 
+// ConnError implements sample.Subject: what has come this far has not failed.
+func (s *subject) ConnError() sample.ConnError { return sample.ConnOK }
+
 // TLSState implements sample.Subject.
 func (s *subject) TLSState() *sample.TLS {
 	if s.client.peer == nil {

@@ -39,18 +39,20 @@ func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
 }
 
 var connectionFetches = map[string]*fetch{
-	"src":       {out: Addr, do: fetchSrc},
-	"src_port":  {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
-	"dst":       {out: Addr, do: fetchDst},
-	"dst_port":  {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
-	"fe_name":   {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.FrontendName()) }},
-	"be_name":   {out: String, from: fromBackend, do: func(e *evaluator, _ *args) { e.offerString(e.subject.BackendName()) }},
-	"srv_name":  {out: String, from: fromServer, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ServerName()) }},
-	"nbsrv":     {out: Int, arg: argSpec{0, 1, parseBackend}, do: fetchUsable},
-	"ssl_fc":    {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
-	"stopping":  {out: Bool, do: fetchStopping},
-	"unique-id": {out: String, do: func(e *evaluator, _ *args) { e.offerText(e.subject.UniqueID()) }},
-	"var":       {out: Any, arg: argSpec{1, 2, parseVar}, do: fetchVar},
+	"src":        {out: Addr, do: fetchSrc},
+	"src_port":   {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
+	"dst":        {out: Addr, do: fetchDst},
+	"dst_port":   {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
+	"fc_err":     {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.ConnError()))) }},
+	"fc_err_str": {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ConnError().String()) }},
+	"fe_name":    {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.FrontendName()) }},
+	"be_name":    {out: String, from: fromBackend, do: func(e *evaluator, _ *args) { e.offerString(e.subject.BackendName()) }},
+	"srv_name":   {out: String, from: fromServer, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ServerName()) }},
+	"nbsrv":      {out: Int, arg: argSpec{0, 1, parseBackend}, do: fetchUsable},
+	"ssl_fc":     {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
+	"stopping":   {out: Bool, do: fetchStopping},
+	"unique-id":  {out: String, do: func(e *evaluator, _ *args) { e.offerText(e.subject.UniqueID()) }},
+	"var":        {out: Any, arg: argSpec{1, 2, parseVar}, do: fetchVar},
 }
 
 var internalFetches = map[string]*fetch{

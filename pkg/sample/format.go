@@ -85,6 +85,9 @@ func (f *Format) NeedsVariables() bool { return f != nil && f.vars }
 
 // Uses says whether the format has a variable.
 func (f *Format) Uses(v Variable) bool {
+	if f == nil {
+		return false
+	}
 	for i := range f.nodes {
 		if f.nodes[i].v == v {
 			return true

@@ -34,7 +34,9 @@ type Subject interface {
 	ServerName() string  // "" before one is chosen
 	TLS() bool           // the client side is TLS
 	TLSState() *TLS      // of it; nil in clear text
-	FirstRequest() bool  // of its connection
+	// ConnError is why the client's connection has failed before it carried anything, ConnOK if it has not.
+	ConnError() ConnError
+	FirstRequest() bool // of its connection
 
 	// Vars gives the variables of a scope; nil if it has none.
 	Vars(Scope) *Vars
@@ -99,6 +101,9 @@ func (Nothing) ServerName() string { return "" }
 
 // TLS implements Subject.
 func (Nothing) TLS() bool { return false }
+
+// ConnError implements Subject.
+func (Nothing) ConnError() ConnError { return ConnOK }
 
 // TLSState implements Subject.
 func (Nothing) TLSState() *TLS { return nil }

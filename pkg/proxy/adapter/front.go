@@ -3,7 +3,6 @@ package adapter
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -92,11 +91,8 @@ func (f *Front) Shutdown() {
 func (f *Front) Serve(raw *Conn, greets bool, door Door) {
 	defer raw.Close()
 	if greets {
-		if err := raw.greet(f.s.Handshake); err != nil {
-			f.s.Logger.Debug("connection refused", "client", raw.src, "reason", err)
-			if !errors.Is(err, io.EOF) { // who only knocks is no error, as a health check
-				door.Refused()
-			}
+		if why := raw.greet(f.s.Handshake); why != sample.ConnOK {
+			door.Failed(why)
 			return
 		}
 	}
@@ -111,6 +107,7 @@ func (f *Front) Serve(raw *Conn, greets bool, door Door) {
 		if err != nil {
 			counter.Failed()
 			f.s.Logger.Debug("TLS handshake failed", "client", raw.src, "error", err)
+			door.Failed(handshakeFault(err))
 			return
 		}
 		state := secure.ConnectionState()

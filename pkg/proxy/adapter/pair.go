@@ -60,6 +60,7 @@ func (p *Pair) WasReset() bool { return p.reset.Load() }
 type Door interface {
 	// Attach gives the loop its end of a pair, which it owns then. false: the loop has stopped, and nothing was taken.
 	Attach(fd int, p *Pair) bool
-	// Refused says that a client has not begun with the PROXY header that it must send. Any goroutine calls it.
-	Refused()
+	// Failed says that the connection has come to nothing: without the PROXY header that it must begin with, or in the
+	// handshake. It is called once at most, before Serve returns, by its goroutine.
+	Failed(sample.ConnError)
 }
