@@ -20,6 +20,23 @@ func commands() []command {
 	return slices.Concat(showCommands(), serverCommands(), limitCommands(), dynamicCommands(), processCommands(), insideCommands(), flowCommands(), traceCommands(), pathCommands(), frontendCommands(), tableCommands(), sessionCommands())
 }
 
+// Usage is a command as documents show it.
+type Usage struct {
+	Line  string // with its arguments
+	Level Level  // needed to use it
+	Help  string
+}
+
+// Usages lists all commands in the order of their lines.
+func Usages() []Usage {
+	var all []Usage
+	for _, c := range commands() {
+		all = append(all, Usage{c.usage, c.level, c.help})
+	}
+	slices.SortFunc(all, func(a, b Usage) int { return strings.Compare(a.Line, b.Line) })
+	return all
+}
+
 func sessionCommands() []command {
 	return []command{
 		{[]string{"help"}, User, "help [<command>]", "list matching or all commands", help},

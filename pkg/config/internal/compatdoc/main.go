@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waggle/pkg/config"
+	"waggle/pkg/runtimeapi"
 	"waggle/pkg/sample"
 )
 
@@ -23,7 +24,7 @@ func main() {
 
 const introduction = `# Compatibility with HAProxy's configuration
 
-<!-- Made by "go generate ./pkg/config" from the parser's own tables. Do not edit. -->
+<!-- Made by "go generate ./pkg/config" from the tables of the parser and of the Runtime API. Do not edit. -->
 
 waggle reads the configuration language of HAProxy 3.2. Every keyword of that version has one of three statuses:
 
@@ -54,6 +55,7 @@ func document() string {
 		writeGroup(&b, g)
 	}
 	writeExpressions(&b)
+	writeCommands(&b)
 	return b.String()
 }
 
@@ -114,6 +116,13 @@ func writeExpressions(b *strings.Builder) {
 	list("Predefined ACLs", n.Predefined)
 	list("Fetches not supported yet", n.ForeignFetches)
 	list("Converters not supported yet", n.ForeignConverters)
+}
+
+func writeCommands(b *strings.Builder) {
+	b.WriteString("\n## Runtime API\n\nThe commands of a `stats socket`. Any other is answered with the list of those that match.\n\n| command | what it does | level |\n| --- | --- | --- |\n")
+	for _, c := range runtimeapi.Usages() {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", escape(c.Line), escape(c.Help), c.Level)
+	}
 }
 
 func escape(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
