@@ -166,7 +166,7 @@ func (s *stream) splice(src, dst *conn) (st step, ok bool) {
 	}
 	if s.pipe == nil {
 		if !src.canRead {
-			return stuck, true
+			return stuck, !src.eof // the end may have been read while something else was waited for
 		}
 		if s.pipe = src.w.pipes.get(); s.pipe == nil {
 			return stuck, false

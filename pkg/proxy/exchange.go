@@ -55,7 +55,7 @@ func (s *session) upload() step {
 	c := &s.client
 	if c.in.len() == s.taken && s.taken > 0 { // more has to be read: the head gives up its room
 		c.consume(s.taken)
-		s.taken, s.forgotten = 0, true
+		s.taken, s.forgotten, s.msg.headGone = 0, true, true
 	}
 	st := s.up.move(c, &s.link.conn, &s.taken)
 	switch {

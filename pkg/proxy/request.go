@@ -60,7 +60,7 @@ func (s *session) headCut() {
 		if s.requests == 0 {
 			s.nullRequest()
 		}
-		s.end()
+		s.shutDown() // the last bytes of the response before may still be on their way
 		return
 	}
 	s.terminate('C', 'R')
@@ -126,6 +126,9 @@ func (s *session) feCounters() *pool.Counters {
 func (s *session) begin(n int) {
 	s.headLen, s.taken = n, n
 	s.requests++
+	if p := s.client.peer; p != nil {
+		p.Begin()
+	}
 	s.clock.head = s.w.loop.Now()
 	s.w.loop.Disarm(&s.clientTimer)
 	s.up.begin(s.req.Framing, s.req.ContentLength)

@@ -260,6 +260,7 @@ func (s *session) end() {
 	if s.h2() {
 		s.w.countStream(-1)
 	}
+	s.client.push() // responses before that nobody has written yet
 	s.client.close()
 	s.w.loop.Drop(&s.clientTimer)
 	s.w.loop.Drop(&s.serverTimer)

@@ -146,6 +146,7 @@ type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	c      *channel
+	before uint32      // requests that the loop had begun with
 	expire *time.Timer // guarded by c.mu
 
 	mu   sync.Mutex
@@ -168,8 +169,9 @@ func (h *h2conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	// A kept channel may be closed by the loop at this moment, so only what can be sent again goes over one.
-	reuse := !hasBody(r)
+	// A kept channel may be closed by the loop at this moment, so only what can be sent again goes over one. The loop takes
+	// it for one more request of a client who must expect that it fails, so what must not be repeated does not either.
+	reuse := !hasBody(r) && idempotent(r.Method)
 	for {
 		c, err := h.open(reuse)
 		if err != nil {
@@ -193,12 +195,12 @@ type outcome uint8
 
 const (
 	done   outcome = iota
-	repeat         // the kept channel was closed before anything came back
+	repeat         // the kept channel was closed before the loop began with the request
 	failed
 )
 
 func (h *h2conn) exchange(w http.ResponseWriter, r *http.Request, c *channel, head []byte) outcome {
-	x := &exchange{w: w, r: r, c: c}
+	x := &exchange{w: w, r: r, c: c, before: c.pair.begun.Load()}
 	c.mu.Lock()
 	c.busy = x
 	c.mu.Unlock()
@@ -261,7 +263,7 @@ func (x *exchange) finish(sent <-chan bool, keep bool) bool {
 func (x *exchange) receive() (result outcome, keep bool) {
 	for {
 		if _, err := x.c.in.Peek(1); err != nil {
-			if x.c.reused && x.r.Context().Err() == nil {
+			if x.c.reused && x.c.pair.begun.Load() == x.before && x.r.Context().Err() == nil {
 				return repeat, false
 			}
 			return failed, false

@@ -25,7 +25,11 @@ type Pair struct {
 	closed  atomic.Bool
 	aborted atomic.Bool
 	reset   atomic.Bool
+	begun   atomic.Uint32 // requests that the loop has begun with
 }
+
+// Begin is called by the loop when it begins with a request: from then on only the loop knows whether that may be repeated.
+func (p *Pair) Begin() { p.begun.Add(1) }
 
 // pairBuffer bounds what the kernel holds of each direction of a pair, with its own overhead. It doubles what it is
 // told (socket(7)).
