@@ -127,7 +127,7 @@ func (s *session) assign(t pool.Target) {
 	sh.LBTotal.Add(1)
 	s.be.stats.Counters.Shard(s.w.shard).LBTotal.Add(1)
 	if s.fe.cfg.HTTP {
-		if l := s.w.idle.take(t, s.idleFor(s.mayReuse())); l != nil {
+		if l := s.idleLink(t); l != nil {
 			s.reuse(l)
 			return
 		}

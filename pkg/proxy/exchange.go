@@ -132,6 +132,7 @@ func (s *session) passHead() step {
 	s.clock.response = s.w.loop.Now()
 	s.status = s.resp.Status
 	s.target.Server.ReportTraffic(trafficOf(s.status))
+	s.notePrivate()
 	if s.responseRules() {
 		return moved
 	}

@@ -218,6 +218,7 @@ func (s *session) startOn(fd int, p *adapter.Pair) {
 	w, fe := s.w, s.fe
 	s.name()
 	s.requests, s.countedIn, s.countedOut = 0, 0, 0
+	s.private = false
 	if err := s.client.open(w, fd, loop.Clients, s); err != nil {
 		w.e.log.Error("cannot serve a connection", "frontend", fe.cfg.Name, "error", err)
 		if p != nil {

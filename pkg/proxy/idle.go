@@ -14,8 +14,11 @@ type link struct {
 	server *pool.Server
 	target pool.Target
 	served int // requests that it has carried to their end
-	w      *worker
-	list   *idleList // while it is idle
+	// private is the number of the session whose client alone may use it, because the server takes it for that client; 0 for
+	// anybody's.
+	private uint64
+	w       *worker
+	list    *idleList // while it is idle
 
 	name    string // TLS: that the server was asked for
 	shaking bool   // the handshake goes on
@@ -50,10 +53,10 @@ func (i *idleLinks) list(s *pool.Server) *idleList {
 	return i.byServer[s.Key]
 }
 
-// take returns an idle connection to t that passes ok, nil if there is none. Those that lead to another
-// address than the server has now are closed on the way, and so are those on which the server has sent
-// something that nobody asked for: it would be taken for the next response.
-func (i *idleLinks) take(t pool.Target, ok func(*link) bool) *link {
+// take returns an idle connection to t that is private to a session, 0 for anybody's, and passes ok; nil if there is
+// none. Those that lead to another address than the server has now are closed on the way, and so are those on which the
+// server has sent something that nobody asked for: it would be taken for the next response.
+func (i *idleLinks) take(t pool.Target, private uint64, ok func(*link) bool) *link {
 	list := i.list(t.Server)
 	for n := len(list.links) - 1; n >= 0; n-- {
 		l := list.links[n]
@@ -62,7 +65,7 @@ func (i *idleLinks) take(t pool.Target, ok func(*link) bool) *link {
 			l.discard()
 			continue
 		}
-		if ok != nil && !ok(l) {
+		if l.private != private || ok != nil && !ok(l) {
 			continue
 		}
 		i.remove(l)
@@ -113,7 +116,7 @@ func (l *link) advance() {
 // discard closes l and keeps its storage.
 func (l *link) discard() {
 	l.close()
-	l.owner, l.server, l.target = l, nil, pool.Target{}
+	l.owner, l.server, l.target, l.private = l, nil, pool.Target{}, 0
 	if idle := &l.w.idle; len(idle.spare) < keepLinks {
 		idle.spare = append(idle.spare, l)
 	}

@@ -47,6 +47,7 @@ type session struct {
 	phase       phase
 	again       bool      // queued for the loop's next round
 	hurried     bool      // nothing more is waited for while inspecting
+	private     bool      // a connection to a server is this client's alone
 	sticky      *counters // what is counted in stick tables; a guest's connection counts by itself
 	turn        uint32    // counts requests, to tell a late answer of a service from one of now
 	requests    int
@@ -254,6 +255,9 @@ func (s *session) end() {
 	s.sticky.release()
 	s.sticky = nil
 	s.leaveServer(false)
+	if s.private {
+		s.w.idle.discardPrivate(s.id)
+	}
 	s.leaveBackend()
 	s.up.drop(s.w)
 	s.down.drop(s.w)
