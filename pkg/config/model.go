@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"net/netip"
 	"strings"
 	"time"
@@ -385,7 +386,7 @@ type Permission struct {
 // Stats is what the `stats` lines of a proxy say.
 type Stats struct {
 	Pos         Pos
-	URI         string        // default /haproxy?stats
+	URI         string        // never ""
 	Refresh     time.Duration // 0 = none
 	Legends     bool          // show-legends
 	ShowNode    bool
@@ -398,6 +399,26 @@ type Stats struct {
 	Admin       []Permission // who may change servers from the page; the first whose condition holds
 	Scope       []string
 	Rules       []StatsRule
+}
+
+// DefaultStatsURI is where the page is when `stats uri` is not set (HAProxy's manual, `stats enable`).
+const DefaultStatsURI = "/haproxy?stats"
+
+// Tokens says whether a request target is one of the page, and gives what is behind the page's URI, such as `;csv`. The URI is
+// compared with case; scheme and authority of an absolute target do not matter (RFC 9112, section 3.2.2).
+func (s *Stats) Tokens(target []byte) (tokens []byte, ok bool) {
+	if len(target) > 0 && target[0] != '/' {
+		if _, rest, absolute := bytes.Cut(target, []byte("://")); absolute {
+			target = []byte{'/'}
+			if i := bytes.IndexByte(rest, '/'); i >= 0 {
+				target = rest[i:]
+			}
+		}
+	}
+	if len(target) < len(s.URI) || string(target[:len(s.URI)]) != s.URI {
+		return nil, false
+	}
+	return target[len(s.URI):], true
 }
 
 // StatsRealm is what a browser is told where the configuration says nothing (HAProxy's manual, `stats realm`).

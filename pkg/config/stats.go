@@ -58,7 +58,7 @@ func statsDirectives() []directive {
 
 func (s *statement) stats() *Stats {
 	if s.p.proxy.Stats == nil {
-		s.p.proxy.Stats = &Stats{Pos: s.at(-1), URI: "/haproxy?stats"}
+		s.p.proxy.Stats = &Stats{Pos: s.at(-1), URI: DefaultStatsURI}
 	}
 	return s.p.proxy.Stats
 }

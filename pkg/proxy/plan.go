@@ -270,15 +270,6 @@ func rulesUseVariables(p *config.Proxy) bool {
 	return len(p.HTTPErrors) > 0
 }
 
-// statsURI says whether target is a request for p's stats page: the prefix is compared with case.
-func statsURI(p *config.Proxy, target []byte) bool {
-	if p.Stats == nil {
-		return false
-	}
-	uri := p.Stats.URI
-	return len(target) >= len(uri) && string(target[:len(uri)]) == uri
-}
-
 // forwardFor returns the option forwardfor that applies, nil for none, and whether if-none does. The
 // backend's header name wins, and if-none must be said by each side that has the option (HAProxy manual,
 // option forwardfor).

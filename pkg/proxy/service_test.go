@@ -38,6 +38,10 @@ func TestStatsPage(t *testing.T) {
 	if body != "stat GET /my-stats?;csv 1 " || resp.Header.Get("Refresh") != "15" || resp.Header.Get("Content-Type") != "text/plain" {
 		t.Errorf("%q %v", body, resp.Header)
 	}
+	c.send("GET http://t/my-stats?;csv HTTP/1.1\r\nHost: t\r\n\r\n") // absolute, as clients of proxies send it
+	if _, body := c.response("GET"); body != "stat GET http://t/my-stats?;csv  " {
+		t.Errorf("%q", body)
+	}
 	c.send("POST /my-stats HTTP/1.1\r\nHost: t\r\nContent-Length: 7\r\n\r\ns=a")
 	c.send("&b=1")
 	if _, body := c.response("POST"); body != "stat POST /my-stats  s=a&b=1" {

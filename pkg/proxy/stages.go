@@ -88,7 +88,10 @@ func (s *session) fixed() outcome {
 
 // page looks whether the stats page of a proxy is meant.
 func (s *session) page(p *config.Proxy) outcome {
-	if !statsURI(p, (*subject)(s).URI()) {
+	if p.Stats == nil {
+		return passed
+	}
+	if _, ok := p.Stats.Tokens((*subject)(s).URI()); !ok {
 		return passed
 	}
 	return s.servePage(p)

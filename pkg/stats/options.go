@@ -7,35 +7,8 @@ import (
 	"waggle/pkg/config"
 )
 
-// defaultURI is where the page is when `stats uri` is not set (configuration manual, `stats enable`).
-const defaultURI = "/haproxy?stats"
-
 // scopeMax is the longest filter that is taken, in bytes, as in HAProxy.
 const scopeMax = 20
-
-// Match says whether a request target belongs to the page of a proxy: it begins with `stats uri`,
-// compared with case. Tokens such as `;csv` may follow at once, or after a `?`.
-func Match(cfg *config.Stats, uri string) bool {
-	return cfg != nil && strings.HasPrefix(originForm(uri), pageURI(cfg))
-}
-
-func pageURI(cfg *config.Stats) string {
-	if cfg.URI == "" {
-		return defaultURI
-	}
-	return cfg.URI
-}
-
-// originForm takes scheme and authority off an absolute request target (RFC 9112, 3.2.2).
-func originForm(uri string) string {
-	if _, rest, ok := strings.Cut(uri, "://"); ok && !strings.HasPrefix(uri, "/") {
-		if i := strings.IndexByte(rest, '/'); i >= 0 {
-			return rest[i:]
-		}
-		return "/"
-	}
-	return uri
-}
 
 // options are what the tokens of a request target ask for.
 type options struct {
@@ -51,8 +24,8 @@ type options struct {
 // parameters, so `up=1` is `;up`.
 func parseOptions(uri string, cfg *config.Stats) options {
 	var o options
-	rest := strings.TrimPrefix(originForm(uri), pageURI(cfg))
-	for _, token := range strings.FieldsFunc(rest, func(r rune) bool { return r == ';' || r == '?' || r == '&' }) {
+	tokens, _ := cfg.Tokens([]byte(uri))
+	for _, token := range strings.FieldsFunc(string(tokens), func(r rune) bool { return r == ';' || r == '?' || r == '&' }) {
 		name, value, _ := strings.Cut(token, "=")
 		switch name {
 		case "csv", "typed", "json", "json-schema":
@@ -89,7 +62,7 @@ func (o options) link(cfg *config.Stats) string {
 			tokens.WriteString(";" + t.name)
 		}
 	}
-	base := pageURI(cfg)
+	base := cfg.URI
 	if tokens.Len() > 0 && !strings.Contains(base, "?") {
 		base += "?"
 	}

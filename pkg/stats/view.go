@@ -225,7 +225,7 @@ func newLinks(cfg *config.Stats, o options) links {
 	// A form that is sent by GET replaces the query of its address, so what is in there goes into
 	// hidden fields, ahead of all others: the page's URI has to stay a prefix.
 	var query string
-	l.Action, query, _ = strings.Cut(pageURI(cfg), "?")
+	l.Action, query, _ = strings.Cut(cfg.URI, "?")
 	for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' }) {
 		name, value, _ := strings.Cut(pair, "=")
 		if n, err := url.QueryUnescape(name); err == nil {
