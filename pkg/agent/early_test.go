@@ -2,28 +2,17 @@ package agent_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 	"testing"
 	"time"
-
-	"waggle/pkg/agent"
-	"waggle/pkg/config"
 )
 
 // Docker's stop signal may come while names are looked up or programs are loaded.
 func TestSoftStopDuringTheStartIsNotLost(t *testing.T) {
 	file, _ := writeRuntimeConfig(t)
-	cfg, _, err := config.Load([]string{file}, config.LoadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(t.Context(), agent.Options{Config: cfg, Datapath: agent.DatapathOff, Loops: 1, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := newWaggle(t, file, nil)
 	arrived := make(chan os.Signal, 1)
 	signal.Notify(arrived, syscall.SIGUSR1)
 	defer signal.Stop(arrived)

@@ -24,9 +24,8 @@ func newNotifier() *notifier {
 	return n
 }
 
-func (n *notifier) ready(status string)  { n.send("READY=1", "STATUS="+status) }
-func (n *notifier) stopping(why string)  { n.send("STOPPING=1", "STATUS="+why) }
-func (n *notifier) status(status string) { n.send("STATUS=" + status) }
+func (n *notifier) ready(status string) { n.send("READY=1", "STATUS="+status) }
+func (n *notifier) stopping(why string) { n.send("STOPPING=1", "STATUS="+why) }
 
 // reloading must be followed by ready, also when the reload has failed: systemd waits for it.
 func (n *notifier) reloading() {

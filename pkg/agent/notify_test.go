@@ -23,8 +23,7 @@ func TestSystemdIsTold(t *testing.T) {
 	}{
 		{func() { n.ready("4 frontends") }, "^READY=1\nSTATUS=4 frontends\n$"},
 		{n.reloading, "^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]+\n$"},
-		{func() { n.status("a\nb") }, "^STATUS=a b\n$"},
-		{func() { n.stopping("softly") }, "^STOPPING=1\nSTATUS=softly\n$"},
+		{func() { n.stopping("softly\nnow") }, "^STOPPING=1\nSTATUS=softly now\n$"},
 	} {
 		c.tell()
 		got := make([]byte, 256)

@@ -1,9 +1,7 @@
 package agent_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"waggle/pkg/agent"
 	"waggle/pkg/config"
 	"waggle/pkg/lab/dnsserver"
 )
@@ -80,23 +77,7 @@ func startReloadable(t *testing.T, file string) {
 		cfg, _, err := config.Load([]string{file}, config.LoadOptions{})
 		return cfg, []string{fmt.Sprint("load ", loads)}, err
 	}
-	cfg, _, err := load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(t.Context(), agent.Options{Config: cfg, Load: load, Datapath: agent.DatapathOff, Loops: 1, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	runUntilEnd(t, newWaggle(t, file, load))
 }
 
 // reload puts the backend of another file into the one in use, and has that read anew.

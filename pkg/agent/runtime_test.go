@@ -135,14 +135,27 @@ func waitForSocket(t *testing.T, socket string) {
 // startWaggle runs an agent in this process until the test ends.
 func startWaggle(t *testing.T, file string) *agent.Agent {
 	t.Helper()
+	a := newWaggle(t, file, nil)
+	runUntilEnd(t, a)
+	return a
+}
+
+// newWaggle is an agent that nobody has run yet. load reads the configuration anew.
+func newWaggle(t *testing.T, file string, load func() (*config.Config, []string, error)) *agent.Agent {
+	t.Helper()
 	cfg, _, err := config.Load([]string{file}, config.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := agent.New(t.Context(), agent.Options{Config: cfg, Datapath: agent.DatapathOff, Loops: 1, Logger: slog.New(slog.DiscardHandler)})
+	a, err := agent.New(t.Context(), agent.Options{Config: cfg, Load: load, Datapath: agent.DatapathOff, Loops: 1, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a
+}
+
+// runUntilEnd runs an agent until the test ends.
+func runUntilEnd(t *testing.T, a *agent.Agent) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
@@ -152,7 +165,6 @@ func startWaggle(t *testing.T, file string) *agent.Agent {
 			t.Error(err)
 		}
 	})
-	return a
 }
 
 func TestRuntimeAPIAnswers(t *testing.T) {

@@ -167,13 +167,13 @@ func (s *statement) exprEnv(first int) sample.Env {
 		ReadFile: s.p.opts.ReadFile,
 		Getenv:   s.p.env.lookup,
 		Backend: func(name string) {
-			s.p.proxy.backendUses = append(s.p.proxy.backendUses, backendUse{s.at(first), name})
+			s.p.proxy.backendUses = append(s.p.proxy.backendUses, nameUse{s.at(first), name})
 		},
 		Userlist: func(name string) {
-			s.p.proxy.userlistUses = append(s.p.proxy.userlistUses, backendUse{s.at(first), name})
+			s.p.proxy.userlistUses = append(s.p.proxy.userlistUses, nameUse{s.at(first), name})
 		},
 		Table: func(name string) {
-			s.p.proxy.tableUses = append(s.p.proxy.tableUses, tableUse{s.at(first), name})
+			s.p.proxy.tableUses = append(s.p.proxy.tableUses, nameUse{s.at(first), name})
 		},
 		Warn: func(word int, text string) { s.warnf(first+word, "%s", text) },
 	}

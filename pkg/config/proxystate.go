@@ -26,9 +26,9 @@ type proxyState struct {
 	dataFormat       *pendingFormat
 	uniqueID         *pendingFormat
 	captureUses      []captureUse
-	tableUses        []tableUse
-	backendUses      []backendUse
-	userlistUses     []backendUse
+	tableUses        []nameUse // "" is the proxy's own
+	backendUses      []nameUse
+	userlistUses     []nameUse
 	errorUses        []errorUse
 	hasTable         bool // there is a stick-table line, also a faulty one, so that its uses are not reported as well
 }
@@ -100,8 +100,8 @@ func (s *proxyState) noteResolvers(name string, at Pos) {
 	}
 }
 
-// backendUse is an expression that names a backend, or a list of users.
-type backendUse struct {
+// nameUse is a rule or an expression that names something, which may be declared behind it.
+type nameUse struct {
 	at   Pos
 	name string
 }

@@ -7,12 +7,6 @@ import (
 	"waggle/pkg/stick"
 )
 
-// tableUse is a rule or expression that names a stick table, which may be declared behind it.
-type tableUse struct {
-	at    Pos
-	table string // "" is the proxy's own
-}
-
 // The bounds of a stick table. An entry takes about 400 bytes.
 const (
 	maxTableSize   = 10 << 20
@@ -135,15 +129,15 @@ func (r *ruleParser) track() bool {
 }
 
 func (r *ruleParser) trackedTable() bool {
-	use := tableUse{at: r.at(r.i - 1)}
+	use := nameUse{at: r.at(r.i - 1)}
 	if r.text(r.i) == "table" {
-		if use.table = r.text(r.i + 1); use.table == "" {
+		if use.name = r.text(r.i + 1); use.name == "" {
 			r.errorf(r.i, "%s : the name of a table is missing", r.what)
 			return false
 		}
 		r.i += 2
 	}
-	r.rule.Target = use.table
+	r.rule.Target = use.name
 	r.p.proxy.tableUses = append(r.p.proxy.tableUses, use)
 	return true
 }
@@ -154,7 +148,7 @@ func (p *parser) checkTables(s *proxyState) {
 		s.StickTable.Name = s.Name
 	}
 	for _, use := range s.tableUses {
-		name := use.table
+		name := use.name
 		if name == "" {
 			name = s.Name
 		}

@@ -99,10 +99,10 @@ func TestEndToEndWithPartialChecksums(t *testing.T) {
 	}
 }
 
-// foreignXDP puts a program of somebody else on an interface of the room.
-func (r *room) foreignXDP(t *testing.T, name string) {
+// passAll has XDP pass all packets of an interface of the room, by a program that is not ours. flags are the program's.
+func (r *room) passAll(t *testing.T, name string, mode bpflink.XDPAttachFlags, flags uint32) {
 	t.Helper()
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "foreign", Type: ebpf.XDP, License: "GPL",
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "foreign", Type: ebpf.XDP, License: "GPL", Flags: flags,
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()}})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func (r *room) foreignXDP(t *testing.T, name string) {
 		if err != nil {
 			return err
 		}
-		x, err := bpflink.AttachXDP(bpflink.XDPOptions{Program: prog, Interface: l.Attrs().Index, Flags: bpflink.XDPDriverMode})
+		x, err := bpflink.AttachXDP(bpflink.XDPOptions{Program: prog, Interface: l.Attrs().Index, Flags: mode})
 		if err == nil {
 			t.Cleanup(func() { x.Close() })
 		}
@@ -126,7 +126,7 @@ func TestForeignXDPIsLeftInPeace(t *testing.T) {
 	require.Root(t)
 	top := taskTopology(t, 1)
 	top.forXDP(t, true)
-	top.lb.foreignXDP(t, "eth1")
+	top.lb.passAll(t, "eth1", bpflink.XDPDriverMode, 0)
 	dp := openIn(t, top.lb, Options{Mode: ModeXDP})
 	if err := dp.Sync(oneService(1)); err != nil {
 		t.Fatal(err)

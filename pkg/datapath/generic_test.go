@@ -59,28 +59,6 @@ func (r *room) seenByTC(t *testing.T, name string) (counts func() (framed, bare 
 	}
 }
 
-// passGeneric has the kernel's generic XDP pass all packets of an interface.
-func (r *room) passGeneric(t *testing.T, name string, flags uint32) {
-	t.Helper()
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "pass", Type: ebpf.XDP, License: "GPL", Flags: flags,
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, xdpPass), asm.Return()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { prog.Close() })
-	r.must(t, "attach generic XDP", func() error {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
-		x, err := bpflink.AttachXDP(bpflink.XDPOptions{Program: prog, Interface: l.Attrs().Index, Flags: bpflink.XDPGenericMode})
-		if err == nil {
-			t.Cleanup(func() { x.Close() })
-		}
-		return err
-	})
-}
-
 // A kernel from 6.9 on copies what generic XDP looks at if the program takes frames of several buffers, and TC behind it finds no
 // MACs in front of the copy. So ours takes none there. Where a kernel does not do so this shows nothing.
 func TestGenericXDPWithFragsHidesMACsFromTC(t *testing.T) {
@@ -95,7 +73,7 @@ func TestGenericXDPWithFragsHidesMACsFromTC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			top := taskTopology(t, 0)
 			greetAndEcho(top.lb.listen(t, top.front), 0)
-			top.lb.passGeneric(t, "eth1", c.flags)
+			top.lb.passAll(t, "eth1", bpflink.XDPGenericMode, c.flags)
 			counts := top.lb.seenByTC(t, "eth1")
 			top.talk(t).round(t)
 			framed, bare := counts()

@@ -7,6 +7,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/userlist"
 )
 
 // The stats page and the exporter may walk thousands of servers, so they never run on a loop.
@@ -69,10 +70,9 @@ func (s *session) servePage(p *config.Proxy) outcome {
 
 // passwordPlease asks for one by HTTP Basic authentication (RFC 7617).
 func passwordPlease(realm string) ServiceResponse {
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(realm)
 	return ServiceResponse{Status: 401, Header: [][2]string{
-		{"www-authenticate", `Basic realm="` + quoted + `"`}, {"content-type", "text/html"}, {"cache-control", "no-cache"},
-	}, Body: []byte("<html><body><h1>401 Unauthorized</h1>\nYou need a valid user and password to access this content.\n</body></html>\n")}
+		{"www-authenticate", userlist.Challenge(realm)}, {"content-type", "text/html"}, {"cache-control", "no-cache"},
+	}, Body: h1.AppendErrorPage(nil, 401)}
 }
 
 // serveMetrics has the exporter answer.

@@ -1,12 +1,14 @@
 package stats
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
 
 	"waggle/pkg/config"
+	"waggle/pkg/userlist"
 )
 
 // authorized says whether the request carries one of the page's credentials, by HTTP Basic
@@ -30,12 +32,8 @@ func authorized(cfg *config.Stats, req *Request) bool {
 }
 
 func unauthorized(cfg *config.Stats) Response {
-	realm := cfg.Realm
-	if realm == "" {
-		realm = config.StatsRealm
-	}
 	r := reply(401, "text/html", []byte("<html><body><h1>401 Unauthorized</h1>\n"+
 		"You need a valid user and password to access this content.\n</body></html>\n"))
-	r.set("www-authenticate", `Basic realm="`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(realm)+`"`)
+	r.set("www-authenticate", userlist.Challenge(cmp.Or(cfg.Realm, config.StatsRealm)))
 	return r
 }

@@ -195,35 +195,37 @@ func sessionsByPath(c *pool.Counters) (kernel, user uint64) {
 // mergeCertificates makes one of the bind lines of a proxy with one address, on several interfaces: all their certificates, and the
 // end of the first.
 func mergeCertificates(all []Certificates) []Certificates {
-	var merged []Certificates
-	for _, c := range all {
-		i := slices.IndexFunc(merged, func(m Certificates) bool { return m.Proxy == c.Proxy && m.Bind == c.Bind })
-		if i < 0 {
-			merged = append(merged, c)
-			continue
+	same := func(a, b *Certificates) bool { return a.Proxy == b.Proxy && a.Bind == b.Bind }
+	return merge(all, same, func(into, c *Certificates) {
+		into.Count += c.Count
+		if c.Expires.Before(into.Expires) {
+			into.Expires = c.Expires
 		}
-		merged[i].Count += c.Count
-		if c.Expires.Before(merged[i].Expires) {
-			merged[i].Expires = c.Expires
-		}
-	}
-	return merged
+	})
 }
 
 // mergeSurpluses makes one of several templates of a backend that resolve the same name: all their
 // slots, and the largest surplus.
 func mergeSurpluses(all []Surplus) []Surplus {
-	var merged []Surplus
-	for _, sp := range all {
-		i := slices.IndexFunc(merged, func(m Surplus) bool { return m.Proxy == sp.Proxy && m.Name == sp.Name })
-		if i < 0 {
-			merged = append(merged, sp)
+	same := func(a, b *Surplus) bool { return a.Proxy == b.Proxy && a.Name == b.Name }
+	return merge(all, same, func(into, sp *Surplus) {
+		into.Slots += sp.Slots
+		if len(sp.Tasks) > len(into.Tasks) {
+			into.Tasks = sp.Tasks
+		}
+	})
+}
+
+// merge adds those that are the same into the first of them.
+func merge[T any](all []T, same func(a, b *T) bool, add func(into, from *T)) []T {
+	var merged []T
+	for i := range all {
+		at := slices.IndexFunc(merged, func(m T) bool { return same(&m, &all[i]) })
+		if at < 0 {
+			merged = append(merged, all[i])
 			continue
 		}
-		merged[i].Slots += sp.Slots
-		if len(sp.Tasks) > len(merged[i].Tasks) {
-			merged[i].Tasks = sp.Tasks
-		}
+		add(&merged[at], &all[i])
 	}
 	return merged
 }

@@ -5,6 +5,7 @@ package userlist
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"strings"
 
 	"waggle/pkg/userlist/crypt3"
 )
@@ -29,3 +30,8 @@ func (u *User) matches(password []byte) bool {
 	want, got := sha256.Sum256([]byte(u.Plain)), sha256.Sum256(password)
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
+
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// Challenge is the WWW-Authenticate that asks for a name and a password by HTTP Basic authentication (RFC 7617).
+func Challenge(realm string) string { return `Basic realm="` + quoted.Replace(realm) + `"` }

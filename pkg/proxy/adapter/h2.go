@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"waggle/pkg/proxy/h1"
 	"waggle/pkg/proxy/sock"
 )
 
@@ -171,7 +172,7 @@ func (h *h2conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A kept channel may be closed by the loop at this moment, so only what can be sent again goes over one. The loop takes
 	// it for one more request of a client who must expect that it fails, so what must not be repeated does not either.
-	reuse := !hasBody(r) && idempotent(r.Method)
+	reuse := !hasBody(r) && h1.MethodOf([]byte(r.Method)).Idempotent()
 	for {
 		c, err := h.open(reuse)
 		if err != nil {

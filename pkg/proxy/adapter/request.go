@@ -54,15 +54,6 @@ func skipped(name string) bool {
 	return name == "Host" || name == "Content-Length" || name == "Trailer" || name == "Te" || isHopByHop(name)
 }
 
-// idempotent says whether sending a request twice has the effect of sending it once (RFC 9110, section 9.2.2).
-func idempotent(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}
-
 // hasBody says whether anything may follow the head.
 func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0

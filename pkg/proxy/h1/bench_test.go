@@ -14,7 +14,7 @@ var (
 	nginxResponse = []byte("HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 23 Nov 2026 17:00:00 GMT\r\n" +
 		"Content-Type: application/javascript\r\nContent-Length: 612\r\nLast-Modified: Mon, 23 Nov 2026 16:00:00 GMT\r\n" +
 		"Connection: keep-alive\r\nETag: \"6543210f-264\"\r\nAccept-Ranges: bytes\r\n\r\n")
-	chunkedBody = append(bytes.Repeat(append([]byte("2000\r\n"), append(make([]byte, 8192), "\r\n"...)...), 8), LastChunk...)
+	chunkedBody = append(bytes.Repeat(append([]byte("2000\r\n"), append(make([]byte, 8192), "\r\n"...)...), 8), "0\r\n\r\n"...)
 )
 
 // exchange is one request and its response as an event loop treats them.

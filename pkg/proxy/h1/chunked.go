@@ -1,7 +1,5 @@
 package h1
 
-import "strconv"
-
 // Chunked follows one chunked body (RFC 9112 section 7.1) through the buffers that it arrives in. The bytes may
 // be cut anywhere. The zero value is at the start of a body.
 //
@@ -267,15 +265,3 @@ func unhex(c byte) byte {
 	}
 	return c&0xf + 9
 }
-
-// AppendChunkSize appends the line that opens a chunk of n > 0 bytes. The data and ChunkEnd follow.
-func AppendChunkSize(dst []byte, n int) []byte {
-	dst = strconv.AppendInt(dst, int64(n), 16)
-	return append(dst, "\r\n"...)
-}
-
-// What closes a chunk's data, and what closes a body without trailers.
-const (
-	ChunkEnd  = "\r\n"
-	LastChunk = "0\r\n\r\n"
-)

@@ -1,9 +1,6 @@
 package h1
 
 import (
-	"bytes"
-	"io"
-	"net/http/httputil"
 	"strings"
 	"testing"
 )
@@ -139,24 +136,4 @@ func TestChunkedExtensionsAreBounded(t *testing.T) {
 		}
 	}
 	t.Fatal("100 kB of extensions for 100 bytes passed")
-}
-
-func TestChunkEncoder(t *testing.T) {
-	var out []byte
-	payload := bytes.Repeat([]byte("0123456789abcdef"), 1000)
-	for rest, size := payload, 1; len(rest) > 0; size = min(size*3, len(rest)) {
-		out = AppendChunkSize(out, size)
-		out = append(out, rest[:size]...)
-		out = append(out, ChunkEnd...)
-		rest = rest[size:]
-	}
-	out = append(out, LastChunk...)
-	got, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(out)))
-	if err != nil || !bytes.Equal(got, payload) {
-		t.Fatalf("net/http reads %d bytes of %d, %v", len(got), len(payload), err)
-	}
-	ours, n, done, why := inPieces(out, 7)
-	if ours != string(payload) || n != len(out) || !done || why != OK {
-		t.Fatalf("our own reader: %d bytes, %v, %v", n, done, why)
-	}
 }

@@ -67,7 +67,7 @@ func (e *Edits) Target() []byte {
 // SetMethod replaces the method. What is no token is ignored, and so is a change that would make the response
 // have a body where the client expects none or the other way round: to or from HEAD, and to CONNECT.
 func (e *Edits) SetMethod(r *Request, method []byte) {
-	m := methodOf(method)
+	m := MethodOf(method)
 	if len(method) == 0 || !all(method, isToken) || m == MethodConnect || (m == MethodHead) != (r.Method == MethodHead) {
 		return
 	}

@@ -1,6 +1,9 @@
 package h1
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 // Reply is how a response of our own is sent.
 type Reply struct {
@@ -18,11 +21,8 @@ const (
 // AppendError appends HAProxy's response for a status, byte for byte as HAProxy words it where it has one:
 // 200 400 401 403 404 405 407 408 410 413 421 422 425 429 500 501 502 503 504. Others are like them.
 func AppendError(dst []byte, status int, how Reply) []byte {
-	title, text := StatusText(status), errorSentence(status)
-	if title == "" {
-		title = "Error"
-	}
-	size := len(pageOpen) + len("200 ") + len(title) + len(pageMid) + len(text) + len(pageClose)
+	title := errorTitle(status)
+	size := len(pageOpen) + len("200 ") + len(title) + len(pageMid) + len(errorSentence(status)) + len(pageClose)
 	dst = appendStatusLine(dst, status, title)
 	dst = appendLength(dst, size)
 	dst = append(dst, "cache-control: no-cache\r\ncontent-type: text/html\r\n"...)
@@ -31,14 +31,21 @@ func AppendError(dst []byte, status int, how Reply) []byte {
 	if how.NoBody {
 		return dst
 	}
+	return AppendErrorPage(dst, status)
+}
+
+// AppendErrorPage appends the body of that response.
+func AppendErrorPage(dst []byte, status int) []byte {
 	dst = append(dst, pageOpen...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, title...)
+	dst = append(dst, errorTitle(status)...)
 	dst = append(dst, pageMid...)
-	dst = append(dst, text...)
+	dst = append(dst, errorSentence(status)...)
 	return append(dst, pageClose...)
 }
+
+func errorTitle(status int) string { return cmp.Or(StatusText(status), "Error") }
 
 // AppendReply appends a response with a body of our own: the stats page, metrics, `http-request return`.
 // fields are whole lines, each with its CRLF ("refresh: 15\r\n"); contentType may be empty.

@@ -94,7 +94,7 @@ func (r *Request) requestLine(line span) Reason {
 		return BadMethod
 	}
 	r.method = span{line.from, line.from + uint32(sp)}
-	r.Method = methodOf(b[:sp])
+	r.Method = MethodOf(b[:sp])
 	rest := b[sp+1:]
 	end := bytes.IndexByte(rest, ' ')
 	if end < 0 {
@@ -134,9 +134,9 @@ func (r *Request) conclude() Reason {
 	return OK
 }
 
-// methodOf compares with case: methods are case-sensitive.
-func methodOf(b []byte) Method {
-	switch string(b) {
+// MethodOf compares with case: methods are case-sensitive.
+func MethodOf(name []byte) Method {
+	switch string(name) {
 	case "GET":
 		return MethodGet
 	case "HEAD":

@@ -22,16 +22,9 @@ func Read(fd int, b []byte) (n int, errno unix.Errno) {
 }
 
 // Write sends b, which must not be empty, without blocking and without SIGPIPE. It retries EINTR.
-func Write(fd int, b []byte) (n int, errno unix.Errno) { return send(fd, b, unix.MSG_NOSIGNAL) }
-
-// WriteMore is Write where more follows at once, so that the kernel does not send a short segment now.
-func WriteMore(fd int, b []byte) (n int, errno unix.Errno) {
-	return send(fd, b, unix.MSG_NOSIGNAL|unix.MSG_MORE)
-}
-
-func send(fd int, b []byte, flags uintptr) (int, unix.Errno) {
+func Write(fd int, b []byte) (n int, errno unix.Errno) {
 	for {
-		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}

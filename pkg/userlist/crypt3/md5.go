@@ -9,14 +9,7 @@ var orderMD5 = []int8{0, 6, 12, 1, 7, 13, 2, 8, 14, 3, 9, 15, 4, 10, 5, -1, -1, 
 // md5crypt is the scheme of FreeBSD, $1$.
 func md5crypt(password, salt []byte, _ int) string {
 	h := md5.New() //nolint:gosec // see above
-	sum := func(parts ...[]byte) []byte {
-		h.Reset()
-		for _, p := range parts {
-			h.Write(p)
-		}
-		return h.Sum(nil)
-	}
-	first := [][]byte{password, []byte("$1$"), salt, fill(sum(password, salt, password), len(password))}
+	first := [][]byte{password, []byte("$1$"), salt, fill(sum(h, password, salt, password), len(password))}
 	for n := len(password); n > 0; n >>= 1 {
 		if n&1 == 1 {
 			first = append(first, []byte{0})
@@ -24,26 +17,5 @@ func md5crypt(password, salt []byte, _ int) string {
 			first = append(first, password[:1])
 		}
 	}
-	c := sum(first...)
-	for i := range 1000 {
-		h.Reset()
-		if i&1 == 1 {
-			h.Write(password)
-		} else {
-			h.Write(c)
-		}
-		if i%3 != 0 {
-			h.Write(salt)
-		}
-		if i%7 != 0 {
-			h.Write(password)
-		}
-		if i&1 == 1 {
-			h.Write(c)
-		} else {
-			h.Write(password)
-		}
-		c = h.Sum(c[:0])
-	}
-	return encode(c, orderMD5, 22)
+	return encode(repeat(h, sum(h, first...), password, salt, 1000), orderMD5, 22)
 }

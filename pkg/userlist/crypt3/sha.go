@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
-	"runtime"
 )
 
 func sha256crypt(password, salt []byte, rounds int) string {
@@ -16,21 +15,9 @@ func sha512crypt(password, salt []byte, rounds int) string {
 	return encode(stretch(sha512.New(), password, salt, rounds), order512, 86)
 }
 
-// yieldEvery is after how many rounds others are let in, which is some 50 us: a loop that comes back from the kernel would else
-// wait up to 10 ms for this goroutine to be preempted.
-const yieldEvery = 64
-
 // stretch is what both have in common (Drepper, "Unix crypt using SHA-256 and SHA-512", section 5; the letters are his).
 func stretch(h hash.Hash, password, salt []byte, rounds int) []byte {
-	size := h.Size()
-	sum := func(parts ...[]byte) []byte {
-		h.Reset()
-		for _, p := range parts {
-			h.Write(p)
-		}
-		return h.Sum(nil)
-	}
-	b := sum(password, salt, password)
+	b := sum(h, password, salt, password)
 	first := [][]byte{password, salt, fill(b, len(password))}
 	for n := len(password); n > 0; n >>= 1 {
 		if n&1 == 1 {
@@ -39,35 +26,10 @@ func stretch(h hash.Hash, password, salt []byte, rounds int) []byte {
 			first = append(first, password)
 		}
 	}
-	a := sum(first...)
-	p := fill(sum(bytes.Repeat(password, len(password))), len(password)) // DP
-	s := fill(sum(bytes.Repeat(salt, 16+int(a[0]))), len(salt))          // DS
-	c := make([]byte, size)
-	copy(c, a)
-	for i := range rounds {
-		if i%yieldEvery == 0 {
-			runtime.Gosched()
-		}
-		h.Reset()
-		if i&1 == 1 {
-			h.Write(p)
-		} else {
-			h.Write(c)
-		}
-		if i%3 != 0 {
-			h.Write(s)
-		}
-		if i%7 != 0 {
-			h.Write(p)
-		}
-		if i&1 == 1 {
-			h.Write(c)
-		} else {
-			h.Write(p)
-		}
-		c = h.Sum(c[:0])
-	}
-	return c
+	a := sum(h, first...)
+	p := fill(sum(h, bytes.Repeat(password, len(password))), len(password)) // DP
+	s := fill(sum(h, bytes.Repeat(salt, 16+int(a[0]))), len(salt))          // DS
+	return repeat(h, a, p, s, rounds)
 }
 
 // order256 and order512 are the orders in which the bytes of a sum are written.
