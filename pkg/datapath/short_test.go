@@ -42,6 +42,8 @@ func TestShortConnectionsNeverStall(t *testing.T) {
 	serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "x") })
 	relay(t, top.lb, fmt.Sprintf("%s:%d", taskAddr(0), taskPort))
 
+	rooms := map[string]*room{"client": top.client, "other": other, "balancer": top.lb, "task": top.tasks[0], "fabric": top.fabric}
+	before := lossesOf(t, dp, rooms)
 	start := time.Now()
 	var left, failed atomic.Int64
 	left.Store(int64(total))
@@ -68,9 +70,11 @@ func TestShortConnectionsNeverStall(t *testing.T) {
 	t.Logf("%d connections in %s, %.0f %% of them in the kernel; %d fell through for want of a port; %d SYNs were sent again",
 		total, elapsed.Round(time.Millisecond), 100*float64(s.Total.Sessions)/float64(total), s.Reasons["no_port"], retransmitted)
 	if retransmitted != 0 || failed.Load() != 0 {
-		t.Errorf("%d SYNs had to be sent again, which takes a second; %d connections failed", retransmitted, failed.Load())
+		t.Errorf("%d SYNs had to be sent again, which takes a second; %d connections failed; counters of losses:%s",
+			retransmitted, failed.Load(), lossesOf(t, dp, rooms).since(before))
 	}
-	if s.Total.Sessions < uint64(total)*95/100 || s.Total.Sessions+s.Reasons["no_port"] < uint64(total) {
+	// Where the machine stands still for 3 s the program thinks that its agent is gone.
+	if left := s.Reasons["no_port"] + s.Reasons["stale"]; s.Total.Sessions < uint64(total)*95/100 || s.Total.Sessions+left < uint64(total) {
 		t.Errorf("%d sessions in the kernel, want most of %d, though there are only %d ports", s.Total.Sessions, total, s.Ports)
 	}
 }
