@@ -1,0 +1,230 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"waggle/pkg/lab"
+	"waggle/pkg/lab/labtest"
+)
+
+// queueConfig has a frontend on each path in front of one server.
+const queueConfig = `
+global
+    stats socket ipv4@127.0.0.1:9999 level admin
+    %[4]s
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1m
+    timeout server 1m
+    timeout queue 1m
+frontend metrics
+    mode http
+    bind *:8404
+    http-request use-service prometheus-exporter if { path /metrics }
+frontend kernel_in
+    bind *:8001
+    %[2]s
+    default_backend raw
+frontend userspace_in
+    bind *:8002
+    tcp-request connection accept
+    %[2]s
+    default_backend raw
+backend raw
+    server one %[1]s:8000 %[3]s
+`
+
+const (
+	byKernel    = 8001
+	byUserspace = 8002
+)
+
+// waiting are clients in the order in which they came. Those that are served have had an answer.
+type waiting struct {
+	*balancer
+	clients []net.Conn
+	next    int      // the first that waits
+	served  chan int // clients that have had an answer, in that order
+	before  float64  // sessions that the kernel had when nobody was there yet
+}
+
+// come has a client connect and ask, whether it is served now or later.
+func (w *waiting) come(port int) {
+	w.t.Helper()
+	conn, err := w.dial(port)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	_, err = io.WriteString(conn, "echo\nx")
+	if err := errors.Join(err, conn.SetDeadline(time.Now().Add(time.Minute))); err != nil {
+		w.t.Fatal(err)
+	}
+	n := len(w.clients)
+	w.clients = append(w.clients, conn)
+	go func() {
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err == nil {
+			w.served <- n
+		}
+	}()
+}
+
+// leave has a client go at once, and so its place come free while the call lasts.
+func (w *waiting) leave(n int) {
+	w.t.Helper()
+	if err := w.clients[n].(*net.TCPConn).SetLinger(0); err != nil {
+		w.t.Fatal(err)
+	}
+	w.clients[n].Close()
+}
+
+// expect demands that it is the next one's turn, and no one else's.
+func (w *waiting) expect() {
+	w.t.Helper()
+	select {
+	case n := <-w.served:
+		if n != w.next {
+			w.t.Fatalf("client %d is served when it is the turn of client %d", n, w.next)
+		}
+	case <-time.After(10 * time.Second):
+		w.t.Fatalf("nobody is served when it is the turn of client %d\n%s", w.next, w.process.Output())
+	}
+	w.next++
+}
+
+// queued waits until the server's queue is as long as said: clients come one after the other.
+func (w *waiting) queued(n int) {
+	w.t.Helper()
+	w.eventually(5*time.Second, fmt.Sprintf("%d clients wait", n), func() error {
+		if got := w.metric("haproxy_backend_current_queue", `proxy="raw"`); got != float64(n) {
+			return fmt.Errorf("%v wait", got)
+		}
+		return nil
+	})
+}
+
+// The places of a server are one number over both paths, and who waits for one is served in the order of arrival, whichever
+// path it came by: a client that comes just when a flow of the kernel path gives its place back does not get it.
+func TestClientsOfBothPathsWaitInOneQueue(t *testing.T) {
+	const places, viaKernel = 8, 6
+	w := startWaiting(t, "", "", fmt.Sprintf("maxconn %d", places))
+	for n := range places {
+		w.come([]int{byKernel, byUserspace}[n/viaKernel])
+		w.expect()
+	}
+	if got := w.viaKernel(); got != viaKernel {
+		t.Fatalf("the kernel carries %v of the first connections, want %d", got, viaKernel)
+	}
+	waits := 0
+	for range 2 {
+		for _, port := range []int{byKernel, byUserspace} {
+			w.come(port)
+			waits++
+			w.queued(waits)
+		}
+	}
+	for n := range places {
+		w.leave(n)
+		w.come([]int{byKernel, byKernel, byUserspace}[n%3])
+		w.expect()
+		w.queued(waits)
+		if got := len(w.peers(w.Tasks("raw")[0])); got > places {
+			t.Errorf("the server has %d connections, at most %d are allowed", got, places)
+		}
+	}
+	if got := w.viaKernel(); got != viaKernel {
+		t.Errorf("the kernel has taken %v connections while others waited", got-viaKernel)
+	}
+	for n := places; w.next < len(w.clients); n++ {
+		w.leave(n)
+		w.expect()
+	}
+	select {
+	case n := <-w.served:
+		t.Errorf("client %d is served twice", n)
+	default:
+	}
+	// Once nobody waits any more the kernel takes connections again.
+	w.leave(w.next - 1)
+	w.queued(0)
+	w.come(byKernel)
+	w.expect()
+	if got := w.viaKernel(); got != viaKernel+1 {
+		t.Errorf("the kernel carries %v connections when nobody waits any more, want one more than %d", got, viaKernel)
+	}
+}
+
+// The places of a frontend are one number over both paths, too. Who waits for one does so in the accept queue of a loop.
+func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
+	const places = 8
+	w := startWaiting(t, "nbthread 1", fmt.Sprintf("maxconn %d", places), "")
+	for range places {
+		w.come(byKernel)
+		w.expect()
+	}
+	for range 3 {
+		w.come(byKernel)
+	}
+	for n := range places {
+		w.leave(n)
+		w.come(byKernel)
+		w.expect()
+	}
+	if got := w.viaKernel(); got != places {
+		t.Errorf("the kernel has taken %v connections while others waited", got-places)
+	}
+	for n := places; w.next < len(w.clients); n++ {
+		w.leave(n)
+		w.expect()
+	}
+	w.eventually(5*time.Second, "the kernel takes connections when nobody waits any more", func() error {
+		w.leave(w.next - 1)
+		w.come(byKernel)
+		w.expect()
+		if got := w.viaKernel(); got == places {
+			return errors.New("not this one")
+		}
+		return nil
+	})
+}
+
+// viaKernel is how many of the clients came to kernel_in and were served in the kernel.
+func (w *waiting) viaKernel() float64 {
+	w.t.Helper()
+	return w.metric("waggle_frontend_sessions_total", `path="kernel",proxy="kernel_in"`) - w.before
+}
+
+// startWaiting starts waggle with limits on the frontends and on the server.
+func startWaiting(t *testing.T, global, frontend, server string) *waiting {
+	t.Helper()
+	l := newLab(t, lab.Options{})
+	task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &waiting{balancer: &balancer{Lab: l, t: t}, served: make(chan int, 100)}
+	c := w.command("run", "-f", lab.FilesDir+"/haproxy.cfg", kernelFlag())
+	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, queueConfig, task.Addr(), frontend, server, global)}
+	if w.process, err = w.Balancer.Start(labtest.Context(t), c); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(10*time.Second, "both frontends serve", func() error {
+		for _, port := range []int{byKernel, byUserspace} {
+			if _, err := w.rawNameAt(port); err != nil {
+				return err
+			}
+		}
+		if n := w.metric("haproxy_server_current_sessions", `server="one"`); n != 0 {
+			return fmt.Errorf("%v sessions", n)
+		}
+		return nil
+	})
+	w.before = w.viaKernel()
+	return w
+}
