@@ -15,7 +15,10 @@ import (
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/require"
+	"waggle/test/docs/page"
 )
+
+const top = "../.."
 
 // docsConfig has the names that the documents use.
 const docsConfig = `
@@ -44,71 +47,50 @@ backend raw
     server-template raw- 3 raw:8000 check inter 200ms rise 1 resolvers docker init-addr none
 `
 
-// docLine is a command in a document.
-type docLine struct {
-	file string
-	line int
-	text string
-}
-
-func (l docLine) String() string { return fmt.Sprintf("%s:%d: %s", l.file, l.line, l.text) }
-
-// commandsOf lists the lines of a document's indented blocks, which are commands there; fenced blocks are pictures and files.
-// A block stands behind an empty line; what is indented behind text goes on with an item of a list.
-func commandsOf(t *testing.T, file string) []docLine {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("../..", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []docLine
-	fenced, block, empty := false, false, true
-	for i, text := range strings.Split(string(content), "\n") {
-		indented := strings.HasPrefix(text, "    ")
-		block = indented && (block || empty)
-		empty = strings.TrimSpace(text) == ""
-		switch {
-		case strings.HasPrefix(text, "```"):
-			fenced = !fenced
-		case !fenced && block && !empty:
-			lines = append(lines, docLine{file, i + 1, strings.TrimSpace(text)})
-		}
-	}
-	return lines
-}
-
-var runtimeCommand = regexp.MustCompile(`^(set|add|del|enable|disable|clear|show|get|shutdown) `)
-
-// notRunHere are commands that other tests run, or that cannot be run in a lab.
+// notRunHere are commands that other tests run, or that would do what a test may not.
 var notRunHere = map[string]string{
-	"docker service logs ": "needs the stack; test/swarm deploys it",
-	"tc filter ":           "below kernel 6.6 only; test/kernel",
-	"tc qdisc ":            "below kernel 6.6 only; test/kernel",
-	"systemctl ":           "needs systemd",
-	"journalctl ":          "needs systemd",
+	"docker ":                   "needs an engine: TestStack of test/swarm runs them",
+	"tc filter ":                "below kernel 6.6 only; test/kernel",
+	"tc qdisc ":                 "below kernel 6.6 only; test/kernel",
+	"rm -r /sys/fs/bpf/waggle/": "pins of the machine; TestDeployedStacks of test/swarm removes its own",
+	"systemctl ":                "needs systemd",
+	"go run ./test/bench":       "measures for minutes; TestARoundOfEachSuite of test/bench does it for a moment",
 }
 
 // TestCommandsOfTheDocuments runs every command of README and docs, word for word but for places: waggle's and bpftool's in
 // the balancer's namespace beside a running waggle, those of the Runtime API on its stats socket. Of targets of make it asks
-// only whether they exist; what they do are other tests and CI.
+// only whether they exist and know the flags; of go test whether there is such a test. What they do are other tests and CI.
 func TestCommandsOfTheDocuments(t *testing.T) {
 	require.Tool(t, "socat")
 	require.Tool(t, "bpftool")
-	documents, err := filepath.Glob("../../docs/*.md")
-	if err != nil || len(documents) == 0 {
+	documents, err := page.Documents(top)
+	if err != nil {
 		t.Fatalf("documents: %v", err)
 	}
 	d := startDocs(t)
-	seen := 0
-	for _, file := range append([]string{"../../README.md", "../../bpf/README.md"}, documents...) {
-		for _, l := range commandsOf(t, strings.TrimPrefix(file, "../../")) {
+	seen, tried := 0, map[string]bool{}
+	for _, file := range documents {
+		p, err := page.Read(filepath.Join(top, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range p.Commands() {
+			if file == "docs/haproxy-compatibility.md" { // its table of commands is a syntax; pkg/runtimeapi tests them
+				break
+			}
 			seen++
-			if err := d.try(l); err != nil {
-				t.Errorf("%s\n%v", l, err)
+			text, _, _ := strings.Cut(l.Text, " # ")
+			text = strings.TrimSpace(text)
+			if tried[text] && !changes.MatchString(text) {
+				continue
+			}
+			tried[text] = true
+			if err := d.try(text); err != nil {
+				t.Errorf("%s:%d: %s\n%v", file, l.Number, text, err)
 			}
 		}
 	}
-	if seen < 50 {
+	if seen < 150 {
 		t.Errorf("only %d commands were found", seen)
 	}
 }
@@ -117,11 +99,12 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 type docs struct {
 	*balancer
 	socket, programs, config string
+	usage                    map[string]string // what programs say of their flags
 }
 
 func startDocs(t *testing.T) *docs {
 	t.Helper()
-	d := &docs{balancer: &balancer{Lab: newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), t: t}}
+	d := &docs{balancer: &balancer{Lab: newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay}), t: t}, usage: map[string]string{}}
 	for range 3 {
 		if _, err := d.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
@@ -145,29 +128,92 @@ func startDocs(t *testing.T) *docs {
 }
 
 // try runs a command; the error says what is wrong about it.
-func (d *docs) try(l docLine) error {
+func (d *docs) try(text string) error {
 	for prefix := range notRunHere {
-		if strings.HasPrefix(l.text, prefix) {
+		if strings.HasPrefix(text, prefix) {
 			return nil
 		}
 	}
 	switch {
-	case strings.HasPrefix(l.text, "make "):
-		return inTree(strings.Replace(l.text, "make ", "make -n ", 1))
-	case strings.HasPrefix(l.text, "go run "): // of what -from has measured, nothing is measured again
-		return inTree(l.text)
-	case strings.HasPrefix(l.text, "WAGGLE_TEST_"), strings.HasPrefix(l.text, "go test "):
-		return inTree(strings.Replace(l.text, "go test ", "go test -run XXX ", 1))
-	case runtimeCommand.MatchString(l.text):
-		return d.ask(l.text)
+	case strings.HasPrefix(text, "make "):
+		if err := inTree(strings.Replace(text, "make ", "make -n ", 1)); err != nil {
+			return err
+		}
+		return d.knowsFlags(text)
+	case strings.HasPrefix(text, "go generate "):
+		return inTree(strings.Replace(text, "go generate ", "go generate -n ", 1))
+	case strings.HasPrefix(text, "go run "): // of what -from has measured, nothing is measured again
+		return inTree(text)
+	case strings.HasPrefix(text, "go test "):
+		return thereAreTests(text)
+	case changes.MatchString(text), strings.HasPrefix(text, "show "):
+		return d.ask(text)
 	}
-	return d.run(l.text)
+	return d.run(text)
+}
+
+// changes are commands of the Runtime API that change something, so that the same ones may differ in what they do.
+var changes = regexp.MustCompile(`^(set|add|del|enable|disable|clear|shutdown) `)
+
+var (
+	makeFlags = regexp.MustCompile(`^make ([a-z0-9-]+) ARGS='?([^']*)'?$`)
+	oneFlag   = regexp.MustCompile(`(?:^| )-+([a-z0-9-]+)`)
+)
+
+// knowsFlags asks the program behind a target of make whether it has the flags that ARGS hands on.
+func (d *docs) knowsFlags(text string) error {
+	m := makeFlags.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	program := map[string]string{"demo": "go run ./cmd/waggle demo -h", "mutants": "go run ./test/mutants -h", "swarm-soak": "go run ./test/swarm/soak -h"}[m[1]]
+	if what, ok := strings.CutPrefix(m[1], "bench-"); ok {
+		program = "go run ./test/bench " + what + " -h"
+	}
+	if program == "" {
+		return fmt.Errorf("no program is known behind it")
+	}
+	if _, asked := d.usage[program]; !asked {
+		cmd := exec.Command("bash", "-c", program)
+		cmd.Dir = top
+		out, _ := cmd.CombinedOutput() // it may exit with 2 after its usage
+		d.usage[program] = string(out)
+	}
+	for _, flag := range oneFlag.FindAllStringSubmatch(m[2], -1) {
+		if !strings.Contains(d.usage[program], "-"+flag[1]) {
+			return fmt.Errorf("%s knows no flag -%s:\n%s", program, flag[1], d.usage[program])
+		}
+	}
+	return nil
+}
+
+var selects = regexp.MustCompile(` -(?:run|bench) ('[^']*'|\S+)`)
+
+// thereAreTests lists what a line of go test would run: something, of each pattern.
+func thereAreTests(text string) error {
+	patterns := selects.FindAllStringSubmatch(text, -1)
+	rest := regexp.MustCompile(` -(benchtime|count) \S+`).ReplaceAllString(selects.ReplaceAllString(text, ""), "")
+	if len(patterns) == 0 {
+		return inTree(strings.Replace(rest, "go test ", "go test -run XXX ", 1))
+	}
+	for _, p := range patterns {
+		if p[1] == "XXX" {
+			continue
+		}
+		cmd := exec.Command("bash", "-c", strings.Replace(rest, "go test ", "go test -list "+p[1]+" ", 1))
+		cmd.Dir = top
+		out, err := cmd.CombinedOutput() // it may fail where a package demands that its tests have run
+		if !regexp.MustCompile(`(?m)^(Test|Benchmark)`).Match(out) {
+			return fmt.Errorf("no test is called %s: %w\n%s", p[1], err, out)
+		}
+	}
+	return nil
 }
 
 // inTree runs a line at the top of the tree.
 func inTree(text string) error {
 	cmd := exec.Command("bash", "-c", text)
-	cmd.Dir = "../.."
+	cmd.Dir = top
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -176,7 +222,6 @@ func inTree(text string) error {
 
 // ask gives a line to the Runtime API. An answer is a complaint, unless it is one of those that confirm.
 func (d *docs) ask(text string) error {
-	text, _, _ = strings.Cut(text, " #")
 	conn, err := net.Dial("unix", d.socket)
 	if err != nil {
 		return err
@@ -188,6 +233,12 @@ func (d *docs) ask(text string) error {
 	answer, err := io.ReadAll(conn)
 	if err != nil {
 		return err
+	}
+	if strings.HasPrefix(text, "show ") {
+		if strings.HasPrefix(string(answer), "Unknown command") {
+			return fmt.Errorf("it is not known")
+		}
+		return nil
 	}
 	for line := range strings.Lines(string(answer)) {
 		switch line = strings.TrimSpace(line); {
@@ -209,6 +260,7 @@ func (d *docs) run(text string) error {
 		"/run/waggle.sock", d.socket,
 		"/var/lib/haproxy/states", d.programs+"/states",
 		"/usr/local/etc/haproxy/haproxy.cfg", d.config,
+		"-f FILE", "-f haproxy.cfg",
 		"CLIENT FRONTEND", "198.51.100.7 tcp_in",
 		"192.0.2.1:8001", d.Balancer.Endpoint(tcpPort),
 	).Replace(text)

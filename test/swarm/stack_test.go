@@ -41,6 +41,7 @@ func TestStack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("docker's commands of the documents", func(t *testing.T) { dockerCommandsOfDocuments(t, e, balancer[0].ContainerID) })
 	t.Run("bpftool shows the servers", func(t *testing.T) { bpftoolShowsServers(t, held, web) })
 
 	if t.Failed() {
