@@ -196,9 +196,13 @@ func (s *subject) Counted(table, data string) (uint64, bool) {
 	if t.Config().Type == "ip" && !addr.Is4() {
 		return 0, false
 	}
-	n, _ := t.Look(addr.AppendTo(s.w.text[:0]), d)
+	var key [addrText]byte // not the rules' scratch memory, in which the text may be half made that this is for
+	n, _ := t.Look(addr.AppendTo(key[:0]), d)
 	return n, true
 }
+
+// addrText is how long an address can be as text: IPv6 with an IPv4 part, and a zone.
+const addrText = 64
 
 // StickTables are the tables that rules count in, by the names of their proxies. They are those of now: a reload may make
 // others.

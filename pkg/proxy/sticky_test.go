@@ -128,3 +128,17 @@ func TestReloadKeepsTables(t *testing.T) {
 		t.Errorf("%d requests in a new table", n)
 	}
 }
+
+// What a table has counted stands where a rule puts it, and changes nothing of the text in front of it.
+func TestCountsWithinText(t *testing.T) {
+	rules := "http-request track-sc0 src\n    http-request set-header x-first %[path]-and-more-than-an-address-is-long\n" +
+		"    http-request set-header x-count this-address-has-%[src_http_req_cnt]-requests"
+	w := startConfig(t, fmt.Sprintf(stickyConfig, rules, mirror(t)))
+	c := w.dial()
+	for n := 1; n <= 2; n++ {
+		_, seen := c.get("/")
+		if want := fmt.Sprintf("\r\nx-count: this-address-has-%d-requests\r\n", n); !strings.Contains(seen, want) {
+			t.Errorf("the server has seen %q, without %q", seen, want)
+		}
+	}
+}
