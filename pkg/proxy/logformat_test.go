@@ -218,3 +218,28 @@ func TestLogLevels(t *testing.T) {
 		}
 	}
 }
+
+// A line that asks for the server's headers finds none where the client has got an answer of ours, whatever rules for that
+// one look at.
+func TestLogOfReplacedResponse(t *testing.T) {
+	server := scripted(t, "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n")
+	for _, after := range []string{"", "http-after-response set-header x-own 1"} {
+		for deny, want := range map[string]string{"http-response deny": "502 - -", "http-response deny if FALSE": "200 b -"} {
+			row := ruleRow{front: []string{"log stdout format raw local0", `log-format "%ST %[res.hdr(a)] %[res.hdr(content-type)]"`, deny}}
+			if after != "" {
+				row.front = append(row.front, after)
+			}
+			lines := make(chan string, 1)
+			w := startText(t, row, server, func(setup *Setup, _, _ *config.Proxy) {
+				setup.Access = func(p *config.Proxy, e *accesslog.Entry) {
+					e.Style, e.Format = accesslog.Custom, p.LogFormat
+					lines <- string(e.Append(nil, time.UTC))
+				}
+			})
+			w.dial().get("/")
+			if got := <-lines; got != want {
+				t.Errorf("%s; %s: %s, want %s", deny, after, got, want)
+			}
+		}
+	}
+}

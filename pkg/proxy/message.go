@@ -18,7 +18,7 @@ type message struct {
 	id       []byte    // unique-id; empty until it is asked for
 	level    string    // of the log line, "" = as usual, silent = none
 	head     []byte    // a copy of the request's head, for a log format that asks for it
-	respHead []byte    // and of the response's
+	respHead []byte    // and of the response's, unless the client gets one of ours
 	headGone bool      // the request's head is not to be looked at
 	answered bool      // the response's head is there
 }
