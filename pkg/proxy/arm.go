@@ -54,8 +54,8 @@ func (s *session) armServer(want bool, d time.Duration) {
 	}
 }
 
-// armTunnel: `timeout tunnel` replaces both sides' timeouts, and the -fin ones apply once a side has been
-// shut.
+// armTunnel: `timeout tunnel` replaces both sides' timeouts, and so do the -fin ones, where they are set, once a side has
+// been shut.
 func (s *session) armTunnel() {
 	client, server := s.fe.timeouts.client, s.be.timeouts.server
 	if t := s.be.timeouts.tunnel; t > 0 {
@@ -65,11 +65,11 @@ func (s *session) armTunnel() {
 		}
 		s.link.active = s.link.active || s.client.active
 	}
-	if s.client.shut || s.client.eof {
-		client = s.fe.timeouts.clientFin
+	if fin := s.fe.timeouts.clientFin; fin > 0 && (s.client.shut || s.client.eof) {
+		client = fin
 	}
-	if s.link.shut || s.link.eof {
-		server = s.be.timeouts.serverFin
+	if fin := s.be.timeouts.serverFin; fin > 0 && (s.link.shut || s.link.eof) {
+		server = fin
 	}
 	blocked, jammed := s.clientBlocked(), s.serverBlocked()
 	s.armClient(blocked || !jammed, client)

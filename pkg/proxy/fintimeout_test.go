@@ -62,6 +62,44 @@ func TestFinTimeouts(t *testing.T) {
 	}
 }
 
+// TestTunnelTimeoutOfHalfClosed: without a -fin timeout it is that of the tunnel that goes on to hold, as with HAProxy 2.6.
+func TestTunnelTimeoutOfHalfClosed(t *testing.T) {
+	for _, clientCloses := range []bool{true, false} {
+		server := listen(t, func(c net.Conn, r *bufio.Reader) {
+			if _, err := r.ReadByte(); err != nil {
+				return
+			}
+			if !clientCloses {
+				_ = c.(*net.TCPConn).CloseWrite()
+				_, _ = io.Copy(io.Discard, r)
+				return
+			}
+			_, _ = io.Copy(io.Discard, r)
+			time.Sleep(3 * short)
+			_, _ = io.WriteString(c, "late")
+		})
+		lines := make(chan string, 1)
+		w := start(t, []netip.AddrPort{server}, tcpMode, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
+			fe.Timeouts.Client, be.Timeouts.Server, be.Timeouts.Tunnel = short, short, patience
+		})
+		c := w.dial()
+		c.send("x")
+		if clientCloses {
+			_ = c.CloseWrite()
+			if got := c.rest(); got != "late" {
+				t.Errorf("the client got %q", got)
+			}
+		} else {
+			c.rest()
+			time.Sleep(3 * short)
+			c.Close()
+		}
+		if line := <-lines; !strings.Contains(line, " -- ") {
+			t.Errorf("the client closes %t: %s", clientCloses, line)
+		}
+	}
+}
+
 // TestConnectTimeout: a server whose system drops the SYN is given up after `timeout connect`, once for each attempt.
 func TestConnectTimeout(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -75,8 +75,8 @@ func newTimeouts(t config.Timeouts) timeouts {
 		httpRequest: first(t.HTTPRequest, t.Client),
 		keepAlive:   first(t.HTTPKeepAlive, t.HTTPRequest, t.Client),
 		queue:       first(t.Queue, t.Connect),
-		clientFin:   first(t.ClientFin, t.Client),
-		serverFin:   first(t.ServerFin, t.Server),
+		clientFin:   t.ClientFin,
+		serverFin:   t.ServerFin,
 		tarpit:      first(t.Tarpit, t.Connect),
 		handshake:   first(t.ClientHandshake, t.Client),
 	}
