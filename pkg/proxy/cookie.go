@@ -54,40 +54,48 @@ func rewriteLines(edits *h1.Edits, name string, lines [][]byte) {
 }
 
 // cookieLine looks through one line of cookies and gives it as the server is to see it. The line is copied only where it
-// changes.
+// changes, and once, however many of its cookies do.
 func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) {
-	out = line
-	for at := 0; at < len(out); {
-		end := len(out)
-		if i := bytes.IndexByte(out[at:], ';'); i >= 0 {
-			end = at + i
-		}
-		name, value, ok := bytes.Cut(out[at:end], []byte{'='})
-		if !ok || string(bytes.TrimSpace(name)) != c.line.Name {
-			at = end + 1
-			continue
-		}
-		value = bytes.TrimSpace(value)
-		rest := s.cookieValue(c, value)
-		switch {
-		case c.line.Prefix && len(rest) != len(value):
-			pair := append(append([]byte{}, out[:at]...), name...)
-			pair = append(append(pair, '='), rest...)
-			out, at, edited = append(pair, out[end:]...), len(pair)+1, true
-		case c.line.Insert && c.line.Indirect:
-			tail := bytes.TrimLeft(out[min(end+1, len(out)):], " ")
-			head := bytes.TrimRight(out[:at], " ;")
-			next := len(head)
-			if len(head) > 0 && len(tail) > 0 {
-				head = append(append([]byte{}, head...), "; "...)
-				next = len(head)
-			}
-			out, at, edited = append(append([]byte{}, head...), tail...), next, true
-		default:
-			at = end + 1
+	edit := func(at int) {
+		if !edited {
+			out, edited = append(make([]byte, 0, len(line)+2), line[:at]...), true
 		}
 	}
-	return out, edited
+	for at := 0; at < len(line); {
+		end, next := len(line), len(line) // of the cookie, and where the one behind it begins
+		if i := bytes.IndexByte(line[at:], ';'); i >= 0 {
+			end, next = at+i, at+i+1
+		}
+		name, value, ok := bytes.Cut(line[at:end], []byte{'='})
+		ours := ok && string(bytes.TrimSpace(name)) == c.line.Name
+		var rest []byte
+		if ours {
+			value = bytes.TrimSpace(value)
+			rest = s.cookieValue(c, value)
+		}
+		switch {
+		case ours && c.line.Prefix && len(rest) != len(value):
+			edit(at)
+			out = append(append(append(out, name...), '='), rest...)
+			out = append(out, line[end:next]...)
+		case ours && c.line.Insert && c.line.Indirect:
+			edit(at)
+			out = bytes.TrimRight(out, " ;")
+			for next < len(line) && line[next] == ' ' {
+				next++
+			}
+			if len(out) > 0 && next < len(line) {
+				out = append(out, "; "...)
+			}
+		case edited:
+			out = append(out, line[at:next]...)
+		}
+		at = next
+	}
+	if !edited {
+		return line, false
+	}
+	return out, true
 }
 
 // cookieValue follows a value to its server. It gives what of the value belongs to the servers, in prefix mode.

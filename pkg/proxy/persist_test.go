@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,30 @@ func FuzzCookieLine(f *testing.F) {
 			t.Fatalf("%q: ours left in %q", before, out)
 		}
 	})
+}
+
+// A request full of our cookie takes no more memory, and so no more time, than its length.
+func TestManyCookies(t *testing.T) {
+	l, err := loop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"})
+	line := []byte(strings.Repeat("S=x~y;a=1;", 1500))
+	for _, cookie := range []*config.Cookie{{Name: "S", Insert: true, Indirect: true}, {Name: "S", Prefix: true}} {
+		p := &config.Proxy{Cookie: cookie}
+		s := &session{w: &worker{loop: l}, transaction: &transaction{be: &backend{cfg: p}}}
+		c := newCookies(p, b)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s.cookieLine(c, line)
+		runtime.ReadMemStats(&after)
+		made := after.TotalAlloc - before.TotalAlloc
+		if made > uint64(4*len(line)) {
+			t.Errorf("%+v: %d bytes for a line of %d", *cookie, made, len(line))
+		}
+	}
 }
 
 // others are the pairs of a line apart from those of a name, and apart from empty ones.
