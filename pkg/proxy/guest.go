@@ -25,6 +25,9 @@ type guest struct {
 	begun  time.Duration    // when it was accepted, on the loop's clock
 	failed sample.ConnError // written by the adapter's goroutine before left is posted
 	sticky *counters        // what is counted in stick tables
+	vars   sample.Vars      // of the scope sess, which all its sessions have in common
+	opened bool             // a session of it has been counted in stick tables
+	over   bool             // the connection has ended, though not yet all sessions
 }
 
 // adapt hands a connection that l has admitted to the adapter of its bind line.
@@ -32,8 +35,8 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 	if l.fe.cfg.Options.TCPKAClient {
 		sock.KeepAlive(fd)
 	}
-	counted, allowed, greets := w.admits(l, fd, peer)
-	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, peer: peer, begun: w.loop.Now(), sticky: counted, conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
+	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, peer: peer, begun: w.loop.Now(), conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
+	allowed, greets := g.admit(fd)
 	w.guests[g] = struct{}{}
 	g.fe.plan.enter()
 	w.e.live.Add(1)
@@ -49,21 +52,20 @@ func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
 	})
 }
 
-// admits runs the rules for connections before anything is said on this one. counted is what they track. greets says that they want a PROXY header.
-func (w *worker) admits(l *listener, fd int, peer netip.AddrPort) (counted *counters, allowed, greets bool) {
-	if len(l.fe.cfg.TCPConnection) == 0 {
-		return counted, true, false
+// admit runs the rules for connections before anything is said on this one. greets says that they want a PROXY header.
+func (g *guest) admit(fd int) (allowed, greets bool) {
+	w := g.w
+	if len(g.fe.cfg.TCPConnection) == 0 {
+		return true, false
 	}
 	s := w.newSession()
-	s.fe, s.via, s.bind, s.src, s.dst, s.guest = l.fe, l, l.bind, peer, netip.AddrPort{}, nil
+	s.fe, s.via, s.bind, s.src, s.dst, s.guest = g.fe, g.via, g.bind, g.peer, netip.AddrPort{}, g
 	s.client.fd, s.client.peer = fd, nil
 	s.reset()
-	s.msg.vars[sample.Session].Reset()
 	allowed, greets = s.connectionAllowed()
-	counted = s.sticky
-	s.client.fd, s.sticky = -1, nil
+	s.client.fd, s.guest = -1, nil
 	w.retire(s)
-	return counted, allowed, greets
+	return allowed, greets
 }
 
 // Attach implements adapter.Door.
@@ -107,6 +109,7 @@ func (g *guest) left() {
 	w := g.w
 	g.fault()
 	delete(w.guests, g)
+	g.over = true
 	g.sticky.release()
 	w.e.live.Add(-1)
 	g.fe.leave(g.bind)

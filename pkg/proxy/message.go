@@ -131,7 +131,12 @@ func (s *subject) ServerName() string {
 func (s *subject) FirstRequest() bool { return s.requests <= 1 }
 
 // Vars implements sample.Subject.
-func (s *subject) Vars(scope sample.Scope) *sample.Vars { return &s.msg.vars[scope] }
+func (s *subject) Vars(scope sample.Scope) *sample.Vars {
+	if scope == sample.Session && s.guest != nil {
+		return &s.guest.vars
+	}
+	return &s.msg.vars[scope]
+}
 
 // Captured implements sample.Subject.
 func (s *subject) Captured(response bool, i int) []byte {

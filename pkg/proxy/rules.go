@@ -107,9 +107,9 @@ func (s *session) act(r *config.HTTPRule, edits *h1.Edits, head *h1.Head, captur
 	case config.ActionSetVar:
 		r.Expr.Store((*subject)(s), r.Var)
 	case config.ActionSetVarFormat:
-		s.msg.vars[r.Var.Scope].Set(r.Var.Name, sample.Value{Type: sample.String, Text: s.text(r)})
+		(*subject)(s).Vars(r.Var.Scope).Set(r.Var.Name, sample.Value{Type: sample.String, Text: s.text(r)})
 	case config.ActionUnsetVar:
-		s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
+		(*subject)(s).Vars(r.Var.Scope).Unset(r.Var.Name)
 	case config.ActionCapture:
 		s.capture(r, captured)
 	case config.ActionDisableRetry:

@@ -94,7 +94,10 @@ func (s *session) open() {
 	if !s.sessionAllowed() {
 		return
 	}
-	if s.guest == nil {
+	if g := s.guest; g == nil {
+		s.tally(stick.SessCnt, stick.SessRate)
+	} else if !g.opened {
+		g.opened = true
 		s.tally(stick.SessCnt, stick.SessRate)
 	}
 	if s.fe.cfg.HTTP {

@@ -77,15 +77,24 @@ func (s *session) track(n int, key *sample.Expr, table string, request bool) {
 		return
 	}
 	t.Add(e, 1, stick.ConnCnt, stick.ConnCur, stick.ConnRate)
-	if s.sticky == nil {
-		s.sticky = &counters{}
-	}
 	if request {
 		t.Add(e, 1, stick.HTTPReqCnt, stick.HTTPReqRate)
-		s.sticky.request[n] = tracking{t, e}
-	} else {
-		s.sticky.connection[n] = tracking{t, e}
+		own(&s.sticky).request[n] = tracking{t, e}
+		return
 	}
+	keeper := &s.sticky
+	if g := s.guest; g != nil && !g.over {
+		keeper = &g.sticky
+	}
+	own(keeper).connection[n] = tracking{t, e}
+}
+
+// own makes the counters if there are none yet.
+func own(k **counters) *counters {
+	if *k == nil {
+		*k = &counters{}
+	}
+	return *k
 }
 
 // stickKey makes the key of an entry, in the form that it is shown in.

@@ -1,9 +1,15 @@
 package proxy
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"waggle/pkg/config"
@@ -141,4 +147,43 @@ func TestCountsWithinText(t *testing.T) {
 			t.Errorf("the server has seen %q, without %q", seen, want)
 		}
 	}
+}
+
+// A connection counts once, however many requests it carries at the same time, and they share its variables.
+func TestOneConnectionManyStreams(t *testing.T) {
+	const rules = `tcp-request connection set-var(sess.from) src
+    tcp-request session track-sc0 src
+    http-request set-var(sess.first) path if { path /first }
+    http-request return status 200 hdr x-seen "%[var(sess.from)] %[var(sess.first)] %[sc0_conn_cnt] %[sc0_conn_cur] %[sc0_sess_cnt]" if !{ path /held }`
+	held := listen(t, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	cfg, _, err := config.Parse("t", []byte(fmt.Sprintf(stickyConfig, rules, held)), config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachWay(t, func(t *testing.T, w *world, c *http.Client, url string) {
+		w.exchange(c, request(t, "GET", url+"/first", nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer cancel()
+		if _, one := c.Transport.(*http.Transport); !one {
+			for range 3 {
+				all.Go(func() {
+					if resp, err := c.Do(request(t, "GET", url+"/held", nil).WithContext(ctx)); err == nil {
+						resp.Body.Close()
+					}
+				})
+			}
+			eventually(t, "streams are held", func() bool { return w.pool.Backend("b").Servers()[0].Sessions.Load() == 3 })
+		}
+		resp, _ := w.exchange(c, request(t, "GET", url+"/", nil))
+		if got := resp.Header.Get("x-seen"); got != "127.0.0.1 /first 1 1 1" {
+			t.Errorf("seen: %s", got)
+		}
+	}, func(s *Setup, fe, _ *config.Proxy) {
+		bind := fe.Binds
+		*fe = *cfg.Proxies[0]
+		fe.Binds = bind
+		s.Config.Proxies = []*config.Proxy{fe, cfg.Proxies[1]}
+	})
 }

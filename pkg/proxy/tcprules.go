@@ -22,6 +22,9 @@ func (s *session) sessionAllowed() bool {
 		return true
 	}
 	s.feShard().DeniedSess.Add(1)
+	if g := s.guest; g != nil { // the connection, and not only this stream of it
+		_ = g.conn.Close()
+	}
 	s.end()
 	return false
 }
@@ -55,7 +58,7 @@ func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits boo
 		case config.TCPTrack0, config.TCPTrack1, config.TCPTrack2:
 			s.trackByTCP(r)
 		case config.TCPUnsetVar:
-			s.msg.vars[r.Var.Scope].Unset(r.Var.Name)
+			(*subject)(s).Vars(r.Var.Scope).Unset(r.Var.Name)
 		}
 	}
 	return true, greets, false
