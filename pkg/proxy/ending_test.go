@@ -169,3 +169,32 @@ backend be
 		t.Errorf("status %d, %q", resp.StatusCode, body)
 	}
 }
+
+// A client that sends its next request too early, since the connection ends with this one, loses nothing of its answer
+// (RFC 9112, section 9.6).
+func TestPipelinedBehindTheLast(t *testing.T) {
+	asked, told := make(chan struct{}), make(chan struct{})
+	body := pattern(200_000)
+	server := listen(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := readHead(r); err != nil {
+			return
+		}
+		asked <- struct{}{}
+		<-told
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	})
+	w := start(t, []netip.AddrPort{server}, func(_ *Setup, fe, _ *config.Proxy) { fe.Options.ConnectionMode = config.Close })
+	c := w.dial()
+	c.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
+	<-asked
+	c.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
+	close(told)
+	eventually(t, "all is written", func() bool {
+		busy := false
+		err := w.engine.Inspect(t.Context(), func(i SessionInfo) bool { busy = busy || i.Phase != lingering.String(); return true })
+		return err == nil && !busy
+	})
+	_, got := c.response("GET")
+	sameBytes(t, []byte(got), body)
+	c.rest()
+}

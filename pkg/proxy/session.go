@@ -210,6 +210,9 @@ func (s *session) drain() step {
 		c.starved = true
 		return stuck
 	}
+	if s.fe.cfg.HTTP && !c.lost && s.up.complete() && c.in.len() == 0 {
+		c.fill() // further requests may have come, which get no answer
+	}
 	if c.lost || c.eof || !s.unread() {
 		s.end()
 		return stuck
