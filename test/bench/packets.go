@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -44,8 +45,24 @@ func runPackets(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if o.docs == "" {
 		return nil
 	}
-	var text strings.Builder
-	report.PacketMarkdown(&text, results)
+	return o.documentPackets(results)
+}
+
+// documentPackets writes the page and the chart.
+func (o *output) documentPackets(results report.Results) error {
+	var text, chart strings.Builder
+	drawn, err := report.ScaleChart(&chart, results)
+	if err != nil {
+		return err
+	}
+	name := ""
+	if drawn {
+		name = "bench-" + packetsSuite + ".svg"
+		if err := os.WriteFile(filepath.Join(o.docs, name), []byte(chart.String()), 0o644); err != nil {
+			return err
+		}
+	}
+	report.PacketMarkdown(&text, results, name)
 	return o.document(packetsSuite, text.String(), results)
 }
 

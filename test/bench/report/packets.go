@@ -73,15 +73,53 @@ func packetTable(list []Packets) *Table {
 	return t
 }
 
+// meanings say what benchmarks of the kernel path measure, for readers of a document. One that is not here is shown by its name alone.
+var meanings = map[string]string{
+	"Forward":                "client to server, of an established flow",
+	"Reverse":                "server to client",
+	"ForwardUnknownMAC":      "client to server, the next hop's MAC not known: the kernel finds the way",
+	"Forward6":               "client to server, IPv6",
+	"XDPForward":             "client to server, by XDP",
+	"XDPReverse":             "server to client, by XDP",
+	"XDPForward6":            "client to server, IPv6, by XDP",
+	"XDPNotOurs":             "not ours: what XDP adds to a packet that it leaves to TC",
+	"NotOurs":                "not ours: to no service",
+	"Stray":                  "to a service, of no flow",
+	"SYN":                    "a SYN that is taken, caches cold; each deletes another half-open flow",
+	"Connection":             "a connection with one request and one response, in three parts",
+	"MapWork/as_it_is":       "the work in the table of flows alone: two insertions, a look-up, two deletions",
+	"MapWork/preallocated":   "the same in a preallocated table",
+	"Lookup/key_of_12_bytes": "a look-up in a table with small keys",
+	"Lookup/key_of_36_bytes": "the same with the keys of flows",
+	"Collector/1000":         "one search for flows that are over, in a table of 1,000",
+	"Collector/100000":       "the same, of 100,000",
+	"Collector/1000000":      "the same, of a million",
+}
+
 // PacketText writes the results of Go benchmarks for a terminal.
 func PacketText(w io.Writer, r Results) { packetTable(r.Packets).Text(w) }
 
-// PacketMarkdown writes them for a document.
-func PacketMarkdown(w io.Writer, r Results) {
+// PacketMarkdown writes them for a document, with the chart if there is one. What depends on a number of servers or flows has tables of
+// its own.
+func PacketMarkdown(w io.Writer, r Results, chart string) {
 	fmt.Fprintf(w, "Made by `%s` on %s.\n\n- %s\n", r.Run.Command, r.Run.Started.Format("2 January 2006"), r.Run.Machine)
 	for _, v := range r.Run.Versions {
 		fmt.Fprintf(w, "- %s\n", v)
 	}
 	fmt.Fprintln(w)
-	packetTable(r.Packets).Markdown(w)
+	if chart != "" {
+		fmt.Fprintf(w, "![What the eBPF program takes, by the number of servers and of live flows](%s)\n\n", chart)
+	}
+	scaled, rest := scalings(r.Packets)
+	scaleMarkdown(w, scaled)
+	if len(rest) > 0 {
+		fmt.Fprint(w, "### By what the packet is\n\n")
+		t := packetTable(rest)
+		for _, row := range t.Rows {
+			if m := meanings[row[0]]; m != "" {
+				row[0] += ": " + m
+			}
+		}
+		t.Markdown(w)
+	}
 }

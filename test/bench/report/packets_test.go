@@ -1,6 +1,8 @@
 package report
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,11 +39,33 @@ func TestPacketTable(t *testing.T) {
 	var text, markdown strings.Builder
 	r := Results{Run: Run{Command: "go run it", Machine: "here"}, Packets: ParseBenchmarks(benchmarkOutput)}
 	PacketText(&text, r)
-	PacketMarkdown(&markdown, r)
+	PacketMarkdown(&markdown, r, "")
 	if !strings.Contains(text.String(), "  Forward               240               234–246     2  ns/packet\n") {
 		t.Errorf("text:\n%s", text.String())
 	}
-	if !strings.Contains(markdown.String(), "| Forward | 240 | 234–246 | 2 | ns/packet |\n") || !strings.HasPrefix(markdown.String(), "Made by `go run it`") {
+	if !strings.Contains(markdown.String(), "| Forward: client to server, of an established flow | 240 | 234–246 | 2 | ns/packet |\n") || !strings.HasPrefix(markdown.String(), "Made by `go run it`") {
 		t.Errorf("markdown:\n%s", markdown.String())
+	}
+}
+
+// What is explained is measured.
+func TestMeaningsAreOfBenchmarks(t *testing.T) {
+	files, err := filepath.Glob("../../../pkg/datapath/*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var code strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Write(text)
+	}
+	for name := range meanings {
+		function, _, _ := strings.Cut(name, "/")
+		if !strings.Contains(code.String(), "func Benchmark"+function+"(") {
+			t.Errorf("there is no Benchmark%s", function)
+		}
 	}
 }

@@ -24,8 +24,8 @@ const (
 // chartStyle follows the reader's light or dark setting, which an SVG in an img element sees too.
 const chartStyle = `<style>
 text{font:13px system-ui,sans-serif;fill:#1f2328}.h{font-size:17px;font-weight:600}.s{font-size:14px;font-weight:600}.m{fill:#59636e;font-size:12px}
-.b{fill:#8c959f}.w{fill:#b8860b}.e{stroke:#1f2328;stroke-width:1.5}
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}.m{fill:#9198a1}.b{fill:#656c76}.w{fill:#e3b341}.e{stroke:#e6edf3}}
+.b{fill:#8c959f}.w{fill:#b8860b}.e{stroke:#1f2328;stroke-width:1.5}.g{stroke:#d1d9e0}.c{fill:none;stroke:#b8860b;stroke-width:2}
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.m{fill:#9198a1}.b{fill:#656c76}.w{fill:#e3b341}.e{stroke:#e6edf3}.g{stroke:#3d444d}.c{stroke:#e3b341}}
 </style>`
 
 // Chart draws a suite's rates and CPU times in proportion to the baseline's as bars, one row of panels for each
