@@ -114,7 +114,7 @@ func compareRequest(in []byte) error {
 	case why != OK && err != nil, n == 0 && why == OK:
 		return nil
 	case why != OK:
-		if _, listed := stricter[why]; !listed && why != HeadTooLarge && why != TooManyFields && why != TargetTooLong && why != TooManyOptions {
+		if _, listed := stricter[why]; !listed && why != HeadTooLarge && why != TooManyFields && why != TargetTooLong {
 			return fmt.Errorf("we refuse (%v) what net/http takes", why)
 		}
 		return nil
@@ -196,7 +196,7 @@ func compareResponse(in []byte, head bool) error {
 	case why != OK && err != nil, n == 0 && why == OK:
 		return nil
 	case why != OK:
-		if _, listed := stricter[why]; !listed && why != HeadTooLarge && why != TooManyFields && why != TargetTooLong && why != TooManyOptions {
+		if _, listed := stricter[why]; !listed && why != HeadTooLarge && why != TooManyFields && why != TargetTooLong {
 			return fmt.Errorf("we refuse (%v) what net/http takes", why)
 		}
 		return nil

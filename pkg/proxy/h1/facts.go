@@ -1,8 +1,5 @@
 package h1
 
-// maxOptions bounds the Connection options of a head, each of which is compared with every field.
-const maxOptions = 32
-
 // facts are what the fields that the codec looks at have said so far.
 type facts struct {
 	hosts                   int
@@ -12,8 +9,7 @@ type facts struct {
 	hasCoding, chunked      bool // Transfer-Encoding; chunked is its last coding so far
 	otherCoding             bool
 	close, keepAlive        bool // Connection options
-	upgrade, named          bool // the option `upgrade`; options that name other fields
-	options                 int
+	upgrade                 bool // the option `upgrade`
 	hasUpgrade, upgradeToH2 bool
 	expect                  bool
 }
@@ -46,7 +42,7 @@ func (h *Head) note(f *field) Reason {
 	case idTransferEncoding:
 		return h.facts.noteCoding(value)
 	case idConnection:
-		return h.facts.noteConnection(value)
+		h.facts.noteConnection(value)
 	case idUpgrade:
 		h.facts.noteUpgrade(value)
 	case idExpect:
@@ -74,27 +70,22 @@ func (fa *facts) noteCoding(list []byte) Reason {
 	return OK
 }
 
-// noteConnection reads the options of a Connection field (RFC 9110 section 7.6.1).
-func (fa *facts) noteConnection(list []byte) Reason {
+// noteConnection reads the options of a Connection field (RFC 9110 section 7.6.1). Fields that it names are passed on, as
+// HAProxy does, against that section: otherwise a client could take away what a proxy before us has said of it, by
+// `Connection: X-Forwarded-For`. The options themselves stay here, so that no server behind us is made to do it.
+func (fa *facts) noteConnection(list []byte) {
 	for more := true; more; {
 		var item []byte
 		item, list, more = nextItem(list)
-		if fa.options++; fa.options > maxOptions {
-			return TooManyOptions
-		}
 		switch {
-		case len(item) == 0:
 		case equalFold(item, "close"):
 			fa.close = true
 		case equalFold(item, "keep-alive"):
 			fa.keepAlive = true
 		case equalFold(item, "upgrade"):
 			fa.upgrade = true
-		default:
-			fa.named = true
 		}
 	}
-	return OK
 }
 
 func (fa *facts) noteUpgrade(list []byte) {
@@ -124,29 +115,5 @@ func (h *Head) settle() Reason {
 	}
 	h.KeepAlive = !fa.close && (h.Minor == 1 || fa.keepAlive)
 	h.Upgrade = h.Minor == 1 && fa.upgrade && fa.hasUpgrade && !fa.upgradeToH2
-	if fa.named {
-		h.markNamed()
-	}
 	return OK
-}
-
-// markNamed marks the fields that Connection names. Fields that decide where a message ends or to whom it goes
-// cannot be named away.
-func (h *Head) markNamed() {
-	for i := range h.fields {
-		if h.fields[i].id != idConnection {
-			continue
-		}
-		list := h.at(h.fields[i].value)
-		for more := true; more; {
-			var item []byte
-			item, list, more = nextItem(list)
-			for j := range h.fields {
-				f := &h.fields[j]
-				if f.id != idHost && !f.id.framing() && equalFold(h.at(f.name), item) {
-					f.hop = true
-				}
-			}
-		}
-	}
 }

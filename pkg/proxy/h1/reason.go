@@ -41,7 +41,6 @@ const (
 	TrailerTooLarge
 	ForbiddenTrailer
 	UnexpectedSwitch
-	TooManyOptions
 	BodyIn10
 	numReasons
 )
@@ -82,7 +81,6 @@ var sentences = [numReasons]string{
 	TrailerTooLarge:  "trailer section exceeds the size limit",
 	ForbiddenTrailer: "trailer field that belongs in the head",
 	UnexpectedSwitch: "101 without an upgrade that was asked for",
-	TooManyOptions:   "more Connection options than the limit",
 	BodyIn10:         "HTTP/1.0 GET, HEAD or DELETE with a body",
 }
 

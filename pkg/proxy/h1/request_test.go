@@ -164,8 +164,6 @@ var refusedRequests = []struct {
 	{"target too long", head("GET /"+strings.Repeat("a", DefaultMaxHead)+" HTTP/1.1", host), TargetTooLong},
 	{"field too long", head(get, host, "A: "+strings.Repeat("a", DefaultMaxHead)), HeadTooLarge},
 	{"too many fields", head(get, host, strings.Repeat("A: b\r\n", DefaultMaxFields-1)+"A: b"), TooManyFields},
-	{"too many options", head(get, host, "Connection: "+strings.Repeat("a,", maxOptions)+"b"), TooManyOptions},
-	{"too many options in two lines", head(get, host, "Connection: "+strings.Repeat("a,", maxOptions-1)+"b", "Connection: c"), TooManyOptions},
 }
 
 func TestRequestsThatAreRefused(t *testing.T) {
