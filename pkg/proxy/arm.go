@@ -12,6 +12,8 @@ import (
 // socket's timer, as in HAProxy without `option independent-streams`.
 func (s *session) arm() {
 	switch s.phase {
+	case reading:
+		s.armReading()
 	case exchanging:
 		blocked, jammed := s.clientBlocked(), s.serverBlocked()
 		s.armClient(s.up.open && !jammed || blocked, s.fe.timeouts.client)
@@ -26,6 +28,21 @@ func (s *session) arm() {
 	s.client.active = false
 	if s.link != nil {
 		s.link.active = false
+	}
+}
+
+// armReading sees to it that a client which has yet to read the end of the response before is not taken for an idle one:
+// until it has read that, it has `timeout client`, as with HAProxy (h1_refresh_timeout).
+func (s *session) armReading() {
+	switch {
+	case s.client.jammed():
+		if !s.behind || s.client.active {
+			s.w.loop.Arm(&s.clientTimer, s.fe.timeouts.client)
+		}
+		s.behind = true
+	case s.behind && s.client.out.len() == 0:
+		s.behind = false
+		s.awaitHead()
 	}
 }
 

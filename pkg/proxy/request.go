@@ -87,9 +87,10 @@ func (s *session) badRequest() {
 	s.tally(stick.HTTPReqCnt, stick.HTTPReqRate)
 }
 
-// headTimeout answers 408, or closes in silence where the client never began a further request.
+// headTimeout answers 408, or closes in silence where the client never began a further request, or has not even read the
+// response before.
 func (s *session) headTimeout() {
-	if s.client.in.len() == 0 && s.requests > 0 {
+	if s.requests > 0 && (s.client.in.len() == 0 || s.behind) {
 		s.end()
 		return
 	}
@@ -284,10 +285,16 @@ func (s *session) nextRequest() {
 	s.reset()
 	s.phase = reading
 	s.follow()
+	s.w.loop.Disarm(&s.serverTimer)
+	s.behind = false
+	s.awaitHead()
+}
+
+// awaitHead begins to wait for a further request, or for the rest of one.
+func (s *session) awaitHead() {
 	wait := s.fe.timeouts.keepAlive
 	if s.client.in.len() > 0 {
 		wait = s.fe.timeouts.httpRequest
 	}
-	s.w.loop.Disarm(&s.serverTimer)
 	s.w.loop.Arm(&s.clientTimer, wait)
 }
