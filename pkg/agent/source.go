@@ -36,7 +36,20 @@ func (a *Agent) Snapshot() *stats.Snapshot {
 		s.Resolvers = append(s.Resolvers, resolverStats(r))
 		s.Warnings = append(s.Warnings, discoveryWarnings(r)...)
 	}
+	s.Warnings = append(s.Warnings, shortageWarnings(s.Process.Shortages, s.Now)...)
 	return s
+}
+
+// shortageNews is for how long a shortage is worth a warning.
+const shortageNews = time.Minute
+
+// shortageWarnings says that connections could not be opened lately.
+func shortageWarnings(n stats.Shortages, now time.Time) []string {
+	if n.Last.IsZero() || now.Sub(n.Last) > shortageNews {
+		return nil
+	}
+	return []string{fmt.Sprintf("Out of descriptors, memory or source ports within the last minute: %d times a client had to wait, %d times no connection to a server could be opened since the start.",
+		n.Accepts, n.Connects)}
 }
 
 // resolverStats brings a resolvers section's counters into the form of the reports.
@@ -98,6 +111,7 @@ func (a *Agent) process(g *generation) stats.Process {
 		Config: stats.Config{Files: a.opts.Files, LoadedAt: at, Failed: failure != "", Failure: failure},
 	}
 	p.Certificates.Loaded, p.Certificates.Failed = a.engine.CertificateReloads()
+	p.Shortages = stats.Shortages(a.engine.Shortages())
 	p.Pipes.Max, p.Pipes.Made, p.Pipes.Used = a.engine.Pipes()
 	readRuntime(&p)
 	return p

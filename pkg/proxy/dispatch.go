@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"waggle/pkg/balance"
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -166,8 +168,11 @@ func (s *session) connect() {
 	s.phase = connecting
 	s.bothShards(func(sh *pool.Shard) { sh.Connects.Add(1) })
 	l, errno := s.dial()
+	if errno == unix.EMFILE && s.w.idle.giveUp() {
+		l, errno = s.dial()
+	}
 	if errno != 0 {
-		s.connectFailed(true)
+		s.connectFailed(blame(errno), errno)
 		return
 	}
 	s.link = l
@@ -197,7 +202,7 @@ func (s *session) checkConnect() step {
 		errno = l.connectError()
 	}
 	if errno != 0 {
-		s.connectFailed(true)
+		s.connectFailed('S', errno)
 		return moved
 	}
 	l.canWrite = true
@@ -222,25 +227,26 @@ func (s *session) connected() {
 	s.startTunnel()
 }
 
-func (s *session) connectTimeout() { s.connectFailed(false) }
+func (s *session) connectTimeout() { s.connectFailed('s', unix.ETIMEDOUT) }
 
 // turnaround is how long a refused session waits before it tries the same server again.
 const turnaround = time.Second
 
 // connectFailed decides what follows a connection attempt that failed, in HAProxy's way: `retries` more
 // attempts, at the same server after a pause if it refused; with `option redispatch` at another one at once,
-// if there is any.
-func (s *session) connectFailed(refused bool) {
+// if there is any. by is the first letter of the termination state: S when the server refused, s when it was too slow, R when
+// the attempt could not be made.
+func (s *session) connectFailed(by byte, errno unix.Errno) {
 	s.dropLink(false)
 	s.w.loop.Disarm(&s.serverTimer)
-	s.target.Server.ReportTraffic(pool.TrafficConnectError)
+	if by == 'R' {
+		s.cannotConnect(errno)
+	} else {
+		s.target.Server.ReportTraffic(pool.TrafficConnectError)
+	}
 	if s.retries >= s.be.cfg.Retries || s.be.cfg.RetryOn&config.RetryConnFailure == 0 {
 		s.bothShards(func(sh *pool.Shard) { sh.ConnErrors.Add(1) })
-		if refused {
-			s.terminate('S', 'C')
-		} else {
-			s.terminate('s', 'C')
-		}
+		s.terminate(by, 'C')
 		s.noServer('C')
 		return
 	}
@@ -249,7 +255,7 @@ func (s *session) connectFailed(refused bool) {
 	switch {
 	case !usable, s.redispatches():
 		s.redispatchNow()
-	case refused:
+	case by != 's':
 		s.bothShards(func(sh *pool.Shard) { sh.Retries.Add(1) })
 		s.phase = pausing
 		pause := turnaround

@@ -31,8 +31,9 @@ type Engine struct {
 	mu    sync.Mutex
 	binds []*binding // what is listened on
 
-	refusals refusals
-	logins   *userlist.Checker
+	refusals  refusals
+	shortages shortages
+	logins    *userlist.Checker
 
 	live    atomic.Int64  // sessions
 	numbers atomic.Uint64 // of requests, where a format shows them

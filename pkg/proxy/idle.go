@@ -146,6 +146,19 @@ func (w *worker) sweepIdle() {
 	}
 }
 
+// giveUp closes the idle connection that has been kept for longest of a server that has any, for its descriptor; false if there is none.
+func (i *idleLinks) giveUp() bool {
+	for _, list := range i.byServer {
+		if len(list.links) > 0 {
+			l := list.links[0]
+			i.remove(l)
+			l.discard()
+			return true
+		}
+	}
+	return false
+}
+
 // purge closes the idle connections to addresses that no usable server has any more, and ends the sessions
 // on servers that went down with `on-marked-down shutdown-sessions`.
 func (w *worker) purge() {

@@ -29,8 +29,12 @@ type listener struct {
 const acceptRound = 64
 
 // recheckEvery is how often a paused listener looks again on its own: the kernel path frees places without
-// telling us, and descriptors come free anywhere.
+// telling us.
 const recheckEvery = 10 * time.Millisecond
+
+// retryAccept is how long listeners wait when there is no descriptor for a client, as in HAProxy (listener_accept); the end
+// of a session ends that wait, too.
+const retryAccept = 100 * time.Millisecond
 
 func (l *listener) start() error { return l.w.loop.AddLevel(l.fd, l) }
 
@@ -51,8 +55,9 @@ func (l *listener) accept(n int) {
 			if errno == unix.EAGAIN {
 				l.hold(false)
 			} else {
-				l.w.e.log.Warn("cannot accept connections for a moment", "frontend", l.fe.cfg.Name, "error", errno)
+				l.cannotAccept(errno)
 				l.pause()
+				l.w.loop.Arm(&l.w.recheck, retryAccept)
 			}
 			return
 		}

@@ -110,6 +110,8 @@ func TestMetricValues(t *testing.T) {
 		{"waggle_backend_tls_handshakes_total", "proxy=web_service result=failed", 1},
 		{"waggle_certificate_reloads_total", "result=loaded", 3},
 		{"waggle_certificate_reloads_total", "result=failed", 1},
+		{"waggle_open_failures_total", "operation=accept", 5},
+		{"waggle_open_failures_total", "operation=connect", 2},
 		{"waggle_certificate_expiry_timestamp_seconds", "proxy=haproxyPractice bind=0.0.0.0:443", 1900000000},
 		{"waggle_certificates", "proxy=haproxyPractice bind=0.0.0.0:443", 2},
 	}

@@ -88,7 +88,7 @@ func swarm() *Snapshot {
 		Process: Process{PID: 7, Version: "0.1.0", Revision: "99932c2", GoVersion: "go1.26.0", Node: "edge-1", Description: "front door",
 			Started: now.Add(-26*time.Hour - 3*time.Minute), Loops: 1, MaxConn: 256, MaxFiles: 1024, Listeners: 2, WarningCount: 4,
 			Config:       Config{Files: []string{"/usr/local/etc/haproxy/haproxy.cfg"}, LoadedAt: now.Add(-time.Hour)},
-			Certificates: CertificateReloads{Loaded: 3, Failed: 1}},
+			Certificates: CertificateReloads{Loaded: 3, Failed: 1}, Shortages: Shortages{Accepts: 5, Connects: 2}},
 		Proxies: []Proxy{
 			{Config: &config.Proxy{Kind: config.Frontend, Name: "haproxyPractice", HTTP: true,
 				Binds: []config.Bind{{Addr: netip.MustParseAddrPort("0.0.0.0:8000")}}}, Frontend: fe},

@@ -14,6 +14,7 @@ type ownMetrics struct {
 	buildInfo, mode, interfaces, degraded, verdicts, reasons, mapEntries, mapMax, runs, runTime *prometheus.Desc
 	portsUsed, ports                                                                            *prometheus.Desc
 	path, sessions, sessionsTotal, surplus, slots, configLoaded, configLoadedAt                 *prometheus.Desc
+	shortages                                                                                   *prometheus.Desc
 	tlsFront, tlsBack, certsReloaded, certsExpire, certsCount                                   *prometheus.Desc
 	resolverEvents                                                                              *prometheus.Desc
 	connect, response, total                                                                    *prometheus.Desc
@@ -48,6 +49,7 @@ func newOwnMetrics() *ownMetrics {
 		resolverEvents: desc("resolver_events_total", "What discovery did beyond HAProxy: query cycles, leaving and refused addresses, servers kept by their checks.", "resolver", "event"),
 		configLoaded:   desc("config_last_reload_successful", "1 if the last attempt to load a configuration succeeded, otherwise 0."),
 		configLoadedAt: desc("config_last_reload_timestamp_seconds", "Time of the last attempt to load a configuration."),
+		shortages:      desc("open_failures_total", "Times that a connection could not be opened for want of descriptors, memory or source ports: of clients, which wait (accept), or to servers (connect).", "operation"),
 		tlsFront:       desc("frontend_tls_handshakes_total", "TLS handshakes of clients, by how they ended: full, resumed (they went on with an earlier session) or failed.", "proxy", "result"),
 		tlsBack:        desc("backend_tls_handshakes_total", "TLS handshakes with servers, by how they ended; failed counts those that could not connect, too.", "proxy", "result"),
 		certsReloaded:  desc("certificate_reloads_total", "Times that certificates had changed on disk, by whether they could be loaded (loaded, failed); after a failure the old ones stay in use.", "result"),
@@ -103,6 +105,8 @@ func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
 		gauge(m.mapMax, float64(u.Max), u.Name)
 	}
 
+	counter(m.shortages, s.Process.Shortages.Accepts, "accept")
+	counter(m.shortages, s.Process.Shortages.Connects, "connect")
 	counter(m.certsReloaded, s.Process.Certificates.Loaded, "loaded")
 	counter(m.certsReloaded, s.Process.Certificates.Failed, "failed")
 	for _, c := range mergeCertificates(s.Certificates) {

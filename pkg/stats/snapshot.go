@@ -56,6 +56,14 @@ type Process struct {
 
 	Config       Config
 	Certificates CertificateReloads
+	Shortages    Shortages
+}
+
+// Shortages tells how often a connection could not be opened for want of descriptors, memory or source ports.
+type Shortages struct {
+	Accepts  uint64 // times that a client had to wait in the accept queue
+	Connects uint64 // connections to servers
+	Last     time.Time
 }
 
 // CertificateReloads tells how often certificates have changed on disk.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,8 +58,13 @@ func between(t *testing.T, server string) string {
 // run starts a program, waits until it listens at addr, and ends it with the test.
 func run(t *testing.T, cmd *exec.Cmd, addr string) {
 	t.Helper()
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
+	start(t, cmd, &transcript{}, addr)
+}
+
+// start does so with what it says going to output.
+func start(t *testing.T, cmd *exec.Cmd, output *transcript, addr string) {
+	t.Helper()
+	cmd.Stdout, cmd.Stderr = output, output
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -69,7 +75,7 @@ func run(t *testing.T, cmd *exec.Cmd, addr string) {
 		_ = cmd.Process.Kill()
 		<-done
 		if t.Failed() {
-			t.Logf("%s said: %s", cmd.Path, output.Bytes())
+			t.Logf("%s said: %s", cmd.Path, output)
 		}
 	})
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -79,13 +85,31 @@ func run(t *testing.T, cmd *exec.Cmd, addr string) {
 		}
 		select {
 		case <-done:
-			t.Fatalf("%s has ended: %s", cmd.Path, output.Bytes())
+			t.Fatalf("%s has ended: %s", cmd.Path, output)
 		default:
 		}
 		if time.Now().After(end) {
 			t.Fatalf("%s does not listen at %s", cmd.Path, addr)
 		}
 	}
+}
+
+// transcript is what a process has said so far.
+type transcript struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *transcript) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *transcript) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 // free returns an address that nobody listens at.
