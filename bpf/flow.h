@@ -118,6 +118,15 @@ static __always_inline int rst_is_credible(const struct wg_flow *f, const struct
 	return p->seq == twin->ack || p->seq == f->seq_next;
 }
 
+/* Ends a flow whose server has not taken the connection. */
+static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *rev)
+{
+	if (!flow_shift(fwd, WG_HALF, WG_CLOSED))
+		return;
+	event_close(fwd, rev, WG_END_REFUSED);
+	gauges_add(fwd, 0, -1, 0);
+}
+
 /* Follows a FIN or RST; the second FIN or the first credible RST closes the flow. The atomic or orders the two
  * directions: of two FINs that cross on two CPUs at least one sees the other. */
 WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p)

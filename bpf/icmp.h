@@ -14,6 +14,7 @@
 #include "checksum.h"
 #include "count.h"
 #include "parse.h"
+#include "retry.h"
 #include "way.h"
 
 /* Of both families, up to the quoted packet. (linux/icmp.h draws in a libc's headers.) */
@@ -29,7 +30,8 @@ enum icmp_error {
 	ICMP4_TIME_EXCEEDED = 11,
 	ICMP4_PARAMETER = 12,
 	ICMP4_FRAG_NEEDED = 4, /* a code of the first */
-	ICMP6_UNREACHABLE = 1, /* then: packet too big, time exceeded */
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_TOO_BIG = 2, /* then: time exceeded */
 	ICMP6_PARAMETER = 4,
 };
 
@@ -40,11 +42,14 @@ struct icmp_quote {
 	struct wg_key key; /* of the entry of the opposite direction */
 	__u32 ip; /* offsets in the frame: of the quoted packet's headers */
 	__u32 tcp;
+	__u32 seq; /* of the quoted packet */
 	__u16 outer_check;
 	__u16 ip_check;
 	__u16 mtu; /* that the path has, if it is an IPv4 error of that kind; else as large as can be */
 	__u8 ttl;
 	__u8 v6;
+	__u8 too_long; /* the quoted packet was; any other kind says that it cannot be delivered */
+	__u8 pad[3];
 	__u8 from[WG_ADDR_LEN] __attribute__((aligned(4))); /* who sends the error */
 };
 
@@ -63,9 +68,15 @@ static __always_inline int icmp_is_error(const struct icmp_head *icmp, int v6)
 	return icmp->type == ICMP4_UNREACHABLE || icmp->type == ICMP4_TIME_EXCEEDED || icmp->type == ICMP4_PARAMETER;
 }
 
+/* Whether the error only asks for shorter packets. */
+static __always_inline int icmp_is_too_long(const struct icmp_head *icmp, int v6)
+{
+	return v6 ? icmp->type == ICMP6_TOO_BIG : icmp->type == ICMP4_UNREACHABLE && icmp->code == ICMP4_FRAG_NEEDED;
+}
+
 static __always_inline __u16 icmp_mtu(const struct icmp_head *icmp)
 {
-	if (icmp->type != ICMP4_UNREACHABLE || icmp->code != ICMP4_FRAG_NEEDED)
+	if (!icmp_is_too_long(icmp, 0))
 		return 0xffff;
 	return bpf_ntohl(icmp->rest);
 }
@@ -101,6 +112,8 @@ static __always_inline int quote_v4(struct __sk_buff *skb, struct icmp_quote *q)
 	q->ip_check = ip->check;
 	q->ttl = outer->ttl;
 	q->mtu = icmp_mtu(data + icmp_off);
+	q->seq = bpf_ntohl(tcp->seq);
+	q->too_long = icmp_is_too_long(data + icmp_off, 0);
 	q->v6 = 0;
 	return 1;
 }
@@ -134,6 +147,8 @@ static __always_inline int quote_v6(struct __sk_buff *skb, struct icmp_quote *q)
 	q->tcp = tcp_off;
 	q->ttl = outer->hop_limit;
 	q->mtu = 0xffff; /* senders keep to 1280 at least (RFC 8200, section 5) */
+	q->seq = bpf_ntohl(tcp->seq);
+	q->too_long = icmp_is_too_long(data + icmp_off, 1);
 	q->v6 = 1;
 	return 1;
 }
@@ -223,8 +238,16 @@ WG_GLOBAL int icmp_forward(struct __sk_buff *skb, __u32 v6)
 	f = bpf_map_lookup_elem(&wg_flows, &q->key);
 	if (!f || f->state == WG_DEAD)
 		return TC_ACT_UNSPEC; /* about a packet of the namespace's own */
+	if (f->dir == WG_TOMBSTONE) {
+		count_reason(WG_R_TOMBSTONE);
+		return TC_ACT_SHOT;
+	}
 	if (q->mtu < WG_PMTU_MIN) {
 		count_reason(WG_R_SMALL_MTU);
+		return TC_ACT_SHOT;
+	}
+	if (!q->too_long && unreachable_is_ours(f, q->seq)) {
+		count_reason(WG_R_REFUSED);
 		return TC_ACT_SHOT;
 	}
 	if (q->ttl <= 1) {

@@ -26,8 +26,8 @@
 	PASS(XDP_WAY, "xdp_way", NORMAL, "A packet of a kernel flow that XDP left to TC: its next hop's MAC is not known yet, or the interface towards it takes no frames from XDP.") \
 	DROP(TTL, "ttl", ODD, "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.") \
 	DROP(RACE, "race", NORMAL, "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.") \
-	DROP(REFUSED, "refused", NORMAL, "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.") \
-	DROP(TOMBSTONE, "tombstone", NORMAL, "A late packet of a server whose connection has gone to another one by option redispatch, or has ended.") \
+	DROP(REFUSED, "refused", NORMAL, "A server's refusal of a connection, or an ICMP error that says as much, while retries remain: the client's next SYN is another attempt.") \
+	DROP(TOMBSTONE, "tombstone", NORMAL, "A late packet of a server whose connection has gone to another one by option redispatch, or has ended, or an ICMP error about one to it.") \
 	DROP(SMALL_MTU, "small_mtu", ODD, "An ICMP error about a kernel flow that tells of a path MTU below 552 bytes; it is forged, or of no use.") \
 	DROP(REWRITE, "rewrite", ODD, "A packet whose headers the kernel refused to change.")
 

@@ -22,6 +22,28 @@ WG_GLOBAL int refusal_is_ours(const struct wg_flow *f, const struct packet *p)
 	return 1;
 }
 
+/* The same for an ICMP error about a packet of ours to the server, whose sequence number it quotes. Only our SYN is not
+ * acknowledged before the server has answered, and an error about that ends the attempt, as it does that of a socket (RFC 1122,
+ * 4.2.3.9, calls some of them passing; Linux makes no difference in SYN_SENT). Without a retry the flow is over, too, and
+ * the client hears of it: a new SYN begins anew. */
+WG_GLOBAL int unreachable_is_ours(struct wg_flow *f, __u32 seq)
+{
+	struct wg_flow *fwd;
+
+	if (!f || f->dir != WG_REVERSE || (f->tcp_flags & WG_SYN))
+		return 0;
+	fwd = flow_twin(f);
+	if (!fwd || fwd->state != WG_HALF || seq + 1 != fwd->syn_next)
+		return 0;
+	if (fwd->retries) {
+		fwd->refused = 1;
+		return 1;
+	}
+	__sync_fetch_and_or(&fwd->tcp_flags, WG_RST);
+	flow_refused(fwd, f);
+	return 0;
+}
+
 /* Gives a half-open flow another server, at which the caller has taken a place. The forward entry is replaced whole; the
  * generation stays, so the ring still finds the flow. If the old server may answer yet, its entry stays as a tombstone
  * that drops what it says; it keeps the port. Returns 0, or the reason why all is as before. */
@@ -33,6 +55,7 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	const struct wg_target *server = bpf_map_lookup_elem(&wg_targets, &target);
 	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	struct wg_flow *f, *rev;
+	__u32 left;
 	int reason;
 
 	if (!draft || !back || !choice || !server || !p || !svc)
@@ -53,11 +76,12 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	back->sport = bpf_htons(server->port);
 	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
+	left = *(volatile __u32 *)&f->retries; /* another CPU may have begun an attempt at the same server just before */
 	reason = port_claim(skb, p, choice->gauge, server);
 	if (!reason) {
 		forward_init(draft, back, server);
 		draft->created = f->created;
-		draft->retries = f->retries - 1;
+		draft->retries = left ? left - 1 : 0;
 		*back = p->key;
 		if (bpf_map_update_elem(&wg_flows, back, draft, BPF_EXIST)) {
 			flow_twin_key(draft, back);
@@ -107,14 +131,17 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	struct wg_service *svc;
 	struct wg_flow *f, *rev;
 	__u64 now = bpf_ktime_get_coarse_ns();
-	__u32 zero = 0;
+	__u32 zero = 0, left;
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
 
 	if (!p || !key)
 		return 0;
 	*key = p->key;
 	f = bpf_map_lookup_elem(&wg_flows, key);
-	if (!f || f->dir != WG_FORWARD || f->state != WG_HALF || !f->retries)
+	if (!f || f->dir != WG_FORWARD || f->state != WG_HALF)
+		return 0;
+	left = *(volatile __u32 *)&f->retries;
+	if (!left)
 		return 0;
 	rev = flow_twin(f);
 	svc = service_for(&p->key);
@@ -123,12 +150,13 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	if (!f->refused && (!svc->connect || now - rev->created < svc->connect))
 		return 0;
 	/* svc->retries may have changed since: then it is any number, and no harm is done. */
-	if (svc->redispatch && (svc->retries + 1 - f->retries) % svc->redispatch == 0 && !redispatch(skb, p, f, svc)) {
+	if (svc->redispatch && (svc->retries + 1 - left) % svc->redispatch == 0 && !redispatch(skb, p, f, svc)) {
 		count_retry(f, 1);
 		return 0;
 	}
+	if (__sync_val_compare_and_swap(&f->retries, left, left - 1) != left)
+		return 0; /* another CPU has begun this attempt */
 	f->refused = 0;
-	f->retries--;
 	rev->created = now;
 	count_retry(f, 0);
 	return 0;

@@ -164,7 +164,7 @@ func TestLifetime(t *testing.T) {
 		{"server's FIN", flow(lbWgStateWG_ESTABLISHED, 0, tcpFin), tunnel, 4 * s},
 		{"server's FIN, no timeout for it", flow(lbWgStateWG_ESTABLISHED, 0, tcpFin), Timeouts{Client: 50 * s}, 50 * s},
 		{"both FINs crossed", flow(lbWgStateWG_ESTABLISHED, tcpFin, tcpFin), all, holdServerFirst},
-		{"server closed first", byServer, all, 60 * s},
+		{"server closed first", byServer, all, 66 * s},
 		{"client closed first", byClient, all, holdClientFirst},
 		{"reset, noted in the forward entry", flow(lbWgStateWG_CLOSED, tcpRst, 0), all, holdReset},
 	} {

@@ -18,11 +18,14 @@ type lbIcmpQuote struct {
 	Key        lbWgKey
 	Ip         uint32
 	Tcp        uint32
+	Seq        uint32
 	OuterCheck uint16
 	IpCheck    uint16
 	Mtu        uint16
 	Ttl        uint8
 	V6         uint8
+	TooLong    uint8
+	Pad        [3]uint8
 	From       [16]uint8
 }
 

@@ -56,8 +56,8 @@ var reasonTable = [reasonCount]Reason{
 	reasonXdpWay:       {Name: "xdp_way", Help: "A packet of a kernel flow that XDP left to TC: its next hop's MAC is not known yet, or the interface towards it takes no frames from XDP.", Drop: false, Expected: true},
 	reasonTtl:          {Name: "ttl", Help: "A packet of a kernel flow that arrived with a TTL of 1; a sign of a routing loop.", Drop: true, Expected: false},
 	reasonRace:         {Name: "race", Help: "A SYN that met the deletion of an older flow with the same addresses; the client sends it again.", Drop: true, Expected: true},
-	reasonRefused:      {Name: "refused", Help: "A server's refusal of a connection, while retries remain: the client's next SYN is another attempt.", Drop: true, Expected: true},
-	reasonTombstone:    {Name: "tombstone", Help: "A late packet of a server whose connection has gone to another one by option redispatch, or has ended.", Drop: true, Expected: true},
+	reasonRefused:      {Name: "refused", Help: "A server's refusal of a connection, or an ICMP error that says as much, while retries remain: the client's next SYN is another attempt.", Drop: true, Expected: true},
+	reasonTombstone:    {Name: "tombstone", Help: "A late packet of a server whose connection has gone to another one by option redispatch, or has ended, or an ICMP error about one to it.", Drop: true, Expected: true},
 	reasonSmallMtu:     {Name: "small_mtu", Help: "An ICMP error about a kernel flow that tells of a path MTU below 552 bytes; it is forged, or of no use.", Drop: true, Expected: false},
 	reasonRewrite:      {Name: "rewrite", Help: "A packet whose headers the kernel refused to change.", Drop: true, Expected: false},
 }

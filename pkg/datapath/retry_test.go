@@ -3,7 +3,9 @@ package datapath
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -345,5 +347,85 @@ func TestRedispatchEndToEnd(t *testing.T) {
 	s := dp.Counters()
 	if s.Total.Sessions != 4 || s.Servers[102].Current != 4 || s.Servers[101].HalfOpen != 0 || s.Servers[101].Redispatches == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// unreachable has the network say that the task cannot be reached, about the SYN that was sent to it.
+func (c *conn) unreachable(t *testing.T) (verdict int) {
+	t.Helper()
+	syn := packet{src: c.back, dst: c.task, flags: syn, seq: c.clientSeq - 1}.frame(t)[14:]
+	in := pkt{icmp: &icmpError{kind: 3, code: 1}}
+	verdict, _ = c.k.sendFrame(t, icmpFrame(t, c.task.Addr(), c.back.Addr(), in, syn[:28], ask))
+	return verdict
+}
+
+// An error message about the SYN is a refusal: while retries remain the client does not hear of it, and its next SYN goes to
+// another server with option redispatch, else to the same. The last one ends the flow, and the client may begin anew.
+func TestUnreachableServersAreRetried(t *testing.T) {
+	for _, redispatch := range []bool{false, true} {
+		k := newKernel(t, Options{})
+		k.sync(t, retrying(2, 1, redispatch))
+		c := k.open(t, client(0))
+		first := c.way()
+		if v := c.unreachable(t); v != verdictDrop {
+			t.Errorf("redispatch %t: verdict %d about the first attempt", redispatch, v)
+		}
+		c.again(t)
+		if moved := c.task != first.task; moved != redispatch {
+			t.Errorf("redispatch %t: %v became %v", redispatch, first, c.way())
+		}
+		if s := k.snapshot(t).Total; s.Retries+s.Redispatches != 1 || s.HalfOpen != 1 {
+			t.Errorf("redispatch %t: %+v", redispatch, s)
+		}
+		if v := c.unreachable(t); v != verdictRedirect {
+			t.Errorf("redispatch %t: verdict %d about the last attempt", redispatch, v)
+		}
+		s := k.snapshot(t).Total
+		if s.Failures != 1 || s.HalfOpen != 0 {
+			t.Errorf("redispatch %t: %+v", redispatch, s)
+		}
+		for id := uint32(101); id <= 102; id++ {
+			if g := k.gaugeOf(t, id); g.Taken != 0 {
+				t.Errorf("redispatch %t: server %d has %d places taken", redispatch, id, g.Taken)
+			}
+		}
+		c = k.open(t, client(0))
+		c.fromTask(t, syn|ack, "")
+		c.fromClient(t, ack, "")
+	}
+}
+
+// With real TCP: the firewall of one of two tasks rejects connections by ICMP. Each client is served by the other one.
+func TestUnreachableServersAreRetriedEndToEnd(t *testing.T) {
+	require.Root(t)
+	nft := require.Tool(t, "nft")
+	for _, front := range []struct{ addr, kind string }{{front(), "icmp host-prohibited"}, {net.JoinHostPort(frontAddr6, fmt.Sprint(frontPort)), "icmpv6 admin-prohibited"}} {
+		top := newTopology(t, 2)
+		top.tasks[0].nft(t, nft, "table inet filter {\n chain input { type filter hook input priority 0; tcp dport 9000 reject with "+front.kind+"; }\n}", "-f", "-")
+		dp := openIn(t, top.lb, Options{})
+		d := retrying(2, 3, true)
+		if strings.Contains(front.kind, "v6") {
+			d = sixService(2)
+			s := &d.Services[0]
+			s.Retries, s.Redispatch, s.Timeouts.Connect = 3, 1, time.Second
+		}
+		if err := dp.Sync(d); err != nil {
+			t.Fatal(err)
+		}
+		greetAndEcho(top.tasks[1].listen(t, fmt.Sprintf(":%d", taskPort)), 1)
+		for range 2 {
+			conn, err := top.client.dial(front.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(dialTimeout))
+			if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "task1\n" {
+				t.Errorf("%q, %v", line, err)
+			}
+		}
+		if s := dp.Counters(); s.Total.Sessions != 2 || s.Total.Redispatches == 0 || s.Reasons["refused"] == 0 {
+			t.Errorf("%+v, reasons %v", s.Total, s.Reasons)
+		}
 	}
 }

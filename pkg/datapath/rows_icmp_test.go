@@ -31,8 +31,38 @@ func TestICMPRows(t *testing.T) {
 	tooSmall.verdict, tooSmall.counts = verdictDrop, counts{"small_mtu": 1}
 	alsoTooSmall := toClient("no path MTU at all", 4, 3, 4, 0, 8)
 	alsoTooSmall.verdict, alsoTooSmall.counts = verdictDrop, counts{"small_mtu": 1}
-	halfway := toClient("about a SYN", 4, 3, 1, 0, 8)
-	halfway.start = halfOpen
+	// aboutSYN is a row about a SYN to a task that has not answered, with as many retries left.
+	synOfOurs := pkt{from: "back", to: "task", flags: syn, seq: -1}
+	aboutSYN := func(name string, only int, kind, code uint8, rest uint32, retries uint32) row {
+		r := row{name: "about a SYN: " + name, only: only, start: halfOpen, retries: retries,
+			in:  pkt{from: "router", to: "back", icmp: &icmpError{kind, code, rest, synOfOurs, 8}},
+			out: pkt{from: "front", to: "client", icmp: &icmpError{kind, code, rest, pkt{from: "client", to: "front", flags: syn, seq: -1}, 8}}}
+		return r
+	}
+	swallowed := func(name string, only int, kind, code uint8) row {
+		r := aboutSYN(name+", with a retry left", only, kind, code, 0, 1)
+		r.verdict, r.counts = verdictDrop, counts{"refused": 1}
+		return r
+	}
+	heard := func(name string, only int, kind, code uint8) row {
+		r := aboutSYN(name+", without a retry", only, kind, code, 0, 0)
+		r.counts = counts{"half-open": -1}
+		return r
+	}
+	forged := aboutSYN("another sequence number", 0, 1, 0, 0, 1)
+	forged.only, forged.in.icmp, forged.out.icmp = 6, &icmpError{1, 0, 0, fromClient, 8}, &icmpError{1, 0, 0, asClient, 8}
+	forged4 := forged
+	forged4.only, forged4.in.icmp, forged4.out.icmp = 4, &icmpError{3, 1, 0, fromClient, 8}, &icmpError{3, 1, 0, asClient, 8}
+	late := aboutSYN("the server has answered", 4, 3, 1, 0, 1)
+	late.start = answered
+	toSYNACK := toTask("about a SYN-ACK", 4, 3, 1, 0, 8)
+	toSYNACK.start, toSYNACK.retries = answered, 1
+	toSYNACK.in.icmp = &icmpError{3, 1, 0, pkt{from: "front", to: "client", flags: syn | ack, seq: -1}, 8}
+	toSYNACK.out.icmp = &icmpError{3, 1, 0, pkt{from: "task", to: "back", flags: syn | ack, seq: -1}, 8}
+	abandoned := func(only int, kind, code uint8) row {
+		return row{name: "about a packet to an abandoned server", only: only, start: halfOpen, retries: 1, prepare: abandon, verdict: verdictDrop, counts: counts{"tombstone": 1},
+			in: pkt{from: "router", to: "back", icmp: &icmpError{kind, code, 1280, synOfOurs, 8}}}
+	}
 	over := toTask("about a flow that has ended", 0, 1, 0, 0, whole)
 	over.start, over.only = closed, 6
 	runRows(t, []row{
@@ -56,7 +86,13 @@ func TestICMPRows(t *testing.T) {
 		toTask("smallest path MTU", 4, 3, 4, 552, whole),
 		toClient("smallest path MTU towards the task", 4, 3, 4, 552, whole),
 		tooSmall, alsoTooSmall,
-		halfway, over, byMAC, expiring,
+		over, byMAC, expiring,
+		swallowed("net unreachable", 4, 3, 0), swallowed("host unreachable", 4, 3, 1), swallowed("port unreachable", 4, 3, 3),
+		swallowed("administratively prohibited", 4, 3, 13), swallowed("TTL exceeded", 4, 11, 0), swallowed("parameter problem", 4, 12, 0),
+		swallowed("no route", 6, 1, 0), swallowed("port unreachable", 6, 1, 4), swallowed("hop limit exceeded", 6, 3, 0), swallowed("parameter problem", 6, 4, 1),
+		heard("host unreachable", 4, 3, 1), heard("no route", 6, 1, 0),
+		aboutSYN("fragmentation needed", 4, 3, 4, 1280, 1), aboutSYN("packet too big", 6, 2, 0, 1280, 1),
+		forged, forged4, late, toSYNACK, abandoned(4, 3, 1), abandoned(4, 3, 4), abandoned(6, 1, 0), abandoned(6, 2, 0),
 		ignored("quote too short", 0, pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, fromTask, 7}}),
 		ignored("echo request", 4, pkt{from: "router", to: "front", icmp: &icmpError{8, 0, 1, fromTask, whole}}),
 		ignored("echo request", 6, pkt{from: "router", to: "front", icmp: &icmpError{128, 0, 1, fromTask, whole}}),
@@ -77,4 +113,20 @@ func TestICMPRows(t *testing.T) {
 			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
 			frame: func(f []byte) []byte { f[map[bool]int{false: 51, true: 68}[f[12] == 0x86]] = 17; return f }},
 	})
+}
+
+// abandon makes the connection's reverse entry what is left of a server that lost the connection to another one.
+func abandon(t *testing.T, s *scene) {
+	t.Helper()
+	task, back := s.ends["task"], s.ends["back"]
+	key := lbWgKey{Saddr: task.Addr().As16(), Daddr: back.Addr().As16(), Sport: netOrder(task.Port()), Dport: netOrder(back.Port())}
+	var f lbWgFlow
+	err := s.k.obj.WgFlows.Lookup(key, &f)
+	if err == nil {
+		f.Dir = dirTombstone
+		err = s.k.obj.WgFlows.Put(key, f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -19,6 +19,7 @@ type row struct {
 	name    string
 	only    int // 4 or 6; 0: both families
 	start   stage
+	retries uint32             // of the services, before the connection begins
 	known   map[string][6]byte // MACs of ends, before the connection begins
 	desired func(*Desired)
 	prepare func(*testing.T, *scene)
@@ -234,6 +235,9 @@ func (r row) run(t *testing.T, k *kernel, six bool, n int) {
 	}
 	s.know(r.known)
 	d := bothFamilies()
+	for i := range d.Services {
+		d.Services[i].Retries = r.retries
+	}
 	k.sync(t, d)
 	k.beat()
 	s.play(t, r.start)

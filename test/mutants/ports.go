@@ -26,6 +26,8 @@ var portMutants = []mutant{
 		"if (f->closer != 1 + WG_REVERSE || !rev ||", "if (1 ||", "TestRecycledFlowsHoldTheirPorts|TestRandomPacketsAgainstTheModel"),
 	one("a closed flow holds its port shortly, whoever closed first", "pkg/datapath/lifetime.go",
 		"if fwd.Closer == 1+dirForward {", "if true {", "TestLifetime"),
+	one("a port is free again while Linux's timers may still hold its server in TIME_WAIT", "pkg/datapath/lifetime.go",
+		"holdServerFirst = 66 * time.Second", "holdServerFirst = 60 * time.Second", "TestLifetime|TestRecycledFlowsHoldTheirPorts"),
 	one("a port in TIME_WAIT is used again for an older SYN", "bpf/port.h",
 		"if ((__s32)(p->seq - next) <= 0)\n\t\treturn 0;", "", "TestPortsOfTimeWait"),
 	one("a port in TIME_WAIT is used again for an older timestamp", "bpf/port.h",
