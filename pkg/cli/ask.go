@@ -24,7 +24,7 @@ func traceCommand(ctx context.Context, e Env, args []string) int {
 }
 
 // ask has the running waggle run a command of its Runtime API. Words without a dash are its arguments. What is asked for
-// begins with '#', a complaint does not.
+// begins with '#', or '{' if JSON is wanted; a complaint does not.
 func ask(ctx context.Context, e Env, command string, args []string) int {
 	var flags []string
 	for _, word := range args {
@@ -41,6 +41,9 @@ func ask(ctx context.Context, e Env, command string, args []string) int {
 	if err != nil {
 		return failUsage(e, err)
 	}
+	if s.json {
+		command += " json"
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var answer bytes.Buffer
@@ -49,7 +52,7 @@ func ask(ctx context.Context, e Env, command string, args []string) int {
 		return ExitFailed
 	}
 	text := bytes.TrimRight(answer.Bytes(), "\n")
-	if !bytes.HasPrefix(text, []byte("#")) {
+	if !bytes.HasPrefix(text, []byte("#")) && !bytes.HasPrefix(text, []byte("{")) {
 		fmt.Fprintf(e.Stderr, "waggle: %s\n", text)
 		return ExitFailed
 	}

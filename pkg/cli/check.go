@@ -23,6 +23,9 @@ func check(e Env, s *settings) int {
 	if err := s.prepare(); err != nil {
 		return failStart(e, err)
 	}
+	if s.json {
+		return checkJSON(e, s)
+	}
 	cfg, code := load(e, s)
 	if cfg == nil {
 		return code
@@ -31,7 +34,7 @@ func check(e Env, s *settings) int {
 		return code
 	}
 	if !listens(cfg) { // HAProxy's exit code for a file that is right and of no use
-		fmt.Fprintln(e.Stderr, "Configuration file has no error but will not start (no listener) => exit(2).")
+		fmt.Fprintln(e.Stderr, noListener+" => exit(2).")
 		return ExitUsage
 	}
 	if !s.quiet {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -113,9 +112,7 @@ func explainJSON(e Env, verdicts []offload.Verdict) int {
 		}
 		out = append(out, f)
 	}
-	enc := json.NewEncoder(e.Stdout)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(out); err != nil {
+	if err := writeJSON(e.Stdout, out); err != nil {
 		return failStart(e, err)
 	}
 	return ExitOK

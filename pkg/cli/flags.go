@@ -168,7 +168,7 @@ func ownFlags() []oneFlag {
 			return nil
 		}},
 		{"strict", "", "check: warnings are errors", func(s *settings, _ string) error { s.strict = true; return nil }},
-		{"json", "", "explain, version: print JSON", func(s *settings, _ string) error { s.json = true; return nil }},
+		{"json", "", "check, explain, flows, stats, top, trace, version: print JSON", func(s *settings, _ string) error { s.json = true; return nil }},
 	}
 }
 

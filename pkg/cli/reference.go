@@ -1,6 +1,9 @@
 package cli
 
-import "strings"
+import (
+	"reflect"
+	"strings"
+)
 
 //go:generate go run ./internal/manual waggle ../../docs/man/waggle.1
 
@@ -13,7 +16,10 @@ type Entry struct {
 }
 
 // Reference holds all commands and flags, made from the tables that the command line is read by.
-type Reference struct{ Commands, HAProxyFlags, OwnFlags []Entry }
+type Reference struct {
+	Commands, HAProxyFlags, OwnFlags []Entry
+	CheckFields                      []Entry // of what `check --json` prints
+}
 
 // NewReference returns the reference of this version.
 func NewReference() Reference {
@@ -30,6 +36,12 @@ func NewReference() Reference {
 			entry.Env = f.env()
 		}
 		r.OwnFlags = append(r.OwnFlags, entry)
+	}
+	for _, object := range []reflect.Type{reflect.TypeFor[checkReport](), reflect.TypeFor[remark]()} {
+		for i := range object.NumField() {
+			name, _, _ := strings.Cut(object.Field(i).Tag.Get("json"), ",")
+			r.CheckFields = append(r.CheckFields, Entry{Name: name, Doc: object.Field(i).Tag.Get("doc")})
+		}
 	}
 	return r
 }

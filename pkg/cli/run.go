@@ -136,41 +136,23 @@ func failStart(e Env, err error) int {
 	return ExitFailed
 }
 
+var noFile = usageError{"no configuration file: give one with -f"}
+
 // load reads the configuration and prints all that there is to say about it. The configuration is nil
 // if it cannot be used, and then the code says how to exit.
 func load(e Env, s *settings) (*config.Config, int) {
 	if len(s.files) == 0 {
-		return nil, failUsage(e, usageError{"no configuration file: give one with -f"})
+		return nil, failUsage(e, noFile)
 	}
-	cfg, remarks, err := config.Load(s.files, config.LoadOptions{Getenv: e.Getenv})
-	pid := os.Getpid()
-	if !s.quiet {
-		for _, text := range s.notices {
-			fmt.Fprintf(e.Stderr, "[NOTICE]   (%d) : %s\n", pid, text)
-		}
-		for _, d := range remarks {
-			fmt.Fprintln(e.Stderr, d.Format(pid))
-		}
-	}
-	if err == nil && s.strict && warned(remarks) {
-		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : Some warnings were found, and they are errors here (--strict, -dW). Aborting.\n", pid)
-		return nil, ExitFailed
-	}
-	if err == nil {
-		s.override(cfg)
+	var said found
+	cfg := said.load(e, s)
+	said.print(e.Stderr)
+	if cfg != nil {
 		return cfg, ExitOK
 	}
-	var bad *config.Errors
-	if !errors.As(err, &bad) {
-		return nil, failStart(e, err)
+	if said.unusable {
+		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : config : Error(s) found in configuration file : %s\n", os.Getpid(), strings.Join(s.files, ", "))
 	}
-	for _, d := range bad.List {
-		fmt.Fprintln(e.Stderr, d.Format(pid))
-	}
-	if bad.Truncated {
-		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : config : too many errors, the rest was not read.\n", pid)
-	}
-	fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : config : Error(s) found in configuration file : %s\n", pid, strings.Join(s.files, ", "))
 	return nil, ExitFailed
 }
 

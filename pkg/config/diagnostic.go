@@ -65,6 +65,24 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
+// Parts gives what is wrong, and what to do about it where that is known: another word, or where a word belongs.
+func (d Diagnostic) Parts() (message, hint string) {
+	for _, mark := range []struct{ before, after string }{{suggestion, suggestionEnd}, {belongs, ""}, {gone, ""}} {
+		i := strings.LastIndex(d.Text, mark.before)
+		if i >= 0 && strings.HasSuffix(d.Text, mark.after) {
+			return d.Text[:i], strings.TrimPrefix(d.Text[i:], "; ")
+		}
+	}
+	return d.Text, ""
+}
+
+// What begins a hint at the end of a text, and how it ends.
+const (
+	suggestion, suggestionEnd = "; did you mean '", "' maybe ?"
+	belongs                   = "; it belongs to: "
+	gone                      = "; use "
+)
+
 // Format renders the diagnostic as HAProxy prints it, with the source line and a caret below its
 // column where both are known. The result ends without a newline.
 func (d Diagnostic) Format(pid int) string {

@@ -172,7 +172,7 @@ func (p *parser) statement(s *statement, words []word) {
 			s.unsupported(-1, "'"+s.name()+"'")
 		}
 	case Removed:
-		s.errorf(-1, "'%s' is gone from HAProxy; use %s", s.name(), d.why)
+		s.errorf(-1, "'%s' is gone from HAProxy%s%s", s.name(), gone, d.why)
 	}
 }
 
@@ -202,7 +202,7 @@ func (p *parser) suggest(first string, in sections) string {
 		return ""
 	}
 	p.skip = slices.Contains(begins, best)
-	return "; did you mean '" + best + "' maybe ?"
+	return suggestion + best + suggestionEnd
 }
 
 // unknownSecondWord reports `option foo`, `timeout foo` and their like.
@@ -244,6 +244,6 @@ func (p *parser) misplaced(s *statement) {
 	case p.in == inDefaults && s.d.in&inProxies != 0:
 		s.errorf(-1, "'%s' not allowed in 'defaults' section", s.name())
 	default:
-		s.errorf(-1, "unknown keyword '%s' in '%s' section; it belongs to: %s", s.name(), p.section, s.d.in)
+		s.errorf(-1, "unknown keyword '%s' in '%s' section%s%s", s.name(), p.section, belongs, s.d.in)
 	}
 }

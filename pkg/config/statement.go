@@ -171,7 +171,7 @@ func quoteList(words []string) string {
 
 func didYouMean(got string, candidates []string) string {
 	if best := Nearest(got, candidates); best != "" {
-		return "; did you mean '" + best + "' maybe ?"
+		return suggestion + best + suggestionEnd
 	}
 	return ""
 }

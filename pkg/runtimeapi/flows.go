@@ -41,7 +41,7 @@ var ErrNoKernelPath = errors.New("the kernel path is off")
 
 func flowCommands() []command {
 	return []command{
-		{[]string{"show", "flows"}, Operator, "show flows [<filter> <value>]* [max <n>]",
+		{[]string{"show", "flows"}, Operator, "show flows [<filter> <value>]* [max <n>] [json]",
 			"connections of the kernel path; filters: frontend backend server client state", showFlows},
 		{[]string{"show", "sess"}, Operator, "show sess [<id>|all]", "sessions of both paths, or all about one", showSess},
 		{[]string{"shutdown", "sessions", "server"}, Admin, "shutdown sessions server <bk>/<srv>", "end a server's sessions", shutdownServer},
@@ -59,12 +59,17 @@ const (
 type flowFilter struct {
 	conditions []func(*Flow) bool
 	max        int
+	json       bool
 }
 
 // parseFlowFilter reads pairs of words; the message is empty if they are understood.
 func parseFlowFilter(args []string) (f flowFilter, msg string) {
 	f.max = defaultFlows
 	for len(args) > 0 {
+		if args[0] == "json" {
+			f.json, args = true, args[1:]
+			continue
+		}
 		if len(args) == 1 {
 			return f, "'" + printable(args[0]) + "' expects a value.\n"
 		}
@@ -160,6 +165,9 @@ func showFlows(c *session, args []string) string {
 	flows, more, msg := c.flows(f)
 	if msg != "" {
 		return msg
+	}
+	if f.json {
+		return flowsJSON(flows, more)
 	}
 	var out strings.Builder
 	out.WriteString("# id frontend backend/server client front back task state age idle bytes_in bytes_out\n")

@@ -100,6 +100,9 @@ func TestShowFlows(t *testing.T) {
 		{" state established", head + first},
 		{" frontend in state half-open", head + second},
 		{" max 1", head + first + "# and 2 more: narrow it down, or raise 'max' (up to 100000)\n"},
+		{" max 1 json server one", `{"flows":[{"id":"0x1f","frontend":"in","backend":"web","server":"one","client":"198.51.100.7:4000","front":"192.0.2.1:80",` +
+			`"back":"10.0.0.2:1024","task":"10.0.0.1:80","state":"established","age_ms":3000,"idle_ms":1000,"bytes_in":31,"bytes_out":31000}],"more":1}` + "\n"},
+		{" json frontend none", `{"flows":[],"more":0}` + "\n"},
 		{" frontend", "'frontend' expects a value.\n"},
 		{" max 0", "'max' expects a number from 1 to 100000.\n"},
 		{" max 100001", "'max' expects a number from 1 to 100000.\n"},

@@ -26,17 +26,21 @@ const tracePort = 40000
 
 func traceCommands() []command {
 	return []command{
-		{[]string{"trace"}, Operator, "trace <client>[:<port>] [->] <frontend>|<address>:<port>",
+		{[]string{"trace"}, Operator, "trace <client>[:<port>] [->] <frontend>|<address>:<port> [json]",
 			"say what would happen to a connection", trace},
 	}
 }
 
 func trace(c *session, args []string) string {
+	asJSON := len(args) > 2 && args[len(args)-1] == "json"
+	if asJSON {
+		args = args[:len(args)-1]
+	}
 	if len(args) == 3 && args[1] == "->" {
 		args = []string{args[0], args[2]}
 	}
 	if len(args) != 2 {
-		return "usage: trace <client>[:<port>] [->] <frontend>|<address>:<port>\n"
+		return "usage: trace <client>[:<port>] [->] <frontend>|<address>:<port> [json]\n"
 	}
 	client, err := netip.ParseAddrPort(args[0])
 	if err != nil {
@@ -52,6 +56,9 @@ func trace(c *session, args []string) string {
 	t, err := c.server.opts.Tracer.Trace(client, args[1])
 	if err != nil {
 		return "Cannot trace: " + err.Error() + ".\n"
+	}
+	if asJSON {
+		return traceJSON(client, t)
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "# a SYN from %s to %s\n", client, t.Front)

@@ -27,9 +27,11 @@ func TestTrace(t *testing.T) {
 	}{
 		{"trace 198.51.100.7 in", said, "198.51.100.7:40000 in"},
 		{"trace 198.51.100.7:40000 -> 192.0.2.1:80", said, "198.51.100.7:40000 192.0.2.1:80"},
+		{"trace 198.51.100.7 in json", `{"client":"198.51.100.7:40000","front":"192.0.2.1:80","verdict":"kernel","frontend":"in","server":"web/one (10.0.0.1:80)","why":"So it is."}` + "\n", "198.51.100.7:40000 in"},
+		{"trace 198.51.100.7 -> in json", `{"client":"198.51.100.7:40000","front":"192.0.2.1:80","verdict":"kernel","frontend":"in","server":"web/one (10.0.0.1:80)","why":"So it is."}` + "\n", "198.51.100.7:40000 in"},
 		{"trace nobody in", "'nobody' is not an address of a client.\n", "invalid AddrPort "},
-		{"trace", "usage: trace <client>[:<port>] [->] <frontend>|<address>:<port>\n", "invalid AddrPort "},
-		{"trace 198.51.100.7 to in", "usage: trace <client>[:<port>] [->] <frontend>|<address>:<port>\n", "invalid AddrPort "},
+		{"trace", "usage: trace <client>[:<port>] [->] <frontend>|<address>:<port> [json]\n", "invalid AddrPort "},
+		{"trace 198.51.100.7 to in", "usage: trace <client>[:<port>] [->] <frontend>|<address>:<port> [json]\n", "invalid AddrPort "},
 	} {
 		f := &foreseen{trace: taken}
 		c := &session{server: New(fixed{balancer()}, Options{Tracer: f}), level: Operator}

@@ -101,6 +101,11 @@ Without privileges everything works in userspace.`)
 		{Name: "1", Doc: "the configuration is bad, or it could not start"},
 		{Name: "2", Doc: "the command line is wrong"},
 	})
+	p.macro("Sh JSON")
+	p.text(`"check --json" prints one object to standard output, and exits as without it:`)
+	p.list(r.CheckFields)
+	p.text(`"explain --json" prints a list with the frontend, its path, backend and reasons; "stats --json" what "show stat json" of HAProxy's Runtime API answers;
+"flows", "trace", "top" and "version" print objects whose fields have the names of the columns that they show.`)
 	p.macro("Sh SIGNALS")
 	p.list([]cli.Entry{
 		{Name: "SIGUSR1", Doc: "soft stop: no new connections, those that are open end by themselves"},
