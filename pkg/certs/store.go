@@ -85,7 +85,7 @@ func (s *Store) Reload() (changed bool, err error) {
 	l := loader{store: s, set: &set{exact: map[string][]*entry{}, wild: map[string][]*entry{}}}
 	l.load()
 	seen := l.files.digest.sum()
-	if seen == s.seen {
+	if seen == s.seen && s.current.Load() != nil { // the first time, nothing seen is an empty directory
 		return false, nil
 	}
 	s.seen = seen

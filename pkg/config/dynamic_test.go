@@ -1,6 +1,10 @@
 package config
 
-import "testing"
+import (
+	"testing"
+
+	"waggle/pkg/lab/message"
+)
 
 func TestParseDynamicServer(t *testing.T) {
 	for _, tt := range []struct {
@@ -28,6 +32,7 @@ func TestParseDynamicServer(t *testing.T) {
 		if got != tt.err {
 			t.Errorf("%s %q: %q, want %q", tt.name, tt.words, got, tt.err)
 		}
+		message.Shown(t, tt.err)
 		if err == nil && (srv.Name != tt.name || srv.Check.Rise != 2 || srv.Check.Fall != 3) {
 			t.Errorf("%s: %+v", tt.name, srv)
 		}

@@ -3,8 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"waggle/pkg/lab/message"
 )
 
 // in gives a section with one line in it, and the rest of a configuration that is right.
@@ -30,12 +33,14 @@ func in(section, line string) string {
 	}
 }
 
-// Each row is one message: where, the line, the column it points to, and the text.
-var alertRows = []struct {
+// alertRow is one message: where, the line, the column it points to, and the text.
+type alertRow struct {
 	section, line string
 	col           int
 	want          string
-}{
+}
+
+var alertRows = []alertRow{
 	// Lines and keywords.
 	{"", "maxconn 3", 1, "unknown keyword 'maxconn' out of section"},
 	{"global", "daemn", 2, "unknown keyword 'daemn' in 'global' section; did you mean 'daemon' maybe ?"},
@@ -422,10 +427,15 @@ var alertRows = []struct {
 	{"global", "log ::1 sample 1:0 daemon", 17, "'sample' of 'log' : wrong size '0'"},
 }
 
+// parseBeside reads a configuration that lies beside an error page.
+func parseBeside(text string) (*Config, Diagnostics, error) {
+	return Parse("t.cfg", []byte(text), pure(map[string]string{"503.http": "HTTP/1.1 503 Sorry\r\n\r\n"}))
+}
+
 func TestAlerts(t *testing.T) {
-	for _, row := range alertRows {
+	for _, row := range slices.Concat(alertRows, rareAlertRows) {
 		text := in(row.section, row.line)
-		_, _, err := parse(text)
+		_, _, err := parseBeside(text)
 		var bad *Errors
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: %s\n no error, want %s", row.section, row.line, row.want)
@@ -436,17 +446,21 @@ func TestAlerts(t *testing.T) {
 		if len(bad.List) > 1 || d.Text != row.want || d.Pos.Line != last || d.Pos.Col != row.col {
 			t.Errorf("%s: %s\n got %d errors, %d:%d %s\nwant 1 error,  %d:%d %s", row.section, row.line, len(bad.List), d.Pos.Line, d.Pos.Col, d.Text, last, row.col, row.want)
 		}
+		message.Shown(t, d.Text)
 		if lines := strings.Split(text, "\n"); d.Line != lines[d.Pos.Line-1] {
 			t.Errorf("%s: the line shown is %q", row.line, d.Line)
 		}
 	}
 }
 
+// remarkRow is what is said of a line that can be used.
+type remarkRow struct {
+	section, line string
+	want          string // severity line:col text
+}
+
 func TestRemarks(t *testing.T) {
-	tests := []struct {
-		section, line string
-		want          string // severity line:col text
-	}{
+	tests := []remarkRow{
 		{"global", "daemon", "NOTICE 2:2 'daemon' is ignored: waggle stays in the foreground, as containers and systemd want it"},
 		{"global", "tune.ssl.cachesize 3", "NOTICE 2:2 'tune.ssl.cachesize' is ignored: crypto/tls has its own way"},
 		{"global", ".notice hello", "NOTICE 2:2 hello"},
@@ -479,8 +493,11 @@ func TestRemarks(t *testing.T) {
 		{"", "backend f\n server s 1.1.1.1:1", "WARNING 1:1 missing timeouts for backend 'f': without 'timeout connect', 'timeout server' silent peers hold their connections for ever"},
 		{"", "resolvers r", "WARNING 1:1 resolvers 'r' has no name server: nothing that uses it resolves"},
 	}
-	for _, test := range tests {
-		_, remarks := mustParse(t, in(test.section, test.line))
+	for _, test := range append(tests, rareRemarkRows...) {
+		_, remarks, err := parseBeside(in(test.section, test.line))
+		if err != nil {
+			t.Errorf("%s: %s\n%v", test.section, test.line, err)
+		}
 		var got []string
 		for _, d := range remarks {
 			got = append(got, fmt.Sprintf("%s %d:%d %s", d.Severity, d.Pos.Line, d.Pos.Col, d.Text))
@@ -488,6 +505,7 @@ func TestRemarks(t *testing.T) {
 		if s := strings.Join(got, "\n"); s != test.want {
 			t.Errorf("%s: %s\n got %s\nwant %s", test.section, test.line, s, test.want)
 		}
+		message.Shown(t, test.want)
 	}
 }
 
@@ -500,6 +518,7 @@ func TestReadingStopsAfterFiftyErrors(t *testing.T) {
 	if !strings.HasSuffix(err.Error(), "too many errors, stopped there") {
 		t.Errorf("%s", err)
 	}
+	message.Shown(t, err.Error())
 }
 
 // A misspelled section is one error: its lines are not blamed on the section before.
@@ -521,6 +540,7 @@ func TestRangesAreBounded(t *testing.T) {
 		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
 			t.Errorf("%.40q: %s, want %q", text, got, want)
 		}
+		message.Shown(t, want)
 	}
 }
 
@@ -534,7 +554,9 @@ func manyTemplates(n int) string {
 
 func TestZeroWarning(t *testing.T) {
 	_, _, err := parse("global\n zero-warning\nresolvers r\n")
-	if err == nil || !strings.Contains(err.Error(), "resolvers 'r' has no name server: nothing that uses it resolves ('zero-warning' is set)") {
+	const want = "t.cfg:3: resolvers 'r' has no name server: nothing that uses it resolves ('zero-warning' is set)"
+	if err == nil || err.Error() != want {
 		t.Errorf("error %v", err)
 	}
+	message.Shown(t, want)
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"waggle/pkg/lab/message"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -77,9 +79,15 @@ func TestSeedWithoutFinalLineFeed(t *testing.T) {
 		}
 	}
 	last := bytes.Count(bytes.TrimRight(content, "\n"), []byte("\n")) + 1
-	if len(warnings) != 1 || warnings[0].Pos.Line != last || !strings.Contains(warnings[0].Text, "no line feed at the end") {
+	if len(warnings) != 1 || warnings[0].Pos.Line != last {
 		t.Errorf("warnings %v, want one about line %d", warnings, last)
+		return
 	}
+	const want = "no line feed at the end of the last line: the file might have been truncated, and HAProxy would refuse it"
+	if warnings[0].Text != want {
+		t.Errorf("it says %q", warnings[0].Text)
+	}
+	message.Shown(t, want)
 }
 
 // The condition of the seed does what it says.

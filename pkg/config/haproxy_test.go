@@ -23,6 +23,10 @@ var stricter = []string{
 	"tcp-check expect min-recv x string a", "server-state-file a\n server-state-file b", "source 10.0.0.1 interface a-name-of-17-byte",
 	// HAProxy 2.6 prints an alert for these and goes on; 3.2 refuses them.
 	"listen a :80", "default-server id 3", "backend a\nlisten a", "mode tcp\n server s 1.1.1.1:1 check observe layer7", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
+	// Bounds of ours, and texts that would break the message they go into.
+	"tcp-check connect" + strings.Repeat("\n tcp-check send a", maxCheckSteps), "option pgsql-check user " + strings.Repeat("x", 129), "node " + strings.Repeat("x", maxLine),
+	"option httpchk\n http-check send meth G@T", `errorloc 503 a\ b`, "unique-id-header a:b", `redirect location / set-cookie "a\x01"`,
+	`http-response set-status 404 reason "a\x01b"`, "resolvers a b", "stick-table type ip size 1k store http_req_rate(0)",
 }
 
 // What we call a mistake HAProxy refuses too, apart from the lines above.
@@ -31,7 +35,7 @@ func TestHAProxyRefusesTheSameMistakes(t *testing.T) {
 		t.Skip("starts HAProxy for each of its rows")
 	}
 	haproxy := require.Tool(t, "haproxy")
-	for _, row := range alertRows {
+	for _, row := range slices.Concat(alertRows, rareAlertRows) {
 		if strings.Contains(row.want, "not supported by waggle") || slices.Contains(stricter, row.line) {
 			continue
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab/message"
 )
 
 func TestLoadReadsDirectoriesInOrder(t *testing.T) {
@@ -39,6 +41,7 @@ func TestLoadReportsEveryUnreadableFile(t *testing.T) {
 	if got := bad.List[1].Format(7); got != "[ALERT]    (7) : config : [away.cfg] : cannot read: no such file" {
 		t.Errorf("%s", got)
 	}
+	message.Shown(t, bad.List[1].Text)
 }
 
 func TestLoadFromTheFileSystem(t *testing.T) {

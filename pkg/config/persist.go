@@ -68,7 +68,7 @@ func (s *statement) cookieValue(c *Cookie, word string, i int) bool {
 		return false
 	}
 	if word == "maxidle" || word == "maxlife" {
-		d, err := parseTime(value, "'"+word+"' of 'cookie'", time.Second)
+		d, err := parseTime(value, word+"' of 'cookie", time.Second)
 		if err != nil {
 			s.errorf(i, "%s", err)
 			return false

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"waggle/pkg/lab/message"
 	"waggle/pkg/stats"
 )
 
@@ -90,6 +91,7 @@ func TestAnswers(t *testing.T) {
 				if open && !strings.HasPrefix(got, want) || !open && got != want {
 					t.Errorf("%q answers\n%q\nwant\n%q", tt.line, got, tt.want)
 				}
+				message.Shown(t, want)
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"waggle/pkg/lab/message"
 	"waggle/pkg/pool"
 )
 
@@ -86,6 +87,7 @@ func TestProcessCommands(t *testing.T) {
 		if got := answersTo(c, line); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
+		message.Shown(t, want)
 	}
 	if got := answersTo(c, "show env"); strings.Count(got, "\n") != len(os.Environ())+1 {
 		t.Errorf("show env has %d lines for %d variables", strings.Count(got, "\n")-1, len(os.Environ()))

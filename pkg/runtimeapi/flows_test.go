@@ -9,15 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/message"
 	"waggle/pkg/pool"
 )
 
 // carried is a kernel path with flows.
 type carried struct {
-	flows   []Flow
-	streams []Stream
-	err     error
-	ended   []string
+	flows      []Flow
+	streams    []Stream
+	err        error // of the kernel path
+	streamsErr error
+	ended      []string
 }
 
 func (c *carried) Flows(yield func(Flow) bool) error {
@@ -35,7 +37,7 @@ func (c *carried) Streams(yield func(Stream) bool) error {
 			break
 		}
 	}
-	return nil
+	return c.streamsErr
 }
 
 func (c *carried) ShutdownStream(id uint64) (bool, error) {
@@ -113,6 +115,7 @@ func TestShowFlows(t *testing.T) {
 		if got := threeFlows().ask(Operator, "show flows"+tt.args); got != tt.want+"\n" {
 			t.Errorf("show flows%s:\n%s\nwant\n%s", tt.args, got, tt.want)
 		}
+		message.Shown(t, tt.want)
 	}
 	if got := threeFlows().ask(User, "show flows"); got != "Permission denied\n\n" {
 		t.Errorf("as user: %q", got)
@@ -156,6 +159,7 @@ func TestShutdown(t *testing.T) {
 		if got := c.ask(Admin, tt.line); got != tt.want+"\n" || strings.Join(c.ended, " ") != tt.ended {
 			t.Errorf("%s: %q, ended %v", tt.line, got, c.ended)
 		}
+		message.Shown(t, tt.want)
 		c = threeFlows()
 		if got := c.ask(Operator, tt.line); got != "Permission denied\n\n" || c.ended != nil {
 			t.Errorf("%s as operator: %q, ended %v", tt.line, got, c.ended)

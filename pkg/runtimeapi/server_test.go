@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/config"
+	"waggle/pkg/lab/message"
 )
 
 // serve starts a server on a unix socket and stops it at the end of the test.
@@ -132,6 +133,7 @@ func TestLongLine(t *testing.T) {
 	if got := exchange(t, l, strings.Repeat("x", 64)); got != "The command line is too long.\n\n" {
 		t.Errorf("answer %q", got)
 	}
+	message.Shown(t, "The command line is too long.\n\n")
 }
 
 // pipeListener hands out the far ends of pipes, so that a test can run in a bubble of its own time.
@@ -265,9 +267,12 @@ func TestServeReportsABrokenListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := New(fixed{balancer()}, Options{}).Serve(context.Background(), []Listener{l}); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Serve: %v, want %v", err, net.ErrClosed)
+	at := l.Addr().String()
+	want := "accept on stats socket " + at + ": accept tcp " + at + ": use of closed network connection"
+	if err := New(fixed{balancer()}, Options{}).Serve(context.Background(), []Listener{l}); !errors.Is(err, net.ErrClosed) || err.Error() != want {
+		t.Errorf("Serve: %v, want %s", err, want)
 	}
+	message.Shown(t, want)
 }
 
 func TestListen(t *testing.T) {

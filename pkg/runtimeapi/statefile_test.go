@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"waggle/pkg/lab/message"
 	"waggle/pkg/pool"
 )
 
@@ -73,11 +74,14 @@ func TestLinesThatAreNoServersState(t *testing.T) {
 		if err != nil || len(problems) != 1 || problems[0] != tc.want || len(got) != 1 || got[0].Server != "one" {
 			t.Errorf("%s: %v %q, %d servers; want %q", tc.line, err, problems, len(got), tc.want)
 		}
+		message.Shown(t, tc.want)
 	}
+	const unknownVersion = "it does not begin with a version that is known, which is 1"
 	for _, text := range []string{"", "2\n" + good, good} {
-		if got, _, err := ReadServersState(strings.NewReader(text)); err == nil || got != nil {
-			t.Errorf("%q: %v, no error", text, got)
+		if got, _, err := ReadServersState(strings.NewReader(text)); err == nil || got != nil || err.Error() != unknownVersion {
+			t.Errorf("%q: %v, error %v", text, got, err)
 		}
+		message.Shown(t, unknownVersion)
 	}
 	short := strings.Join(strings.Fields(good)[:stateFields], " ") // as before HAProxy 2.4
 	if got, problems, err := ReadServersState(strings.NewReader("1\n" + short)); err != nil || problems != nil || len(got) != 1 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"waggle/pkg/lab/message"
 )
 
 type foreseen struct {
@@ -38,6 +40,7 @@ func TestTrace(t *testing.T) {
 		if got := answersTo(c, tt.line); got != tt.want+"\n" || f.client.String()+" "+f.front != tt.asked {
 			t.Errorf("%s: %q, asked %s %s", tt.line, got, f.client, f.front)
 		}
+		message.Shown(t, tt.want)
 	}
 	c := &session{server: New(fixed{balancer()}, Options{Tracer: &foreseen{err: errors.New("no such frontend")}}), level: Operator}
 	if got := answersTo(c, "trace 198.51.100.7 in"); got != "Cannot trace: no such frontend.\n\n" {

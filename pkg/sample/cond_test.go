@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"waggle/pkg/lab/message"
 )
 
 func sampleRequest() request {
@@ -216,6 +218,7 @@ func TestConditionErrors(t *testing.T) {
 		if e.Text != test.want || e.Word != test.word {
 			t.Errorf("%q: word %d: %s\nwant  word %d: %s", test.cond, e.Word, e.Text, test.word, test.want)
 		}
+		message.Shown(t, test.want)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"waggle/pkg/lab/message"
 )
 
 func mustFormat(t testing.TB, source string, style FormatStyle, env Env) *Format {
@@ -96,6 +98,7 @@ func TestFormatErrors(t *testing.T) {
 		if !errors.As(err, &e) || e.Text != test.want {
 			t.Errorf("%s: %v\nwant %s", test.source, err, test.want)
 		}
+		message.Shown(t, test.want)
 	}
 }
 
