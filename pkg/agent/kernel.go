@@ -263,9 +263,7 @@ func (k *kernel) desired() datapath.Desired {
 			Logged: s.logs.of(s.verdict.Proxy), Retries: uint32(max(0, s.verdict.Backend.Retries)),
 			Redispatch: redispatchEvery(s.verdict.Backend),
 		}
-		for _, b := range s.verdict.Proxy.Binds {
-			svc.Binds = append(svc.Binds, datapath.Bind{AddrPort: b.Addr, V6Only: b.V6Only})
-		}
+		svc.Binds = bindsOf(s.verdict.Proxy)
 		svc.Algorithm, svc.Draws = s.algorithm()
 		svc.Schedule, svc.Servers = s.targets()
 		for i := range svc.Servers {
@@ -275,7 +273,20 @@ func (k *kernel) desired() datapath.Desired {
 		}
 		d.Services = append(d.Services, svc)
 	}
+	for _, v := range p.others {
+		if p.pool.Frontend(v.Proxy.Name).Switch() == pool.SwitchedOn {
+			d.Sockets = append(d.Sockets, bindsOf(v.Proxy)...)
+		}
+	}
 	return d
+}
+
+// bindsOf are the addresses that a frontend listens on.
+func bindsOf(p *config.Proxy) (binds []datapath.Bind) {
+	for _, b := range p.Binds {
+		binds = append(binds, datapath.Bind{AddrPort: b.Addr, V6Only: b.V6Only})
+	}
+	return binds
 }
 
 // redispatchEvery says which retries go to another server, as userspace has it: all where the algorithm does not care

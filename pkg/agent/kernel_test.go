@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -135,10 +136,20 @@ listen told
 	}
 }
 
-// Servers that an operator adds, or a name turns out to be, may have a source that cannot be the kernel's: then all of the
+// Servers that an operator adds, or a name turns out to be, may be such as cannot be the kernel's: then all of the
 // backend's connections are userspace's.
-func TestSourceThatIsNotTheKernels(t *testing.T) {
-	for _, source := range []pool.Source{{Low: 1, High: 2}, {Interface: "lo"}, {Addr: netip.IPv6Loopback()}} {
+func TestServersThatAreNotTheKernels(t *testing.T) {
+	for what, change := range map[string]func(*pool.ServerOptions){
+		"source ports":      func(o *pool.ServerOptions) { o.Source = pool.Source{Low: 1, High: 2} },
+		"source interface":  func(o *pool.ServerOptions) { o.Source = pool.Source{Interface: "lo"} },
+		"source of IPv6":    func(o *pool.ServerOptions) { o.Source = pool.Source{Addr: netip.IPv6Loopback()} },
+		"send-proxy":        func(o *pool.ServerOptions) { o.SendProxy = 1 },
+		"the client's port": func(o *pool.ServerOptions) { o.Addr, o.MapPort = netip.AddrPortFrom(o.Addr.Addr(), 0), true },
+		"a port by an offset": func(o *pool.ServerOptions) {
+			o.Addr, o.MapPort, o.PortOffset = netip.AddrPortFrom(o.Addr.Addr(), 0), true, 10
+		},
+		"a mapped address": func(o *pool.ServerOptions) { o.Addr = netip.MustParseAddrPort("[::ffff:10.0.0.2]:80") },
+	} {
 		cfg := parse(t, "listen l\n    bind :80\n    server a 10.0.0.1:80\n")
 		b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
 		if err != nil {
@@ -149,11 +160,59 @@ func TestSourceThatIsNotTheKernels(t *testing.T) {
 			t.Fatalf("%d slots before", n)
 		}
 		o := pool.DefaultServerOptions()
-		o.Name, o.Addr, o.Source = "added", netip.MustParseAddrPort("10.0.0.2:80"), source
+		o.Name, o.Addr = "added", netip.MustParseAddrPort("10.0.0.2:80")
+		change(&o)
 		b.pool.Backend("l").AddServer(o)
 		if s := k.desired().Services[0]; len(s.Schedule) != 0 || len(s.Servers) != 0 {
-			t.Errorf("source %+v: %d slots, %d servers", source, len(s.Schedule), len(s.Servers))
+			t.Errorf("%s: %d slots, %d servers", what, len(s.Schedule), len(s.Servers))
 		}
+	}
+}
+
+// The same goes for more servers than the kernel path can choose among.
+func TestMoreServersThanTheKernelTakes(t *testing.T) {
+	cfg := parse(t, fmt.Sprintf("resolvers r\n    nameserver n 127.0.0.1:53\nlisten l\n    bind :80\n    balance leastconn\n    server-template s 1-%d 10.0.0.1:80\n", datapath.MaxScan))
+	b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{})
+	if n := len(k.desired().Services[0].Schedule); n != datapath.MaxScan {
+		t.Fatalf("%d slots before", n)
+	}
+	o := pool.DefaultServerOptions()
+	o.Name, o.Addr = "added", netip.MustParseAddrPort("10.0.0.2:80")
+	b.pool.Backend("l").AddServer(o)
+	if s := k.desired().Services[0]; len(s.Schedule) != 0 {
+		t.Errorf("%d slots", len(s.Schedule))
+	}
+}
+
+// Connections to the sockets of frontends that are userspace's are left to them, although a frontend of the kernel path covers
+// their addresses; but not while they do not listen.
+func TestSocketsInTheKernelsWords(t *testing.T) {
+	cfg := parse(t, `
+listen tcp
+    bind :80
+    server a 10.0.0.1:80
+listen web
+    mode http
+    bind 10.0.0.7:80
+    bind :::81 v6only
+    server a 10.0.0.1:80
+`)
+	b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{})
+	want := []datapath.Bind{{AddrPort: netip.MustParseAddrPort("10.0.0.7:80")}, {AddrPort: netip.MustParseAddrPort("[::]:81"), V6Only: true}}
+	if d := k.desired(); len(d.Services) != 1 || !slices.Equal(d.Sockets, want) {
+		t.Errorf("%d services, sockets %v, want %v", len(d.Services), d.Sockets, want)
+	}
+	b.pool.Frontend("web").SetSwitch(pool.SwitchedOff)
+	if d := k.desired(); len(d.Sockets) != 0 {
+		t.Errorf("sockets %v of a frontend that is off", d.Sockets)
 	}
 }
 
@@ -182,5 +241,17 @@ func TestAServerDepartsOnce(t *testing.T) {
 			t.Errorf("key %d has two servers", added.Key)
 		}
 		keys[added.Key] = true
+	}
+}
+
+// A frontend whose backend is disabled has nothing that the kernel path could serve.
+func TestADisabledBackendIsNotTheKernels(t *testing.T) {
+	cfg := parse(t, "frontend f\n    bind :80\n    default_backend b\nbackend b\n    disabled\n    server a 10.0.0.1:80\n")
+	b, err := build(cfg, 1, 256, nil, nil, datapath.Identities{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{}).desired(); len(d.Services) != 0 {
+		t.Errorf("%+v", d.Services)
 	}
 }

@@ -15,6 +15,8 @@ type kernelPlan struct {
 	services []*service
 	// byID has the services, and those of configurations before whose flows live on.
 	byID map[uint32]*service
+	// others are the frontends that are userspace's.
+	others []offload.Verdict
 }
 
 // service returns the one with an id, nil if there is none (any more).
@@ -43,6 +45,7 @@ func (k *kernel) makePlan(p *pool.Pool, verdicts []offload.Verdict, logs *logs) 
 	for _, v := range verdicts {
 		f := p.Frontend(v.Proxy.Name)
 		if !v.Kernel {
+			next.others = append(next.others, v)
 			continue
 		}
 		s := &service{id: k.takeID(f.Name), frontend: f, backend: p.Backend(v.Backend.Name), verdict: v, logs: logs}

@@ -37,10 +37,8 @@ func (s *service) timeouts() datapath.Timeouts {
 	}
 }
 
-// targets is what userspace chooses from too, in the kernel's words. A backend with a link-local server, which is
-// an address on one interface only, is left to userspace whole: shares must be those configured. So is one whose source
-// cannot be the kernel's: servers of a name may turn out to be of another family, and those that an operator adds have
-// parameters of their own.
+// targets is what userspace chooses from too, in the kernel's words. A backend with a server that cannot be the kernel's is left
+// to userspace whole: shares must be those configured.
 func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
 	snap := s.backend.Snapshot()
 	if s.snapshot != snap {
@@ -56,14 +54,24 @@ func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
 	}
 	servers = slices.Clone(s.servers)
 	for i, t := range snap.Targets {
-		src := t.Server.Source
-		if t.Addr.Addr().Zone() != "" || src.Interface != "" || src.Low != 0 ||
-			len(servers[i].Sources) > 0 && src.Addr.Is4() != t.Addr.Addr().Is4() {
+		if !kernelCan(t) {
 			return nil, nil
 		}
 		servers[i].Limit = uint32(t.Server.Limit())
 	}
+	if a, _ := s.algorithm(); (a == datapath.LeastConn || a == datapath.First) && len(s.schedule) > datapath.MaxScan {
+		return nil, nil
+	}
 	return s.schedule, servers
+}
+
+// kernelCan says of a server what the verdict about the configuration could not know: one of a name may turn out to be of another
+// family than its source, or link-local, which is an address on one interface only, and those that an operator adds have
+// parameters of their own.
+func kernelCan(t pool.Target) bool {
+	s, addr := t.Server, t.Addr.Addr()
+	return addr.Zone() == "" && !addr.Is4In6() && t.Addr.Port() != 0 && !s.MapPort && s.SendProxy == 0 &&
+		s.Source.Interface == "" && s.Source.Low == 0 && (len(sources(s)) == 0 || s.Source.Addr.Is4() == addr.Is4())
 }
 
 // sources are the addresses that connections to a server come from by its configuration; nil if it names none.

@@ -37,6 +37,9 @@ const (
 type Desired struct {
 	// Services that the kernel may take connections for. Two services must not share a bind.
 	Services []Service
+	// Sockets are the binds of listening sockets that no service stands for. Their connections are left to them, although a
+	// wildcard of a service covers the address: the more explicit bind wins, as among sockets, and of equals the socket.
+	Sockets []Bind
 	// GlobalLimit is the number of places for connections over all services and both paths; while they are taken every SYN
 	// falls through (HAProxy's global maxconn). 0 means no limit but the size of the flow table.
 	GlobalLimit uint32

@@ -97,8 +97,15 @@ func TestFamiliesOfABind(t *testing.T) {
 		{"an address, server of the other family", "[2001:db8::1]:80", false, []Server{four}, nil},
 		{"an address of the same family", "[2001:db8::1]:80", false, []Server{six}, local[1:]},
 	} {
-		c := claim{Bind: Bind{AddrPort: ap(tt.bind), V6Only: tt.v6only}, service: Service{ID: 1, Servers: tt.servers}}
-		if got := c.addrs(local); !slices.Equal(got, tt.want) {
+		services := make(map[lbWgServiceKey]lbWgService)
+		award([]claim{{Bind{AddrPort: ap(tt.bind), V6Only: tt.v6only}, Service{ID: 1, Servers: tt.servers}, lbWgService{Id: 1}}}, local, services)
+		var got []netip.Addr
+		for _, addr := range local {
+			if services[lbWgServiceKey{Addr: addr.As16(), Port: 80}].Id == 1 {
+				got = append(got, addr)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}

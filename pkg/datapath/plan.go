@@ -42,6 +42,7 @@ type planner struct {
 	sources  map[uint32]uint32 // of the last plan: how many addresses a server is connected to from
 }
 
+// plan leaves out what cannot be planned, which the error is about.
 func (p *planner) plan(d Desired, v view) (plan, error) {
 	out := plan{
 		services:  make(map[lbWgServiceKey]lbWgService),
@@ -54,22 +55,20 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 	var claims []claim
 	for _, s := range d.Services {
 		value, err := p.addService(&out, s, v)
-		errs = append(errs, err)
-		if err != nil {
-			continue
+		if err != nil { // its sockets serve it
+			errs = append(errs, fmt.Errorf("service %d: %w", s.ID, err))
+			out.degraded = append(out.degraded, fmt.Sprintf("all connections to %s go through userspace: %v", s.Name, err))
+			value = lbWgService{}
 		}
 		for _, b := range s.Binds {
 			claims = append(claims, claim{b, s, value})
+			out.ports = append(out.ports, b.Port())
 		}
 	}
-	// The more explicit binds come last, so that they win: an address over 0.0.0.0 over [::], as for sockets.
-	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.precision(), b.precision()) })
-	for _, c := range claims {
-		for _, addr := range c.addrs(v.addrs) {
-			out.services[lbWgServiceKey{Addr: addr.As16(), Port: c.Port()}] = c.value
-		}
-		out.ports = append(out.ports, c.Port())
+	for _, b := range d.Sockets {
+		claims = append(claims, claim{Bind: b})
 	}
+	award(claims, v.addrs, out.services)
 	p.ways.end(v.known)
 	p.sources = make(map[uint32]uint32, len(out.servers))
 	for id, server := range out.servers {
@@ -114,11 +113,27 @@ func neighKey(h hop) lbWgNeighKey {
 	return lbWgNeighKey{Addr: h.addr.As16(), Ifindex: uint32(h.ifindex)}
 }
 
-// claim is a service at one of its binds.
+// claim is a service at one of its binds; with the zero value it is that of a socket.
 type claim struct {
 	Bind
 	service Service
 	value   lbWgService
+}
+
+// award finds out who takes the connections to each address. What is a socket's is in no map.
+func award(claims []claim, local []netip.Addr, services map[lbWgServiceKey]lbWgService) {
+	// The more explicit binds come last, so that they win: an address over 0.0.0.0 over [::], as for sockets.
+	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.precision(), b.precision()) })
+	for _, c := range claims {
+		for _, addr := range c.addrs(local) {
+			key := lbWgServiceKey{Addr: addr.As16(), Port: c.Port()}
+			if c.serves(addr) {
+				services[key] = c.value
+			} else {
+				delete(services, key)
+			}
+		}
+	}
 }
 
 func (b Bind) precision() int {
@@ -142,9 +157,11 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 			return value, err
 		}
 	}
-	if out.schedules[s.ID], err = p.schedule(s, out.servers); err != nil {
+	slots, err := p.schedule(s, out.servers)
+	if err != nil {
 		return value, err
 	}
+	out.schedules[s.ID] = slots
 	out.limits[gauge] = uint64(s.Limit)
 	value = lbWgService{
 		Id: s.ID, Gauge: gauge, Retries: s.Retries, Redispatch: s.Redispatch, Connect: uint64(max(0, s.Timeouts.Connect)), Name: cName(s.Name),
@@ -158,29 +175,21 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 	return value, nil
 }
 
-// addrs returns the addresses that the bind takes connections on: those that its servers can be reached from. The kernel
-// path does not translate from one family to the other, so the others are userspace's.
-func (c claim) addrs(local []netip.Addr) []netip.Addr {
-	binds := []netip.Addr{c.Addr()}
-	if c.Addr().IsUnspecified() {
-		binds = local
-	}
-	var out []netip.Addr
-	for _, addr := range binds {
-		if c.takes(addr) && (len(c.service.Servers) == 0 || c.service.serves(addr.Is4())) {
-			out = append(out, addr)
-		}
-	}
-	return out
-}
-
-// takes tells whether the bind is for connections to addr, which is an address of the namespace.
-func (b Bind) takes(addr netip.Addr) bool {
+// addrs returns the addresses that the bind takes connections on.
+func (b Bind) addrs(local []netip.Addr) []netip.Addr {
 	bind := b.Addr()
 	if !bind.IsUnspecified() {
-		return addr == bind
+		return []netip.Addr{bind}
 	}
-	return bind.Is4() == addr.Is4() || bind.Is6() && !b.V6Only
+	return slices.DeleteFunc(slices.Clone(local), func(addr netip.Addr) bool {
+		return bind.Is4() != addr.Is4() && (bind.Is4() || b.V6Only)
+	})
+}
+
+// serves tells whether the connections to an address are the kernel path's: those that the service's servers can be reached
+// from. It does not translate from one family to the other, so the others are userspace's.
+func (c claim) serves(addr netip.Addr) bool {
+	return c.value.Id != 0 && (len(c.service.Servers) == 0 || c.service.serves(addr.Is4()))
 }
 
 // serves tells whether all servers are of one family.

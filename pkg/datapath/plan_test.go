@@ -49,6 +49,35 @@ func TestPlanOfAWildcard(t *testing.T) {
 	}
 }
 
+// A wildcard takes no connection that a more explicit socket would get without the kernel path, nor one that an equal
+// socket could get.
+func TestPlanLeavesToSocketsWhatIsTheirs(t *testing.T) {
+	p, local := testPlanner(), []string{"192.0.2.1", "198.51.100.1"}
+	all := Service{ID: 1, Name: "all", Binds: binds("0.0.0.0:80")}
+	six := Service{ID: 2, Name: "six", Binds: binds("192.0.2.1:80"), Servers: []Server{{ID: 5, Addr: ap("[2001:db8::9]:80")}}}
+	for _, tt := range []struct {
+		name    string
+		desired Desired
+		want    []uint32 // services at local
+	}{
+		{"another port", Desired{Services: []Service{all}, Sockets: binds("192.0.2.1:81")}, []uint32{1, 1}},
+		{"a socket of one address", Desired{Services: []Service{all}, Sockets: binds("192.0.2.1:80")}, []uint32{0, 1}},
+		{"an equal socket", Desired{Services: []Service{all}, Sockets: binds("0.0.0.0:80")}, []uint32{0, 0}},
+		{"a wider socket", Desired{Services: []Service{all}, Sockets: binds("[::]:80")}, []uint32{1, 1}},
+		{"a service whose servers are of another family", Desired{Services: []Service{all, six}}, []uint32{0, 1}},
+	} {
+		got, err := p.plan(tt.desired, testView())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, addr := range local {
+			if id := got.services[lbWgServiceKey{Addr: addr16(addr), Port: 80}].Id; id != tt.want[i] {
+				t.Errorf("%s: %s belongs to service %d, want %d", tt.name, addr, id, tt.want[i])
+			}
+		}
+	}
+}
+
 func TestPlanOfServers(t *testing.T) {
 	for _, tt := range []struct {
 		addr    string
@@ -113,8 +142,15 @@ func TestPlanKeepsIndices(t *testing.T) {
 func TestPlanWithoutRoom(t *testing.T) {
 	p := testPlanner()
 	p.gauges = newIndices[gaugeKey]("wg_gauges", 3)
-	if _, err := p.plan(oneService(2), testView()); err == nil || !strings.Contains(err.Error(), "wg_gauges is full") {
+	d := oneService(2)
+	d.Services = append([]Service{{ID: 1, Name: "other", Binds: binds("192.0.2.1:81")}}, d.Services...)
+	got, err := p.plan(d, testView())
+	if err == nil || !strings.Contains(err.Error(), "service 7: wg_gauges is full") {
 		t.Errorf("error %v", err)
+	}
+	// The others are planned all the same.
+	if len(got.services) != 1 || len(got.schedules) != 1 || got.services[lbWgServiceKey{Addr: addr16("192.0.2.1"), Port: 81}].Id != 1 {
+		t.Errorf("services %v, schedules %v", got.services, got.schedules)
 	}
 }
 
@@ -139,6 +175,8 @@ func TestIndices(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	good := oneService(1).Services[0]
+	other := good
+	other.ID = 8
 	change := func(f func(*Service)) Desired {
 		s := good
 		s.Servers = append([]Server(nil), good.Servers...)
@@ -160,7 +198,8 @@ func TestValidate(t *testing.T) {
 		{"schedule names server 5, which", change(func(s *Service) { s.Schedule = []uint32{5} })},
 		{"server 101: invalid AddrPort: not an address", change(func(s *Service) { s.Servers[0].Addr = netip.AddrPort{} })},
 		{`server "task0": id is zero`, change(func(s *Service) { s.Servers[0].ID = 0 })},
-		{"service 7 has it", Desired{Services: []Service{good, good}}},
+		{"", change(func(s *Service) { s.Binds = append(s.Binds[:1:1], s.Binds...) })},
+		{"service 7 has it", Desired{Services: []Service{good, other}}},
 	} {
 		err := tt.d.validate()
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {

@@ -13,7 +13,7 @@ func (d Desired) validate() error {
 	for _, s := range d.Services {
 		errs = append(errs, s.validate())
 		for _, b := range s.Binds {
-			if other, ok := binds[b.AddrPort]; ok {
+			if other, ok := binds[b.AddrPort]; ok && other != s.ID {
 				errs = append(errs, fmt.Errorf("service %d: bind %s: service %d has it", s.ID, b.AddrPort, other))
 			}
 			binds[b.AddrPort] = s.ID

@@ -8,6 +8,7 @@ package offload
 
 import (
 	"fmt"
+	"slices"
 
 	"waggle/pkg/balance"
 	"waggle/pkg/config"
@@ -102,7 +103,21 @@ func (j *judge) listening() {
 		case b.MaxConn > 0:
 			j.no(b.Pos, "maxconn of a bind line: the kernel counts by frontend")
 		}
+		if other := j.sharedWith(b); other != nil {
+			j.no(b.Pos, "bind %s: frontend %s listens there, too: the system shares the connections out between the sockets", b.Addr, other.Name)
+		}
 	}
+}
+
+// sharedWith is another frontend that listens on the address and port of a bind line, nil if there is none.
+func (j *judge) sharedWith(b config.Bind) *config.Proxy {
+	for _, p := range j.cfg.Proxies {
+		same := func(o config.Bind) bool { return o.Addr == b.Addr }
+		if p != j.frontend && p.Kind.HasFrontend() && !p.Disabled && slices.ContainsFunc(p.Binds, same) {
+			return p
+		}
+	}
+	return nil
 }
 
 // rules judges everything that looks into the stream or chooses by it.
@@ -157,9 +172,14 @@ func (j *judge) target() *config.Proxy {
 		return nil
 	}
 	for _, p := range j.cfg.Proxies {
-		if p.Kind.HasBackend() && p.Name == f.DefaultBackend {
-			return p
+		if !p.Kind.HasBackend() || p.Name != f.DefaultBackend {
+			continue
 		}
+		if p.Disabled {
+			j.no(p.Pos, "its default_backend %s is disabled", p.Name)
+			return nil
+		}
+		return p
 	}
 	j.no(f.Pos, "its default_backend %s does not exist", f.DefaultBackend)
 	return nil

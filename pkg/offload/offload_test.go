@@ -94,6 +94,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		}, "logasap"},
 		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "" }, "no default_backend"},
 		{func(fe, _ *config.Proxy) { fe.DefaultBackend = "nobody" }, "nobody does not exist"},
+		{func(_, be *config.Proxy) { be.Disabled = true }, "default_backend tasks is disabled"},
 		{func(_, be *config.Proxy) { be.Balance.Algorithm = "uri" }, "balance uri"},
 		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "leastconn", 1025 }, "leastconn over 1025 servers"},
 		{func(_, be *config.Proxy) { be.Balance.Algorithm, be.Servers[0].High = "first", 1025 }, "first over 1025 servers"},
@@ -132,5 +133,23 @@ func TestDisabledFrontendsAreNotExplained(t *testing.T) {
 	fe.Disabled = true
 	if v := Explain(cfg); len(v) != 0 {
 		t.Errorf("Explain = %+v", v)
+	}
+}
+
+// Two sockets of one address get its connections by turns, which only the system can do. One of another port, or of an address
+// that the other one's wildcard covers, is no such case: the more explicit one gets all of its own.
+func TestFrontendsWithOneAddress(t *testing.T) {
+	for bind, shared := range map[string]bool{"0.0.0.0:8001": true, "0.0.0.0:8002": false, "192.0.2.1:8001": false} {
+		cfg, fe, _ := plain()
+		other := &config.Proxy{Kind: config.Frontend, Name: "web", HTTP: true, Binds: []config.Bind{{Addr: netip.MustParseAddrPort(bind)}}}
+		cfg.Proxies = append(cfg.Proxies, other)
+		v := Decide(cfg, fe)
+		if v.Kernel == shared || shared && !strings.Contains(v.Summary(), "frontend web listens there, too") {
+			t.Errorf("%s: %+v", bind, v)
+		}
+		other.Disabled = true
+		if v := Decide(cfg, fe); !v.Kernel {
+			t.Errorf("%s of a disabled frontend: %+v", bind, v)
+		}
 	}
 }

@@ -40,7 +40,7 @@ type frontend struct {
 // route is one use_backend line.
 type route struct {
 	line *config.UseBackend
-	to   *backend
+	to   *backend // nil if it is disabled
 }
 
 // backend is a proxy with servers, ready for the hot path.
@@ -102,6 +102,7 @@ func readErrorFiles(p *config.Proxy) (errorPages, error) {
 type plan struct {
 	frontends []*frontend
 	backends  map[string]*backend
+	off       map[string]bool // backends that are disabled: rules may name them, and lead nowhere then, as with HAProxy
 	tables    map[string]*stick.Table
 	userlists map[string]*userlist.List
 	pool      *pool.Pool
@@ -150,7 +151,7 @@ const (
 )
 
 func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
-	pl := &plan{backends: make(map[string]*backend), tables: newTables(cfg), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
+	pl := &plan{backends: make(map[string]*backend), off: make(map[string]bool), tables: newTables(cfg), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
 	pl.userlists = cfg.Userlists
 	pl.maxStreams = cfg.Global.TLS.MaxStreams
 	if p.Limit() == 0 {
@@ -167,7 +168,11 @@ func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
 	pl.rewrite = min(pl.rewrite, pl.bufSize/2)
 	pl.limits = h1.Limits{MaxHead: pl.bufSize - pl.rewrite, MaxFields: cfg.Global.MaxHdr}
 	for _, proxy := range cfg.Proxies {
-		if proxy.Disabled || !proxy.Kind.HasBackend() {
+		if !proxy.Kind.HasBackend() {
+			continue
+		}
+		if proxy.Disabled {
+			pl.off[proxy.Name] = true
 			continue
 		}
 		b, err := newBackend(proxy, p)
@@ -222,14 +227,14 @@ func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error
 			continue
 		}
 		to := pl.backends[line.Backend]
-		if to == nil {
+		if to == nil && !pl.off[line.Backend] {
 			return nil, fmt.Errorf("frontend '%s': unable to find required use_backend: '%s'", proxy.Name, line.Backend)
 		}
 		f.routes = append(f.routes, route{line: line, to: to})
 	}
 	switch {
 	case proxy.DefaultBackend != "":
-		if f.fallback = pl.backends[proxy.DefaultBackend]; f.fallback == nil {
+		if f.fallback = pl.backends[proxy.DefaultBackend]; f.fallback == nil && !pl.off[proxy.DefaultBackend] {
 			return nil, fmt.Errorf("frontend '%s': unable to find required default_backend: '%s'", proxy.Name, proxy.DefaultBackend)
 		}
 	case proxy.Kind == config.Listen:

@@ -22,7 +22,7 @@ var packetMutants = []mutant{
 		"if (addr_is_v4(p->key.saddr) || addr_is_v4(p->key.daddr))", "if (0)", "TestTCPRows"),
 	{name: "services are matched by their port alone", tests: "TestTransitPasses|TestWhatIsNotOurs", edits: []edit{
 		{"bpf/claim.h", "addr_copy(at.addr, key->daddr);", ""},
-		{"pkg/datapath/plan.go", "for _, addr := range c.addrs(v.addrs) {\n\t\t\tout.services[lbWgServiceKey{Addr: addr.As16(), Port: c.Port()}]", "for range c.addrs(v.addrs) {\n\t\t\tout.services[lbWgServiceKey{Port: c.Port()}]"},
+		{"pkg/datapath/plan.go", "key := lbWgServiceKey{Addr: addr.As16(), Port: c.Port()}", "key := lbWgServiceKey{Port: c.Port()}"},
 	}},
 	one("the TTL stays", "bpf/nat.h", "ip->ttl = p->ttl - 1;", "ip->ttl = p->ttl;", "TestTCPRows"),
 	one("the hop limit stays", "bpf/nat.h", "ip->hop_limit = p->ttl - 1;", "ip->hop_limit = p->ttl;", "TestTCPRows"),
