@@ -291,14 +291,11 @@ func (dp *Datapath) refresh() error {
 	if dp.opts.AllSources {
 		v.sources = func(r route) []netip.Addr { return besides(addrs, r) }
 	}
-	p, err := dp.planner.plan(dp.desired, v)
-	if err != nil {
-		return err
-	}
+	p, planErr := dp.planner.plan(dp.desired, v)
 	for _, s := range dp.desired.Services {
 		dp.timeouts[s.ID] = s.Timeouts
 	}
-	err = dp.tables.apply(p)
+	err = errors.Join(planErr, dp.tables.apply(p))
 	without, _ := dp.withoutAny() // at the start that none has it is an error, later on a pity
 	dp.degrade(slices.Concat(failed, p.degraded, without, dp.portTrouble()), len(links))
 	dp.retire()

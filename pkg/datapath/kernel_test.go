@@ -102,7 +102,18 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 	if err := d.validate(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := k.planner.plan(d, view{
+	p, err := k.planner.plan(d, k.view())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.tables.apply(p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// view is the namespace that the kernel path is told of.
+func (k *kernel) view() view {
+	return view{
 		links:  []link{{index: loIndex, name: "lo", mtu: taskMTU, mac: ourMAC, accepts: k.accepts}},
 		addrs:  []netip.Addr{netip.MustParseAddr(frontAddr), netip.MustParseAddr(backAddr), netip.MustParseAddr(frontAddr6), netip.MustParseAddr(backAddr6)},
 		routes: k.routes,
@@ -114,12 +125,6 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 			}
 			return route{ifindex: loIndex, source: source, nexthop: to}, to.String() != unroutable
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.tables.apply(p); err != nil {
-		t.Fatal(err)
 	}
 }
 

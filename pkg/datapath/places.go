@@ -62,6 +62,7 @@ func (dp *Datapath) share(key gaugeKey, name string) (Places, error) {
 		return Places{}, err
 	}
 	dp.shared[key] = true
+	delete(dp.retired, key)
 	return dp.obj.places(index), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // One limit over both paths: SYNs on one CPU and a userspace that takes places and gives them back on another fill it to
@@ -186,6 +187,20 @@ func TestSharedPlacesStay(t *testing.T) {
 		t.Errorf("retired: %v", dp.retired)
 	}
 	dp.mu.Unlock()
+	// One that is given back and wanted again at once, as when an operator adds a server behind one that is gone, stays, too.
+	dp.UnshareServer(101)
+	if server, err = dp.ServerPlaces(101, ""); err != nil {
+		t.Fatal(err)
+	}
+	dp.mu.Lock()
+	for key := range dp.retired {
+		dp.retired[key] = time.Now().Add(-time.Minute)
+	}
+	dp.mu.Unlock()
+	dp.sweep()
+	if another, err := dp.ServerPlaces(103, ""); err != nil || another.Taken == server.Taken {
+		t.Errorf("two servers have the same places (%v)", err)
+	}
 	server.Taken.Add(2)
 	service.Taken.Add(2)
 	dp.ProcessPlaces().Taken.Add(2)

@@ -55,8 +55,8 @@ func (t *tables) putSchedules(want map[uint32][]lbWgSlot) error {
 			continue
 		}
 		if err := t.putSchedule(id, slots); err != nil {
-			errs = append(errs, fmt.Errorf("schedule of service %d: %w", id, err))
-			continue
+			errs = append(errs, fmt.Errorf("schedule of service %d: %w", id, err), t.dropSchedule(id))
+			continue // the one before may name servers that are gone; without any, SYNs fall through
 		}
 		t.schedules[id] = slots
 	}
@@ -84,13 +84,20 @@ func (t *tables) putSchedule(id uint32, slots []lbWgSlot) error {
 func (t *tables) dropSchedules(want map[uint32][]lbWgSlot) error {
 	var errs []error
 	for id := range t.schedules {
-		if _, ok := want[id]; ok {
-			continue
+		if _, ok := want[id]; !ok {
+			errs = append(errs, t.dropSchedule(id))
 		}
-		errs = append(errs, ignoreMissing(t.obj.WgSched.Delete(id)))
-		delete(t.schedules, id)
 	}
 	return errors.Join(errs...)
+}
+
+func (t *tables) dropSchedule(id uint32) error {
+	if err := ignoreMissing(t.obj.WgSched.Delete(id)); err != nil {
+		t.schedules[id] = nil // whatever it was
+		return fmt.Errorf("delete the schedule of service %d: %w", id, err)
+	}
+	delete(t.schedules, id)
+	return nil
 }
 
 func ignoreMissing(err error) error {
