@@ -10,10 +10,10 @@ import (
 // EnvDir names the directory that an unpacked kernel package is in, with depmod run over it, as fetch.sh leaves it.
 const EnvDir = "WAGGLE_TEST_KERNEL"
 
-// EnvRun names a variable that, if set, is a regular expression: only tests of that name are run, for who looks into one.
+// EnvRun names a variable that, if set, is a regular expression: only tests of that name are run, for those who look into one.
 const EnvRun = "WAGGLE_TEST_KERNEL_RUN"
 
-// EnvAll names a variable that, if set, has all tests of pkg/datapath run, with all that they do elsewhere.
+// EnvAll names a variable that, if set, has tests make as many connections and packets as they do elsewhere.
 const EnvAll = "WAGGLE_TEST_KERNEL_ALL"
 
 // image is a kernel and its modules.

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,8 +9,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,21 +26,57 @@ type machine struct {
 	image   image
 	initrd  string
 	console string // file that gets the kernel's messages
-	cpus    int
+	by      accelerator
 	memory  int // MiB
 }
 
+// accelerator is what runs a machine's instructions.
+type accelerator struct {
+	name string
+	args []string
+}
+
+var kvm = accelerator{"by KVM", []string{"-accel", "kvm", "-cpu", "host", "-smp", "2"}}
+
+// emulation has no clock but the machine's own progress: each instruction takes a nanosecond, and a machine with nothing to do goes
+// on to its next timer at once. So limits of seconds mean work, as on a fast machine, and hold however slow this one is, or if it
+// stands still for a while.
+var emulation = accelerator{"emulated", []string{
+	"-accel", "tcg,thread=single", "-cpu", "max,la57=off", "-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-smp", "1,maxcpus=2",
+}}
+
+// bootLimit is what a machine may take from its start to its end with nothing to do; it takes KVM two or three seconds.
+const bootLimit = 30 * time.Second
+
+// tryKVM tells why KVM does not run this machine, if it doesn't: there may be none, or, in another virtual machine, one that opens
+// and then hangs. The initial file system must have an empty plan.
+func (m machine) tryKVM() error {
+	dev, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	dev.Close()
+	m.by = kvm
+	return m.boots(bootLimit)
+}
+
+// boots has the machine do what it has to within limit.
+func (m *machine) boots(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return m.run(ctx, func(guest.Event) {})
+}
+
 func (m *machine) args() []string {
-	return []string{
-		// Without KVM: nested in other virtual machines it may open and then hang, and this takes half a minute anyway.
-		"-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", fmt.Sprint(m.cpus), "-m", fmt.Sprint(m.memory),
+	return append(slices.Clone(m.by.args),
+		"-m", fmt.Sprint(m.memory),
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-kernel", m.image.vmlinuz, "-initrd", m.initrd,
 		// What guards the kernel against its users is costly to emulate, and nobody attacks this one.
 		"-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off init_on_alloc=0",
-		"-serial", "file:" + m.console, // ttyS0
+		"-serial", "file:"+m.console, // ttyS0
 		"-serial", "stdio", // ttyS1
-	}
+	)
 }
 
 // run boots the machine and calls event for each line of its report. It returns when the machine is off; when ctx ends
@@ -47,7 +87,8 @@ func (m *machine) run(ctx context.Context, event func(guest.Event)) error {
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, m.qemu, m.args()...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
-	cmd.Stderr = os.Stderr
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
 	report, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -62,7 +103,7 @@ func (m *machine) run(ctx context.Context, event func(guest.Event)) error {
 	if waited := cmd.Wait(); ctx.Err() != nil {
 		return fmt.Errorf("the machine was still running: %w", context.Cause(ctx))
 	} else if err = errors.Join(err, waited); err != nil {
-		return err
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(m.qemu), err, bytes.TrimSpace(complaints.Bytes()))
 	}
 	if !done {
 		return errors.New("the machine turned itself off before it was done")

@@ -80,7 +80,7 @@ func openRaw(path string) (*os.File, error) {
 	return port, nil
 }
 
-// run runs all jobs, one after the other, whether or not one fails, unless it is a gate.
+// run runs all jobs, one after the other, whether or not one fails.
 func (p *Plan) run(report *json.Encoder) error {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -90,19 +90,15 @@ func (p *Plan) run(report *json.Encoder) error {
 		return err
 	}
 	for _, j := range p.Jobs {
-		ok, err := j.run(report)
-		if err != nil {
+		if err := j.run(report); err != nil {
 			return fmt.Errorf("%s: %w", j.Name, err)
-		}
-		if j.Gate && !ok {
-			break
 		}
 	}
 	return report.Encode(Event{Done: true})
 }
 
-// run tells whether the program was run and had no complaint. It returns an error only if it cannot report.
-func (j *Job) run(report *json.Encoder) (ok bool, err error) {
+// run runs the program to its end. It returns an error only if it cannot report.
+func (j *Job) run(report *json.Encoder) error {
 	began := time.Now()
 	end := Event{Job: j.Name, Ended: true}
 	cmd := exec.Command(j.Argv[0], j.Argv[1:]...)
@@ -110,7 +106,7 @@ func (j *Job) run(report *json.Encoder) (ok bool, err error) {
 	cmd.Env = append(os.Environ(), j.Env...)
 	reader, writer, err := os.Pipe()
 	if err != nil {
-		return false, err
+		return err
 	}
 	cmd.Stdout, cmd.Stderr = writer, writer
 	err = cmd.Start()
@@ -126,7 +122,7 @@ func (j *Job) run(report *json.Encoder) (ok bool, err error) {
 		end.Exit, end.Problem = -1, err.Error()
 	}
 	end.Seconds = time.Since(began).Seconds()
-	return end.Exit == 0, report.Encode(end)
+	return report.Encode(end)
 }
 
 // reap waits for the process pid, and for orphans, which the first process inherits, on the way.

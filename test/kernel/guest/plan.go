@@ -20,8 +20,6 @@ type Job struct {
 	Dir  string   // working directory; it exists
 	Argv []string // Argv[0] is the program's path
 	Env  []string // on top of PATH, HOME and TMPDIR
-	// Gate tells that without this job's success there is no point in those that follow.
-	Gate bool
 }
 
 // Event is one line of the report, a JSON object. Only the fields that say something are set.

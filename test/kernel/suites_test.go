@@ -1,0 +1,109 @@
+package kernel
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"waggle/pkg/lab/require"
+	"waggle/test/kernel/guest"
+)
+
+// suite is what one machine does: the tests of a package, or a program.
+type suite struct {
+	name string
+	// dir is the package, in the repository; its tests run in the same place of the machine's file system.
+	dir string
+	// args, if set, are those of a program. If not, dir has tests.
+	args []string
+	// says is what the program must print.
+	says string
+	// skip are tests that are not run. All others must run: in there, a test that lacks a tool fails.
+	skip []string
+	// run, if set, matches the tests that are run.
+	run string
+	// gate tells that without this suite's success there is no point in others.
+	gate bool
+	// files are what the tests read besides.
+	files []string
+}
+
+var suites = []suite{
+	{name: "load", dir: "pkg/datapath", run: "TestVerifierIsNotPressed", gate: true},
+	{name: "demo", dir: "cmd/waggle", args: []string{"demo", "--once"}, says: "kernel path: yes, all "},
+	// Three machines work on them, none much longer than another.
+	{name: "datapath1", dir: "pkg/datapath", run: "Test[A-O].*", skip: toolTests},
+	{name: "datapath2", dir: "pkg/datapath", run: "Test[P-S].*", skip: toolTests},
+	{name: "datapath3", dir: "pkg/datapath", run: "Test[T-Z].*", skip: toolTests},
+	e2e,
+}
+
+var e2e = suite{name: "e2e", dir: "test/e2e", files: []string{"deploy/haproxy.cfg"}, skip: []string{
+	"^TestCommandsOfTheDocuments$", "^TestMigrate", "^TestColumnsTellTheTruth$", // programs and files of the documents, HAProxy
+	"^TestNothingIsLeftInTheKernel$/^SIGKILL$", // by a clsact filter a program outlives a killed agent
+}}
+
+// toolTests need a program that is not in the machine.
+var toolTests = []string{
+	"^TestGeneratedObjectIsCurrent$", // clang
+	"^TestBpftoolPrintsFields$",      // bpftool
+	"^TestNetfilterIsLeftInPeace$",   // nft
+}
+
+// chosen are the suites to run: all, or one for each package if EnvRun is set.
+func chosen() []suite {
+	only := os.Getenv(EnvRun)
+	if only == "" {
+		return suites
+	}
+	packages := []suite{{name: "datapath", dir: "pkg/datapath"}, e2e}
+	for i := range packages {
+		packages[i].run = only
+	}
+	return packages
+}
+
+// guestLimit is what a suite may take by its machine's clock.
+const guestLimit = 30 * time.Minute
+
+// build makes the program and puts it, with what it reads, into a machine's file system.
+func (s *suite) build(t *testing.T, in *initramfs, root, tmp string) guest.Job {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const src = "src/"
+	binary, at := filepath.Join(tmp, s.name), src+s.dir+"/"+s.name
+	if s.args != nil {
+		goTool(t, root, "build", "-ldflags=-s -w", "-o", binary, "./"+s.dir)
+	} else {
+		goTool(t, root, "test", "-c", "-ldflags=-s -w", "-o", binary, "./"+s.dir)
+	}
+	must(in.add(at, binary))
+	for _, file := range s.files {
+		must(in.add(src+file, filepath.Join(root, file)))
+	}
+	return guest.Job{Name: s.name, Dir: "/" + src + s.dir, Argv: append([]string{"/" + at}, s.arguments()...), Env: []string{require.Env + "=all"}}
+}
+
+func (s *suite) arguments() []string {
+	if s.args != nil {
+		return s.args
+	}
+	args := []string{"-test.v", "-test.timeout=" + guestLimit.String()}
+	if os.Getenv(EnvAll) == "" {
+		args = append(args, "-test.short") // emulation takes its time
+	}
+	if s.run != "" {
+		args = append(args, "-test.run=^("+s.run+")$")
+	}
+	if len(s.skip) > 0 {
+		args = append(args, "-test.skip="+strings.Join(s.skip, "|"))
+	}
+	return args
+}
