@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 )
@@ -16,16 +17,25 @@ const (
 	bookGauges   = "wg_book_gauges" // gaugeKey to index into wg_gauges
 	bookCounters = "wg_book_pairs"  // pair to index into wg_counters
 	bookNames    = "wg_book_names"  // gaugeKey to the name in the configuration
+	bookPast     = "wg_book_past"   // gaugeKey, or pastTotal, to a sum of the ledger
 	bookNameLen  = 128
 )
 
-// bookSpecs are the maps of the book. sizes are those of the maps that they are about.
+// pastTotal is the key of the ledger's total in bookPast.
+var pastTotal = entry{2, 0}
+
+// bookSpecs are the maps of the book, in the order of openBook. sizes are those of the maps that they are about.
 func bookSpecs(sizes map[string]*ebpf.MapSpec) []*ebpf.MapSpec {
 	hash := func(name string, value, entries uint32) *ebpf.MapSpec {
 		return &ebpf.MapSpec{Name: name, Type: ebpf.Hash, KeySize: 8, ValueSize: value, MaxEntries: entries, Flags: noPrealloc}
 	}
 	gauges := sizes[lbMapWgGauges].MaxEntries
-	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counterMax), hash(bookNames, bookNameLen, gauges)}
+	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counterMax), hash(bookNames, bookNameLen, gauges), hash(bookPast, uint32(unsafe.Sizeof(lbWgCounter{})), gauges+1)}
+}
+
+// openBook is the book of these maps, which are its own from then on.
+func openBook(maps []*ebpf.Map) *book {
+	return &book{gauges: maps[0], counters: maps[1], names: maps[2], past: maps[3]}
 }
 
 const noPrealloc = 1 // BPF_F_NO_PREALLOC
@@ -87,7 +97,7 @@ func ReadIdentities(pinDir string) (Identities, error) {
 	if err != nil {
 		return found, err
 	}
-	m, err := ebpf.LoadPinnedMap(filepath.Join(pinDir, layoutOf(spec), bookNames), &ebpf.LoadPinOptions{ReadOnly: true})
+	m, err := ebpf.LoadPinnedMap(filepath.Join(pinDir, layoutOf(spec.Maps, bookSpecs(spec.Maps)), bookNames), &ebpf.LoadPinOptions{ReadOnly: true})
 	if err != nil {
 		return found, nil
 	}
@@ -108,14 +118,14 @@ func ReadIdentities(pinDir string) (Identities, error) {
 
 // book is the maps of the book; nil where nothing is pinned.
 type book struct {
-	gauges, counters, names *ebpf.Map
+	gauges, counters, names, past *ebpf.Map
 }
 
 func (b *book) close() error {
 	if b == nil {
 		return nil
 	}
-	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close())
+	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close(), b.past.Close())
 }
 
 // name notes the name of a service or server.
@@ -129,10 +139,39 @@ func (b *book) name(key gaugeKey, name string) error {
 	return nil
 }
 
-// forget drops a name.
+// forget drops a name and what the ledger has of it.
 func (b *book) forget(key gaugeKey) error {
 	if b == nil {
 		return nil
 	}
-	return ignoreMissing(b.names.Delete(key.entry()))
+	return errors.Join(ignoreMissing(b.names.Delete(key.entry())), ignoreMissing(b.past.Delete(key.entry())))
+}
+
+// carry notes the sums of the ledger that a pair is part of.
+func (b *book) carry(l *ledger, p pair) error {
+	if b == nil {
+		return nil
+	}
+	service, server := gaugeKey{id: p.service}, gaugeKey{server: true, id: p.server}
+	err := errors.Join(b.past.Put(pastTotal, l.total), b.past.Put(service.entry(), l.services[p.service]), b.past.Put(server.entry(), l.servers[p.server]))
+	if err != nil {
+		return fmt.Errorf("note what a server has counted: %w", err)
+	}
+	return nil
+}
+
+// readPast returns the ledger that the book has.
+func (b *book) readPast() (ledger, error) {
+	l := newLedger()
+	sums, err := readMap[entry, lbWgCounter](b.past)
+	for e, sum := range sums {
+		if e == pastTotal {
+			l.total = sum
+		} else if key := gaugeKeyOf(e); key.server {
+			l.servers[key.id] = sum
+		} else {
+			l.services[key.id] = sum
+		}
+	}
+	return l, err
 }

@@ -64,6 +64,16 @@ type ledger struct {
 	servers  map[uint32]lbWgCounter
 }
 
+func newLedger() ledger {
+	return ledger{services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)}
+}
+
+func (l *ledger) add(p pair, c lbWgCounter) {
+	l.total = plus(l.total, c)
+	l.services[p.service] = plus(l.services[p.service], c)
+	l.servers[p.server] = plus(l.servers[p.server], c)
+}
+
 func plus(a, b lbWgCounter) lbWgCounter {
 	a.Connections += b.Connections
 	a.Retries += b.Retries
@@ -93,12 +103,10 @@ func (obj *object) snapshot(p *planner, past *ledger) (Snapshot, error) {
 		Reasons:  make(map[string]uint64),
 		Maps:     make(map[string]MapUse),
 	}
-	sums := ledger{total: past.total, services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)}
+	sums := newLedger()
+	sums.total = past.total
 	for key, index := range p.counters.used {
-		c := obj.counter(index)
-		sums.total = plus(sums.total, c)
-		sums.services[key.service] = plus(sums.services[key.service], c)
-		sums.servers[key.server] = plus(sums.servers[key.server], c)
+		sums.add(key, obj.counter(index))
 	}
 	s.Total.add(sums.total)
 	s.Total.gauge(&obj.gauges[0])

@@ -78,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Datapath, error) {
 		retired:  make(map[gaugeKey]time.Time),
 		shared:   make(map[gaugeKey]bool),
 		attached: make(map[int]*attachment),
-		past:     ledger{services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)},
+		past:     newLedger(),
 	}
 	err := dp.open()
 	if err == nil {

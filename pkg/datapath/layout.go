@@ -21,20 +21,24 @@ const layoutPrefix = "layout-"
 // sizedByOptions are the maps whose size is not part of the layout.
 var sizedByOptions = []string{lbMapWgFlows, lbMapWgRing, lbMapWgEvents}
 
-// layoutOf names what the maps of a program mean: shape and types of each of them, down to the values of enumerations. A
-// program can work on the maps of another one exactly if the names are equal. It is computed, so that nobody can forget it.
-func layoutOf(spec *ebpf.CollectionSpec) string {
+// layoutOf names what the maps of a program and of its book mean: shape and types of each of them, down to the values of
+// enumerations. A program can work on the maps of another one exactly if the names are equal. It is computed, so that nobody can
+// forget it.
+func layoutOf(maps map[string]*ebpf.MapSpec, book []*ebpf.MapSpec) string {
 	digest := sha256.New()
 	fmt.Fprintln(digest, layoutVersion)
 	var names []string
-	for name := range spec.Maps {
+	for name := range maps {
 		if !strings.HasPrefix(name, ".") { // sections of constants, which each load has by itself
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		describeMap(digest, name, spec.Maps[name])
+		describeMap(digest, name, maps[name])
+	}
+	for _, m := range book {
+		describeMap(digest, m.Name, m)
 	}
 	return layoutPrefix + hex.EncodeToString(digest.Sum(nil)[:6])
 }

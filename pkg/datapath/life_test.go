@@ -247,7 +247,7 @@ func TestRetiredServersAreForgotten(t *testing.T) {
 	b.fromClient(t, ack, "six it")
 	dp := &Datapath{obj: k.obj, planner: k.planner, desired: Desired{Services: []Service{{ID: 7, Servers: d.Services[0].Servers[:1]}}},
 		retired: make(map[gaugeKey]time.Time), timeouts: make(map[uint32]Timeouts), opts: Options{}.withDefaults(),
-		past: ledger{services: make(map[uint32]lbWgCounter), servers: make(map[uint32]lbWgCounter)}}
+		past: newLedger()}
 	dp.retire()
 	gone := gaugeKey{server: true, id: 102}
 	if len(dp.retired) != 1 || dp.retired[gone].IsZero() {

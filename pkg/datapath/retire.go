@@ -67,10 +67,9 @@ func (dp *Datapath) forget(key gaugeKey) error {
 		}
 		c := dp.obj.counter(index)
 		dp.obj.clearCounter(index)
-		dp.past.total = plus(dp.past.total, c)
-		dp.past.services[p.service] = plus(dp.past.services[p.service], c)
-		dp.past.servers[p.server] = plus(dp.past.servers[p.server], c)
-		if err := dp.planner.counters.put(p); err != nil {
+		dp.past.add(p, c)
+		// Who is killed between these loses what was counted here; nothing is ever counted twice.
+		if err := errors.Join(dp.planner.counters.put(p), dp.book.carry(&dp.past, p)); err != nil {
 			return err
 		}
 	}

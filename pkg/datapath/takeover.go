@@ -31,11 +31,11 @@ func (dp *Datapath) loadMaps() (err error) {
 	for _, s := range specs {
 		all = append(all, s.Name)
 	}
-	if dp.pins, err = openPins(dp.opts.PinDir, layoutOf(spec), all); err != nil {
+	if dp.pins, err = openPins(dp.opts.PinDir, layoutOf(spec.Maps, specs), all); err != nil {
 		return err
 	}
 	if dp.keep = dp.pins.taken; dp.keep { // until all is in our hands: a start that fails must not end what runs
-		return dp.loadPinned(names)
+		return dp.loadPinned(names, specs)
 	}
 	return dp.pinNew(names, specs)
 }
@@ -65,12 +65,12 @@ func (dp *Datapath) pinNew(names []string, specs []*ebpf.MapSpec) (err error) {
 			return fmt.Errorf("pin the map %s: %w", s.Name, err)
 		}
 	}
-	dp.book = &book{gauges: opened[0], counters: opened[1], names: opened[2]}
+	dp.book = openBook(opened)
 	return nil
 }
 
 // loadPinned loads the program on the maps that are there. Their sizes win over those of the options.
-func (dp *Datapath) loadPinned(names []string) error {
+func (dp *Datapath) loadPinned(names []string, book []*ebpf.MapSpec) error {
 	maps, err := dp.pins.maps(names)
 	defer func() {
 		for _, m := range maps {
@@ -89,14 +89,18 @@ func (dp *Datapath) loadPinned(names []string) error {
 	if dp.obj, err = loadOn(dp.opts, maps); err != nil {
 		return err
 	}
-	kept, err := dp.pins.maps([]string{bookGauges, bookCounters, bookNames})
-	if err != nil {
-		for _, m := range kept {
-			m.Close()
+	var opened []*ebpf.Map
+	for _, spec := range book {
+		m, err := ebpf.LoadPinnedMap(dp.pins.path(spec.Name), nil)
+		if err != nil {
+			for _, m := range opened {
+				m.Close()
+			}
+			return fmt.Errorf("open the pinned map %s: %w", spec.Name, err)
 		}
-		return err
+		opened = append(opened, m)
 	}
-	dp.book = &book{gauges: kept[bookGauges], counters: kept[bookCounters], names: kept[bookNames]}
+	dp.book = openBook(opened)
 	return nil
 }
 
@@ -141,6 +145,7 @@ func (dp *Datapath) takeOver() error {
 	return nil
 }
 
+// restoreIndices goes on with the book of the process before.
 func (dp *Datapath) restoreIndices() error {
 	gauges, err := readBook(dp.book.gauges, gaugeKeyOf)
 	if err != nil {
@@ -152,7 +157,8 @@ func (dp *Datapath) restoreIndices() error {
 		return err
 	}
 	dp.planner.counters.restore(counters)
-	return nil
+	dp.past, err = dp.book.readPast()
+	return err
 }
 
 // readBook returns the indices that a map of the book has, by their keys.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -335,6 +336,92 @@ func TestTakeOverByAnotherConfiguration(t *testing.T) {
 	first.Close()
 	second.Close()
 	waitFor(t, "the end of the flows", func() bool { return dp.Established(7) == 0 })
+}
+
+// What was counted at servers, and at frontends, that are gone stays in the sums over any number of take-overs.
+func TestTotalsOfRemovedServersSurviveATakeOver(t *testing.T) {
+	top, opts := taskTopology(t, 3), Options{PinDir: pinDir(t)}
+	opts.NetNS = top.lb.path()
+	dp := openIn(t, top.lb, opts)
+	// left has n servers be left, none and no frontend if it is 0, and all others forgotten.
+	left := func(n int) Snapshot {
+		t.Helper()
+		d := oneService(3)
+		if d.Services[0].Servers, d.Services[0].Schedule = d.Services[0].Servers[:n], d.Services[0].Schedule[:n]; n == 0 {
+			d = Desired{}
+		}
+		if err := dp.Sync(d); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the flows to be closed", func() bool { return dp.Counters().Total.Current == 0 })
+		if _, err := dp.collector.pass(monotonicNow() + uint64(2*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		dp.mu.Lock()
+		for key := range dp.retired {
+			dp.retired[key] = time.Now().Add(-time.Minute)
+		}
+		dp.mu.Unlock()
+		dp.sweep()
+		return dp.Counters()
+	}
+	sessions := uint64(0)
+	for _, servers := range []int{3, 2, 1} {
+		if err := dp.Sync(oneService(3)); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			k := top.talk(t)
+			k.round(t)
+			k.Close()
+			sessions++
+		}
+		before := left(servers)
+		if len(before.Servers) != servers || before.Services[7].Sessions != sessions || before.Total.Sessions != sessions {
+			t.Errorf("%d servers are left: %+v", servers, before)
+		}
+		dp.abandon(t)
+		dp = openIn(t, top.lb, opts)
+		after := dp.Counters()
+		if after.Total != before.Total || !maps.Equal(after.Services, before.Services) || !maps.Equal(after.Servers, before.Servers) {
+			t.Errorf("%d servers are left:\n%+v %+v %+v, before the take-over\n%+v %+v %+v", servers,
+				after.Total, after.Services, after.Servers, before.Total, before.Services, before.Servers)
+		}
+	}
+	if s := left(0); s.Total.Sessions != sessions || len(s.Services)+len(s.Servers) != 0 {
+		t.Errorf("of %d sessions when all is gone: %+v", sessions, s)
+	}
+	dp.abandon(t)
+	dp = openIn(t, top.lb, opts)
+	if s := dp.Counters(); s.Total.Sessions != sessions {
+		t.Errorf("%d of %d sessions are known of when all is gone", s.Total.Sessions, sessions)
+	}
+	if n, err := dp.book.readPast(); err != nil || len(n.services)+len(n.servers) != 0 {
+		t.Errorf("the book keeps the sums of what is gone: %+v, %v", n, err)
+	}
+}
+
+// Pins of a program whose book is another one are of another layout.
+func TestTheBookIsPartOfTheLayout(t *testing.T) {
+	spec, err := specFor(Options{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{layoutOf(spec.Maps, bookSpecs(spec.Maps)): true}
+	for i := range bookSpecs(spec.Maps) {
+		for _, change := range []func(*ebpf.MapSpec){
+			func(m *ebpf.MapSpec) { m.Name += "x" }, func(m *ebpf.MapSpec) { m.KeySize++ },
+			func(m *ebpf.MapSpec) { m.ValueSize++ }, func(m *ebpf.MapSpec) { m.MaxEntries++ },
+		} {
+			book := bookSpecs(spec.Maps)
+			change(book[i])
+			name := layoutOf(spec.Maps, book)
+			if names[name] {
+				t.Errorf("a change of %s does not change the layout", book[i].Name)
+			}
+			names[name] = true
+		}
+	}
 }
 
 func TestPinsOfAnotherLayoutAreRefused(t *testing.T) {

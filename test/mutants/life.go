@@ -58,4 +58,12 @@ var lifeMutants = []mutant{
 		"case fwd.State == lbWgStateWG_HALF:\n\t\treturn max(t.Connect, HalfOpenMin)", "case fwd.State == lbWgStateWG_HALF:\n\t\treturn t.Connect", "TestLifetime"),
 	one("the verifier's log is not kept", "pkg/datapath/unavailable.go",
 		"os.CreateTemp(dir", "os.CreateTemp(dir+\"/none\"", "TestVerifierLogIsKept"),
+	one("what removed servers have counted is not noted for the next process", "pkg/datapath/retire.go",
+		"errors.Join(dp.planner.counters.put(p), dp.book.carry(&dp.past, p))", "dp.planner.counters.put(p)", "TestTotalsOfRemovedServersSurviveATakeOver"),
+	one("what removed servers have counted is not read again", "pkg/datapath/takeover.go",
+		"dp.past, err = dp.book.readPast()", "_, err = dp.book.readPast()", "TestTotalsOfRemovedServersSurviveATakeOver"),
+	one("the book keeps sums for ever", "pkg/datapath/book.go",
+		", ignoreMissing(b.past.Delete(key.entry())))", ")", "TestTotalsOfRemovedServersSurviveATakeOver"),
+	one("the book is no part of the layout", "pkg/datapath/layout.go",
+		"\tfor _, m := range book {\n\t\tdescribeMap(digest, m.Name, m)\n\t}\n", "", "TestTheBookIsPartOfTheLayout"),
 }
