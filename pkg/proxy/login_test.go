@@ -160,3 +160,40 @@ backend b
 		t.Error("a wrong password is let in")
 	}
 }
+
+// Of several lists some may answer at once where another one takes its time, whichever is asked first: the password is
+// checked against that one, and the request goes on.
+func TestPasswordsOfSeveralLists(t *testing.T) {
+	const lists = `
+userlist slow
+    user a password %s
+userlist quick
+    user a insecure-password other
+userlist foreign
+    user b password %s
+%s
+defaults
+    mode %s
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+frontend fe
+    bind 127.0.0.1:1
+    tcp-request inspect-delay 10s
+    %s
+    default_backend b
+backend b
+    server s %s
+`
+	for _, first := range [][2]string{{"slow", "quick"}, {"quick", "slow"}, {"slow", "foreign"}, {"foreign", "slow"}} {
+		cond := fmt.Sprintf("unless { http_auth(%s) } or { http_auth(%s) }", first[0], first[1])
+		for mode, rule := range map[string]string{"http": "http-request auth ", "tcp": "tcp-request content reject "} {
+			w := startConfig(t, fmt.Sprintf(lists, secretHash, secretHash, "", mode, rule+cond, named(t, "s")))
+			c := w.dial()
+			c.send("GET / HTTP/1.1\r\nHost: t\r\n" + rightOnes + "\r\n")
+			if resp, _ := c.response("GET"); resp.StatusCode != 200 {
+				t.Errorf("%s %v: status %d", mode, first, resp.StatusCode)
+			}
+		}
+	}
+}

@@ -95,7 +95,7 @@ func (s *session) persistence() outcome {
 	}
 	for i := range b.cfg.Persist {
 		r := &b.cfg.Persist[i]
-		holds, waits := r.Cond.Judge((*subject)(s))
+		holds, waits := s.judge(r.Cond)
 		if waits {
 			return waiting
 		}
@@ -106,7 +106,7 @@ func (s *session) persistence() outcome {
 	}
 	for i := range b.cfg.UseServer {
 		u := &b.cfg.UseServer[i]
-		holds, waits := u.Cond.Judge((*subject)(s))
+		holds, waits := s.judge(u.Cond)
 		if waits || holds && u.Format.Waits((*subject)(s)) {
 			return waiting
 		}

@@ -145,7 +145,7 @@ func (s *session) begin(n int) {
 func (f *frontend) choose(subj *subject) (b *backend, waits bool) {
 	for i := range f.routes {
 		r := &f.routes[i]
-		switch holds, waits := r.line.Cond.Judge(subj); {
+		switch holds, waits := (*session)(subj).judge(r.line.Cond); {
 		case waits, holds && r.line.Format.Waits(subj):
 			return nil, true
 		case !holds:

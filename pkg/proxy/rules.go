@@ -14,7 +14,7 @@ import (
 func (s *session) rules(p *config.Proxy) outcome {
 	for ; s.rule < len(p.HTTPRequest); s.rule++ {
 		r := &p.HTTPRequest[s.rule]
-		switch holds, waits := r.Cond.Judge((*subject)(s)); {
+		switch holds, waits := s.judge(r.Cond); {
 		case waits, holds && undecided(r, (*subject)(s)):
 			return waiting
 		case !holds:
@@ -171,7 +171,7 @@ func (s *session) takeNumber() {
 func (s *session) monitor() outcome {
 	status := 200
 	for _, c := range s.fe.cfg.MonitorFail {
-		holds, waits := c.Judge((*subject)(s))
+		holds, waits := s.judge(c)
 		if waits {
 			return waiting
 		}

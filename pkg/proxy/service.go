@@ -32,7 +32,7 @@ func (e *Engine) serve() {
 func (s *session) servePage(p *config.Proxy) outcome {
 	var rule *config.StatsRule
 	for i := range p.Stats.Rules {
-		holds, waits := p.Stats.Rules[i].Cond.Judge((*subject)(s))
+		holds, waits := s.judge(p.Stats.Rules[i].Cond)
 		if waits {
 			return waiting
 		}
@@ -44,7 +44,7 @@ func (s *session) servePage(p *config.Proxy) outcome {
 	admin := false
 	for i := 0; i < len(p.Stats.Admin) && !admin; i++ {
 		var waits bool
-		if admin, waits = p.Stats.Admin[i].Cond.Judge((*subject)(s)); waits {
+		if admin, waits = s.judge(p.Stats.Admin[i].Cond); waits {
 			return waiting
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/sample"
 	"waggle/pkg/userlist"
 )
 
@@ -134,9 +135,15 @@ type credentials struct {
 // maxQuestions is how many passwords are checked for one request at most: one for each list that rules name.
 const maxQuestions = 16
 
+// judge says whether a condition holds. If that waits for a password s.login says for which: of several that it asks
+// about, for the last one that is not known.
+func (s *session) judge(c *sample.Cond) (holds, waits bool) {
+	s.login.list = nil
+	return c.Judge((*subject)(s))
+}
+
 // Login implements sample.Login.
 func (s *subject) Login(list string, user, password []byte) (groups []string, ok, known bool) {
-	s.login.list = nil
 	l := s.fe.plan.userlists[list]
 	if l == nil {
 		return nil, false, true

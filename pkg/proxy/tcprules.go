@@ -40,7 +40,7 @@ func (s *session) tcpRules(rules []config.TCPRule) (accepted, greets bool) {
 func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits bool) {
 	for i := range rules {
 		r := &rules[i]
-		switch holds, waits := r.Cond.Judge((*subject)(s)); {
+		switch holds, waits := s.judge(r.Cond); {
 		case waits:
 			return false, greets, true
 		case !holds:
