@@ -353,9 +353,11 @@ func TestErrorFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := start(t, nil, func(_ *Setup, fe, _ *config.Proxy) { fe.ErrorFiles = map[int]string{503: file} })
-	c := w.dial()
-	c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-	if got := c.rest(); got != page {
-		t.Errorf("got %q", got)
+	for method, want := range map[string]string{"GET": page, "HEAD": strings.TrimSuffix(page, "later")} {
+		c := w.dial()
+		c.send(method + " / HTTP/1.1\r\nHost: t\r\n\r\n")
+		if got := c.rest(); got != want {
+			t.Errorf("%s got %q", method, got)
+		}
 	}
 }

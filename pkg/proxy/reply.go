@@ -1,6 +1,10 @@
 package proxy
 
-import "waggle/pkg/proxy/h1"
+import (
+	"bytes"
+
+	"waggle/pkg/proxy/h1"
+)
 
 // how says how an answer of our own is sent. s.keep has been set.
 func (s *session) how() h1.Reply {
@@ -21,8 +25,7 @@ func (s *session) answer(status int) {
 	s.status = status
 	s.keep = s.mayKeep() && s.up.complete() && status != 408 && status != 400
 	if page := s.errorPage(status); page != nil {
-		s.keep = false // the file says what it likes about the connection and the length
-		s.reply(page)
+		s.replyPage(page)
 		return
 	}
 	if r := s.errorReply(status); r != nil {
@@ -31,6 +34,17 @@ func (s *session) answer(status int) {
 	}
 	s.reply(h1.AppendError(nil, status, s.how()))
 }
+
+// replyPage sends a file of the configuration, of which a client that asks for the head gets that alone.
+func (s *session) replyPage(page []byte) {
+	s.keep = false // the file says what it likes about the connection and the length
+	if end := bytes.Index(page, headEnd); end >= 0 && s.how().NoBody {
+		page = page[:end+len(headEnd)]
+	}
+	s.reply(page)
+}
+
+var headEnd = []byte("\r\n\r\n")
 
 func (s *session) errorPage(status int) []byte {
 	if s.be != nil {

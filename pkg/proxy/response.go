@@ -130,8 +130,7 @@ func (s *session) sendReply(r *config.Reply) {
 func (s *session) sendReplyAs(r *config.Reply, status int) {
 	s.status = status
 	if r.Page != nil {
-		s.keep = false // it says what it likes about the connection and the length
-		s.reply(r.Page)
+		s.replyPage(r.Page)
 		return
 	}
 	s.keep = s.mayKeep() && s.up.complete() && status != 408 && status != 400
