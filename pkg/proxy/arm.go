@@ -146,6 +146,10 @@ func (s *session) serverTimeout() {
 	case exchanging:
 		s.exchangeServerTimeout()
 	case tunneling:
+		if s.w.loop.Left(&s.clientTimer) == 0 { // of both at once, as with timeout tunnel, HAProxy tells of the client's
+			s.clientTimeout()
+			return
+		}
 		s.terminate('s', 'D')
 		s.bothShards(func(sh *pool.Shard) { sh.ServerAborts.Add(1) }) // and, as with HAProxy, no response error
 		s.abort()

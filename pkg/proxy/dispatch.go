@@ -113,6 +113,7 @@ func (s *session) cancelTicket() {
 
 func (s *session) queueTimeout() {
 	s.cancelTicket()
+	s.clock.assigned = s.w.loop.Now() // it has waited, though for nothing
 	s.terminate('s', 'Q')
 	s.noServer('Q')
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,62 @@ func TestTunnelTimeoutOfHalfClosed(t *testing.T) {
 		if line := <-lines; !strings.Contains(line, " -- ") {
 			t.Errorf("the client closes %t: %s", clientCloses, line)
 		}
+	}
+}
+
+// TestTunnelTimeoutIsTheClients: it is of both sides, and lines tell of the client's, as with HAProxy 2.6, whichever timer
+// was begun first.
+func TestTunnelTimeoutIsTheClients(t *testing.T) {
+	server := listen(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := readHead(r); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+			_, _ = io.Copy(io.Discard, r)
+		}
+	})
+	lines := make(chan string, 1)
+	w := start(t, []netip.AddrPort{server}, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
+		fe.Options.HTTPLog, be.Timeouts.Tunnel = true, 16*short
+		fe.Timeouts.Client, be.Timeouts.Connect, be.Timeouts.Server = 8*short, 12*short, 12*short
+	})
+	c := w.dial()
+	c.send("GET / HTTP/1.1\r\nHost: t\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+	c.rest()
+	if line := <-lines; !strings.Contains(line, " cD-- ") {
+		t.Error(line)
+	}
+}
+
+// TestTimeInQueueOfThoseWhoLeave: how long a request has waited is told of those that came to nothing, too.
+func TestTimeInQueueOfThoseWhoLeave(t *testing.T) {
+	busy := listen(t, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	for _, leaves := range []bool{false, true} {
+		lines := make(chan string, 1)
+		w := start(t, []netip.AddrPort{busy}, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
+			fe.Options.HTTPLog, be.Servers[0].MaxConn, be.Timeouts.Queue = true, 1, short
+			if be.Options.Abortonclose = true; leaves {
+				be.Timeouts.Queue = patience
+			}
+		})
+		holder := w.dial()
+		holder.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
+		queue := &w.pool.Backend("be").Queue
+		eventually(t, "the server is busy", func() bool { return w.pool.Backend("be").Servers()[0].Sessions.Load() == 1 })
+		c := w.dial()
+		c.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
+		state := " 503 .* sQ-- "
+		if leaves {
+			eventually(t, "a request waits", func() bool { return queue.Load() == 1 })
+			time.Sleep(short)
+			c.Close()
+			state = " -1 .* CQ-- "
+		} else {
+			c.response("GET")
+		}
+		if line := <-lines; !regexp.MustCompile(` be/<NOSRV> 0/[1-9]\d+/-1/-1/\d+` + state).MatchString(line) {
+			t.Errorf("leaves %t: %s", leaves, line)
+		}
+		holder.Close()
+		<-lines
 	}
 }
 

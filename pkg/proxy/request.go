@@ -254,6 +254,7 @@ func (s *session) clientGone() {
 		switch s.phase {
 		case queued:
 			when = 'Q'
+			s.clock.assigned = s.w.loop.Now() // it has waited, though for nothing
 		case connecting, pausing:
 			when = 'C'
 		case serving, gathering, exchanging:

@@ -211,8 +211,8 @@ func (s *session) drain() step {
 		c.starved = true
 		return stuck
 	}
-	if s.fe.cfg.HTTP && !c.lost && s.up.complete() && c.in.len() == 0 {
-		c.fill() // further requests may have come, which get no answer
+	if !c.lost && s.up.complete() && c.in.len() == 0 {
+		c.fill() // something may have come that gets no answer
 	}
 	if c.lost || c.eof || !s.unread() {
 		s.end()
