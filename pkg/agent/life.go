@@ -20,6 +20,7 @@ func catchSignals() *signals {
 	s := &signals{soft: make(chan os.Signal, 1), hard: make(chan os.Signal, 1), reload: make(chan os.Signal, 1)}
 	signal.Notify(s.soft, unix.SIGUSR1)
 	signal.Notify(s.reload, unix.SIGUSR2, unix.SIGHUP)
+	signal.Ignore(unix.SIGPIPE) // which Go has end a process whose log nobody reads any more
 	return s
 }
 
@@ -30,6 +31,7 @@ func (s *signals) stop() {
 	signal.Stop(s.soft)
 	signal.Stop(s.hard)
 	signal.Stop(s.reload)
+	signal.Reset(unix.SIGPIPE)
 }
 
 // wait returns when the balancer shall end.

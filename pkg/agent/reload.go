@@ -72,15 +72,27 @@ func (r *reloads) logs() string {
 	return out.String()
 }
 
-// lines takes joined errors apart.
-func lines(err error) []string {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return []string{err.Error()}
+// Split takes joined errors apart. One that wraps others is left whole, since it says more than they do.
+func Split(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what is inside another one is not asked for
+	if !ok {
+		return []error{err}
 	}
-	var all []string
+	if errors.Join(joined.Unwrap()...).Error() != err.Error() {
+		return []error{err}
+	}
+	var all []error
 	for _, one := range joined.Unwrap() {
-		all = append(all, lines(one)...)
+		all = append(all, Split(one)...)
+	}
+	return all
+}
+
+// lines are the texts of joined errors.
+func lines(err error) []string {
+	var all []string
+	for _, one := range Split(err) {
+		all = append(all, one.Error())
 	}
 	return all
 }

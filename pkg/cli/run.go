@@ -112,7 +112,7 @@ func reload(e Env, s *settings) (*config.Config, []string, error) {
 
 // with has what goes to standard error written to w, too.
 func (e Env) with(w io.Writer) Env {
-	e.Stderr = io.MultiWriter(e.Stderr, w)
+	e.Stderr = io.MultiWriter(w, e.Stderr) // in this order: standard error may be gone
 	return e
 }
 
@@ -125,14 +125,9 @@ func startupLines(text string) []string {
 
 // failStart reports what kept waggle from running, in HAProxy's form.
 func failStart(e Env, err error) int {
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
-		for _, one := range joined.Unwrap() {
-			failStart(e, one)
-		}
-		return ExitFailed
+	for _, one := range agent.Split(err) {
+		fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : %v\n", os.Getpid(), one)
 	}
-	fmt.Fprintf(e.Stderr, "[ALERT]    (%d) : %v\n", os.Getpid(), err)
 	return ExitFailed
 }
 
