@@ -109,11 +109,17 @@ func askOnce(ctx context.Context, socket, command string, out io.Writer) error {
 // withoutSecrets blanks what a configuration must not give away: passwords, keys, credentials in headers.
 func withoutSecrets(content []byte) []byte {
 	const blank = "${1}(removed)"
+	const value = `(?:"(?:[^"\\]|\\.)*"|'[^']*'|\S+)`
 	for _, pattern := range []string{
 		`(?im)^(\s*stats\s+auth\s+[^:\s]*:).*$`,
 		`(?im)^(\s*(?:pre)?setenv\s+\S+\s+).*$`,
-		`(?i)(\b(?:insecure-)?password\s+)\S+`,
-		`(?i)(\b(?:dynamic-cookie-key|hash-key|ticket-keys?|secret|token|api[-_]?key)\b["']?[\s=:]+)\S+`,
+		`(?i)(\b(?:insecure-)?password\s+)` + value,
+		`(?i)(\b(?:dynamic-cookie-key|hash-key|ticket-keys?|secret|token|api[-_]?key|passw(?:or)?d|pwd)\b["']?[\s=:]+)` + value,
+		`(?i)(\b(?:agent-send|body)\s+)` + value,
+		`(?im)(\btcp-check\s+send(?:-\w+)*\s+).*$`,
+		// What a condition compares with behind its fetch; the rest of the line goes, too.
+		`(?im)(\b(?:f?hdr|url_param|urlp|body_param)(?:_\w+)?\(["']?[\w-]*(?:auth|key|token|secret|pass|pwd)[^)]*\)).*$`,
+		`(?im)(\b(?:http_auth_bearer(?:\([^)]*\))?|s?cook(?:_\w+)?\([^)]*\))).*$`,
 		`(?im)((?:authorization|cookie|x-api-key)\b["']?:?\s+).*$(?:\n +[0-9]{5}\+ .*$)*`, // a line of show errors may go on
 		`(?i)(\w+://[^/\s:@]*:)[^@\s]+@`,
 		`(?i)(\bbasic\s+)[a-z0-9+/=]{6,}`,

@@ -13,6 +13,8 @@ import (
 const (
 	// settle is how long the network must be quiet before it is read again: one change comes as several messages.
 	settle = 50 * time.Millisecond
+	// restless is how long it may go on changing until it is read all the same.
+	restless = 20 * settle
 	// resync is how often the network is read without a message, in case one was lost.
 	resync = 30 * time.Second
 )
@@ -74,7 +76,7 @@ func notify(changed chan<- struct{}) {
 	}
 }
 
-// follow calls refresh after each change of the network once it has settled, and now and then without one.
+// follow calls refresh after each change of the network once it has settled, or has not for a while, and now and then without one.
 func follow(ctx context.Context, changed <-chan struct{}, refresh func()) {
 	ticker := time.NewTicker(resync)
 	defer ticker.Stop()
@@ -86,13 +88,13 @@ func follow(ctx context.Context, changed <-chan struct{}, refresh func()) {
 			refresh()
 		case <-changed:
 			timer := time.NewTimer(settle)
-			for quiet := false; !quiet; {
+			for quiet, since := false, time.Now(); !quiet; {
 				select {
 				case <-ctx.Done():
 					timer.Stop()
 					return
 				case <-changed:
-					timer.Reset(settle)
+					timer.Reset(min(settle, restless-time.Since(since)))
 				case <-timer.C:
 					quiet = true
 				}

@@ -33,6 +33,18 @@ func TestFollow(t *testing.T) {
 		if len(refreshed) != 2 || refreshed[1] != resync {
 			t.Errorf("refreshed at %v, want again at %v", refreshed, resync)
 		}
+		// A network that never settles, as where containers come and go all the time, is followed all the same.
+		start, refreshed = time.Now(), nil
+		for range 100 {
+			changed <- struct{}{}
+			time.Sleep(settle / 2)
+		}
+		time.Sleep(settle)
+		synctest.Wait()
+		if len(refreshed) < 2 || refreshed[0] > restless {
+			t.Fatalf("refreshed at %v while it changed for %v, want the first at %v", refreshed, 50*settle, restless)
+		}
+		refreshed = refreshed[:2]
 		// It ends also while it waits for the network to settle.
 		changed <- struct{}{}
 		synctest.Wait()
