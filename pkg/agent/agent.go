@@ -73,7 +73,8 @@ type Agent struct {
 	page      *stats.Page
 	exporter  *stats.Exporter
 	startedAt time.Time
-	stopping  atomic.Bool // a soft stop is under way
+	stopping  atomic.Bool  // a soft stop is under way
+	busy      atomic.Int64 // percent of the last second in which the event loops worked
 	reloads   reloads
 	systemd   *notifier
 	signals   *signals
@@ -291,14 +292,26 @@ func (a *Agent) summary() string {
 func (a *Agent) tick(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
+	at, idle := time.Now(), a.engine.IdleTime()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 			a.Pool().Tick()
+			now, all := time.Now(), a.engine.IdleTime()
+			a.busy.Store(busyPercent(all-idle, now.Sub(at)*time.Duration(a.loops)))
+			at, idle = now, all
 		}
 	}
+}
+
+// busyPercent is the share of a time in which something was not idle.
+func busyPercent(idle, whole time.Duration) int64 {
+	if whole <= 0 {
+		return 0
+	}
+	return min(max(100-int64(100*idle/whole), 0), 100)
 }
 
 // close ends the data paths, the kernel's first, so that no connection is taken that nobody serves.

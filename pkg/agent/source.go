@@ -36,6 +36,9 @@ func (a *Agent) Snapshot() *stats.Snapshot {
 		s.Resolvers = append(s.Resolvers, resolverStats(r))
 		s.Warnings = append(s.Warnings, discoveryWarnings(r)...)
 	}
+	for _, t := range a.engine.StickTables() {
+		s.Tables = append(s.Tables, stats.StickTable{Name: t.Config().Name, Type: t.Config().Type, Used: t.Used(), Size: t.Config().Size})
+	}
 	s.Warnings = append(s.Warnings, shortageWarnings(s.Process.Shortages, s.Now)...)
 	return s
 }
@@ -112,6 +115,7 @@ func (a *Agent) process(g *generation) stats.Process {
 	}
 	p.Certificates.Loaded, p.Certificates.Failed = a.engine.CertificateReloads()
 	p.Shortages = stats.Shortages(a.engine.Shortages())
+	p.BusyPercent, p.Spliced = int(a.busy.Load()), a.engine.Spliced()
 	p.Pipes.Max, p.Pipes.Made, p.Pipes.Used = a.engine.Pipes()
 	readRuntime(&p)
 	return p

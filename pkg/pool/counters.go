@@ -9,28 +9,29 @@ import (
 // Shard holds the counters that one writer (an event loop, or the collector of the kernel path) adds
 // to. Shards of different writers share no cache line. All byte counts are payload bytes.
 type Shard struct {
-	Connections  atomic.Uint64 // client connections accepted (frontend)
-	Sessions     atomic.Uint64 // sessions: TCP connections, or HTTP client streams (stot)
-	Requests     atomic.Uint64 // HTTP requests received (frontend) or sent (server, backend)
-	BytesIn      atomic.Uint64 // from clients
-	BytesOut     atomic.Uint64 // towards clients
-	DeniedReq    atomic.Uint64
-	DeniedResp   atomic.Uint64
-	DeniedConn   atomic.Uint64
-	DeniedSess   atomic.Uint64 // by tcp-request session
-	ReqErrors    atomic.Uint64 // malformed, aborted or timed out while the request was read
-	ConnErrors   atomic.Uint64 // connections to servers that failed
-	RespErrors   atomic.Uint64 // responses that were malformed or cut
-	Retries      atomic.Uint64
-	Redispatches atomic.Uint64
-	LBTotal      atomic.Uint64 // times that balancing chose this server
-	ClientAborts atomic.Uint64
-	ServerAborts atomic.Uint64
-	Connects     atomic.Uint64 // connection attempts to servers
-	Reuses       atomic.Uint64 // requests sent over a kept connection
-	Intercepted  atomic.Uint64 // requests answered by us (stats page, redirects, monitor)
-	InternalErrs atomic.Uint64
-	HTTP         [6]atomic.Uint64 // responses: 1xx, 2xx, 3xx, 4xx, 5xx, other
+	Connections    atomic.Uint64 // client connections accepted (frontend)
+	Sessions       atomic.Uint64 // sessions: TCP connections, or HTTP client streams (stot)
+	Requests       atomic.Uint64 // HTTP requests received (frontend) or sent (server, backend)
+	BytesIn        atomic.Uint64 // from clients
+	BytesOut       atomic.Uint64 // towards clients
+	DeniedReq      atomic.Uint64
+	DeniedResp     atomic.Uint64
+	DeniedConn     atomic.Uint64
+	DeniedSess     atomic.Uint64 // by tcp-request session
+	ReqErrors      atomic.Uint64 // malformed, aborted or timed out while the request was read
+	ConnErrors     atomic.Uint64 // connections to servers that failed
+	RespErrors     atomic.Uint64 // responses that were malformed or cut
+	Retries        atomic.Uint64
+	Redispatches   atomic.Uint64
+	LBTotal        atomic.Uint64 // times that balancing chose this server
+	ClientAborts   atomic.Uint64
+	ServerAborts   atomic.Uint64
+	Connects       atomic.Uint64 // connection attempts to servers
+	Reuses         atomic.Uint64 // requests sent over a kept connection
+	Intercepted    atomic.Uint64 // requests answered by us (stats page, redirects, monitor)
+	InternalErrs   atomic.Uint64
+	FailedRewrites atomic.Uint64    // heads that rules made larger than a buffer
+	HTTP           [6]atomic.Uint64 // responses: 1xx, 2xx, 3xx, 4xx, 5xx, other
 
 	_ [64]byte
 }
@@ -50,7 +51,7 @@ type Totals struct {
 	DeniedReq, DeniedResp, DeniedConn, DeniedSess, ReqErrors uint64
 	ConnErrors, RespErrors, Retries, Redispatches            uint64
 	LBTotal, ClientAborts, ServerAborts, Connects            uint64
-	Reuses, Intercepted, InternalErrs                        uint64
+	Reuses, Intercepted, InternalErrs, FailedRewrites        uint64
 	HTTP                                                     [6]uint64
 }
 
@@ -141,6 +142,7 @@ func (c *Counters) all() Totals {
 		t.Reuses += s.Reuses.Load()
 		t.Intercepted += s.Intercepted.Load()
 		t.InternalErrs += s.InternalErrs.Load()
+		t.FailedRewrites += s.FailedRewrites.Load()
 		for j := range s.HTTP {
 			t.HTTP[j] += s.HTTP[j].Load()
 		}
@@ -170,6 +172,7 @@ func (t *Totals) add(o *Totals) {
 	t.Reuses += o.Reuses
 	t.Intercepted += o.Intercepted
 	t.InternalErrs += o.InternalErrs
+	t.FailedRewrites += o.FailedRewrites
 	for i := range t.HTTP {
 		t.HTTP[i] += o.HTTP[i]
 	}
@@ -197,6 +200,7 @@ func (t *Totals) subtract(o *Totals) {
 	t.Reuses -= o.Reuses
 	t.Intercepted -= o.Intercepted
 	t.InternalErrs -= o.InternalErrs
+	t.FailedRewrites -= o.FailedRewrites
 	for i := range t.HTTP {
 		t.HTTP[i] -= o.HTTP[i]
 	}

@@ -62,6 +62,7 @@ type frontendLife struct {
 	SessionRate Rate
 	ConnRate    Rate
 	RequestRate Rate
+	outRate     Rate // bytes to clients
 	Counters    Counters
 	Trend       Trend
 	TLS         TLS // with clients

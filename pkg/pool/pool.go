@@ -33,6 +33,7 @@ type poolLife struct {
 		ConnRate Rate
 		SessRate Rate
 		ReqRate  Rate
+		OutRate  Rate // bytes to clients
 		TLS      TLSRates
 	}
 
@@ -186,21 +187,24 @@ func (p *Pool) SkipRates() {
 
 // Tick samples all rates and moves servers on that start slowly. The owner calls it once a second, from one goroutine.
 func (p *Pool) Tick() {
-	var conns, sessions, reqs uint64
+	var conns, sessions, reqs, out uint64
 	for _, f := range p.Frontends {
 		t := f.Counters.all()
 		f.SessionRate.tick(t.Sessions)
 		f.Trend.add(f.Sessions.Load(), f.SessionRate.Cur())
 		f.ConnRate.tick(t.Connections)
 		f.RequestRate.tick(t.Requests)
+		f.outRate.tick(t.BytesOut)
 		// The sum of rates, and not the rate of the sum: totals leave with frontends that a reload takes away.
 		conns += f.ConnRate.Cur()
 		sessions += f.SessionRate.Cur()
 		reqs += f.RequestRate.Cur()
+		out += f.outRate.Cur()
 	}
 	p.Process.ConnRate.set(conns)
 	p.Process.SessRate.set(sessions)
 	p.Process.ReqRate.set(reqs)
+	p.Process.OutRate.set(out)
 	p.tickTLS()
 	for _, b := range p.Backends {
 		b.warmUp()

@@ -242,6 +242,7 @@ func (s *stream) drainPipe(src, dst *conn) bool {
 	}
 	dst.given += int64(n)
 	dst.active = true
+	src.w.pipes.moved.Add(uint64(n))
 	if s.pipe.Len() == 0 {
 		s.endPiped(src)
 	}

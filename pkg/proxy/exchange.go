@@ -14,11 +14,21 @@ func (s *session) sendHead() {
 	s.req.Rebase(s.client.in.bytes()) // they may have moved while the session waited
 	out := s.req.AppendTo(l.out.data[:l.out.w], &s.edits, h1.Hop{KeepAlive: s.serverKeep(), Upgrade: s.req.Upgrade})
 	if len(out) > len(l.out.data) { // rules made it larger than a buffer
-		s.internalError()
+		s.failedRewrite(&s.target.Server.Backend.Counters)
 		return
 	}
 	l.out.w = len(out)
 	l.send()
+}
+
+// failedRewrite answers a head that rules made larger than a buffer, and counts it for the frontend and those behind it.
+func (s *session) failedRewrite(behind ...*pool.Counters) {
+	s.feShard().FailedRewrites.Add(1)
+	for _, c := range behind {
+		c.Shard(s.w.shard).FailedRewrites.Add(1)
+		c.Shard(s.w.shard).InternalErrs.Add(1)
+	}
+	s.internalError()
 }
 
 func (s *session) internalError() {
@@ -136,7 +146,6 @@ func (s *session) passHead() step {
 	if s.responseRules() {
 		return moved
 	}
-	s.countStatus(s.status)
 	sh := s.target.Server.Counters.Shard(s.w.shard)
 	sh.Requests.Add(1) // HAProxy counts a server's requests by its responses
 	sh.CountStatus(s.status)
@@ -155,6 +164,7 @@ func (s *session) passHead() step {
 	if !s.writeHead(hop) {
 		return moved
 	}
+	s.countStatus(s.status)
 	s.responded = true
 	s.recordEarly()
 	if s.resp.Framing == h1.BodyTunnel {
@@ -172,7 +182,7 @@ func (s *session) writeHead(hop h1.Hop) bool {
 	out := s.resp.AppendTo(c.out.data[:c.out.w], s.responseEdits(), hop)
 	if len(out) > len(c.out.data) {
 		s.status = 500
-		s.internalError()
+		s.failedRewrite(&s.target.Server.Backend.Counters, &s.target.Server.Counters)
 		return false
 	}
 	c.out.w = len(out)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"waggle/pkg/proxy/sock"
 )
@@ -11,7 +12,8 @@ import (
 type pipes struct {
 	free       []*sock.Pipe
 	max        int
-	made, used atomic.Int64 // the loop alone changes them; statistics read them
+	made, used atomic.Int64  // the loop alone changes them; statistics read them
+	moved      atomic.Uint64 // bytes that came out of them
 }
 
 // get returns an empty pipe, nil when none is to be had.
@@ -53,6 +55,22 @@ func (p *pipes) close() {
 		p.made.Add(-1)
 	}
 	p.free = nil
+}
+
+// Spliced is how many bytes have gone to clients and servers without a copy. It is safe for concurrent use.
+func (e *Engine) Spliced() (bytes uint64) {
+	for _, w := range e.workers {
+		bytes += w.pipes.moved.Load()
+	}
+	return bytes
+}
+
+// IdleTime is for how long the event loops have had nothing to do since the start, all of them together. It is safe for concurrent use.
+func (e *Engine) IdleTime() (idle time.Duration) {
+	for _, w := range e.workers {
+		idle += w.loop.IdleTime()
+	}
+	return idle
 }
 
 // Pipes tells how many pipes there may be, how many there are, and how many of those hold data now. It is safe for

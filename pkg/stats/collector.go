@@ -14,6 +14,7 @@ type metricTable struct {
 	fields  []Field
 	process []*prometheus.Desc
 	dns     []*prometheus.Desc
+	sticks  []*prometheus.Desc // of stick tables: size, used
 	own     *ownMetrics
 	defined []Metric // of HAProxy's names
 }
@@ -60,6 +61,10 @@ func newMetricTable() *metricTable {
 			Name: name, Kind: "gauge", Labels: []string{"resolver", "nameserver"},
 			Help: "Queries to a nameserver, by outcome: " + c.Name + ".",
 		}))
+	}
+	for _, m := range []Metric{{Name: "haproxy_sticktable_size", Help: "Entries that a stick table has room for."}, {Name: "haproxy_sticktable_used", Help: "Entries of a stick table."}} {
+		m.Kind, m.Labels = "gauge", []string{"name", "type"}
+		t.sticks = append(t.sticks, t.define(m))
 	}
 	return t
 }
@@ -146,6 +151,12 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	if c.query.resolvers {
 		c.resolvers(out)
+	}
+	if c.query.tables {
+		for _, s := range c.snapshot.Tables {
+			out <- series(c.table.sticks[0], prometheus.GaugeValue, float64(s.Size), s.Name, s.Type)
+			out <- series(c.table.sticks[1], prometheus.GaugeValue, float64(s.Used), s.Name, s.Type)
+		}
 	}
 }
 

@@ -50,6 +50,9 @@ func (c *Column) applies(r *Row) bool {
 	return c.Scopes&r.Scope != 0 && (!c.HTTP || r.Mode == pool.HTTP) && (!c.Legend || r.Legends)
 }
 
+// none is the value of what there is none of here, and which tools read nevertheless.
+func none(*Row) Value { return integer(0) }
+
 // total makes a column's value of one of the counters.
 func total(get func(*pool.Totals) uint64) func(*Row) Value {
 	return func(r *Row) Value { return count(get(&r.Totals)) }

@@ -74,7 +74,8 @@ func trafficColumns() []Column {
 			Help:  "Number of the server in its backend; 0 for a proxy itself.",
 			Value: func(r *Row) Value { return integer(r.ID()) }},
 		{Name: "throttle", Metric: "current_throttle", Type: U32, Tags: averaged, Scopes: Servers, Unit: "%",
-			Help: "How much of its weight a server has during its slow start."},
+			Help:  "How much of its weight a server has during its slow start.",
+			Value: func(r *Row) Value { return unless(r.View.Throttle == 0, integer(r.View.Throttle)) }},
 		{Name: "lbtot", Metric: "loadbalanced_total", Type: U64, Tags: counter, Scopes: Backends | Servers,
 			Help: "Times that balancing chose a server.", Value: total(func(t *pool.Totals) uint64 { return t.LBTotal })},
 		{Name: "tracked", Type: Str, Tags: settingName, Scopes: Servers,
@@ -85,7 +86,7 @@ func trafficColumns() []Column {
 		{Name: "rate", Metric: "current_session_rate", Type: U32, Tags: rated, Scopes: Frontends | Backends | Servers,
 			Help: "Sessions in the last second.", Value: func(r *Row) Value { return count(r.rate().Cur()) }},
 		{Name: "rate_lim", Metric: "limit_session_rate", Type: U32, Tags: limit, Scopes: Frontends,
-			Help: "Configured limit of sessions a second."},
+			Help: "Limit of sessions a second: there is none, always 0.", Value: none},
 		{Name: "rate_max", Metric: "max_session_rate", Type: U32, Tags: maximum, Scopes: Frontends | Backends | Servers,
 			Help: "Most sessions in one second.", Value: func(r *Row) Value { return count(r.rate().Max()) }},
 	}

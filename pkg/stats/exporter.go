@@ -80,10 +80,10 @@ func (e *Exporter) gather(q metricQuery) ([]*dto.MetricFamily, error) {
 
 // metricQuery says which series are asked for.
 type metricQuery struct {
-	global, resolvers bool
-	scopes            Scope
-	noMaint           bool
-	names             nameFilter
+	global, resolvers, tables bool
+	scopes                    Scope
+	noMaint                   bool
+	names                     nameFilter
 }
 
 // nameFilter says which metrics are asked for by name.
@@ -106,7 +106,7 @@ func (f *nameFilter) shows(name string) bool {
 
 // parseMetricQuery reads the query of a request target; it is false for one that HAProxy refuses.
 func parseMetricQuery(uri string) (metricQuery, bool) {
-	all := metricQuery{global: true, resolvers: true, scopes: everything}
+	all := metricQuery{global: true, resolvers: true, tables: true, scopes: everything}
 	q := all
 	chosen := false
 	_, query, _ := strings.Cut(uri, "?")
@@ -136,7 +136,9 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 			chosen = true
 		}
 		switch value {
-		case "", "sticktable": // there are no stick tables
+		case "":
+		case "sticktable":
+			q.tables = true
 		case "global":
 			q.global = true
 		case "frontend":
@@ -150,7 +152,7 @@ func parseMetricQuery(uri string) (metricQuery, bool) {
 		case "resolver":
 			q.resolvers = true
 		case "*":
-			q = metricQuery{global: true, resolvers: true, scopes: everything, noMaint: q.noMaint, names: q.names}
+			q = metricQuery{global: true, resolvers: true, tables: true, scopes: everything, noMaint: q.noMaint, names: q.names}
 		default:
 			return q, false
 		}

@@ -64,7 +64,17 @@ func TestMetricValues(t *testing.T) {
 		{"haproxy_frontend_status", "proxy=haproxyPractice state=DOWN", 0},
 		{"haproxy_frontend_http_responses_total", "proxy=haproxyPractice code=2xx", 1200000},
 		{"haproxy_frontend_http_responses_total", "proxy=haproxyPractice code=other", 67},
-		{"haproxy_frontend_bytes_out_total", "proxy=haproxyPractice", 7 << 30},
+		{"haproxy_frontend_bytes_out_total", "proxy=haproxyPractice", 7<<30 + 2000},
+		{"haproxy_frontend_failed_header_rewriting_total", "proxy=haproxyPractice", 6},
+		{"haproxy_frontend_limit_session_rate", "proxy=haproxyPractice", 0},
+		{"haproxy_frontend_http_comp_bytes_in_total", "proxy=haproxyPractice", 0},
+		{"haproxy_backend_http_cache_hits_total", "proxy=web_service", 0},
+		{"haproxy_process_idle_time_percent", "", 70},
+		{"haproxy_process_spliced_bytes_out_total", "", 4096},
+		{"haproxy_process_bytes_out_rate", "", 1000},
+		{"haproxy_process_ssl_cache_lookups_total", "", 0},
+		{"haproxy_sticktable_size", "name=haproxyPractice type=ip", 10240},
+		{"haproxy_sticktable_used", "name=haproxyPractice type=ip", 3},
 		{"haproxy_backend_status", "proxy=web_service state=UP", 1},
 		{"haproxy_backend_active_servers", "proxy=web_service", 2},
 		{"haproxy_backend_agg_server_status", "proxy=web_service state=MAINT", 1},
@@ -160,7 +170,7 @@ func TestMetricTypes(t *testing.T) {
 		switch {
 		case strings.HasPrefix(name, "go_"), strings.HasPrefix(name, "process_"):
 			continue
-		case strings.HasPrefix(name, "waggle_"), strings.HasPrefix(name, "haproxy_process_"), strings.HasPrefix(name, "haproxy_resolver_"):
+		case strings.HasPrefix(name, "waggle_"), strings.HasPrefix(name, "haproxy_process_"), strings.HasPrefix(name, "haproxy_resolver_"), strings.HasPrefix(name, "haproxy_sticktable_"):
 		case !allowed[name]:
 			t.Errorf("HAProxy has no %s", name)
 		}
@@ -199,12 +209,12 @@ func TestMetricQuery(t *testing.T) {
 		uri       string
 		has, lack []string
 	}{
-		{"/metrics?scope=server", []string{"haproxy_server_weight"}, []string{"haproxy_frontend_status", "haproxy_backend_status", "waggle_build_info", "go_goroutines", "haproxy_resolver_nx"}},
+		{"/metrics?scope=server", []string{"haproxy_server_weight"}, []string{"haproxy_sticktable_size", "haproxy_frontend_status", "haproxy_backend_status", "waggle_build_info", "go_goroutines", "haproxy_resolver_nx"}},
 		{"/metrics?scope=frontend&scope=backend", []string{"haproxy_frontend_status", "haproxy_backend_status"}, []string{"haproxy_server_status"}},
 		{"/metrics?scope=global", []string{"haproxy_process_nbproc", "waggle_build_info", "go_goroutines"}, []string{"haproxy_frontend_status"}},
 		{"/metrics?scope=server&scope=&scope=resolver", []string{"haproxy_resolver_nx"}, []string{"haproxy_server_status"}},
-		{"/metrics?scope=server&scope=*", []string{"haproxy_server_status", "haproxy_frontend_status", "haproxy_resolver_nx"}, nil},
-		{"/metrics?scope=sticktable", nil, []string{"haproxy_server_status", "haproxy_process_nbproc"}},
+		{"/metrics?scope=server&scope=*", []string{"haproxy_server_status", "haproxy_frontend_status", "haproxy_resolver_nx", "haproxy_sticktable_used"}, nil},
+		{"/metrics?scope=sticktable", []string{"haproxy_sticktable_size"}, []string{"haproxy_server_status", "haproxy_process_nbproc"}},
 		{"/metrics?scope=%66rontend", []string{"haproxy_frontend_status"}, []string{"haproxy_server_status"}},
 	}
 	for _, tt := range tests {

@@ -69,6 +69,7 @@ func swarm() *Snapshot {
 			web.TLS.Failed()
 		}
 		fe.Counters.Shard(1).Sessions.Add(12)
+		fe.Counters.Shard(1).BytesOut.Add(1000)
 		web.Counters.Shard(1).Sessions.Add(211)
 		slots[0].Counters.Shard(1).Sessions.Add(106)
 		p.Tick()
@@ -87,6 +88,7 @@ func swarm() *Snapshot {
 		Now: now, Pool: p,
 		Process: Process{PID: 7, Version: "0.1.0", Revision: "99932c2", GoVersion: "go1.26.0", Node: "edge-1", Description: "front door",
 			Started: now.Add(-26*time.Hour - 3*time.Minute), Loops: 1, MaxConn: 256, MaxFiles: 1024, Listeners: 2, WarningCount: 4,
+			BusyPercent: 30, Spliced: 4096,
 			Config:       Config{Files: []string{"/usr/local/etc/haproxy/haproxy.cfg"}, LoadedAt: now.Add(-time.Hour)},
 			Certificates: CertificateReloads{Loaded: 3, Failed: 1}, Shortages: Shortages{Accepts: 5, Connects: 2}},
 		Proxies: []Proxy{
@@ -108,6 +110,7 @@ func swarm() *Snapshot {
 			Runs:        2000, RunTime: 3 * time.Millisecond},
 		Certificates: []Certificates{{Proxy: "haproxyPractice", Bind: "0.0.0.0:443", Count: 2, Expires: time.Unix(1900000000, 0)}},
 		Resolvers:    []Resolvers{{Name: "docker", Nameservers: []Nameserver{{Name: "dns1", Sent: 120, Valid: 118, NX: 2}}}},
+		Tables:       []StickTable{{Name: "haproxyPractice", Type: "ip", Used: 3, Size: 10240}},
 	}
 }
 
@@ -119,6 +122,7 @@ func traffic(fe *pool.Frontend, web *pool.Backend, slots []*pool.Server) {
 	f.BytesIn.Add(5 << 20)
 	f.BytesOut.Add(7 << 30)
 	f.ReqErrors.Add(2)
+	f.FailedRewrites.Add(6)
 	for i, n := range []uint64{0, 1200000, 30000, 4000, 500, 67} {
 		f.HTTP[i].Add(n)
 	}
@@ -182,6 +186,10 @@ func watched() *Snapshot {
 	asked := server("asked", func(o *pool.ServerOptions) { o.Agent = true })
 	asked.ReportAgent(pool.AgentReport{Result: pool.CheckResult{Status: pool.CheckL7OK, Code: 200, Info: "up 100%", Duration: time.Millisecond}, Percent: -1, MaxConn: -1})
 	server("observed", func(o *pool.ServerOptions) { o.Check, o.Observe = true, pool.ObserveL4 })
+	slow := server("slow", func(o *pool.ServerOptions) { o.Check, o.Rise, o.Fall, o.Slowstart = true, 1, 1, time.Hour })
+	for _, status := range []pool.CheckStatus{pool.CheckL4OK, pool.CheckL4Con, pool.CheckL4OK} { // it comes up once more
+		slow.ReportCheck(pool.CheckResult{Status: status})
+	}
 	server("following", func(*pool.ServerOptions) {}).Track(asked)
 	return &Snapshot{Now: time.Now(), Pool: p, Proxies: []Proxy{{Config: &config.Proxy{Kind: config.Backend, Name: "watched"}, Backend: be}}}
 }

@@ -26,6 +26,20 @@ func Metrics() []Metric {
 	return slices.Concat(t.defined, t.own.defined)
 }
 
+// Uncounted lists the names of HAProxy's metrics that never have a series here.
+func Uncounted() []string {
+	var names []string
+	columns := Columns()
+	for _, scope := range []Scope{Frontends, Listeners, Backends, Servers} {
+		for i := range columns {
+			if c := &columns[i]; c.Metric != "" && c.Scopes&scope != 0 && !c.counted() {
+				names = append(names, "haproxy_"+prefixes()[scope]+"_"+c.Metric)
+			}
+		}
+	}
+	return names
+}
+
 // kindByName goes by the naming rule that promlint checks: a counter's name ends in _total, and only a counter's.
 func kindByName(name string) string {
 	if strings.HasSuffix(name, "_total") {

@@ -47,6 +47,8 @@ func processItems(s *Snapshot, cfg *config.Stats) []item {
 		{"connections/s", rateText(pp.ConnRate.Cur(), pp.ConnRate.Max())},
 		{"sessions/s", rateText(pp.SessRate.Cur(), pp.SessRate.Max())},
 		{"requests/s", rateText(pp.ReqRate.Cur(), pp.ReqRate.Max())},
+		{"to clients/s", bytesText(int64(pp.OutRate.Cur())) + ", at most " + bytesText(int64(pp.OutRate.Max()))},
+		{"loops idle", fmt.Sprintf("%d %%", 100-p.BusyPercent)},
 		{"open files", "limit " + orUnknown(p.MaxFiles)},
 		{"listeners", strconv.Itoa(p.Listeners)},
 		{"warnings logged", grouped(int64(p.WarningCount))},

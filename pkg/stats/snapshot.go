@@ -22,6 +22,7 @@ type Snapshot struct {
 	Proxies   []Proxy    // in file order
 	Datapath  Datapath
 	Resolvers []Resolvers
+	Tables    []StickTable
 	// Certificates are those that are shown to clients, by bind line.
 	Certificates []Certificates
 	// Warnings are conditions that an operator should know of, each one sentence. Surplus tasks and
@@ -48,8 +49,10 @@ type Process struct {
 	MaxFiles     int // RLIMIT_NOFILE
 	Listeners    int
 	Pipes        Pipes
-	Goroutines   int // all of them
-	Runnable     int // those that wait for a processor
+	Goroutines   int    // all of them
+	Runnable     int    // those that wait for a processor
+	BusyPercent  int    // share of the last second in which the event loops worked
+	Spliced      uint64 // bytes to clients and servers that were never copied
 	Memory       Memory
 	DroppedLogs  uint64
 	WarningCount uint64 // warnings logged since the start
@@ -150,6 +153,12 @@ type Resolvers struct {
 	Name        string
 	Nameservers []Nameserver
 	Events      []NamedCount // what was done beyond HAProxy, each a metric label
+}
+
+// StickTable is how full a stick table is.
+type StickTable struct {
+	Name, Type string
+	Used, Size int
 }
 
 // Nameserver counts what one nameserver was asked and how it answered.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -75,6 +76,8 @@ type Loop struct {
 	written      []Flusher   // those of a call
 	again, spare []Runner
 	counts       Counts
+	idle         atomic.Int64 // time in all waits that are over, in nanoseconds
+	waiting      atomic.Int64 // since when it waits, in nanoseconds of its clock; 0: it works
 
 	mu      sync.Mutex
 	posted  []func()
@@ -91,6 +94,16 @@ type Counts struct {
 	Woken  uint64 // rounds in which another goroutine had something to do
 	Events uint64
 	Posted uint64 // calls of other goroutines
+}
+
+// IdleTime is for how long the loop has had nothing to do since it was made, the wait that is under way included. It is safe for
+// concurrent use; where a wait ends meanwhile it may be told twice or not at all.
+func (l *Loop) IdleTime() time.Duration {
+	idle := time.Duration(l.idle.Load())
+	if since := l.waiting.Load(); since != 0 {
+		idle += time.Since(l.start) - time.Duration(since)
+	}
+	return idle
 }
 
 // Counts may be called on the loop only.
@@ -305,6 +318,15 @@ func (l *Loop) wait() int {
 		return 0
 	}
 	began := time.Since(l.start)
+	l.waiting.Store(int64(began))
+	n := l.waitFrom(began)
+	l.waiting.Store(0)
+	l.idle.Add(int64(time.Since(l.start) - began))
+	return n
+}
+
+// waitFrom blocks until there are events, a timer is due, or another goroutine wakes the loop.
+func (l *Loop) waitFrom(began time.Duration) int {
 	timeout := l.timers.timeout(began)
 	if l.lively {
 		if n, e := l.look(briefly(timeout)); n > 0 || e != 0 { // EINTR: the runtime wants to stop us

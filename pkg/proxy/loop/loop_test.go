@@ -419,3 +419,28 @@ func TestHoldingLoopKeepsTime(t *testing.T) {
 		}
 	}
 }
+
+// A loop that waits is idle from the moment on at which it began to; one that works is not.
+func TestIdleTime(t *testing.T) {
+	l := running(t)
+	on(t, l, func() {})
+	before := l.IdleTime()
+	for end := time.Now().Add(patience); l.IdleTime() <= before+time.Millisecond; { // the wait is not over
+		if time.Now().After(end) {
+			t.Fatal("it waits and is not idle")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	working, rest := make(chan struct{}), make(chan struct{})
+	l.Post(func() { close(working); <-rest })
+	wait(t, working)
+	idle := l.IdleTime()
+	time.Sleep(5 * time.Millisecond)
+	if got := l.IdleTime(); got != idle {
+		t.Errorf("it works and was idle for %v meanwhile", got-idle)
+	}
+	close(rest)
+	if all := time.Since(l.start); idle > all {
+		t.Errorf("idle for %v of %v", idle, all)
+	}
+}

@@ -50,6 +50,7 @@ func document() string {
 		{"haproxy_backend_", "Backends"},
 		{"haproxy_server_", "Servers"},
 		{"haproxy_resolver_", "Resolvers"},
+		{"haproxy_sticktable_", "Stick tables"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | type | labels | what it is |\n| --- | --- | --- | --- |\n", group.title)
 		for _, m := range stats.Metrics() {
@@ -57,6 +58,10 @@ func document() string {
 				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, strings.Join(m.Labels, ", "), escape(m.Help))
 			}
 		}
+	}
+	b.WriteString("\n## HAProxy's metrics that are not here\n\nWhat they tell is not counted, or does not exist here:\n\n")
+	for _, name := range stats.Uncounted() {
+		fmt.Fprintf(&b, "- `%s`\n", name)
 	}
 	b.WriteString("\n## Reasons\n\nThe label `reason` of `waggle_datapath_verdicts_total` is one of these. " +
 		"A count of one that is not normal is worth a look.\n\n| reason | normal | what it means |\n| --- | --- | --- |\n")
