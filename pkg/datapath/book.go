@@ -18,6 +18,7 @@ const (
 	bookCounters = "wg_book_pairs"  // pair to index into wg_counters
 	bookNames    = "wg_book_names"  // gaugeKey to the name in the configuration
 	bookPast     = "wg_book_past"   // gaugeKey, or pastTotal, to a sum of the ledger
+	bookPrograms = "wg_book_progs"  // interface to the id of the program that was put on it
 	bookNameLen  = 128
 )
 
@@ -30,12 +31,13 @@ func bookSpecs(sizes map[string]*ebpf.MapSpec) []*ebpf.MapSpec {
 		return &ebpf.MapSpec{Name: name, Type: ebpf.Hash, KeySize: 8, ValueSize: value, MaxEntries: entries, Flags: noPrealloc}
 	}
 	gauges := sizes[lbMapWgGauges].MaxEntries
-	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counterMax), hash(bookNames, bookNameLen, gauges), hash(bookPast, uint32(unsafe.Sizeof(lbWgCounter{})), gauges+1)}
+	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counterMax), hash(bookNames, bookNameLen, gauges), hash(bookPast, uint32(unsafe.Sizeof(lbWgCounter{})), gauges+1),
+		hash(bookPrograms, 4, sizes[lbMapWgIfaces].MaxEntries)}
 }
 
 // openBook is the book of these maps, which are its own from then on.
 func openBook(maps []*ebpf.Map) *book {
-	return &book{gauges: maps[0], counters: maps[1], names: maps[2], past: maps[3]}
+	return &book{gauges: maps[0], counters: maps[1], names: maps[2], past: maps[3], programs: maps[4]}
 }
 
 const noPrealloc = 1 // BPF_F_NO_PREALLOC
@@ -118,14 +120,14 @@ func ReadIdentities(pinDir string) (Identities, error) {
 
 // book is the maps of the book; nil where nothing is pinned.
 type book struct {
-	gauges, counters, names, past *ebpf.Map
+	gauges, counters, names, past, programs *ebpf.Map
 }
 
 func (b *book) close() error {
 	if b == nil {
 		return nil
 	}
-	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close(), b.past.Close())
+	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close(), b.past.Close(), b.programs.Close())
 }
 
 // name notes the name of a service or server.
@@ -174,4 +176,31 @@ func (b *book) readPast() (ledger, error) {
 		}
 	}
 	return l, err
+}
+
+// program notes, before it is done, that a program is put on an interface.
+func (b *book) program(p *ebpf.Program, ifindex int) error {
+	if b == nil {
+		return nil
+	}
+	info, err := p.Info()
+	if err != nil {
+		return fmt.Errorf("note the program: %w", err)
+	}
+	id, ok := info.ID()
+	if !ok {
+		return errors.New("note the program: it has no id")
+	}
+	if err := b.programs.Put(entry{uint32(ifindex)}, uint32(id)); err != nil {
+		return fmt.Errorf("note the program: %w", err)
+	}
+	return nil
+}
+
+// left drops the note, when the program is off the interface.
+func (b *book) left(ifindex int) error {
+	if b == nil {
+		return nil
+	}
+	return ignoreMissing(b.programs.Delete(entry{uint32(ifindex)}))
 }

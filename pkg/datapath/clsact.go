@@ -27,11 +27,7 @@ type filter struct {
 // attachFilter adds the filter, and the qdisc it needs if there is none. A filter that a killed process left behind gets the
 // program instead; no packet passes by in between.
 func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error) {
-	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-		LinkIndex: l.index,
-		Handle:    netlink.MakeHandle(0xffff, 0),
-		Parent:    netlink.HANDLE_CLSACT,
-	}}
+	qdisc := clsactOn(l.index)
 	f := &filter{handle: h}
 	handle := uint32(filterGuest)
 	switch err := h.QdiscAdd(qdisc); {
@@ -74,13 +70,13 @@ func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error
 // freePriority is the priority of the filter that a process of ours left behind, with its handle, or the first one that nobody
 // uses and 0.
 func freePriority(h *netlink.Handle, l link) (priority uint16, left uint32, err error) {
-	filters, err := h.FilterList(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: l.index}}, netlink.HANDLE_MIN_INGRESS)
+	filters, err := ingressFilters(h, l.index)
 	if err != nil {
-		return 0, 0, fmt.Errorf("list filters: %w", err)
+		return 0, 0, err
 	}
 	taken := make(map[uint16]bool)
 	for _, other := range filters {
-		if bpf, ok := other.(*netlink.BpfFilter); ok && bpf.Name == filterName && (bpf.Handle == filterOwner || bpf.Handle == filterGuest) {
+		if bpf := ourFilter(other); bpf != nil {
 			return bpf.Priority, bpf.Handle, nil
 		}
 		taken[other.Attrs().Priority] = true
@@ -89,6 +85,52 @@ func freePriority(h *netlink.Handle, l link) (priority uint16, left uint32, err 
 		priority++
 	}
 	return priority, 0, nil
+}
+
+func ingressFilters(h *netlink.Handle, ifindex int) ([]netlink.Filter, error) {
+	filters, err := h.FilterList(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}, netlink.HANDLE_MIN_INGRESS)
+	if err != nil {
+		return nil, fmt.Errorf("list filters: %w", err)
+	}
+	return filters, nil
+}
+
+// ourFilter returns a filter that a process of ours has made, by its name and handle; nil if it is none.
+func ourFilter(f netlink.Filter) *netlink.BpfFilter {
+	bpf, ok := f.(*netlink.BpfFilter)
+	if !ok || bpf.Name != filterName || bpf.Handle != filterOwner && bpf.Handle != filterGuest {
+		return nil
+	}
+	return bpf
+}
+
+// removeFilter detaches what a process of ours has put on an interface, if the program in it is the one that it has left there.
+func removeFilter(h *netlink.Handle, ifindex, program int) error {
+	filters, err := ingressFilters(h, ifindex)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	for _, one := range filters {
+		bpf := ourFilter(one)
+		if bpf == nil || bpf.Id != program {
+			continue
+		}
+		f := &filter{handle: h, filter: bpf}
+		if bpf.Handle == filterOwner {
+			f.qdisc = clsactOn(ifindex)
+		}
+		return f.detach()
+	}
+	return nil
+}
+
+// clsactOn is the qdisc that filters at ingress and egress hang on.
+func clsactOn(ifindex int) *netlink.Clsact {
+	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: ifindex,
+		Handle:    netlink.MakeHandle(0xffff, 0),
+		Parent:    netlink.HANDLE_CLSACT,
+	}}
 }
 
 // detach undoes what was done, and no more: a qdisc that was there stays, and so does one of ours that somebody else has begun

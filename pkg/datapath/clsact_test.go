@@ -176,6 +176,56 @@ func TestFilterOfAKilledAgent(t *testing.T) {
 	}
 }
 
+// The agent that follows one with more interfaces takes its filters off those that it is not to be on, with a qdisc that was
+// made for them, and no filter that has got another's program since.
+func TestFiltersOfInterfacesThatLeft(t *testing.T) {
+	require.Root(t)
+	for name, tt := range map[string]struct {
+		foreign []string // filters that others have on the interface
+		another bool     // agent has taken over the interface meanwhile
+		left    []string
+		qdisc   bool
+	}{
+		"alone":                           {nil, false, nil, false},
+		"beside another program":          {[]string{"foreign/7"}, false, []string{"foreign/7"}, true},
+		"where another agent has come in": {nil, true, []string{"wg_ingress/1"}, true},
+	} {
+		top := newTopology(t, 1)
+		opts := Options{ForceClsact: true, PinDir: pinDir(t), NetNS: top.lb.path()}
+		before, err := Open(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(tt.foreign) > 0 {
+			top.lb.must(t, "add filter", func() error { return newCounting(t).addFilter(netlink.HANDLE_MIN_INGRESS, 7) })
+		}
+		before.abandon(t)
+		if tt.another {
+			openIn(t, top.lb, Options{ForceClsact: true, Ifaces: []string{"eth1"}})
+		}
+		opts.Ifaces = []string{"eth0"}
+		dp, err := Open(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := top.lb.filters(t, netlink.HANDLE_MIN_INGRESS); !slices.Equal(got, tt.left) {
+			t.Errorf("%s: filters %v are on the interface that left, want %v", name, got, tt.left)
+		}
+		if got := slices.Contains(top.lb.qdiscs(t, "eth1"), "clsact"); got != tt.qdisc {
+			t.Errorf("%s: the qdisc is there: %t", name, got)
+		}
+		if !slices.Contains(top.lb.qdiscs(t, "eth0"), "clsact") {
+			t.Errorf("%s: the interface that stayed has lost its qdisc", name)
+		}
+		if err := dp.Close(); err != nil {
+			t.Error(err)
+		}
+		if slices.Contains(top.lb.qdiscs(t, "eth0"), "clsact") {
+			t.Errorf("%s: a qdisc is left", name)
+		}
+	}
+}
+
 // connect opens a connection to the service.
 func (top *topology) connect(t *testing.T) net.Conn {
 	t.Helper()

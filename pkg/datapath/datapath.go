@@ -353,6 +353,9 @@ func (dp *Datapath) attach(links []link) (failed []string, err error) {
 			continue
 		}
 		err := dp.ns.do(func() error {
+			if err := dp.book.program(dp.obj.WgIngress, l.index); err != nil {
+				return err
+			}
 			a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
 			if err != nil {
 				return err

@@ -71,8 +71,8 @@ func TestPlanLeavesToSocketsWhatIsTheirs(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, addr := range local {
-			if id := got.services[lbWgServiceKey{Addr: addr16(addr), Port: 80}].Id; id != tt.want[i] {
-				t.Errorf("%s: %s belongs to service %d, want %d", tt.name, addr, id, tt.want[i])
+			if s, ok := got.services[lbWgServiceKey{Addr: addr16(addr), Port: 80}]; s.Id != tt.want[i] || ok != (tt.want[i] != 0) {
+				t.Errorf("%s: %s belongs to service %d (%t), want %d", tt.name, addr, s.Id, ok, tt.want[i])
 			}
 		}
 	}

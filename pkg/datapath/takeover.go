@@ -213,7 +213,8 @@ func (w *ways) restore() {
 	}
 }
 
-// adopt takes over the links that are there, with our programs in them. Interfaces that we do not want are left.
+// adopt takes over the links that are there, with our programs in them. Interfaces that we do not want are left. (Filters on
+// those that we want get our program when we attach to them.)
 func (dp *Datapath) adopt() error {
 	pinned, err := dp.pins.links()
 	if err != nil {
@@ -237,7 +238,7 @@ func (dp *Datapath) adopt() error {
 		}
 		errs = append(errs, dp.adoptLink(p, links[at]))
 	}
-	errs = append(errs, dp.ns.do(func() error {
+	errs = append(errs, dp.removeFilters(links), dp.ns.do(func() error {
 		for _, a := range dp.attached {
 			if a.express == nil {
 				dp.addExpress(a)
@@ -245,6 +246,24 @@ func (dp *Datapath) adopt() error {
 		}
 		return nil
 	}))
+	return errors.Join(errs...)
+}
+
+// removeFilters takes the filters of the process before this one off interfaces that we do not want. One that has got another
+// program since is somebody else's.
+func (dp *Datapath) removeFilters(wanted []link) error {
+	programs, err := readMap[entry, uint32](dp.book.programs)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for e, program := range programs {
+		ifindex := int(e[0])
+		if slices.ContainsFunc(wanted, func(l link) bool { return l.index == ifindex }) {
+			continue
+		}
+		errs = append(errs, removeFilter(dp.handle, ifindex, int(program)), ignoreMissing(dp.obj.WgIfaces.Delete(e[0])), dp.book.left(ifindex))
+	}
 	return errors.Join(errs...)
 }
 

@@ -216,7 +216,7 @@ func (dp *Datapath) leave(a *attachment) error {
 	}
 	switch {
 	case !keep:
-		errs = append(errs, dp.pins.unpin(pinTC, a.link.index), a.detach())
+		errs = append(errs, dp.pins.unpin(pinTC, a.link.index), a.detach(), dp.book.left(a.link.index))
 	case a.tcx != nil:
 		errs = append(errs, a.tcx.Close())
 	}

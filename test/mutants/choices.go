@@ -5,7 +5,7 @@ var choiceMutants = []mutant{
 	one("the cursor of a service loses turns", "bpf/dryrun.h",
 		"return wg_dry_run ? *turns : __sync_fetch_and_add(turns, 1);", "return wg_dry_run ? *turns : (*turns)++;", "TestRoundRobinIsExactOnManyCPUs"),
 	one("what a slot leads to is changed while packets may read it", "pkg/datapath/targets.go",
-		"case time.Since(since) >= grace:", "default:", "TestTargetsAreUsedAgainOnlyWhenIdle"),
+		"case time.Since(since) >= grace:", "case time.Since(since) >= 0:", "TestTargetsAreUsedAgainOnlyWhenIdle"),
 	one("what a slot leads to is given away while a schedule refers to it", "pkg/datapath/targets.go",
 		"case referred[i]:", "case false:", "TestTargetsAreUsedAgainOnlyWhenIdle"),
 	one("servers are deleted before the schedule that names them is replaced", "pkg/datapath/sync.go",

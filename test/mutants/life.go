@@ -66,4 +66,10 @@ var lifeMutants = []mutant{
 		", ignoreMissing(b.past.Delete(key.entry())))", ")", "TestTotalsOfRemovedServersSurviveATakeOver"),
 	one("the book is no part of the layout", "pkg/datapath/layout.go",
 		"\tfor _, m := range book {\n\t\tdescribeMap(digest, m.Name, m)\n\t}\n", "", "TestTheBookIsPartOfTheLayout"),
+	one("filters stay on interfaces that the next agent is not to be on", "pkg/datapath/takeover.go",
+		"errs = append(errs, dp.removeFilters(links), ", "errs = append(errs, ", "TestFiltersOfInterfacesThatLeft"),
+	one("the filter of another agent is taken off with what a killed one left", "pkg/datapath/clsact.go",
+		"bpf == nil || bpf.Id != program", "bpf == nil", "TestFiltersOfInterfacesThatLeft"),
+	one("the qdisc of a filter that is taken off stays", "pkg/datapath/clsact.go",
+		"f.qdisc = clsactOn(ifindex)", "f.qdisc = nil", "TestFiltersOfInterfacesThatLeft"),
 }
