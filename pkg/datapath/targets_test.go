@@ -46,6 +46,8 @@ func TestTargetsAreUsedAgainOnlyWhenIdle(t *testing.T) {
 		x.release(schedulesOf(a))
 		full("b was just referred to")
 		time.Sleep(grace / 2)
+		x.release(schedulesOf(a))
+		full("b was referred to a moment ago")
 		x.release(schedulesOf(a, b))
 		time.Sleep(grace * 3 / 4)
 		x.release(schedulesOf(a))
