@@ -17,7 +17,7 @@ var lifeMutants = []mutant{
 	one("a qdisc that was there is deleted", "pkg/datapath/clsact.go",
 		"case err == nil:\n\t\tf.qdisc, handle", "case err == nil || errors.Is(err, unix.EEXIST):\n\t\tf.qdisc, handle", "TestCloseLeavesTheClsactOfOthers"),
 	one("the program stays attached", "pkg/datapath/xdp.go",
-		", a.detach())", ")", "TestCloseLeavesNothing"),
+		", a.detach(), dp.book", ", dp.book", "TestCloseLeavesNothing"),
 	one("interfaces that come are not attached to", "pkg/datapath/datapath.go",
 		"if dp.attached[l.index] != nil {", "if len(dp.attached) > 1 {", "TestNetworkIsFollowed"),
 	one("changes of the network go unnoticed", "pkg/datapath/follow.go",
