@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -109,6 +110,21 @@ func (l *Logger) Process(level Level, text string) {
 		l.commit(from)
 	}
 	l.mu.Unlock()
+}
+
+// Write queues a line, or several, as they are, and so never blocks or fails: it makes a Logger an [io.Writer] for a process's own
+// words. The last line end is the target's.
+func (l *Logger) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(text) == 0 {
+		return 0, nil
+	}
+	if from, ok := l.begin(Info); ok {
+		l.queue = append(l.queue, bytes.TrimSuffix(text, []byte("\n"))...)
+		l.commit(from)
+	}
+	return len(text), nil
 }
 
 // Dropped is the number of lines that were not written since the start: the queue was full, or a

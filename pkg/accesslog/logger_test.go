@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -287,4 +288,24 @@ func TestStructuredData(t *testing.T) {
 		}
 	}
 	same(t, readLines(t, rawRead.r, 2), line, "text")
+}
+
+// What a process says by itself is written as it is.
+func TestALoggerIsAWriter(t *testing.T) {
+	target, p := pipeTarget(t, "raw")
+	l := newLogger(t, utc(), target)
+	for _, text := range []string{"one\n", "", "tab\tand é\nthree\n", "no end"} {
+		if n, err := l.Write([]byte(text)); n != len(text) || err != nil {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+	if got, want := readLines(t, p.r, 4), []string{"one", "tab\tand é", "three", "no end"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.Write([]byte("late")); n != 4 || err != nil || l.Dropped() != 1 {
+		t.Errorf("behind the end: %d, %v, %d dropped", n, err, l.Dropped())
+	}
 }

@@ -56,6 +56,8 @@ type Options struct {
 	// Watch has it loaded anew when the files have changed; nil: only a signal does.
 	Watch  *Watch
 	Logger *slog.Logger // default slog.Default()
+	// LostLines is how many lines of Logger were not written; nil: none ever is lost.
+	LostLines func() uint64
 }
 
 // Agent is a balancer that is put together. Run it once.

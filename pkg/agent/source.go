@@ -113,6 +113,9 @@ func (a *Agent) process(g *generation) stats.Process {
 		DroppedLogs: g.logs.dropped() + a.kernel.lastCounters().LostEvents, WarningCount: g.logs.warnings(),
 		Config: stats.Config{Files: a.opts.Files, LoadedAt: at, Failed: failure != "", Failure: failure},
 	}
+	if a.opts.LostLines != nil {
+		p.DroppedLogs += a.opts.LostLines()
+	}
 	p.Certificates.Loaded, p.Certificates.Failed = a.engine.CertificateReloads()
 	p.Shortages = stats.Shortages(a.engine.Shortages())
 	p.BusyPercent, p.Spliced = int(a.busy.Load()), a.engine.Spliced()

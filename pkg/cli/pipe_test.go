@@ -13,12 +13,72 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"waggle/pkg/agent"
 )
 
-// Who reads the log may end before the balancer does.
+// Who reads the log may end before the balancer does, or stop reading.
 func TestNobodyReadsTheLogAnyMore(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	for name, gone := range map[string]bool{"the reader has gone": true, "the reader does not read": false} {
+		t.Run(name, func(t *testing.T) {
+			log, w := narrowPipe(t)
+			cmd, file, socket := startBalancer(t, w)
+			for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "waggle is ready"); {
+			}
+			if gone {
+				if err := log.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// There is more to say about this than the pipe holds.
+			if err := os.WriteFile(file, []byte("global\n"+strings.Repeat("    nonsense "+strings.Repeat("x", 200)+"\n", 40)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			for deadline := time.Now().Add(20 * time.Second); !strings.Contains(said.String(), "nonsense"); {
+				said.Reset()
+				if err := agent.Ask(t.Context(), socket, "show startup-logs", &said); err != nil || time.Now().After(deadline) {
+					t.Errorf("it does not answer any more, or has not said what is wrong: %v", err)
+					break
+				}
+			}
+			_ = cmd.Process.Signal(syscall.SIGTERM) // in vain if it has ended
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("it ended with %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("it does not end")
+			}
+		})
+	}
+}
+
+// narrowPipe has room for one page.
+func narrowPipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil {
+		t.Fatal(err)
+	}
+	return r, w
+}
+
+// startBalancer runs waggle with a configuration in file, and with its own name for the health socket.
+func startBalancer(t *testing.T, log *os.File) (cmd *exec.Cmd, file, socket string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "haproxy.cfg")
 	// An address of the loopback network that no other test is likely to have.
 	text := fmt.Sprintf("listen l\n    bind 127.77.%d.%d:18080\n    server s 127.0.0.1:9\n", rand.IntN(256), 1+rand.IntN(254))
 	if err := os.WriteFile(file, []byte("defaults\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n"+text), 0o600); err != nil {
@@ -28,40 +88,14 @@ func TestNobodyReadsTheLogAnyMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := fmt.Sprintf("@wg-pipe-%d-%d", os.Getpid(), rand.Uint32())
-	cmd := exec.CommandContext(t.Context(), program, "-f", file, "--datapath=off", "--health-socket="+socket) //nolint:gosec // this program
-	cmd.Args[0] = "waggle"                                                                                    // see TestMain
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	socket = fmt.Sprintf("@wg-pipe-%d-%d", os.Getpid(), rand.Uint32())
+	cmd = exec.CommandContext(t.Context(), program, "-f", file, "--datapath=off", "--health-socket="+socket) //nolint:gosec // this program
+	cmd.Args[0], cmd.Stderr = "waggle", log                                                                  // see TestMain
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Process.Kill() }() // in vain if it has ended
-	for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "waggle is ready"); {
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte("nonsense\n"), 0o600); err != nil { // which there is something to say about
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	var said strings.Builder
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(said.String(), "nonsense"); {
-		said.Reset()
-		if err := agent.Ask(t.Context(), socket, "show startup-logs", &said); err != nil || time.Now().After(deadline) {
-			t.Errorf("it does not answer any more, or has not said what is wrong: %v", err)
-			break
-		}
-	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
-	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // in vain if it has ended
+	return cmd, file, socket
 }
 
 // What is wrong is told with what was made of it, a line each.

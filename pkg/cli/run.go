@@ -29,6 +29,8 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	case s.check:
 		return check(e, s)
 	}
+	e, lost, end := e.patient()
+	defer end()
 	if err := s.prepare(); err != nil {
 		return failStart(e, err)
 	}
@@ -54,7 +56,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 		StartupLogs: startupLines(said.String()),
 		Load:        func() (*config.Config, []string, error) { return reload(e, s) },
 		Watch:       watch,
-		Logger:      log,
+		Logger:      log, LostLines: lost,
 	})
 	if err != nil {
 		return failStart(e, err)
