@@ -12,7 +12,7 @@ type Target struct {
 	// Address is stdout, stderr, fd@N, an absolute path of a datagram socket (/dev/log, also as unix@path), or
 	// host[:port] for UDP (also as udp@, ipv4@, ipv6@), port 514 unless said. Names are resolved once, by New.
 	Address string
-	// Format is raw, short, timed, iso, local, rfc3164 or rfc5424; "" is local, or rfc3164 when Options has
+	// Format is raw, short, timed, iso, local, priority, rfc3164 or rfc5424; "" is local, or rfc3164 when Options has
 	// a Hostname, as in HAProxy for every kind of target.
 	Format string
 	// Length is where lines are cut off, in bytes without the line end: 80 to 65535, 0 = 1024.
@@ -22,6 +22,8 @@ type Target struct {
 	// Level is the least severe level that is written, "" = all. MinLevel is the most severe level that a line
 	// is given, "" = emerg: what is more severe is written as this.
 	Level, MinLevel string
+	// Ring takes the place of Address. Its section says the format and the length of lines; Length is that of their text.
+	Ring *Ring
 	// Sample has only some of the lines written, of those that the levels let through. The zero value is all.
 	Sample Sample
 }
@@ -35,13 +37,14 @@ type Sample struct {
 
 // The format names.
 const (
-	formatRaw     = "raw"
-	formatShort   = "short"
-	formatTimed   = "timed"
-	formatISO     = "iso"
-	formatLocal   = "local"
-	formatRFC3164 = "rfc3164"
-	formatRFC5424 = "rfc5424"
+	formatRaw      = "raw"
+	formatShort    = "short"
+	formatTimed    = "timed"
+	formatISO      = "iso"
+	formatLocal    = "local"
+	formatPriority = "priority"
+	formatRFC3164  = "rfc3164"
+	formatRFC5424  = "rfc5424"
 )
 
 const (
@@ -53,7 +56,8 @@ const (
 // target is a Target that was understood.
 type target struct {
 	format        string
-	length        int
+	length        int // of a line with its header
+	text          int // of the text alone
 	facility      int
 	level, capped Level
 	sink          sink
@@ -70,6 +74,9 @@ type target struct {
 }
 
 func newTarget(t Target, o *Options) (*target, error) {
+	if t.Ring != nil {
+		t.Address, t.Format = "ring@"+t.Ring.Name(), orElseKeep(t.Ring.cfg.Format, formatRaw)
+	}
 	p := &target{
 		format: t.Format, length: t.Length, level: Debug,
 		sample: t.Sample, tag: o.Tag, host: o.Hostname, pid: strconv.Itoa(o.PID), loc: o.Location,
@@ -80,7 +87,7 @@ func newTarget(t Target, o *Options) (*target, error) {
 		if p.host != "" {
 			p.format = formatRFC3164
 		}
-	case formatRaw, formatShort, formatTimed, formatISO, formatLocal, formatRFC3164, formatRFC5424:
+	case formatRaw, formatShort, formatTimed, formatISO, formatLocal, formatPriority, formatRFC3164, formatRFC5424:
 	default:
 		return nil, fmt.Errorf("log target '%s': unknown format '%s'", t.Address, t.Format)
 	}
@@ -92,6 +99,11 @@ func newTarget(t Target, o *Options) (*target, error) {
 	}
 	if err := p.severities(t); err != nil {
 		return nil, err
+	}
+	p.text = p.length
+	if t.Ring != nil {
+		p.length, p.sink = min(t.Ring.cfg.MaxLength, maxLength), ringSink{t.Ring}
+		return p, nil
 	}
 	s, err := openSink(t.Address)
 	if err != nil {
@@ -149,7 +161,7 @@ func (p *target) appendLine(dst []byte, level Level, now time.Time, data, text [
 	if p.format == formatRFC5424 {
 		dst = appendData(dst, data, p.length-(len(dst)-from))
 	}
-	room := p.length - (len(dst) - from)
+	room := min(p.length-(len(dst)-from), p.text)
 	if room < len(text) {
 		text = text[:max(room, 0)]
 	}
@@ -172,6 +184,9 @@ func (p *target) appendHeader(dst []byte, level Level, now time.Time) []byte {
 		return append(now.AppendFormat(dst, iso), ' ')
 	}
 	dst = appendPriority(dst, p.facility*8+int(level))
+	if p.format == formatPriority {
+		return dst
+	}
 	if p.format == formatRFC5424 {
 		dst = append(dst, "1 "...)
 		dst = append(now.AppendFormat(dst, iso), ' ')

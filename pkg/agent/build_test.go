@@ -196,7 +196,7 @@ func TestWhatTheKernelIsTold(t *testing.T) {
 
 func TestLogGlobalIsResolved(t *testing.T) {
 	global := []config.LogTarget{{Address: "stdout", Format: "raw", Facility: "local0"}}
-	got := targetsOf([]config.LogTarget{{Inherit: true}, {Address: "127.0.0.1:514", Facility: "local1", Level: "err"}}, global)
+	got := targetsOf([]config.LogTarget{{Inherit: true}, {Address: "127.0.0.1:514", Facility: "local1", Level: "err"}}, global, nil)
 	if len(got) != 2 || got[0].Address != "stdout" || got[0].Format != "raw" || got[1].Address != "127.0.0.1:514" || got[1].Level != "err" {
 		t.Errorf("targets %+v", got)
 	}

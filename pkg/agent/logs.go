@@ -21,6 +21,7 @@ type logs struct {
 	log     *slog.Logger
 	byProxy map[string]*accesslog.Logger // absent: the proxy does not log
 	keys    []string                     // of the shelf, that these logs use
+	rings   []*accesslog.Ring            // in file order
 	shelf   *logShelf
 }
 
@@ -28,9 +29,10 @@ type logs struct {
 type logShelf struct {
 	warnings atomic.Uint64
 
-	mu   sync.Mutex
-	open map[string]*shelved
-	lost uint64 // lines that sets found no room for which are closed now
+	mu    sync.Mutex
+	open  map[string]*shelved
+	rings map[string]*shelvedRing
+	lost  uint64 // lines that sets found no room for which are closed now
 }
 
 type shelved struct {
@@ -40,7 +42,7 @@ type shelved struct {
 
 // openLogs opens every set of targets once, however many proxies share it.
 func openLogs(cfg *config.Config, log *slog.Logger) (*logs, error) {
-	return (&logShelf{open: make(map[string]*shelved)}).logs(cfg, log)
+	return (&logShelf{open: make(map[string]*shelved), rings: make(map[string]*shelvedRing)}).logs(cfg, log)
 }
 
 // next opens the logs of another configuration, which share with these what is the same. Both are closed by themselves.
@@ -48,8 +50,11 @@ func (l *logs) next(cfg *config.Config) (*logs, error) { return l.shelf.logs(cfg
 
 func (f *logShelf) logs(cfg *config.Config, log *slog.Logger) (*logs, error) {
 	l := &logs{log: log, byProxy: map[string]*accesslog.Logger{}, shelf: f}
+	for _, r := range cfg.Rings {
+		l.rings = append(l.rings, f.takeRing(ringConfig(r)))
+	}
 	for _, p := range cfg.Proxies {
-		targets := targetsOf(p.Logs, cfg.Global.Logs)
+		targets := targetsOf(p.Logs, cfg.Global.Logs, l.rings)
 		if len(targets) == 0 || p.Disabled {
 			continue
 		}
@@ -117,15 +122,16 @@ func logOptions(p *config.Proxy, g *config.Global) accesslog.Options {
 }
 
 // targetsOf resolves `log global`.
-func targetsOf(lines, global []config.LogTarget) []accesslog.Target {
+func targetsOf(lines, global []config.LogTarget, rings []*accesslog.Ring) []accesslog.Target {
 	var targets []accesslog.Target
 	for _, t := range lines {
 		if t.Inherit {
-			targets = append(targets, targetsOf(global, nil)...)
+			targets = append(targets, targetsOf(global, nil, rings)...)
 			continue
 		}
 		targets = append(targets, accesslog.Target{
 			Address: t.Address, Format: t.Format, Length: t.Length, Facility: t.Facility, Level: t.Level, MinLevel: t.MinLevel, Sample: accesslog.Sample(t.Sample),
+			Ring: ringNamed(rings, t.Address),
 		})
 	}
 	return targets
@@ -218,6 +224,9 @@ func (l *logs) dropped() uint64 {
 	for _, s := range l.shelf.open {
 		n += s.Dropped()
 	}
+	for _, r := range l.shelf.rings {
+		n += r.Dropped()
+	}
 	return n
 }
 
@@ -229,6 +238,9 @@ func (l *logs) close() error {
 	for _, key := range l.keys {
 		errs = append(errs, l.shelf.giveBack(key))
 	}
-	l.keys = nil
+	for _, r := range l.rings { // behind those that write to them
+		errs = append(errs, l.shelf.giveBackRing(r))
+	}
+	l.keys, l.rings = nil, nil
 	return errors.Join(errs...)
 }

@@ -37,7 +37,7 @@ func (a *Agent) openSockets() (*sockets, error) {
 	global := &a.now().cfg.Global
 	s := &sockets{a: a, api: runtimeapi.New(a, runtimeapi.Options{
 		MaxClients: global.StatsMaxConn, Idle: global.StatsTimeout, MaxLine: global.BufSize,
-		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.reloads.logs, Errors: a.malformed, Tables: a.engine.StickTables, Loops: a.eventLoops,
+		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.reloads.logs, Rings: a.rings, Errors: a.malformed, Tables: a.engine.StickTables, Loops: a.eventLoops,
 	})}
 	change, err := s.prepare(a.now().cfg)
 	if err != nil {

@@ -42,6 +42,7 @@ const (
 	inResolvers
 	inHTTPErrors
 	inUserlist
+	inRing
 
 	frontSide  = inFrontend | inListen
 	backSide   = inBackend | inListen
@@ -56,7 +57,7 @@ var sectionNames = []struct {
 	name string
 }{
 	{inGlobal, "global"}, {inDefaults, "defaults"}, {inFrontend, "frontend"},
-	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"},
+	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"}, {inRing, "ring"},
 }
 
 func (s sections) String() string {

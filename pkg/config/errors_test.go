@@ -20,6 +20,8 @@ func in(section, line string) string {
 		return "resolvers r\n nameserver n 127.0.0.1\n " + line + "\n"
 	case "userlist":
 		return "userlist u\n " + line + "\n"
+	case "ring":
+		return "ring r\n " + line + "\n"
 	case "defaults":
 		return head + " " + line + "\n"
 	case "frontend":
@@ -122,7 +124,28 @@ var alertRows = []alertRow{
 	{"global", "log stdout local9", 13, "unknown log facility 'local9'; did you mean 'local0' maybe ?"},
 	{"global", "log stdout local0 noise", 20, "unknown log level 'noise'"},
 	{"global", "log stdout local0 info err x", 29, "'log' cannot handle unexpected argument 'x'"},
-	{"global", "log ring@r local0", 6, "log target 'ring@' is valid HAProxy but not supported by waggle yet"},
+	{"global", "log tcp@127.0.0.1:514 local0", 6, "log target 'tcp@' is valid HAProxy but not supported by waggle yet"},
+	{"global", "log ring@r local0", 6, "unable to find ring 'r' that is named here"},
+
+	// Rings.
+	{"", "ring", 1, "'ring' expects a name"},
+	{"", "ring a/b", 6, "character '/' is not permitted in 'ring' name 'a/b'"},
+	{"", "ring a\nring a", 6, "ring 'a' has the same name as the one declared at t.cfg:1"},
+	{"", "ring buf0", 6, "ring 'buf0' is always there and cannot be declared"},
+	{"ring", "description", 2, "'description' expects a text"},
+	{"ring", "format yaml", 9, "unknown format 'yaml' in 'format', expected one of 'local', 'rfc3164', 'rfc5424', 'priority', 'short', 'timed', 'iso', 'raw'"},
+	{"ring", "size 16000", 7, "'size' expects at least 16384, not '16000'"},
+	{"ring", "maxlen 0", 9, "'maxlen' expects at least 1, not '0'"},
+	{"ring", "timeout queue 1s", 2, "unknown keyword 'timeout queue' in 'ring' section; it belongs to: defaults, listen, backend"},
+	{"ring", "backing-file /x", 2, "'backing-file' is valid HAProxy but not supported by waggle yet"},
+	{"ring", "server s", 2, "'server' expects <name> and <addr>:<port> as arguments"},
+	{"ring", "server s 127.0.0.1:514\n server s 127.0.0.1:515", 9, "server 's' of ring 'r' has the same name as the one declared at t.cfg:2"},
+	{"ring", "server s 127.0.0.1", 11, "'server s' : '127.0.0.1' is not an address with a port"},
+	{"ring", "server s 127.0.0.1:x", 11, "'server s' : invalid port 'x'"},
+	{"ring", "server s 127.0.0:514", 11, "'server s' : invalid address '127.0.0' in '127.0.0:514'"},
+	{"ring", "server s /run/log:514", 11, "'server s' : unix socket '/run/log:514' is valid HAProxy but not supported by waggle here yet"},
+	{"ring", "server s 127.0.0.1:514 ssl", 25, "'ssl' on a 'server' line of a ring is valid HAProxy but not supported by waggle yet"},
+	{"ring", "server s 127.0.0.1:514 log-proto json", 35, "'server s' : 'log-proto' expects one of 'legacy', 'octet-count', not 'json'"},
 	{"global", "log stdout profile x local0", 13, "'profile' of 'log' is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "log here", 2, "'log' expects <address> and <facility> or 'global' as arguments"},
 

@@ -10,6 +10,7 @@ import (
 // finish checks what can only be known at the end, and gives the configuration.
 func (p *parser) finish() *Config {
 	p.finishUserlists()
+	p.finishRings()
 	for _, s := range p.proxies {
 		p.checkTargets(s)
 		p.checkServers(s)

@@ -29,12 +29,15 @@ func (s *statement) log(list *[]LogTarget, proxy bool) {
 		s.errorf(-1, "'log' expects %s as arguments", expected)
 		return
 	}
-	if i := strings.IndexByte(target, '@'); i >= 0 && target[:i] != "fd" && target[:i] != "udp" && target[:i] != "ipv4" && target[:i] != "ipv6" && target[:i] != "unix" {
+	if i := strings.IndexByte(target, '@'); i >= 0 && target[:i] != "fd" && target[:i] != "udp" && target[:i] != "ipv4" && target[:i] != "ipv6" && target[:i] != "unix" && target[:i] != "ring" {
 		s.unsupported(0, "log target '"+target[:i+1]+"'")
 		return
 	}
 	if i, ok := s.logOptions(&l); ok {
 		s.logLevels(&l, i)
+		if ring, ok := strings.CutPrefix(target, "ring@"); ok {
+			s.p.ringUses = append(s.p.ringUses, nameUse{at: s.at(0), name: ring})
+		}
 		*list = append(*list, l)
 	}
 }
@@ -52,7 +55,7 @@ func (s *statement) logOptions(l *LogTarget) (int, bool) {
 			}
 			l.Length = n
 		case "format":
-			valid := []string{"local", "rfc3164", "rfc5424", "priority", "short", "timed", "iso", "raw"}
+			valid := logFormats()
 			if !slices.Contains(valid, s.text(i+1)) {
 				s.errorf(i, "unknown log format '%s'%s", s.text(i+1), didYouMean(s.text(i+1), valid))
 				return 0, false

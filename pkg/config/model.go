@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Global    Global
 	Resolvers []*Resolvers
+	Rings     []*Ring  // in file order, then the one that is always there, if it is used
 	Proxies   []*Proxy // in file order
 	Userlists map[string]*userlist.List
 }
@@ -67,7 +68,7 @@ type StatsSocket struct {
 type LogTarget struct {
 	Pos      Pos
 	Inherit  bool
-	Address  string // "stdout", "stderr", "fd@N", "host:port", "/dev/log"
+	Address  string // "stdout", "stderr", "fd@N", "host:port", "/dev/log", "ring@NAME"
 	Format   string // raw, rfc3164, rfc5424, …; "" = the default of the target
 	Sample   LogSample
 	Length   int

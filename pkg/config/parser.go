@@ -30,6 +30,8 @@ type parser struct {
 	proxy       *proxyState
 	resolvers   *Resolvers
 	userlist    *userlistState
+	ring        *Ring
+	ringUses    []nameUse // of log lines
 	userlists   []*userlistState
 	errorSet    *errorSet
 	errorSets   []*errorSet

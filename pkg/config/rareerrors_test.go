@@ -71,6 +71,8 @@ var rareAlertRows = []alertRow{
 }
 
 var rareRemarkRows = []remarkRow{
+	{"ring", "maxlen 20000", "WARNING 1:1 ring 'r' : 'maxlen' 20000 is longer than its size, which takes its place"},
+	{"ring", "timeout client 1s", "NOTICE 2:2 'timeout client' is ignored: a ring has no clients"},
 	{"frontend", "http-request return errorfile 503.http hdr a b", "WARNING 9:41 'http-request return' : 'hdr' is ignored because an error page is a whole response; write its headers into the page"},
 	{"frontend", "http-request return errorfile 503.http content-type a", "WARNING 9:41 'http-request return' : 'content-type' is ignored because an error page is a whole response; write it into the page"},
 	{"backend", "cookie S insert domain x", "WARNING 7:25 domain 'x' contains no embedded dots nor does not start with a dot, so most browsers refuse it"},

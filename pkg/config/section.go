@@ -23,7 +23,6 @@ func otherSections() []section {
 		{"mailers", "where alerts are mailed"},
 		{"peers", "other processes to share stick tables with"},
 		{"program", "another program to run"},
-		{"ring", "a buffer for logs"},
 		{"spoe-agent", "an agent for stream processing"},
 		{"spoe-group", "messages to such an agent"},
 		{"spoe-message", "a message to such an agent"},
@@ -56,6 +55,9 @@ func (p *parser) enterSection(s *statement) bool {
 	case "userlist":
 		p.start(keyword, inUserlist)
 		p.enterUserlist(s)
+	case "ring":
+		p.start(keyword, inRing)
+		p.enterRing(s)
 	case "resolvers":
 		p.start(keyword, inResolvers)
 		p.enterResolvers(s)
@@ -80,7 +82,7 @@ func (p *parser) start(keyword string, in sections) {
 
 func (p *parser) leaveSection() {
 	p.section, p.in, p.skip = "", 0, false
-	p.proxy, p.resolvers, p.errorSet, p.userlist = nil, nil, nil, nil
+	p.proxy, p.resolvers, p.errorSet, p.userlist, p.ring = nil, nil, nil, nil, nil
 }
 
 func (p *parser) enterDefaults(s *statement) {

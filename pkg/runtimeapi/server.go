@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"waggle/pkg/accesslog"
 	"waggle/pkg/stats"
 	"waggle/pkg/stick"
 )
@@ -33,6 +34,8 @@ type Options struct {
 	Control Control
 	// Tables lists the stick tables; nil: there are none.
 	Tables func() []*stick.Table
+	// Rings lists the rings of log lines; nil: there are none.
+	Rings func() []*accesslog.Ring
 	// Loops has each event loop tell about itself; nil: there are none.
 	Loops func() ([]Loop, error)
 	// StartupLogs returns what was said while starting, in lines; nil says that there was nothing.

@@ -23,6 +23,9 @@ type session struct {
 	level  Level
 	idle   time.Duration
 
+	in     *bufio.Reader                      // what the client sends; nil in tests of single commands
+	follow func(write func(string) bool) bool // what the command has to say besides its answer, bit by bit; false if the client has gone
+
 	interactive bool // stays for another line
 	prompt      bool // shows a prompt before it
 	quit        bool
@@ -31,6 +34,7 @@ type session struct {
 // run reads lines and answers them until the client leaves or has to.
 func (c *session) run() {
 	in := bufio.NewReaderSize(c.conn, c.server.opts.MaxLine)
+	c.in = in
 	for !c.quit {
 		c.conn.SetReadDeadline(time.Now().Add(c.idle))
 		line, err := in.ReadSlice('\n')
@@ -66,6 +70,11 @@ func (c *session) line(line string, write func(string) bool) bool {
 			answer := c.execute(words)
 			if len(words) > 0 && words[0] == "quit" {
 				return false
+			}
+			if follow := c.follow; follow != nil {
+				if c.follow = nil; !follow(write) {
+					return false
+				}
 			}
 			if !write(answer + "\n") {
 				return false

@@ -3,7 +3,7 @@ package messages
 // recorders are the tests that demand messages word for word, and record them.
 const recorders = "^Test(Alerts|Remarks|RangesAreBounded|ConditionalBlocks|ParseDynamicServer|ReadingStopsAfterFiftyErrors|ZeroWarning|" +
 	"SeedWithoutFinalLineFeed|LoadReportsEveryUnreadableFile|ConditionErrors|FormatErrors|RareErrors|Answers|Complaints|ComplaintsOfSockets|" +
-	"ShowFlows|Shutdown|Trace|ProcessCommands|LinesThatAreNoServersState|LongLine|ServeReportsABrokenListener|Mistakes|MistakesOfAnswers|SysdumpRefusesATerminal)$"
+	"ShowFlows|ShowEvents|Shutdown|Trace|ProcessCommands|LinesThatAreNoServersState|LongLine|ServeReportsABrokenListener|Mistakes|MistakesOfAnswers|SysdumpRefusesATerminal)$"
 
 // audited are the packages whose texts people read, and where in them texts are not messages.
 func audited() map[string]exceptions {
@@ -11,7 +11,7 @@ func audited() map[string]exceptions {
 	return map[string]exceptions{
 		"pkg/config": {
 			calls:  append(data, "group", "add", "path", "option", "didYouMean", "quoteList"), // rows of tables, lists of words
-			tables: []string{"[]directive", "directive", "[]serverParam", "[]bindParam", "[]tlsParam", "[]ruleAction", "[]section", "section", "map[string]string", "[]string", "[]KeywordGroup"},
+			tables: []string{"[]directive", "directive", "[]serverParam", "[]bindParam", "[]tlsParam", "[]ruleAction", "[]section", "section", "map[string]string", "[]string", "[]KeywordGroup", "Ring"},
 			funcs: []string{
 				`\w+(Directives|Globals|Params|Actions)`, "Keywords", "actionKeywords", // tables
 				"String", "redirectCookie", "smtpCheck", // what goes to a peer
