@@ -25,6 +25,8 @@ type attachment struct {
 	without string
 	// generic tells that express is run by the kernel with an skb, not by the driver.
 	generic bool
+	// gone tells that somebody else has taken the program off, if that is certain.
+	gone func() bool
 	// detach takes the program off; an interface that is gone already is no error.
 	detach func() error
 }
@@ -48,10 +50,14 @@ func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool) (*a
 	if err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", l.name, err)
 	}
-	return &attachment{link: l, kind: attachClsact, detach: f.detach}, nil
+	return &attachment{link: l, kind: attachClsact, gone: f.gone, detach: f.detach}, nil
 }
 
 // tcxAttachment is one by a link.
 func tcxAttachment(l link, tcx bpflink.Link) *attachment {
-	return &attachment{link: l, kind: attachTCX, tcx: tcx, detach: tcx.Close}
+	gone := func() bool {
+		info, err := tcx.Info()
+		return err == nil && info.TCX() != nil && info.TCX().Ifindex == 0
+	}
+	return &attachment{link: l, kind: attachTCX, tcx: tcx, gone: gone, detach: tcx.Close}
 }

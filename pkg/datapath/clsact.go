@@ -145,6 +145,12 @@ func (f *filter) detach() error {
 	return ignoreGone(f.handle.QdiscDel(f.qdisc))
 }
 
+// gone tells that somebody has deleted the filter, or the qdisc with it.
+func (f *filter) gone() bool {
+	_, left, err := freePriority(f.handle, link{index: f.filter.LinkIndex})
+	return err == nil && left == 0
+}
+
 func (f *filter) usedByOthers() bool {
 	on := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: f.qdisc.LinkIndex}}
 	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {

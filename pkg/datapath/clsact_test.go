@@ -337,3 +337,45 @@ func startKilled(t *testing.T, in *room, pins string) (kill func()) {
 	}
 	return kill
 }
+
+// A program that somebody else takes off an interface, with its qdisc for instance, comes back.
+func TestProgramsThatWereTakenOffComeBack(t *testing.T) {
+	require.Root(t)
+	for _, clsact := range []bool{true, false} {
+		top := newTopology(t, 1)
+		dp := openIn(t, top.lb, Options{ForceClsact: clsact})
+		if err := dp.Sync(oneService(1)); err != nil {
+			t.Fatal(err)
+		}
+		serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "hello") })
+		attachedBefore := len(dp.Status().Interfaces)
+		for _, a := range dp.attached {
+			if a.tcx != nil {
+				if err := a.tcx.Detach(); err != nil {
+					t.Skip("this kernel detaches no links: ", err)
+				}
+				continue
+			}
+			if err := dp.handle.QdiscDel(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+				LinkIndex: a.link.index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := dp.Sync(oneService(1)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(dp.Status().Interfaces); n != attachedBefore {
+			t.Errorf("clsact %v: on %d interfaces, before on %d", clsact, n, attachedBefore)
+		}
+		conn, err := top.client.dial(front())
+		if err != nil {
+			t.Fatalf("clsact %v: %v", clsact, err)
+		}
+		conn.SetDeadline(time.Now().Add(dialTimeout))
+		if text, err := io.ReadAll(conn); err != nil || string(text) != "hello" {
+			t.Errorf("clsact %v: %q, %v", clsact, text, err)
+		}
+		conn.Close()
+	}
+}

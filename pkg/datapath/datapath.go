@@ -331,13 +331,16 @@ func (dp *Datapath) degrade(words []string, links int) {
 	dp.degraded = words
 }
 
-// attach follows the interfaces: it attaches to new ones and lets go of those that left. One that cannot be attached to
+// attach follows the interfaces: it attaches to new ones, anew to those that somebody else has taken the program off, and lets go
+// of those that left. One that cannot be attached to
 // is reported in words; it is an error if there is no other.
 func (dp *Datapath) attach(links []link) (failed []string, err error) {
 	var errs []error
 	for index, a := range dp.attached {
-		if slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
+		if here := slices.ContainsFunc(links, func(l link) bool { return l.index == index }); here && !a.gone() {
 			continue
+		} else if here {
+			dp.opts.Logger.Warn("kernel path: the program was taken off an interface by somebody else, and is attached anew", "name", a.link.name)
 		}
 		dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
 		if err := errors.Join(dp.leave(a), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index)))); err != nil {
