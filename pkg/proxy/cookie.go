@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"time"
 
@@ -61,11 +62,10 @@ func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) 
 			out, edited = append(make([]byte, 0, len(line)+2), line[:at]...), true
 		}
 	}
+	delimiter := byte(';') // the one before the cookie
 	for at := 0; at < len(line); {
-		end, next := len(line), len(line) // of the cookie, and where the one behind it begins
-		if i := bytes.IndexByte(line[at:], ';'); i >= 0 {
-			end, next = at+i, at+i+1
-		}
+		end := at + cookieEnd(line[at:])
+		next := min(end+1, len(line)) // where the one behind it begins
 		name, value, ok := bytes.Cut(line[at:end], []byte{'='})
 		ours := ok && string(bytes.TrimSpace(name)) == c.line.Name
 		var rest []byte
@@ -80,15 +80,18 @@ func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) 
 			out = append(out, line[end:next]...)
 		case ours && c.line.Insert && c.line.Indirect:
 			edit(at)
-			out = bytes.TrimRight(out, " ;")
+			out = bytes.TrimRight(out, " ;,")
 			for next < len(line) && line[next] == ' ' {
 				next++
 			}
 			if len(out) > 0 && next < len(line) {
-				out = append(out, "; "...)
+				out = append(out, delimiter, ' ')
 			}
 		case edited:
 			out = append(out, line[at:next]...)
+		}
+		if end < len(line) {
+			delimiter = line[end]
 		}
 		at = next
 	}
@@ -98,19 +101,39 @@ func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) 
 	return out, true
 }
 
+// cookieEnd is where the cookie ends that b begins with: at a semicolon or comma, unless they stand in quotes within its
+// value. HAProxy 2.6 was seen to take both, where browsers send semicolons alone (RFC 6265, section 4.2.1).
+func cookieEnd(b []byte) int {
+	i := bytes.IndexAny(b, "=;,")
+	if i < 0 {
+		return len(b)
+	}
+	quoted, escaped := false, false
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ';' || c == ','):
+			return i
+		}
+	}
+	return len(b)
+}
+
 // cookieValue follows a value to its server. It gives what of the value belongs to the servers, in prefix mode.
 func (s *session) cookieValue(c *cookies, value []byte) (rest []byte) {
 	p := &s.persist
-	mine, rest := value, value
-	switch {
-	case c.line.Prefix:
+	mine, rest, dated := value, value, true
+	if c.line.Prefix {
 		if i := bytes.IndexByte(value, '~'); i >= 0 {
 			mine, rest = value[:i], value[i+1:]
-		} else {
-			mine = nil
 		}
-	case c.line.Insert:
-		mine = s.cookieDates(c.line, value)
+	} else {
+		mine, dated = s.cookieDates(c.line, value)
 	}
 	switch {
 	case p.none || p.direct:
@@ -118,10 +141,11 @@ func (s *session) cookieValue(c *cookies, value []byte) (rest []byte) {
 			p.cookie = cookieUnused
 		}
 		return rest
-	case p.cookie == cookieExpired || p.cookie == cookieOld:
+	case !dated:
 		return rest
+	case p.cookie == cookieNone:
+		p.cookie = cookieInvalid
 	}
-	p.cookie = cookieInvalid
 	t := c.current()
 	for _, i := range t.byValue[string(mine)] {
 		k := &t.snapshot.Known[i]
@@ -136,15 +160,16 @@ func (s *session) cookieValue(c *cookies, value []byte) (rest []byte) {
 	return rest
 }
 
-// cookieDates takes the dates off a value: `server|last seen|first seen`. One that is too old leads nowhere.
-func (s *session) cookieDates(line *config.Cookie, value []byte) (mine []byte) {
+// cookieDates takes the dates off a value: `server|last seen|first seen`. ok is false for one that is too old and so
+// leads nowhere. Of several cookies each says what it has, as with HAProxy 2.6.
+func (s *session) cookieDates(line *config.Cookie, value []byte) (mine []byte, ok bool) {
 	mine, dates, dated := bytes.Cut(value, []byte{'|'})
 	if !dated {
-		return mine
+		return mine, true
 	}
 	seen, born, _ := bytes.Cut(dates, []byte{'|'})
 	p := &s.persist
-	p.seen, p.born = readDate(seen), readDate(born)
+	p.seen, p.born = cmp.Or(readDate(seen), p.seen), cmp.Or(readDate(born), p.born)
 	now := s.w.unix()
 	switch {
 	case line.MaxLife > 0 && p.born > 0 && outdated(p.born, now, line.MaxLife):
@@ -152,16 +177,19 @@ func (s *session) cookieDates(line *config.Cookie, value []byte) (mine []byte) {
 	case line.MaxIdle > 0 && p.seen > 0 && outdated(p.seen, now, line.MaxIdle):
 		p.cookie = cookieExpired
 	default:
-		return mine
+		return mine, true
 	}
 	p.seen, p.born = 0, 0
-	return nil
+	return nil, false
 }
 
 // outdated says whether a date is too long ago, or so far in the future that it is not to be trusted.
 func outdated(date, now int64, limit time.Duration) bool {
-	return now-date > int64(limit/time.Second) || date-now > 86400
+	return now-date > int64(limit/time.Second) || date-now > trustedAhead
 }
+
+// trustedAhead is how many seconds a date may be ahead of our clock.
+const trustedAhead = 86400
 
 // serverCookie deals with the backend's cookie in the server's response, and inserts one.
 func (s *session) serverCookie(c *cookies) {
@@ -228,8 +256,8 @@ func (s *session) insertsCookie(line *config.Cookie) bool {
 	if !p.direct {
 		return true
 	}
-	dated := line.MaxIdle > 0 || p.seen > 0
-	return dated && p.seen < s.w.unix() || line.MaxLife > 0 && p.born == 0 || line.MaxLife == 0 && p.born > 0
+	dated, now := line.MaxIdle > 0 || p.seen > 0, s.w.unix()
+	return dated && (p.seen < now || p.seen-now > trustedAhead) || line.MaxLife > 0 && p.born == 0 || line.MaxLife == 0 && p.born > 0
 }
 
 func (s *session) insertCookie(c *cookies) {

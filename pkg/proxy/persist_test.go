@@ -146,9 +146,68 @@ func TestManyCookies(t *testing.T) {
 	}
 }
 
+// cookieRows are what HAProxy 2.6 was seen to make of a request's cookies where the servers have a and b: the server that
+// they lead to, and what it is sent, blanks apart.
+var cookieRows = []struct{ mode, line, server, sent string }{
+	{"indirect", "k=1,S=a", "a", "k=1"},
+	{"indirect", "S=a,k=1", "a", "k=1"},
+	{"indirect", "j=1, S=a, k=1", "a", "j=1, k=1"},
+	{"indirect", `k="x;S=a";z=1`, "", `k="x;S=a";z=1`},
+	{"indirect", `k="x;S=a`, "", `k="x;S=a`},
+	{"indirect", `k=a"b;S=a"c;z=1`, "", `k=a"b;S=a"c;z=1`},
+	{"indirect", `k="a\";S=a";z=1`, "", `k="a\";S=a";z=1`},
+	{"indirect", `S="a;b";z=1`, "", "z=1"},
+	{"indirect", `"S=a";S=a`, "", `"S=a";S=a`},
+	{"indirect", "S=x; S=a", "a", ""},
+	{"indirect", "S=a; S=b", "a", ""},
+	{"insert", "k=1,S=a", "a", "k=1,S=a"},
+	{"insert", "S=a|AAAAA|AAAAA; S=b", "a", "S=a|AAAAA|AAAAA; S=b"},
+	{"maxidle", "S=b|AAAAB; S=a", "a", "S=b|AAAAB; S=a"},
+	{"prefix", "S=a~v,k=1", "a", "S=v,k=1"},
+	{"prefix", "S=a; S=b", "a", "S=a; S=b"},
+	{"prefix", "S=c~v; S=b~w", "b", "S=v; S=w"},
+	{"rewrite", "S=a|AAAAA; k=1", "a", "S=a|AAAAA; k=1"},
+	{"rewrite", "S=c; S=a b; S=b", "b", "S=c; S=a b; S=b"},
+}
+
+func TestCookiesAsHAProxy(t *testing.T) {
+	l, err := loop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"})
+	for _, name := range []string{"a", "b"} {
+		o := pool.DefaultServerOptions()
+		o.Name, o.Cookie, o.Addr = name, name, netip.MustParseAddrPort("192.0.2.1:80")
+		b.AddServer(o)
+	}
+	modes := map[string]config.Cookie{
+		"indirect": {Insert: true, Indirect: true}, "insert": {Insert: true}, "maxidle": {Insert: true, MaxIdle: time.Hour}, "prefix": {Prefix: true}, "rewrite": {Rewrite: true},
+	}
+	for _, row := range cookieRows {
+		cookie := modes[row.mode]
+		cookie.Name = "S"
+		p := &config.Proxy{Cookie: &cookie}
+		s := &session{w: &worker{loop: l, born: time.Now()}, transaction: &transaction{be: &backend{cfg: p}}}
+		s.persist.cookie = cookieNone
+		out, _ := s.cookieLine(newCookies(p, b), []byte(row.line))
+		server := ""
+		if to := s.persist.wanted.Server; to != nil {
+			server = to.Name
+		}
+		if server != row.server || string(out) != row.sent {
+			t.Errorf("%s, %s: to %q as %s, want %q as %s", row.mode, row.line, server, out, row.server, row.sent)
+		}
+	}
+}
+
 // others are the pairs of a line apart from those of a name, and apart from empty ones.
 func others(line, name string) (pairs []string) {
-	for pair := range strings.SplitSeq(line, ";") {
+	for len(line) > 0 {
+		end := cookieEnd([]byte(line))
+		pair := line[:end]
+		line = line[min(end+1, len(line)):]
 		key, _, ok := strings.Cut(pair, "=")
 		if strings.Trim(pair, " ") != "" && (name == "" || !ok || strings.TrimSpace(key) != name) {
 			pairs = append(pairs, strings.Trim(pair, " "))
