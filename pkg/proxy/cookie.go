@@ -8,6 +8,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/sample"
 )
 
 // What came of the client's cookie and of the server's, as log lines say it (HAProxy configuration manual, 8.5).
@@ -64,7 +65,7 @@ func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) 
 	}
 	delimiter := byte(';') // the one before the cookie
 	for at := 0; at < len(line); {
-		end := at + cookieEnd(line[at:])
+		end := at + sample.CookieEnd(line[at:])
 		next := min(end+1, len(line)) // where the one behind it begins
 		name, value, ok := bytes.Cut(line[at:end], []byte{'='})
 		ours := ok && string(bytes.TrimSpace(name)) == c.line.Name
@@ -99,29 +100,6 @@ func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) 
 		return line, false
 	}
 	return out, true
-}
-
-// cookieEnd is where the cookie ends that b begins with: at a semicolon or comma, unless they stand in quotes within its
-// value. HAProxy 2.6 was seen to take both, where browsers send semicolons alone (RFC 6265, section 4.2.1).
-func cookieEnd(b []byte) int {
-	i := bytes.IndexAny(b, "=;,")
-	if i < 0 {
-		return len(b)
-	}
-	quoted, escaped := false, false
-	for ; i < len(b); i++ {
-		switch c := b[i]; {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case !quoted && (c == ';' || c == ','):
-			return i
-		}
-	}
-	return len(b)
 }
 
 // cookieValue follows a value to its server. It gives what of the value belongs to the servers, in prefix mode.

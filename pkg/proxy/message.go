@@ -74,8 +74,8 @@ func (m *message) captureCookie(side int, line []byte, c config.CookieCapture) b
 		return true
 	}
 	for len(line) > 0 {
-		pair, rest, _ := bytes.Cut(line, semicolon)
-		pair = bytes.Trim(pair, " \t")
+		end := sample.CookieEnd(line)
+		pair, rest := bytes.Trim(line[:end], " \t"), line[min(end+1, len(line)):]
 		if bytes.HasPrefix(pair, []byte(c.Prefix)) {
 			m.cookies[side] = append(m.cookies[side], pair[:min(len(pair), c.Length)]...)
 			return true
@@ -87,8 +87,6 @@ func (m *message) captureCookie(side int, line []byte, c config.CookieCapture) b
 	}
 	return false
 }
-
-var semicolon = []byte(";")
 
 // Status implements sample.Subject.
 func (s *subject) Status() int { return max(s.status, 0) }

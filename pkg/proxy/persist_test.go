@@ -10,6 +10,7 @@ import (
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/loop"
+	"waggle/pkg/sample"
 )
 
 // sticky is a backend with a cookie, whose servers have their names for values.
@@ -205,7 +206,7 @@ func TestCookiesAsHAProxy(t *testing.T) {
 // others are the pairs of a line apart from those of a name, and apart from empty ones.
 func others(line, name string) (pairs []string) {
 	for len(line) > 0 {
-		end := cookieEnd([]byte(line))
+		end := sample.CookieEnd([]byte(line))
 		pair := line[:end]
 		line = line[min(end+1, len(line)):]
 		key, _, ok := strings.Cut(pair, "=")

@@ -32,21 +32,50 @@ func (e *evaluator) countCookies(a *args, response bool) {
 // cookieLine takes a line of `name=value` pairs, of which a Set-Cookie header has one followed by
 // attributes (RFC 6265 sections 4.1.1 and 4.2.1).
 func (e *evaluator) cookieLine(line []byte) bool {
-	for {
-		pair, rest, more := bytes.Cut(line, semicolon)
-		if name, value, ok := bytes.Cut(pair, equals); ok && !e.cookie(trim(name), trim(value)) {
+	if e.header.response {
+		line, _, _ = bytes.Cut(line, semicolon)
+		name, value, ok := bytes.Cut(line, equals)
+		return !ok || e.cookie(trim(name), trim(value))
+	}
+	for len(line) > 0 {
+		end := CookieEnd(line)
+		name, value, ok := bytes.Cut(line[:end], equals)
+		if ok && (len(value) > 0 || end < len(line)) && !e.cookie(trim(name), trim(value)) {
 			return false
 		}
-		if !more || e.header.response {
-			return true
-		}
-		line = rest
+		line = line[min(end+1, len(line)):]
 	}
+	return true
 }
 
+// CookieEnd is where the cookie ends that b begins with: at a semicolon or comma, unless they stand in quotes within its
+// value. HAProxy 2.6 was seen to take both, where browsers send semicolons alone (RFC 6265, section 4.2.1).
+func CookieEnd(b []byte) int {
+	i := bytes.IndexAny(b, "=;,")
+	if i < 0 {
+		return len(b)
+	}
+	quoted, escaped := false, false
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ';' || c == ','):
+			return i
+		}
+	}
+	return len(b)
+}
+
+// cookie takes one of them. HAProxy 2.6 was seen to pass by those whose name begins with $, and one without a value at the
+// line's end.
 func (e *evaluator) cookie(name, value []byte) bool {
 	w := &e.header
-	if w.cookie.name != "" && string(name) != w.cookie.name {
+	if w.cookie.name != "" && string(name) != w.cookie.name || bytes.HasPrefix(name, dollar) {
 		return true
 	}
 	w.count++
@@ -64,6 +93,7 @@ func (e *evaluator) cookie(name, value []byte) bool {
 var (
 	semicolon = []byte(";")
 	equals    = []byte("=")
+	dollar    = []byte("$")
 )
 
 // paramArgs reads `[name[,delimiter[,i]]]`. The delimiter begins the list of parameters, `?` unless said.
@@ -93,12 +123,11 @@ func (e *evaluator) walkParams(a *args, want Type) {
 	if i < 0 {
 		return
 	}
-	separators := "&"
-	if a.texts[1] != "?" {
-		separators = "&;"
-	}
 	for list := uri[i+1:]; len(list) > 0; {
-		end := indexAny(list, separators)
+		end := 0 // HAProxy 2.6 was seen to separate at the delimiter again, too
+		for end < len(list) && list[end] != '&' && list[end] != ';' && list[end] != a.texts[1][0] {
+			end++
+		}
 		name, value, _ := bytes.Cut(list[:end], equals)
 		if a.name == "" || string(name) == a.name || a.all && strings.EqualFold(string(name), a.name) {
 			v, ok := e.cast(text(value), want)
