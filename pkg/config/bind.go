@@ -76,6 +76,9 @@ func (s *statement) bind() {
 		s.errorf(-1, "'bind' expects [addr1]:port1[-end1]{,[addr]:port[-end]}... as arguments")
 		return
 	}
+	if !s.expandAddress(0) {
+		return
+	}
 	binds, err := parseBindAddresses(s.text(0))
 	if err != nil {
 		s.errorf(0, "'bind' : %s", err)

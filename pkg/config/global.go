@@ -111,6 +111,10 @@ func (s *statement) statsSocket() {
 		s.errorf(-1, "'stats socket' expects a path or an address with a port")
 		return
 	}
+	if !s.expandAddress(0) {
+		return
+	}
+	target = s.text(0)
 	sock := StatsSocket{Pos: s.at(-1), Level: "operator"}
 	if path, ok := socketPath(target); ok {
 		sock.Path = path

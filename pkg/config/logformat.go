@@ -7,6 +7,7 @@ type pendingFormat struct {
 	source string
 	at     Pos
 	env    sample.Env
+	option bool // of an option for HTTP: in mode tcp the lines are those of tcplog
 }
 
 // keepFormat keeps the only argument as a format to be compiled at the end.
@@ -29,6 +30,9 @@ func (p *parser) compileFormats(s *proxyState) {
 	if !s.Kind.HasFrontend() {
 		s.RequestCaptures, s.ResponseCaptures, s.CookieCapture = nil, nil, CookieCapture{}
 		return
+	}
+	if s.logFormat != nil && s.logFormat.option && !s.HTTP {
+		s.logFormat = nil
 	}
 	s.LogFormat = p.compileFormat(s, s.logFormat, "log-format", sample.LogFormat)
 	s.ErrorLogFormat = p.compileFormat(s, s.errorFormat, "error-log-format", sample.LogFormat)

@@ -29,8 +29,17 @@ func (s *statement) log(list *[]LogTarget, proxy bool) {
 		s.errorf(-1, "'log' expects %s as arguments", expected)
 		return
 	}
+	if !s.expandAddress(0) {
+		return
+	}
+	target = s.text(0)
+	l.Address = target
 	if i := strings.IndexByte(target, '@'); i >= 0 && target[:i] != "fd" && target[:i] != "udp" && target[:i] != "ipv4" && target[:i] != "ipv6" && target[:i] != "unix" && target[:i] != "ring" {
 		s.unsupported(0, "log target '"+target[:i+1]+"'")
+		return
+	}
+	if err := checkLogHost(target); err != nil {
+		s.errorf(0, "'log' : %s", err)
 		return
 	}
 	if i, ok := s.logOptions(&l); ok {
@@ -40,6 +49,21 @@ func (s *statement) log(list *[]LogTarget, proxy bool) {
 		}
 		*list = append(*list, l)
 	}
+}
+
+// checkLogHost refuses a target whose host cannot be a name, such as a variable that is not between quotes.
+func checkLogHost(target string) error {
+	family, host, ok := strings.Cut(target, "@")
+	if !ok {
+		host = target
+	} else if family == "fd" || family == "unix" || family == "ring" {
+		return nil
+	}
+	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "[") || strings.Count(host, ":") > 1 { // a path, IPv6
+		return nil
+	}
+	host, _, _ = strings.Cut(host, ":")
+	return checkHostName(host)
 }
 
 // logOptions reads what may stand between the target and the facility, and gives the index behind it.

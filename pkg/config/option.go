@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"strconv"
+
+	"waggle/pkg/sample"
 )
 
 // optionDirectives are the `option` lines.
@@ -46,7 +48,12 @@ func optionDirectives() []directive {
 				o.TCPKAClient, o.TCPKAServer = !s.off && !s.reset, !s.off && !s.reset
 			}
 		}},
-		{name: "option httplog", in: frontOrDef, doc: "HTTP log lines", switchable: true, parse: (*statement).httpLog},
+		{name: "option httplog", in: frontOrDef, args: "[clf]", doc: "HTTP log lines; clf: in the form of web servers", switchable: true, parse: (*statement).httpLog},
+		{name: "option httpslog", in: frontOrDef, doc: "HTTP log lines with what is known of TLS", switchable: true, parse: func(s *statement) {
+			if s.atMost(0) {
+				s.httpLines(httpsFormat)
+			}
+		}},
 		{name: "option tcplog", in: frontOrDef, doc: "TCP log lines", switchable: true, parse: (*statement).tcpLog},
 		{name: "option redispatch", in: backOrDef, args: "[<interval>]", doc: "retries on another server", switchable: true, parse: (*statement).redispatch},
 		{name: "option forwardfor", in: anyProxy, args: "[except <network>] [header <name>] [if-none]", doc: "adds the client's address to requests", switchable: true, parse: func(s *statement) {
@@ -70,7 +77,7 @@ func foreignOptions() []directive {
 		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
 		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger
 			option+http-drop-request-trailers option+http-drop-response-trailers`),
-		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+httpslog option+idle-close-on-response
+		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+idle-close-on-response
 			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request`),
 	}
 	var all []directive
@@ -81,17 +88,36 @@ func foreignOptions() []directive {
 }
 
 func (s *statement) httpLog() {
-	if s.text(0) == "clf" {
-		s.unsupported(0, "'clf' of 'option httplog'")
+	switch {
+	case s.text(0) == "clf" && len(s.args) == 1:
+		s.httpLines(commonFormat)
+	case s.text(0) == "clf":
+		s.atMost(1)
+	case s.atMost(0):
+		s.httpLines("")
+	}
+}
+
+// Formats of log lines that have a name, as lines of HAProxy 2.6 show them.
+const (
+	commonFormat = `%{+Q}o %{-Q}ci - - [%T] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+	httpsFormat  = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r ` +
+		`%[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`
+)
+
+// httpLines has HTTP requests logged by a format; "" is that of httplog, which is built in.
+func (s *statement) httpLines(format string) {
+	o := &s.p.proxy.Options
+	o.HTTPLog = !s.off && !s.reset
+	if !o.HTTPLog {
 		return
 	}
-	if s.atMost(0) {
-		o := &s.p.proxy.Options
-		o.HTTPLog = !s.off && !s.reset
-		if o.HTTPLog {
-			o.TCPLog = false
-			s.p.proxy.logFormat = nil
-		}
+	o.TCPLog = false
+	s.p.proxy.logFormat = nil
+	if format != "" {
+		env := s.exprEnv(-1)
+		env.Where, env.Warn = sample.AtLog, nil
+		s.p.proxy.logFormat = &pendingFormat{source: format, at: s.at(-1), env: env, option: true}
 	}
 }
 

@@ -58,6 +58,9 @@ func (s *statement) nameserver() {
 			return
 		}
 	}
+	if !s.expandAddress(1) {
+		return
+	}
 	a, err := parseAddress(s.text(1), "udp@", "tcp@", "udp4@", "udp6@", "tcp4@", "tcp6@")
 	if err == nil {
 		n.TCP = len(a.prefix) > 0 && a.prefix[0] == 't'

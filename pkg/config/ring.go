@@ -106,6 +106,10 @@ func (s *statement) ringServer() {
 			return
 		}
 	}
+	if !s.expandAddress(1) {
+		return
+	}
+	srv.Address = s.text(1)
 	a, err := parseAddress(srv.Address, "tcp@", "tcp4@", "tcp6@")
 	switch {
 	case err != nil:

@@ -105,6 +105,9 @@ func (p *proxyState) nameServer(s *statement, name string) bool {
 
 // finishServer reads the address at argument i and the parameters behind it.
 func (s *statement) finishServer(srv *Server, i int) {
+	if !s.expandAddress(i) {
+		return
+	}
 	if err := srv.address(s.text(i)); err != nil {
 		s.errorf(i, "'%s %s' : %s", s.name(), srv.Name, err)
 		return

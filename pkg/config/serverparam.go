@@ -129,6 +129,12 @@ func (s *statement) serverParams(i int, srv *Server, isDefault bool) bool {
 				s.errorf(at, "'%s' : '%s' expects %s", s.serverName(srv), got, param.args)
 				return false
 			}
+			if got == "addr" || got == "source" {
+				if !s.expandAddress(i) {
+					return false
+				}
+				value = s.text(i)
+			}
 			srv.Params = append(srv.Params, value)
 		}
 		switch param.status {

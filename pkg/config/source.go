@@ -39,6 +39,9 @@ func (s *statement) source() {
 		s.errorf(-1, "'source' expects %s", sourceArgs)
 		return
 	}
+	if !s.expandAddress(0) {
+		return
+	}
 	src, err := parseSource(s.text(0))
 	if err == nil && src.Low != src.High {
 		err = fmt.Errorf("a range of ports is for 'server' lines only, not '%s'", s.text(0))

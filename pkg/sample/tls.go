@@ -32,8 +32,12 @@ var tlsFetches = map[string]*fetch{
 	"ssl_fc_has_crt":    {out: Bool, do: tlsBool(func(t *TLS) bool { return t.Peer != nil && !t.Resumed })},
 	"ssl_fc_is_resumed": {out: Bool, do: tlsBool(func(t *TLS) bool { return t.Resumed })},
 	"ssl_c_used":        {out: Bool, do: tlsBool(func(t *TLS) bool { return t.Peer != nil })},
-	// Clients whose certificate cannot be verified do not get through the handshake.
+	// Handshakes that fail have no connection to be asked about: what went wrong is fc_err's to tell. So are clients whose certificate cannot
+	// be verified.
+	"ssl_fc_err":      {out: Int, do: tlsAny(func(e *evaluator, _ *TLS, _ *args) { e.offer(integer(0)) })},
 	"ssl_c_verify":    {out: Int, do: tlsAny(func(e *evaluator, _ *TLS, _ *args) { e.offer(integer(0)) })},
+	"ssl_c_err":       {out: Int, do: tlsAny(func(e *evaluator, _ *TLS, _ *args) { e.offer(integer(0)) })},
+	"ssl_c_ca_err":    {out: Int, do: tlsAny(func(e *evaluator, _ *TLS, _ *args) { e.offer(integer(0)) })},
 	"ssl_c_s_dn":      {out: String, arg: namePart, do: peerName(func(c *x509.Certificate) pkix.Name { return c.Subject })},
 	"ssl_c_i_dn":      {out: String, arg: namePart, do: peerName(func(c *x509.Certificate) pkix.Name { return c.Issuer })},
 	"ssl_c_sha1":      {out: String, do: peerBytes(func(c *x509.Certificate) []byte { sum := sha1.Sum(c.Raw); return sum[:] })},
