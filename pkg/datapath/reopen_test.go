@@ -1,13 +1,14 @@
 package datapath
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 )
 
 // age moves the last activity of every flow into the past.
@@ -132,64 +133,162 @@ func TestPortsOfTimeWait(t *testing.T) {
 // recycle has the client of a closed connection begin anew, on another port of ours, and forget that again.
 func (k *kernel) recycle(t *testing.T, c *conn) {
 	t.Helper()
-	k.obj.settings.PortMax = 2001
+	k.obj.settings.PortMax++
 	again := k.open(t, c.client.String())
 	if again.back == c.back {
 		t.Fatal("the port is used again at once")
 	}
 	again.fromTask(t, rst|ack, "")
 	k.pass(t, k.collector(Timeouts{}), holdReset+time.Second, 1)
-	k.obj.settings.PortMax = 2000
+	k.obj.settings.PortMax--
 }
 
-// A port is another's for one client only, however many CPUs ask.
+// meeting has two CPUs that are in a function of the program at the same time wait for each other at its beginning, so that what
+// stands before the call has been done on both when one goes on.
+type meeting struct{ state *ebpf.Map } // one meetingState
+
+type meetingState struct {
+	Arrived uint64 // calls of the function
+	Met     uint64 // calls that have waited for another one, and it came
+}
+
+func newMeeting(t *testing.T) meeting {
+	t.Helper()
+	state, err := ebpf.NewMap(&ebpf.MapSpec{Name: "meeting", Type: ebpf.Array, KeySize: 4, ValueSize: 16, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { state.Close() })
+	return meeting{state}
+}
+
+// in puts the waiting in front of a global function of the program. A CPU that is alone goes on after some milliseconds.
+func (m meeting) in(p *ebpf.ProgramSpec, function string) {
+	at := slices.IndexFunc(p.Instructions, func(i asm.Instruction) bool { return i.Symbol() == function })
+	first := p.Instructions[at]
+	wait := asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1), asm.Mov.Reg(asm.R7, asm.R2), asm.Mov.Reg(asm.R8, asm.R3), // the function's arguments
+		asm.StoreMem(asm.R10, -8, asm.R4, asm.DWord), asm.StoreMem(asm.R10, -16, asm.R5, asm.DWord),
+		asm.StoreImm(asm.R10, -20, 0, asm.Word),
+		asm.LoadMapPtr(asm.R1, m.state.FD()), asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, -20),
+		asm.FnMapLookupElem.Call(), asm.JEq.Imm(asm.R0, 0, "go on"),
+		asm.Mov.Imm(asm.R1, 1), asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0),
+		asm.StoreMem(asm.R10, -32, asm.R0, asm.DWord), asm.Mov.Imm(asm.R9, 0),
+		asm.LoadMem(asm.R1, asm.R10, -32, asm.DWord).WithSymbol("wait"), asm.LoadMem(asm.R1, asm.R1, 0, asm.DWord), asm.JGE.Imm(asm.R1, 2, "met"),
+	}
+	for range 48 { // about 7 ms with all rounds
+		wait = append(wait, asm.FnKtimeGetNs.Call())
+	}
+	wait = append(wait, asm.Add.Imm(asm.R9, 1), asm.JLT.Imm(asm.R9, 4000, "wait"), asm.Ja.Label("go on"),
+		asm.JEq.Imm(asm.R9, 0, "go on").WithSymbol("met"), // it was there first
+		asm.LoadMem(asm.R1, asm.R10, -32, asm.DWord), asm.Mov.Imm(asm.R2, 1), asm.AddAtomic.Mem(asm.R1, asm.R2, asm.DWord, 8),
+		asm.Mov.Reg(asm.R1, asm.R6).WithSymbol("go on"), asm.Mov.Reg(asm.R2, asm.R7), asm.Mov.Reg(asm.R3, asm.R8),
+		asm.LoadMem(asm.R4, asm.R10, -8, asm.DWord), asm.LoadMem(asm.R5, asm.R10, -16, asm.DWord))
+	wait[0].Metadata = first.Metadata
+	first.Metadata = asm.Metadata{}
+	p.Instructions = slices.Concat(p.Instructions[:at], wait, asm.Instructions{first}, p.Instructions[at+1:])
+}
+
+// took tells whether two CPUs have met since it was asked last.
+func (m meeting) took(t *testing.T) bool {
+	t.Helper()
+	var s meetingState
+	if err := errors.Join(m.state.Lookup(uint32(0), &s), m.state.Put(uint32(0), meetingState{})); err != nil {
+		t.Fatal(err)
+	}
+	return s.Met > 0
+}
+
+// A port is another's for one client only, however many CPUs ask: two that have both seen that the port can be had, a port of
+// a closed flow or one that a tombstone holds.
 func TestPortsOfTimeWaitAreReopenedOnce(t *testing.T) {
-	k := newKernel(t, Options{HalfOpenRing: 5000})
+	m := newMeeting(t)
+	// Where the timestamp of a SYN is read, to compare it with the last one.
+	k := newKernel(t, Options{HalfOpenRing: 5000, build: func(p *ebpf.ProgramSpec) { m.in(p, "tcp_option") }})
 	k.sync(t, oneService(1))
-	const ports = 300
-	only := func(i int) { k.obj.settings.PortMin, k.obj.settings.PortMax = uint16(2000+i), uint16(2000+i) }
+	const ports, stamp = 100, 5_000_000
+	only := func(i int) { k.obj.settings.PortMin, k.obj.settings.PortMax = uint16(2000+2*i), uint16(2000+2*i) }
 	for i := range ports {
 		only(i)
-		taskCloses(t, k.establish(t, client(i)))
-	}
-	k.age(t, 2*time.Second)
-	// For each port two clients ask at the same time, as near as can be.
-	var ready, done atomic.Int32
-	wait := func(n *atomic.Int32, want int) {
-		for n.Add(1); int(n.Load()) < want; {
-			runtime.Gosched()
+		c := k.open(t, client(i))
+		c.stamp = stamp
+		c.fromTask(t, syn|ack, "")
+		c.fromClient(t, ack, "")
+		if taskCloses(t, c); i%2 == 1 {
+			k.recycle(t, c)
 		}
 	}
-	var wg sync.WaitGroup
-	for cpu := range 2 {
-		wg.Go(func() {
-			if err := k.do(func() error {
-				for i := range ports {
-					if cpu == 0 {
-						only(i)
-					}
-					p := synTo(2000 + 2*i + cpu)
-					p.seq = 2000
-					run := ebpf.RunOptions{Data: p.frame(t), Context: skbContext{Ifindex: loIndex}}
-					wait(&ready, 2*(i+1))
-					_, err := k.obj.WgIngress.Run(&run)
-					wait(&done, 2*(i+1))
-					if err != nil {
-						return err
-					}
-				}
-				return nil
-			}); err != nil {
-				t.Error(err)
-			}
+	k.age(t, 2*time.Second)
+	met := 0
+	m.took(t)
+	send := k.twoCPUs(t)
+	for i := range ports {
+		only(i)
+		send(func(cpu int) packet {
+			p := synTo(2000 + 2*i + cpu)
+			p.seq, p.stamp = 2000, stamp+1
+			return p
 		})
+		if m.took(t) {
+			met++
+		}
 	}
-	wg.Wait()
+	if met == 0 {
+		t.Error("the two CPUs never were at it at the same time")
+	}
 	s := k.snapshot(t).Total
 	if s.HalfOpen != ports || s.Entries != ports || k.entries(t) != 2*ports {
 		t.Errorf("%+v, %d entries; want %d half-open flows and no other", s, k.entries(t), ports)
 	}
 	if n := k.reasons(t)["no_port"]; n != ports {
 		t.Errorf("%d SYNs fell through, want %d", n, ports)
+	}
+	t.Logf("at %d of %d ports the CPUs met", met, ports)
+}
+
+// twoCPUs returns what sends a packet on each of two CPUs at the same time, as near as can be.
+func (k *kernel) twoCPUs(t *testing.T) (send func(packetFor func(cpu int) packet)) {
+	t.Helper()
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		t.Fatal(err)
+	}
+	var frames []chan []byte
+	sent := make(chan error)
+	for cpu := range len(allowed) * 64 {
+		if !allowed.IsSet(cpu) || len(frames) == 2 {
+			continue
+		}
+		in := make(chan []byte)
+		frames = append(frames, in)
+		go k.do(func() error { // in a thread of its own
+			var only unix.CPUSet
+			only.Set(cpu)
+			err := unix.SchedSetaffinity(0, &only)
+			for frame := range in {
+				_, runErr := k.obj.WgIngress.Run(&ebpf.RunOptions{Data: frame, Context: skbContext{Ifindex: loIndex}})
+				sent <- errors.Join(err, runErr)
+			}
+			return nil
+		})
+	}
+	t.Cleanup(func() {
+		for _, in := range frames {
+			close(in)
+		}
+	})
+	if len(frames) < 2 {
+		t.Skip("needs two CPUs")
+	}
+	return func(packetFor func(cpu int) packet) {
+		t.Helper()
+		for cpu, in := range frames {
+			in <- packetFor(cpu).frame(t)
+		}
+		for range frames {
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
