@@ -85,7 +85,7 @@ up() {
 		The swarm answers:
 		  http://localhost:48686/           HTTP, balanced for each request in userspace
 		  http://localhost:48687/           TCP, balanced for each connection in the kernel
-		  http://localhost:48686/my-stats   statistics, as the seed has them
+		  http://localhost:48686/my-stats   statistics, as in deploy/haproxy.cfg
 		  http://localhost:8404/stats       statistics of both;  /metrics for Prometheus
 		Scale it: docker service scale ${stack}_web=5 (the configuration has 3 slots for tasks)
 		Take it away: make stack-down

@@ -32,7 +32,7 @@ func (p printer) topology(d *demo) {
 	}
 	argv[0] = filepath.Base(argv[0])
 	p.line("\n  balancer  %s", strings.Join(argv, " "))
-	p.line("            haproxy.cfg is the seed's, byte for byte; extra.cfg adds a TCP frontend and the metrics")
+	p.line("            haproxy.cfg was written for HAProxy and is unchanged; extra.cfg adds a TCP frontend and the metrics")
 	p.line("  dns       %s in the balancer's namespace, like Docker's: web, tasks.web, demo_web", DNSAddr)
 	for _, note := range d.notes {
 		p.line("  note      %s", note)

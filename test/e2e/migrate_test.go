@@ -201,7 +201,7 @@ func TestMigrateDatabasesAndStatistics(t *testing.T) {
 }
 
 func TestMigrateAContainerSetUpByItsEnvironment(t *testing.T) {
-	env := []string{"SYSLOG_HOST=127.0.0.1", "APP_SERVICE=app", "APP_SLOTS=3"}
+	env := []string{"HTTP_PORT=8080", "SYSLOG_HOST=127.0.0.1", "APP_SERVICE=app", "APP_SLOTS=3"}
 	m := migrate(t, "environment.cfg", map[string]lab.Kind{"app": lab.HTTP11, "static": lab.HTTP11}, env...)
 	logs := make(chan string, 64)
 	var syslog net.PacketConn
