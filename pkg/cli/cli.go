@@ -33,24 +33,11 @@ type Env struct {
 // command is one sub-word.
 type command struct {
 	name, summary string
+	usage         string   // what follows its name
+	about         string   // some sentences; "" for none
+	flags         []string // that its help lists
+	examples      []string
 	run           func(ctx context.Context, e Env, args []string) int
-}
-
-func commands() []command {
-	return []command{
-		{"run", "balance (this is the default)", runCommand},
-		{"check", "read the configuration, report every error, and exit", checkCommand},
-		{"explain", "say which path serves each frontend, and why", explainCommand},
-		{"completion", "print completions for bash, zsh or fish", completionCommand},
-		{"demo", "build a small swarm on this machine and balance over it", demoCommand},
-		{"flows", "list connections of the kernel path [frontend|server|client|state VALUE] [max N]", flowsCommand},
-		{"healthcheck", "ask the running waggle whether it is alive", healthcheckCommand},
-		{"stats", "print what the running waggle counts, as a table", statsCommand},
-		{"sysdump", "write a support bundle without secrets to standard output", sysdumpCommand},
-		{"top", "show what the running waggle does now [every SECONDS] [rounds N]", topCommand},
-		{"trace", "say what would happen to a connection: trace CLIENT[:PORT] FRONTEND|ADDR:PORT", traceCommand},
-		{"version", "print the version", versionCommand},
-	}
 }
 
 // Run executes the command line args (without the program's name) and returns the exit code.
@@ -74,60 +61,29 @@ func RunEnv(ctx context.Context, args []string, e Env) int {
 		}
 		return runCommand(ctx, e, args)
 	}
-	if args[0] == "help" {
+	if args[0] == "help" && len(args) < 2 {
 		usage(e.Stdout)
 		return ExitOK
+	}
+	if args[0] == "help" {
+		if help(e.Stdout, args[1]) {
+			return ExitOK
+		}
+		args = args[1:]
 	}
 	var names []string
 	for _, c := range commands() {
 		if c.name == args[0] {
+			if asksForHelp(args[1:]) {
+				c.help(e.Stdout)
+				return ExitOK
+			}
 			return c.run(ctx, e, args[1:])
 		}
 		names = append(names, c.name)
 	}
 	fmt.Fprintf(e.Stderr, "waggle: unknown command %q%s\n", args[0], didYouMean(args[0], names))
 	return ExitUsage
-}
-
-func usage(w io.Writer) {
-	fmt.Fprint(w, `waggle balances over the tasks of Docker Swarm services, as an HAProxy configuration says.
-
-Usage:
-  waggle [run] -f FILE [flags]     waggle check -f FILE     waggle explain -f FILE
-
-Commands:
-`)
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.summary)
-	}
-	fmt.Fprint(w, `
-Flags (HAProxy's):
-`)
-	for _, f := range haproxyFlags() {
-		fmt.Fprintf(w, "  %-12s %s\n", "-"+f.name+f.arg, f.doc)
-	}
-	fmt.Fprint(w, "  also taken: ")
-	for _, f := range rareFlags() {
-		fmt.Fprintf(w, " -%s", f.name)
-	}
-	fmt.Fprint(w, `
-
-Flags (waggle's; each also as an environment variable, --dns-hold as WAGGLE_DNS_HOLD):
-`)
-	var folded strings.Builder
-	for _, f := range ownFlags() {
-		if f.rare() {
-			fmt.Fprintf(&folded, " --%s", f.name)
-			continue
-		}
-		fmt.Fprintf(w, "  %-28s %s\n", "--"+f.name+f.arg, f.doc)
-	}
-	fmt.Fprintf(w, "  also taken: %s\n", folded.String())
-	fmt.Fprint(w, `
-Examples:
-  waggle -f /usr/local/etc/haproxy/haproxy.cfg
-  waggle explain -f haproxy.cfg
-`)
 }
 
 // usageError is a mistake on the command line.

@@ -49,11 +49,12 @@ _waggle() {
   case $prev in
     -f) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")); return ;;
+    help) COMPREPLY=($(compgen -W "%[1]s flags" -- "$cur")); return ;;
   esac
   if [ "$COMP_CWORD" = 1 ] && [ "${cur#-}" = "$cur" ]; then
-    COMPREPLY=($(compgen -W "%s" -- "$cur"))
+    COMPREPLY=($(compgen -W "%[1]s help" -- "$cur"))
   else
-    COMPREPLY=($(compgen -W "%s" -- "$cur"))
+    COMPREPLY=($(compgen -W "%[2]s --help" -- "$cur"))
   fi
 }
 complete -o nospace -F _waggle waggle
@@ -68,6 +69,7 @@ func completeZsh(w io.Writer) {
 	fmt.Fprintf(w, "  )\n  flags_=(%s)\n", flagWords())
 	fmt.Fprint(w, `  if [[ $words[CURRENT-1] == -f ]]; then _files
   elif [[ $words[CURRENT-1] == completion ]]; then compadd bash zsh fish
+  elif [[ $words[CURRENT-1] == help ]]; then _describe command words_
   elif (( CURRENT == 2 )) && [[ $words[CURRENT] != -* ]]; then _describe command words_
   else compadd -S '' -- $flags_
   fi
@@ -96,6 +98,7 @@ func completeFish(w io.Writer) {
 		fmt.Fprintf(w, "complete -c waggle -l %s%s -d %s\n", f.name, need, singleQuote(f.doc))
 	}
 	fmt.Fprintln(w, "complete -c waggle -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'")
+	fmt.Fprintf(w, "complete -c waggle -n '__fish_seen_subcommand_from help' -f -a '%s flags'\n", commandNames())
 }
 
 // singleQuote quotes a text for a shell.

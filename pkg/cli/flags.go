@@ -49,17 +49,12 @@ type oneFlag struct {
 	set  func(s *settings, value string) error
 }
 
-// rare says that the help names a flag of our own only; the manual page tells more.
-func (f oneFlag) rare() bool {
-	return slices.Contains([]string{"port-range", "bpf-stats", "keep-privileges", "health-socket", "pin-dir", "keep-datapath"}, f.name)
-}
-
 func (f oneFlag) takesValue() bool { return f.arg != "" }
 
 // haproxyFlags are written with one dash, and their values follow as a word of their own.
 func haproxyFlags() []oneFlag {
 	return []oneFlag{
-		{"f", " FILE", "configuration file or directory of *.cfg; may be repeated", func(s *settings, v string) error {
+		{"f", " FILE", "configuration file or directory of *.cfg; repeatable", func(s *settings, v string) error {
 			s.files = append(s.files, v)
 			return nil
 		}},
@@ -91,7 +86,7 @@ func ownFlags() []oneFlag {
 			s.keepDatapath = true
 			return nil
 		}},
-		{"iface", "=NAME", "attach to this interface only; may be repeated", func(s *settings, v string) error {
+		{"iface", "=NAME", "attach to this interface only; repeatable", func(s *settings, v string) error {
 			for _, name := range strings.Split(v, ",") {
 				if name == "" {
 					return fmt.Errorf("an interface name is empty")
@@ -100,7 +95,7 @@ func ownFlags() []oneFlag {
 			}
 			return nil
 		}},
-		{"dns-hold", "=waggle|haproxy", "what happens when a task leaves DNS; haproxy: exactly as HAProxy", func(s *settings, v string) error {
+		{"dns-hold", "=waggle|haproxy", "when a task leaves DNS; haproxy: exactly as HAProxy", func(s *settings, v string) error {
 			return oneOf(&s.dnsHold, v, "waggle", "haproxy")
 		}},
 		{"subnet-guard", "=on|off", "refuse task addresses outside of every attached subnet", func(s *settings, v string) error {
@@ -141,7 +136,7 @@ func ownFlags() []oneFlag {
 			s.keepPrivileges = true
 			return nil
 		}},
-		{"watch-config", "=INTERVAL", "reload when the files of -f change; looks that often, e.g. 5s", func(s *settings, v string) error {
+		{"watch-config", "=INTERVAL", "reload when files of -f change; looks so often, as 5s", func(s *settings, v string) error {
 			return s.setWatch(v)
 		}},
 		{"log-level", "=LEVEL", "debug, info (default), warn or error", func(s *settings, v string) error {
@@ -160,15 +155,15 @@ func ownFlags() []oneFlag {
 			s.healthAddress = v
 			return nil
 		}},
-		{"health-socket", "=NAME", "abstract socket of healthcheck, flows and trace; default @waggle", func(s *settings, v string) error {
+		{"health-socket", "=NAME", "abstract socket to ask and answer at; default @waggle", func(s *settings, v string) error {
 			if !strings.HasPrefix(v, "@") || len(v) < 2 || len(v) > 100 {
 				return fmt.Errorf("%q is not an abstract socket name such as @waggle", v)
 			}
 			s.healthSocket = v
 			return nil
 		}},
-		{"strict", "", "check: warnings are errors", func(s *settings, _ string) error { s.strict = true; return nil }},
-		{"json", "", "check, explain, flows, stats, top, trace, version: print JSON", func(s *settings, _ string) error { s.json = true; return nil }},
+		{"strict", "", "warnings are errors", func(s *settings, _ string) error { s.strict = true; return nil }},
+		{"json", "", "print JSON, for programs", func(s *settings, _ string) error { s.json = true; return nil }},
 	}
 }
 

@@ -38,6 +38,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"chek", "", 2, `waggle: unknown command "chek"; did you mean "check"?` + "\n"},
 		{"haproxy.cfg", "", 2, `waggle: unknown command "haproxy.cfg"` + "\n"},
+		{"help chek", "", 2, `waggle: unknown command "chek"; did you mean "check"?` + "\n"},
 		{"completion tcsh", "", 2, usage("completion is for one of: bash, zsh, fish")},
 		{"demo --onse", "", 2, usage(`demo: unknown flag "--onse"; it takes --once, --tasks=N, and flags of run after --`)},
 		{"demo --tasks=many", "", 2, usage(`flag --tasks: "many" is not a number of tasks, as in --tasks=3`)},

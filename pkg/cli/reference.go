@@ -9,10 +9,11 @@ import (
 
 // Entry is a command or a flag, as the manual page shows it.
 type Entry struct {
-	Name string // with its dashes
-	Arg  string // its value as the help shows it: " FILE" or "=off"; empty for none
-	Doc  string
-	Env  string // the environment variable that does the same; empty for none
+	Name     string // with its dashes
+	Arg      string // its value as the help shows it: " FILE" or "=off"; empty for none
+	Doc      string
+	Examples []string
+	Env      string // the environment variable that does the same; empty for none
 }
 
 // Reference holds all commands and flags, made from the tables that the command line is read by.
@@ -25,7 +26,7 @@ type Reference struct {
 func NewReference() Reference {
 	var r Reference
 	for _, c := range commands() {
-		r.Commands = append(r.Commands, Entry{Name: c.name, Doc: c.summary})
+		r.Commands = append(r.Commands, Entry{Name: c.name, Arg: " " + c.usage, Doc: strings.ReplaceAll(strings.TrimSpace(c.summary+". "+c.about), ". ", ".\n"), Examples: c.examples})
 	}
 	for _, f := range append(haproxyFlags(), rareFlags()...) {
 		r.HAProxyFlags = append(r.HAProxyFlags, Entry{Name: "-" + f.name, Arg: f.arg, Doc: f.doc})

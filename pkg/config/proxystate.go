@@ -21,6 +21,7 @@ type proxyState struct {
 	referenced       bool           // of a defaults section: named by a `from`
 	bindWritten      bool           // also if the line was wrong
 	check            checkState
+	inheritedStats   bool // Stats is that of the defaults section
 	logFormat        *pendingFormat
 	errorFormat      *pendingFormat
 	dataFormat       *pendingFormat
@@ -69,7 +70,7 @@ func (s *proxyState) derive() *proxyState {
 		stats.Scope = slices.Clone(stats.Scope)
 		stats.Admin = slices.Clone(stats.Admin)
 		stats.Rules = slices.Clone(stats.Rules)
-		d.Stats = &stats
+		d.Stats, d.inheritedStats = &stats, true
 	}
 	d.serverAt, d.idAt, d.referenced = nil, nil, false
 	d.resolversAt = maps.Clone(s.resolversAt)

@@ -71,6 +71,7 @@ var rareAlertRows = []alertRow{
 }
 
 var rareRemarkRows = []remarkRow{
+	{"", "defaults\n mode http\n stats auth a:b\nbackend b\n stats refresh 5s", "WARNING 5:2 'stats refresh' : this backend has a 'stats' line of its own, so nothing counts of those in the defaults section (t.cfg:3)"},
 	{"ring", "maxlen 20000", "WARNING 1:1 ring 'r' : 'maxlen' 20000 is longer than its size, which takes its place"},
 	{"ring", "timeout client 1s", "NOTICE 2:2 'timeout client' is ignored: a ring has no clients"},
 	{"frontend", "http-request return errorfile 503.http hdr a b", "WARNING 9:41 'http-request return' : 'hdr' is ignored because an error page is a whole response; write its headers into the page"},

@@ -57,6 +57,11 @@ func statsDirectives() []directive {
 }
 
 func (s *statement) stats() *Stats {
+	if d := s.p.proxy.Stats; d != nil && s.p.proxy.inheritedStats && s.p.in != inDefaults {
+		s.warnf(-1, "'%s' : this %s has a 'stats' line of its own, so nothing counts of those in the defaults section (%s)", s.name(), s.p.section, d.Pos)
+		s.p.proxy.Stats = nil // HAProxy begins anew, too, passwords included
+	}
+	s.p.proxy.inheritedStats = false
 	if s.p.proxy.Stats == nil {
 		s.p.proxy.Stats = &Stats{Pos: s.at(-1), URI: DefaultStatsURI}
 	}

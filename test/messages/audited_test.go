@@ -30,7 +30,7 @@ func audited() map[string]exceptions {
 			vars:   []string{"emptySlot"},
 			tables: []string{"[]oneFlag", "[]command", "Entry", "[]shownColumn", "[]string"},
 			funcs: []string{
-				`complete\w+`, "usage", "haproxyFlags", "ownFlags", "rareFlags", "dumpCommands", "statsCommand",
+				`complete\w+`, "usage", "help", "helpFlags", "commands", "haproxyFlags", "ownFlags", "rareFlags", "dumpCommands", "statsCommand",
 				`explain\w+`, "origin", "printVersion", // what was asked for, in testdata/script
 				"lines", "frame", // a screen
 			},

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +36,7 @@ func TestStack(t *testing.T) {
 	balancer, _ := awaitRunning(t, e, "waggle_waggle", 1)
 	web, _ := awaitRunning(t, e, "waggle_web", 3)
 
+	t.Run("the image's labels are true", func(t *testing.T) { labelsAreTrue(t, e) })
 	t.Run("http is shared equally", func(t *testing.T) { awaitShares(t, e, httpPort, hostnames(web)) })
 	t.Run("tcp is shared equally", func(t *testing.T) { awaitShares(t, e, tcpPort, hostnames(web)) })
 	t.Run("metrics tell the paths", func(t *testing.T) { stackMetrics(t, e) })
@@ -180,5 +183,44 @@ func awaitUnknown(t *testing.T, kind string, id int) {
 			t.Fatalf("%s %d is still there: %v %s", kind, id, err, out)
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// labelsAreTrue compares what the image says of itself with the tree that it was made from and with the program in it.
+func labelsAreTrue(t *testing.T, e *engine.Engine) {
+	var labels map[string]string
+	if err := json.Unmarshal([]byte(docker(t, e, "image", "inspect", "-f", "{{json .Config.Labels}}", "waggle")), &labels); err != nil {
+		t.Fatal(err)
+	}
+	var program struct{ Version, Revision string }
+	if err := json.Unmarshal([]byte(docker(t, e, "run", "--rm", "waggle", "version", "--json")), &program); err != nil {
+		t.Fatal(err)
+	}
+	git := func(otherwise string, args ...string) string {
+		out, err := exec.Command("git", append([]string{"-C", root}, args...)...).Output()
+		if err != nil {
+			return otherwise // not a clone
+		}
+		return strings.TrimSpace(string(out))
+	}
+	const prefix = "org.opencontainers.image."
+	for name, want := range map[string]string{
+		"title": "waggle", "licenses": "Apache-2.0",
+		"version":  git("devel", "describe", "--tags", "--always", "--dirty"),
+		"revision": git("unknown", "rev-parse", "HEAD"),
+	} {
+		if got := labels[prefix+name]; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if labels[prefix+"version"] != program.Version || program.Revision != "" && !strings.HasPrefix(program.Revision, labels[prefix+"revision"]) {
+		t.Errorf("labels %v, program %+v", labels, program)
+	}
+	licence, err := os.ReadFile(filepath.Join(root, "LICENSE"))
+	if err != nil || !strings.Contains(string(licence[:200]), "Apache License") || !strings.Contains(string(licence[:200]), "Version 2.0") {
+		t.Errorf("the licence is another one: %v %.200s", err, licence)
+	}
+	if labels[prefix+"description"] == "" {
+		t.Error("no description")
 	}
 }

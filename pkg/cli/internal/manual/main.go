@@ -114,7 +114,11 @@ Without privileges everything works in userspace.`)
 	})
 	p.macro("Sh EXAMPLES")
 	p.macro("Bd -literal")
-	p.WriteString(escape("waggle -f /usr/local/etc/haproxy/haproxy.cfg") + "\n" + escape("waggle explain -f haproxy.cfg") + "\n")
+	for _, c := range r.Commands {
+		for _, e := range c.Examples {
+			p.WriteString(escape(e) + "\n")
+		}
+	}
 	p.macro("Ed")
 	p.macro("Sh SEE ALSO")
 	p.macro("Xr waggle.cfg 5")
