@@ -134,6 +134,9 @@ func appendRaw(dst []byte, v Value) []byte {
 }
 
 func decodeHexInt(_ *evaluator, v Value, _ *args) (Value, bool) {
+	if len(v.Text) == 0 {
+		return integer(0), true
+	}
 	n, err := strconv.ParseUint(string(v.Text), 16, 64)
 	return integer(int64(n)), err == nil
 }
@@ -147,33 +150,47 @@ func parseJSON(p *argParser) *Error {
 	return errorf(0, "%s knows 'ascii', 'utf8', 'utf8s', 'utf8p' and 'utf8ps', not '%s'", p.what, p.list[0])
 }
 
-// encodeJSON escapes what may not stand in a JSON string. Of input that is not UTF-8, utf8 gives up, utf8s
-// passes it by, and utf8p and utf8ps take the byte as it is.
+// encodeJSON escapes what may not stand in a JSON string. Of input that is not UTF-8, and of characters that do not fit in
+// four digits, utf8 and utf8p give up, and utf8s and utf8ps pass them by; those with a p take characters in more bytes than
+// they need.
 func encodeJSON(e *evaluator, v Value, a *args) (Value, bool) {
 	mode := a.texts[0]
+	patient := mode == "utf8s" || mode == "utf8ps"
 	start := len(e.scratch)
 	for b := v.Text; len(b) > 0; {
-		r, size := rune(b[0]), 1
+		r, size, ok := rune(b[0]), 1, true
 		if mode != "" && mode != "ascii" && r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRune(b)
-			if r == utf8.RuneError && size == 1 {
-				if mode == "utf8" {
-					return Value{}, false
-				}
-				r = rune(b[0])
-				if mode == "utf8s" {
-					b = b[1:]
-					continue
-				}
-			}
+			r, size, ok = decodeRune(b, mode == "utf8p" || mode == "utf8ps")
 		}
-		if r > 0xffff {
+		switch {
+		case ok:
+			e.scratch = appendJSONRune(e.scratch, r)
+		case !patient:
 			return Value{}, false
 		}
-		e.scratch = appendJSONRune(e.scratch, r)
 		b = b[size:]
 	}
 	return text(e.scratch[start:]), true
+}
+
+// decodeRune reads a character of at most 16 bits, with overlong one of more bytes than it needs (RFC 3629, section 3), too.
+func decodeRune(b []byte, overlong bool) (r rune, size int, ok bool) {
+	if r, size = utf8.DecodeRune(b); r != utf8.RuneError || size > 1 {
+		return r, size, r <= 0xffff
+	}
+	lead := map[byte]int{0xc0: 2, 0xc1: 2, 0xe0: 3, 0xf0: 4}
+	n := lead[b[0]]
+	if !overlong || n == 0 || len(b) < n {
+		return r, size, false
+	}
+	r = rune(b[0] & 1) // the others have no bits of their own
+	for _, c := range b[1:n] {
+		if c&0xc0 != 0x80 {
+			return utf8.RuneError, 1, false
+		}
+		r = r<<6 | rune(c&0x3f)
+	}
+	return r, n, true
 }
 
 func appendJSONRune(dst []byte, r rune) []byte {

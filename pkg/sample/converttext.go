@@ -2,6 +2,7 @@ package sample
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -82,18 +83,18 @@ func cutField(_ *evaluator, v Value, a *args) (Value, bool) { return cutParts(v.
 func cutWord(_ *evaluator, v Value, a *args) (Value, bool) { return cutParts(v.Text, a, true) }
 
 // cutParts gives nums[2] parts (0: all that follow) from the nums[0]th on, which is counted from the end,
-// towards the beginning, when it is negative.
+// towards the beginning, when it is negative. A field that is not there has no value, a word an empty one, as with HAProxy.
 func cutParts(b []byte, a *args, words bool) (Value, bool) {
 	index, count := a.nums[0], a.nums[2]
-	if index > 0 {
-		from, to := partsFromStart(b, a.texts[1], index, count, words)
-		return text(b[from:to]), from >= 0 && to > from
+	find := partsFromStart
+	if index < 0 {
+		index, find = -index, partsFromEnd
 	}
-	from, to := partsFromEnd(b, a.texts[1], -index, count, words)
-	return text(b[from:to]), to > from
+	from, to, found := find(b, a.texts[1], index, count, words)
+	return text(b[from:to]), found || words
 }
 
-func partsFromStart(b []byte, delimiters string, index, count int64, words bool) (from, to int) {
+func partsFromStart(b []byte, delimiters string, index, count int64, words bool) (from, to int, found bool) {
 	n := int64(0)
 	from, to = 0, 0
 	for at := 0; at <= len(b); {
@@ -107,7 +108,7 @@ func partsFromStart(b []byte, delimiters string, index, count int64, words bool)
 				to = end
 			}
 			if count > 0 && n == index+count-1 {
-				return from, to
+				return from, to, true
 			}
 		}
 		at = end + 1
@@ -115,10 +116,10 @@ func partsFromStart(b []byte, delimiters string, index, count int64, words bool)
 	if n >= index { // fewer are left than asked for
 		to = len(b)
 	}
-	return from, to
+	return from, to, n >= index
 }
 
-func partsFromEnd(b []byte, delimiters string, index, count int64, words bool) (from, to int) {
+func partsFromEnd(b []byte, delimiters string, index, count int64, words bool) (from, to int, found bool) {
 	n := int64(0)
 	for end := len(b); end >= 0; {
 		at := end
@@ -134,7 +135,7 @@ func partsFromEnd(b []byte, delimiters string, index, count int64, words bool) (
 				from = at
 			}
 			if count > 0 && n == index+count-1 {
-				return from, to
+				return from, to, true
 			}
 		}
 		end = at - 1
@@ -142,7 +143,7 @@ func partsFromEnd(b []byte, delimiters string, index, count int64, words bool) (
 	if n >= index {
 		from = 0
 	}
-	return from, to
+	return from, to, n >= index
 }
 
 func parseRegsub(p *argParser) *Error {
@@ -300,7 +301,7 @@ func (e *evaluator) appendVar(name *VarName) {
 	e.scratch = append(e.scratch, v.Text...)
 }
 
-// compareText gives the difference of the first bytes that differ, or of the lengths.
+// compareText gives the difference of the first bytes that differ, else -1, 0 or 1 by the lengths.
 func compareText(e *evaluator, v Value, a *args) (Value, bool) {
 	with, ok := e.subject.Vars(a.vars[0].Scope).Get(a.vars[0].Name)
 	if !ok {
@@ -314,16 +315,16 @@ func compareText(e *evaluator, v Value, a *args) (Value, bool) {
 			return integer(d), true
 		}
 	}
-	return integer(int64(len(v.Text)) - int64(len(with.Text))), true
+	return integer(int64(cmp.Compare(len(v.Text), len(with.Text)))), true
 }
 
-// hostEnd is where the port of a Host header begins, with its colon.
+// hostEnd is where the port of a Host header begins, with its colon: the last one.
 func hostEnd(b []byte) int {
 	from := 0
 	if len(b) > 0 && b[0] == '[' {
 		from = bytes.IndexByte(b, ']') + 1
 	}
-	if i := bytes.IndexByte(b[from:], ':'); i >= 0 {
+	if i := bytes.LastIndexByte(b[from:], ':'); i >= 0 {
 		return from + i
 	}
 	return len(b)

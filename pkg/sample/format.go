@@ -30,7 +30,7 @@ type node struct {
 type FormatStyle uint8
 
 // The styles. Values that rules put into messages keep blanks, write nothing for what is absent and
-// percent-encode control bytes; lines of the log merge blanks, write `-`, and #XX for control bytes. Identifiers of requests are values that
+// percent-encode control bytes other than tabs; lines of the log merge blanks, write `-`, and #XX for control bytes. Identifiers of requests are values that
 // merge blanks.
 const (
 	MessageFormat FormatStyle = iota
@@ -167,7 +167,7 @@ func isControl(c byte) bool { return c < ' ' || c == 0x7f }
 func appendMessageText(dst, b []byte, flags Flags) []byte {
 	for _, c := range b {
 		switch {
-		case isControl(c):
+		case isControl(c) && c != '\t':
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 			continue
 		case flags&Escaped != 0 && isOneOf(c, `"\]`):
