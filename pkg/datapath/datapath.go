@@ -51,6 +51,7 @@ type Datapath struct {
 	keep     bool
 	planner  planner
 	tables   tables
+	routes   routeTable
 	past     ledger
 	timeouts map[uint32]Timeouts // by service, kept until its last flow is gone
 	retired  map[gaugeKey]time.Time
@@ -255,6 +256,7 @@ func (dp *Datapath) networkChanged() {
 	if dp.closed {
 		return
 	}
+	dp.routes.known = false
 	if err := dp.refresh(); err != nil {
 		dp.opts.Logger.Error("kernel path: following the network failed", "err", err)
 	}
@@ -279,7 +281,7 @@ func (dp *Datapath) refresh() error {
 		return nil
 	}
 
-	routes, err := dp.network.routes()
+	routes, err := dp.routes.read(dp.network)
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,11 @@ const (
 	resync = 30 * time.Second
 )
 
-// networkGroups are the multicast groups of what the network is read from: interfaces, addresses, routes and routing
-// rules, of both families.
+// networkGroups are the multicast groups of what the network is read from: interfaces, addresses, routes, their next hops and
+// routing rules, of both families.
 var networkGroups = [...]uint{
 	unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
-	unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+	unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE, unix.RTNLGRP_NEXTHOP,
 }
 
 // watchNetwork sends on the returned channel, which has room for one, whenever interfaces, addresses, routes or rules of

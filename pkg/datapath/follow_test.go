@@ -55,3 +55,42 @@ func TestFollow(t *testing.T) {
 		}
 	})
 }
+
+// countingNetwork counts how often the routing table is read.
+type countingNetwork struct {
+	network
+	size, reads int
+}
+
+func (n *countingNetwork) routes() ([]tableRoute, error) {
+	n.reads++
+	return make([]tableRoute, n.size), nil
+}
+
+// The routing table is read when the network has changed, and one that is too large not even then.
+func TestTheRoutingTableIsReadWhenItChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, table := &countingNetwork{size: 3}, &routeTable{}
+		look := func(changed bool, reads, size int) {
+			t.Helper()
+			if changed {
+				table.known = false
+			}
+			if got, err := table.read(n); err != nil || len(got) != size || n.reads != reads {
+				t.Errorf("%d routes, read %d times (%v), want %d and %d", len(got), n.reads, err, size, reads)
+			}
+		}
+		look(false, 1, 3)
+		look(false, 1, 3)
+		look(true, 2, 3)
+		n.size = routesMax + 1
+		look(true, 3, 0)
+		look(true, 3, 0)
+		time.Sleep(resync) // the change is not forgotten
+		look(false, 4, 0)
+		look(true, 4, 0)
+		n.size = 5
+		time.Sleep(resync)
+		look(true, 5, 5)
+	})
+}

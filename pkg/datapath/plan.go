@@ -81,13 +81,9 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 func (p *planner) planWays(out *plan, v view) {
 	out.routes = make(map[lbWgRouteKey]lbWgRoute)
 	out.neighs = make(map[lbWgNeighKey]uint32)
-	routes := v.routes
-	if len(routes) > routesMax {
-		routes = nil
-	}
-	p.ways.begin(v.links, !slices.Equal(routes, p.routes))
-	p.routes = routes
-	for _, r := range routes {
+	p.ways.begin(v.links, !slices.Equal(v.routes, p.routes))
+	p.routes = v.routes
+	for _, r := range v.routes {
 		value := lbWgRoute{Ifindex: uint32(r.hop.ifindex)}
 		if r.hop.addr.IsValid() {
 			if value.Way = p.ways.id(r.hop); value.Way == 0 {

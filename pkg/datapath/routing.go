@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -15,6 +16,30 @@ type tableRoute struct {
 	prefix netip.Prefix
 	// hop is the gateway, or has no address where the prefix is on-link.
 	hop hop
+}
+
+// routeTable remembers the routing table until the network changes. One that is too large for wg_routes, such as a full feed of
+// BGP, changes all the time and takes seconds to read: it is left to the kernel, and looked at every resync at most.
+type routeTable struct {
+	routes []tableRoute
+	known  bool
+	large  bool
+	at     time.Time // when it was read
+}
+
+func (t *routeTable) read(n network) ([]tableRoute, error) {
+	if t.known || t.large && time.Since(t.at) < resync {
+		return t.routes, nil
+	}
+	routes, err := n.routes()
+	if err != nil {
+		return nil, err
+	}
+	if t.large = len(routes) > routesMax; t.large {
+		routes = nil
+	}
+	t.routes, t.known, t.at = routes, true, time.Now()
+	return routes, nil
 }
 
 // hop is a neighbour: an address behind an interface.
