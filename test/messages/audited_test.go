@@ -27,7 +27,7 @@ func audited() map[string]exceptions {
 		"pkg/certs":    {calls: append(data, `bytes\.\w+`)},
 		"pkg/cli": {
 			calls:  append(data, `agent\.Ask`, "ask"), // commands of the Runtime API
-			vars:   []string{"emptySlot"},
+			vars:   []string{"emptySlot", "socket"},
 			tables: []string{"[]oneFlag", "[]command", "Entry", "[]shownColumn", "[]string"},
 			funcs: []string{
 				`complete\w+`, "usage", "help", "helpFlags", "commands", "haproxyFlags", "ownFlags", "rareFlags", "dumpCommands", "statsCommand",

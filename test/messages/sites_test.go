@@ -44,6 +44,9 @@ func (s site) pattern() *regexp.Regexp {
 	return regexp.MustCompile(out.String() + regexp.QuoteMeta(strings.TrimRight(rest, "\n")))
 }
 
+// logFormat is what only formats of log lines have, which are no words.
+var logFormat = regexp.MustCompile(`%[{\[]`)
+
 var verb = regexp.MustCompile(`%[-+# 0]*[0-9*]*(?:\.[0-9*]+)?[a-zA-Z%]`)
 
 // sitesOf finds the texts of a package's code. It does not look for the functions that print messages, since there is
@@ -90,7 +93,7 @@ func sitesIn(name string, source []byte, not exceptions) (all []site, err error)
 			return true
 		}
 		text, _ := strconv.Unquote(lit.Value)
-		if not.spares(path) || !isMessage(text, isError(path)) {
+		if not.spares(path) || logFormat.MatchString(text) || !isMessage(text, isError(path)) {
 			return true
 		}
 		at := fset.Position(lit.Pos())
