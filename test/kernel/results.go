@@ -62,8 +62,11 @@ func (r *results) count(verdict string) (n int) {
 	return n
 }
 
-// String counts, and names what has failed.
+// String counts, and names what has failed. What is not a test has an exit status.
 func (r *results) String() string {
+	if len(r.tests) == 0 && r.Ended {
+		return fmt.Sprintf("exit status %d", r.Exit)
+	}
 	text := fmt.Sprintf("%d passed, %d failed, %d skipped", r.count("PASS"), r.count("FAIL"), r.count("SKIP"))
 	for _, t := range r.tests {
 		if t.verdict == "FAIL" {

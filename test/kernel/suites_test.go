@@ -33,12 +33,33 @@ type suite struct {
 var suites = []suite{
 	{name: "load", dir: "pkg/datapath", run: "TestVerifierIsNotPressed", gate: true},
 	{name: "demo", dir: "cmd/waggle", args: []string{"demo", "--once"}, says: "kernel path: yes, all "},
-	// Three machines work on them, none much longer than another.
-	{name: "datapath1", dir: "pkg/datapath", run: "Test[A-O].*", skip: toolTests},
-	{name: "datapath2", dir: "pkg/datapath", run: "Test[P-S].*", skip: toolTests},
-	{name: "datapath3", dir: "pkg/datapath", run: "Test[T-Z].*", skip: toolTests},
-	e2e,
+	{name: "attach", dir: "pkg/datapath", run: attachTests},
+	{name: "packets", dir: "pkg/datapath", run: packetTests},
+	{name: "paths", dir: "test/e2e", files: e2e.files, run: pathTests, skip: e2e.skip},
+	// What they leave.
+	{name: "datapath", dir: "pkg/datapath", skip: append([]string{"^(" + attachTests + "|" + packetTests + ")$"}, toolTests...)},
+	{name: "e2e", dir: "test/e2e", files: e2e.files, skip: append([]string{"^(" + pathTests + ")$"}, e2e.skip...)},
 }
+
+// attachTests are those of the program on interfaces, which are by clsact there, with real connections.
+const attachTests = "TestReplacedInPlace|TestEndToEnd|TestIPv6EndToEnd|TestRedispatchEndToEnd|TestNoPathMTUBlackHole|" +
+	"TestForeignFiltersRunOn|TestAFilterLeftBehindIsReplaced|TestFilterOfAKilledAgent|TestTheQdiscOfOthersOutlivesAKilledAgent|" +
+	"TestCloseLeavesNothing|TestCloseLeavesTheClsactOfOthers|TestNetworkIsFollowed|TestTransitPasses|TestTakeOversLoseNothing|" +
+	"TestExpiryResetsBothEnds|TestShutdownResetsBothEndsAtOnce|TestSocketsOwnTheirConnections|TestShortConnectionsNeverStall|" +
+	"TestSYNFloodHurtsNoEstablishedConnection|TestForgeriesHurtNoEstablishedConnection"
+
+// packetTests are those of single packets and flows, by BPF_PROG_RUN, and of what the collector does about them.
+const packetTests = "TestTCPRows|TestICMPRows|TestWhatIsNotOurs|TestIPv6Packets|TestRandomPacketsAgainstTheModel|" +
+	"TestChecksumsThatTheNICCompletes|TestMSSIsClampedWhereTheLegsDiffer|TestIPv6MSSIsClamped|TestTTL|" +
+	"TestPromotionNeedsTheServersSequenceNumber|TestWhatWasLostIsCountedWhenItComes|TestHalfOpenRing|TestRSTInFlightIsNoEnd|" +
+	"TestRoundRobinIsExact|TestRoundRobinIsExactOnManyCPUs|TestLeastConnections|TestSourceAgreesWithUserspace|TestLimits|" +
+	"TestSourcePortCollision|TestRecycledFlowsHoldTheirPorts|TestRedispatchAfterRefusal|TestCollector|TestLookShowsWhatIsDue|" +
+	"TestLookKnowsAllKinds|TestEventOfEachEnd|TestServersAreReplacedAtOnce"
+
+// pathTests are those of the whole program that show both paths and their end.
+const pathTests = "TestNothingIsLeftInTheKernel|TestTenMegabytesPassUnchanged|TestAServerIsDrainedAtRunTimeOnBothPaths|" +
+	"TestConnectionsAreSplitExactly|TestKilledAgentLosesNoConnection|TestCleanStopUnpinsUnlessAskedToKeep|TestPinsOfAnotherVersion|" +
+	"TestPrivilegesAreDropped|TestSessionLinesOfBothPathsAreEqual|TestTrace"
 
 var e2e = suite{name: "e2e", dir: "test/e2e", files: []string{"deploy/haproxy.cfg"}, skip: []string{
 	"^TestCommandsOfTheDocuments$", "^TestMigrate", "^TestColumnsTellTheTruth$", // programs and files of the documents, HAProxy
@@ -50,6 +71,7 @@ var toolTests = []string{
 	"^TestGeneratedObjectIsCurrent$", // clang
 	"^TestBpftoolPrintsFields$",      // bpftool
 	"^TestNetfilterIsLeftInPeace$",   // nft
+	"^TestVerifierIsNotPressed$",     // was run first
 }
 
 // chosen are the suites to run: all, or one for each package if EnvRun is set.
@@ -58,7 +80,7 @@ func chosen() []suite {
 	if only == "" {
 		return suites
 	}
-	packages := []suite{{name: "datapath", dir: "pkg/datapath"}, e2e}
+	packages := []suite{{name: "datapath", dir: "pkg/datapath", skip: toolTests[:3]}, e2e}
 	for i := range packages {
 		packages[i].run = only
 	}
