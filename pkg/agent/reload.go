@@ -157,7 +157,9 @@ func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return fail(err)
 	}
-	control.commit()
+	if err := control.commit(); err != nil {
+		a.log.Error("a stats socket is not where it should be", "err", err)
+	}
 	a.sayWhatStays(old, g)
 	a.lingering.Go(func() { a.outlive(old, ended) })
 	a.lingering.Go(func() { a.endRemoved(old, g) })

@@ -27,6 +27,7 @@ type sockets struct {
 // statsSocket is one `stats socket` line with its listener.
 type statsSocket struct {
 	line     config.StatsSocket // without its place
+	opened   *runtimeapi.Opened // nil once it is in its place
 	listener runtimeapi.Listener
 	stop     context.CancelFunc // nil until it is served
 }
@@ -43,7 +44,10 @@ func (a *Agent) openSockets() (*sockets, error) {
 	if err != nil {
 		return nil, err
 	}
-	change.commit()
+	if err := change.commit(); err != nil {
+		s.closeStats()
+		return nil, err
+	}
 	if addr := a.opts.HealthAddress; addr != "" {
 		if s.ready, err = net.Listen("tcp", addr); err != nil {
 			s.closeStats()
@@ -94,26 +98,43 @@ func (s *sockets) prepare(cfg *config.Config) (*socketChange, error) {
 			c.next = append(c.next, s.stats[i])
 			continue
 		}
-		l, err := runtimeapi.Listen(line)
+		o, err := runtimeapi.Open(line, s.listeners())
 		if err != nil {
 			c.discard()
 			return nil, fmt.Errorf("config : [%s] : stats socket: %w", pos, err)
 		}
-		one := &statsSocket{line: line, listener: l}
+		one := &statsSocket{line: line, opened: o, listener: o.Listener}
 		c.opened, c.next = append(c.opened, one), append(c.next, one)
 	}
 	return c, nil
 }
 
-// discard closes what prepare has opened.
+// listeners are those of the stats sockets that are in use.
+func (s *sockets) listeners() []runtimeapi.Listener {
+	var all []runtimeapi.Listener
+	for _, o := range s.stats {
+		all = append(all, o.listener)
+	}
+	return all
+}
+
+// discard closes what prepare has opened. Those that are in use stay where they are.
 func (c *socketChange) discard() {
 	for _, o := range c.opened {
-		o.listener.Close()
+		o.opened.Discard()
 	}
 }
 
-// commit serves the new sockets and ends those that are gone, with their clients.
-func (c *socketChange) commit() {
+// commit puts the new sockets in their places, serves them and ends those that are gone, with their clients. An error says that
+// one could not be put there; the others are.
+func (c *socketChange) commit() error {
+	var failed []error
+	for _, o := range c.opened {
+		if err := o.opened.Place(); err != nil {
+			failed = append(failed, err)
+		}
+		o.opened = nil
+	}
 	for _, old := range c.s.stats {
 		if !slices.Contains(c.next, old) {
 			old.stop()
@@ -125,6 +146,7 @@ func (c *socketChange) commit() {
 			c.s.serveStats(o)
 		}
 	}
+	return errors.Join(failed...)
 }
 
 // serve starts whatever is open; it ends with the tasks' context.

@@ -115,6 +115,7 @@ var alertRows = []alertRow{
 	{"global", "stats socket /s level root", 18, "'level' of 'stats socket' expects 'user', 'operator' or 'admin', not 'root'"},
 	{"global", "stats socket /s mode 9", 18, "'mode' of 'stats socket' expects octal permission bits such as 660, not '9'"},
 	{"global", "stats socket /s levl admin", 18, "'stats socket' : unknown keyword 'levl'; did you mean 'level' maybe ?"},
+	{"global", "stats socket /" + strings.Repeat("s", 97), 15, "'stats socket' : socket path '/" + strings.Repeat("s", 97) + "' too long (max 97)"},
 	{"global", "stats socket 127.0.0.1", 15, "'stats socket' : missing port specification in '127.0.0.1'"},
 	{"global", "stats socket 127.0.0.1:1-2", 15, "'stats socket' takes one address"},
 	{"global", "log stdout", 2, "'log' expects <address> and <facility> as arguments"},

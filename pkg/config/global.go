@@ -117,6 +117,10 @@ func (s *statement) statsSocket() {
 	target = s.text(0)
 	sock := StatsSocket{Pos: s.at(-1), Level: "operator"}
 	if path, ok := socketPath(target); ok {
+		if len(path) > maxSocketPath {
+			s.errorf(0, "'stats socket' : socket path '%s' too long (max %d)", path, maxSocketPath)
+			return
+		}
 		sock.Path = path
 	} else {
 		addrs, err := parseBindAddresses(target)
@@ -160,6 +164,9 @@ func (s *statement) statsSocket() {
 	}
 	s.p.cfg.Global.StatsSockets = append(s.p.cfg.Global.StatsSockets, sock)
 }
+
+// maxSocketPath is HAProxy's (measured on 2.6): it, and we, need some of the 107 bytes for the name of a socket that is being made.
+const maxSocketPath = 97
 
 func socketPath(target string) (string, bool) {
 	const family = "unix@"

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"waggle/pkg/config"
 )
@@ -44,59 +46,123 @@ type Listener struct {
 	Level Level
 }
 
-// Listen opens the socket of a `stats socket` line. A unix socket is made in a directory of its own, where nobody else can reach it,
-// and then moved to its place, so that it never is anywhere with the wrong mode, and takes the place of one that a
-// process before left behind. Closing the listener removes it.
+// Listen opens the socket of a `stats socket` line and puts it in its place. Closing the listener removes it.
 func Listen(cfg config.StatsSocket) (Listener, error) {
-	level, err := ParseLevel(cfg.Level)
+	o, err := Open(cfg, nil)
 	if err != nil {
 		return Listener{}, err
 	}
-	if cfg.Path == "" {
-		l, err := net.Listen("tcp", cfg.Addr.String())
-		if err != nil {
-			return Listener{}, fmt.Errorf("listen on stats socket %s: %w", cfg.Addr, err)
-		}
-		return Listener{l, level}, nil
+	if err := o.Place(); err != nil {
+		o.Discard()
+		return Listener{}, err
 	}
-	l, err := listenUnix(cfg.Path, fs.FileMode(cfg.Mode))
-	if err != nil {
-		return Listener{}, fmt.Errorf("listen on stats socket %s: %w", cfg.Path, err)
-	}
-	return Listener{l, level}, nil
+	return o.Listener, nil
 }
 
-func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
-	if err := replaceable(path); err != nil {
-		return nil, err
-	}
-	private, err := os.MkdirTemp(filepath.Dir(path), ".waggle-") // mode 0700
+// Opened is a socket that listens and that nobody finds yet, so that one of the same name stays in use as long as it is
+// not certain that this one will be. The owner calls Place or Discard.
+type Opened struct {
+	Listener
+	private, path string // of a unix socket: the directory that it is in, and where it is to be
+}
+
+// Open opens the socket of a line. A unix socket is made in a directory of its own, where nobody else can reach it, so that it
+// never is anywhere with the wrong mode. before are those that are in use: one with the same address and port shares
+// its queue with this one.
+func Open(cfg config.StatsSocket, before []Listener) (*Opened, error) {
+	level, err := ParseLevel(cfg.Level)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(private) }()
-	temporary := filepath.Join(private, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	o := &Opened{Listener: Listener{Level: level}, path: cfg.Path}
+	where := cfg.Path
+	if where == "" {
+		where = cfg.Addr.String()
+		o.Listener.Listener, err = listenTCP(where, before)
+	} else {
+		err = o.listenUnix(fs.FileMode(cfg.Mode))
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen on stats socket %s: %w", where, err)
+	}
+	return o, nil
+}
+
+func listenTCP(addr string, before []Listener) (net.Listener, error) {
+	for _, b := range before {
+		l, ok := b.Listener.(*net.TCPListener)
+		if !ok || l.Addr().String() != addr {
+			continue
+		}
+		f, err := l.File()
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return net.FileListener(f)
+	}
+	return net.Listen("tcp", addr)
+}
+
+func (o *Opened) listenUnix(mode fs.FileMode) (err error) {
+	if err := replaceable(o.path); err != nil {
+		return err
+	}
+	if o.private, err = privateDir(filepath.Dir(o.path)); err != nil {
+		return err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: o.temporary(), Net: "unix"})
+	if err != nil {
+		_ = os.RemoveAll(o.private)
+		return err
 	}
 	l.SetUnlinkOnClose(false) // it will not be at that path
+	own := &unixListener{UnixListener: l, path: o.path}
+	o.Listener.Listener = own
 	if mode != 0 {
-		err = os.Chmod(temporary, mode)
+		err = os.Chmod(o.temporary(), mode)
 	}
 	if err == nil {
-		err = os.Rename(temporary, path)
+		own.made, err = os.Lstat(o.temporary())
 	}
 	if err != nil {
-		l.Close()
-		return nil, err
+		o.Discard()
 	}
-	made, err := os.Lstat(path)
-	if err != nil {
-		l.Close()
-		return nil, err
+	return err
+}
+
+func (o *Opened) temporary() string { return filepath.Join(o.private, "s") }
+
+// privateDir makes a directory in dir that only this user can enter. Its name is so short that a socket in it fits into
+// sun_path (unix(7)) wherever one does whose path config allows: 97 bytes, as HAProxy.
+func privateDir(dir string) (string, error) {
+	for range 100 {
+		name := strconv.FormatUint(rand.Uint64(), 36)
+		path := filepath.Join(dir, ".w"+name[:min(5, len(name))])
+		if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+			return path, err
+		}
 	}
-	return &unixListener{UnixListener: l, path: path, made: made}, nil
+	return "", fmt.Errorf("there are too many directories .w* in %s", dir)
+}
+
+// Place moves the socket to where clients look for it, in the place of one that a process before left behind.
+func (o *Opened) Place() error {
+	if o.private == "" {
+		return nil
+	}
+	if err := os.Rename(o.temporary(), o.path); err != nil {
+		return fmt.Errorf("listen on stats socket %s: %w", o.path, err)
+	}
+	return os.RemoveAll(o.private)
+}
+
+// Discard closes the socket. What is in its place stays.
+func (o *Opened) Discard() {
+	o.Close()
+	if o.private != "" {
+		_ = os.RemoveAll(o.private)
+	}
 }
 
 // replaceable says whether a socket may be put at path: there is nothing, or another socket.

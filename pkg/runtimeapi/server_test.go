@@ -350,6 +350,69 @@ func TestListen(t *testing.T) {
 			t.Errorf("left behind: %v", names)
 		}
 	})
+	t.Run("the longest path that config allows", func(t *testing.T) {
+		dir := t.TempDir()
+		const longest = 97
+		if n := longest - len("/s") - len(dir) - 1; n > 0 {
+			dir = filepath.Join(dir, strings.Repeat("d", n))
+		} else {
+			t.Skip("the temporary directory has too long a name")
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "s")
+		l, err := Listen(config.StatsSocket{Path: path})
+		if err != nil || len(path) != longest {
+			t.Fatalf("%d bytes: %v", len(path), err)
+		}
+		dial(t, l).Close()
+		l.Close()
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+	t.Run("stays while another one is not certain", func(t *testing.T) {
+		cfg := socket(t)
+		old, err := Listen(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer old.Close()
+		cfg.Mode = 0o660
+		next, err := Open(cfg, []Listener{old})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Discard()
+		dial(t, old).Close()
+		info, err := os.Lstat(cfg.Path)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the socket is %v, %v", info, err)
+		}
+		if left, _ := os.ReadDir(filepath.Dir(cfg.Path)); len(left) != 1 {
+			t.Errorf("the directory holds %v", left)
+		}
+	})
+	t.Run("two levels of one address", func(t *testing.T) {
+		old, err := Listen(config.StatsSocket{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Level: "user"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := Open(config.StatsSocket{Addr: netip.MustParseAddrPort(old.Addr().String()), Level: "admin"}, []Listener{old})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer next.Close()
+		if err := next.Place(); err != nil {
+			t.Error(err)
+		}
+		old.Close()
+		dial(t, next.Listener).Close()
+		if next.Level != Admin {
+			t.Errorf("level %v", next.Level)
+		}
+	})
 	t.Run("never replaces a file", func(t *testing.T) {
 		cfg := socket(t)
 		if err := os.WriteFile(cfg.Path, []byte("precious"), 0o600); err != nil {
