@@ -92,7 +92,7 @@ func (s *Server) SetCheckTarget(t CheckTarget) {
 
 // SetAddr changes where a server is; port 0 keeps the port. By is who asks for it, for the log. The
 // state stays as it is, except that a server that waited for an address leaves that maintenance.
-// Discovery, if it decides on the server's address, may change it again.
+// Discovery, if it decides on the server's address, may change that again, and leaves the port.
 func (s *Server) SetAddr(addr netip.Addr, port uint16, by string) {
 	s.Backend.commit(func(c *change) {
 		st := &s.state

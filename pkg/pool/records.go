@@ -54,9 +54,6 @@ func (rs *recordSet) take(s *Server) (Record, bool) {
 		rs.taken[i] = true
 		return rs.records[i], true
 	}
-	if addr.Port() != s.Addr.Port() {
-		return Record{}, false
-	}
 	i, ok := rs.at[netip.AddrPortFrom(addr.Addr(), 0)]
 	if !ok || rs.taken[i] {
 		return Record{}, false

@@ -122,11 +122,13 @@ func (g *Group) fill(c *change, r Resolution) {
 	g.reportSurplus(c, surplus)
 }
 
+// port is the record's, or the one that the slot has: its line's, unless `set server … addr … port` has given it another,
+// which outlives its addresses, as in HAProxy (measured on 2.6).
 func (s *Server) port(rec Record) uint16 {
 	if rec.Port != 0 {
 		return rec.Port
 	}
-	return s.Addr.Port()
+	return s.state.addr.Port()
 }
 
 // weigh gives a server the weight of its record, if that has one.

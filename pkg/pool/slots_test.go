@@ -246,3 +246,41 @@ func TestSlotUnderMaintenanceFollowsItsAddress(t *testing.T) {
 	b.Servers()[0].SetMaint(false, CauseCLI) // an operator cannot conjure up an address
 	b.wantStates(free)
 }
+
+// TestAPortOutlivesAddresses: what `set server … addr … port` has set stays, whatever DNS says of the address (the timeline
+// was measured with HAProxy 2.6).
+func TestAPortOutlivesAddresses(t *testing.T) {
+	b := newBench(t, BackendOptions{})
+	g := b.template(2, nil)
+	ports := func() (all []netip.AddrPort) {
+		for _, s := range b.Servers() {
+			all = append(all, s.View().Addr)
+		}
+		return all
+	}
+	line := b.Servers()[1].Addr.Port()
+	want := func(when string, first string, second netip.AddrPort) {
+		t.Helper()
+		if got := ports(); got[0] != netip.MustParseAddrPort(first) || got[1] != second {
+			t.Errorf("%s: %v, want %s and %v", when, got, first, second)
+		}
+	}
+	none := netip.AddrPortFrom(netip.Addr{}, line)
+	g.Resolve(found(1))
+	b.Servers()[0].SetAddr(netip.MustParseAddr("10.0.1.1"), 9999, "test")
+	b.lines()
+	g.Resolve(found(1))
+	b.wantLines()
+	want("the same answer", "10.0.1.1:9999", none)
+	g.Resolve(found(2))
+	want("another address", "10.0.1.2:9999", none)
+	g.Resolve(found(2, 3))
+	want("a second one", "10.0.1.2:9999", netip.AddrPortFrom(netip.MustParseAddr("10.0.1.3"), line))
+	g.Resolve(gone(CauseDNSNX))
+	g.Resolve(found(4))
+	want("after none", "10.0.1.4:9999", none)
+	record := found(4)
+	record.Records[0].Port = 81
+	g.Resolve(record)
+	want("a port from SRV", "10.0.1.4:81", none)
+}
