@@ -29,6 +29,10 @@ func (p *parser) finish() *Config {
 		p.checkUserlistUses(s)
 		p.compileFormats(s)
 		p.checkStats(s)
+		p.checkLogFormats(s)
+		if s.Kind.HasBackend() && s.LoadServerState == StateGlobal && p.cfg.Global.ServerStateFile == "" {
+			p.warn(s.Pos, "%s '%s' wants its servers' states from the 'server-state-file' of the global section, which names none", s.Kind, s.Name)
+		}
 		if s.Kind == Frontend && !s.bindWritten && !s.Disabled {
 			p.warn(s.Pos, "frontend '%s' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one", s.Name)
 		}

@@ -113,8 +113,8 @@ func (s *statement) httpRule(set ruleSet) {
 	if r.rule.Cond, ok = s.conditionAt(r.i, r.what, set.where()); !ok {
 		return
 	}
-	if set == onRequest && s.p.proxy.useBackendAt.Line > 0 {
-		s.warnf(-1, "a 'http-request' rule placed after a 'use_backend' rule will still be processed before")
+	if set == onRequest {
+		s.takesTurn(turnHTTPRequest)
 	}
 	s.addRule(set, *r.rule)
 }
@@ -126,6 +126,9 @@ func (s *statement) addRule(set ruleSet, rule HTTPRule) {
 		list = &s.p.proxy.HTTPResponse
 	case onAfterResponse:
 		list = &s.p.proxy.HTTPAfterResponse
+	}
+	if n := len(*list); n > 0 && (*list)[n-1].final() && s.p.proxy.Pos.before((*list)[n-1].Pos) {
+		s.warnf(-1, "previous '%s' action is final and has no condition attached, further entries are NOOP", s.name())
 	}
 	*list = append(*list, rule)
 }

@@ -28,6 +28,9 @@ type Pos struct {
 	Col  int // from 1, in bytes; 0 if the whole line is meant
 }
 
+// before says whether a line of the same file stands behind this one.
+func (p Pos) before(other Pos) bool { return p.File == other.File && p.Line < other.Line }
+
 // Global is the `global` section. Zero values mean that nothing was said.
 type Global struct {
 	MaxConn       int

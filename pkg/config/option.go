@@ -113,6 +113,7 @@ func (s *statement) httpLines(format string) {
 		return
 	}
 	o.TCPLog = false
+	s.overrides(&s.p.proxy.formatBy)
 	s.p.proxy.logFormat = nil
 	if format != "" {
 		env := s.exprEnv(-1)
@@ -131,6 +132,7 @@ func (s *statement) tcpLog() {
 		o.TCPLog = !s.off && !s.reset
 		if o.TCPLog {
 			o.HTTPLog = false
+			s.overrides(&s.p.proxy.formatBy)
 			s.p.proxy.logFormat = nil
 		}
 	}

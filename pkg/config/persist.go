@@ -19,7 +19,7 @@ func persistDirectives() []directive {
 		}},
 		{name: "force-persist", in: backSide, args: "if|unless <condition>", doc: "follows the cookie also to a server that is down", parse: func(s *statement) { s.persistRule(true) }},
 		{name: "ignore-persist", in: backSide, args: "if|unless <condition>", doc: "does not look at the cookie", parse: func(s *statement) { s.persistRule(false) }},
-		{name: "use-server", in: backSide, args: "<server> [if|unless <condition>]", doc: "the server for requests or connections that match", parse: (*statement).useServer},
+		{name: "use-server", in: backSide, args: "<server> if|unless <condition>", doc: "the server for requests or connections that match", parse: (*statement).useServer},
 	}
 }
 
@@ -120,7 +120,12 @@ func (s *statement) useServer() {
 			u.Server, u.Format = text, nil
 		}
 	}
+	if len(s.args) < 2 {
+		s.errorf(-1, "'use-server' expects 'if' or 'unless' followed by a condition")
+		return
+	}
 	if u.Cond, ok = s.condition(1, "'use-server'"); ok {
+		s.takesTurn(turnUseServer)
 		s.p.proxy.UseServer = append(s.p.proxy.UseServer, u)
 	}
 }

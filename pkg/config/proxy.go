@@ -43,12 +43,15 @@ func proxyDirectives() []directive {
 			s.log(&s.p.proxy.Logs, true)
 		}},
 		{name: "log-format", in: frontOrDef, args: "<format>", doc: "what a log line looks like", parse: func(s *statement) {
+			s.overrides(&s.p.proxy.formatBy)
 			s.keepFormat(&s.p.proxy.logFormat)
 		}},
 		{name: "error-log-format", in: frontOrDef, args: "<format>", doc: "what the line of a connection looks like that came to nothing", parse: func(s *statement) {
+			s.overrides(&s.p.proxy.errorFormatBy)
 			s.keepFormat(&s.p.proxy.errorFormat)
 		}},
 		{name: "log-format-sd", in: frontOrDef, args: "<format>", doc: "structured data of lines in rfc5424", parse: func(s *statement) {
+			s.overrides(&s.p.proxy.dataFormatBy)
 			s.keepFormat(&s.p.proxy.dataFormat)
 		}},
 		{name: "unique-id-format", in: frontOrDef, args: "<format>", doc: "what identifies a request", parse: func(s *statement) {
@@ -111,7 +114,13 @@ func proxyDirectives() []directive {
 func timeout(what string, in sections, doc string, field func(*Timeouts) *time.Duration) directive {
 	return directive{
 		name: "timeout " + what, in: in, args: "<time>", doc: "longest time " + doc,
-		parse: func(s *statement) { s.duration(time.Millisecond, field(&s.p.proxy.Timeouts)) },
+		parse: func(s *statement) {
+			p := s.p.proxy
+			if *field(&p.Timeouts) != *field(&p.timeoutsBefore) && s.p.in != inDefaults {
+				s.warnf(-1, "overwriting '%s' which was already specified", s.name())
+			}
+			s.duration(time.Millisecond, field(&p.Timeouts))
+		},
 	}
 }
 
@@ -155,6 +164,7 @@ func (s *statement) monitorFail() {
 		return
 	}
 	if c, ok := s.condition(0, "'monitor fail'"); ok {
+		s.takesTurn(turnMonitor)
 		s.p.proxy.MonitorFail = append(s.p.proxy.MonitorFail, c)
 	}
 }

@@ -16,7 +16,12 @@ type proxyState struct {
 	idAt             map[int]Pos    // and each server's id
 	redirects        []HTTPRule     // run after all http-request rules
 	defaultBackendAt Pos
-	useBackendAt     Pos            // of the last use_backend, to warn of rules behind it
+	turns            uint16 // a bit for each turn of which the section itself has rules
+	formatBy         string // what has set the log format in this section
+	errorFormatBy    string
+	dataFormatBy     string
+	timeoutsBefore   Timeouts       // those of the defaults section
+	heir             string         // of a defaults section with rules: the kind of sections that have them
 	resolversAt      map[string]Pos // where each resolvers section was first asked for
 	referenced       bool           // of a defaults section: named by a `from`
 	bindWritten      bool           // also if the line was wrong
@@ -74,7 +79,8 @@ func (s *proxyState) derive() *proxyState {
 	}
 	d.serverAt, d.idAt, d.referenced = nil, nil, false
 	d.resolversAt = maps.Clone(s.resolversAt)
-	d.useBackendAt = Pos{}
+	d.turns, d.timeoutsBefore, d.heir = 0, s.Timeouts, ""
+	d.formatBy, d.errorFormatBy, d.dataFormatBy = "", "", ""
 	d.backendUses = slices.Clone(s.backendUses)
 	d.userlistUses = slices.Clone(s.userlistUses)
 	return &d

@@ -18,6 +18,7 @@ func (s *statement) redirectLine() {
 	}
 	var ok bool
 	if r.rule.Cond, ok = s.condition(r.i, r.what); ok {
+		s.takesTurn(turnRedirect)
 		s.p.proxy.redirects = append(s.p.proxy.redirects, *r.rule)
 	}
 }

@@ -17,6 +17,8 @@ type replyParser struct {
 	reply   *Reply
 	said    bool // something about the answer, apart from its status
 	page    bool // the body is a whole page, which headers cannot be added to
+	// needsPage says that it is one of those by status.
+	needsPage bool
 }
 
 func (r *ruleParser) returns() bool {
@@ -37,6 +39,10 @@ func (r *ruleParser) deny() bool {
 	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status}}
 	ok := p.parse()
 	r.i, r.rule.Status = p.i, p.reply.Status
+	if ok && !p.said && !hasErrorPage(p.reply.Status) {
+		r.errorf(-1, "%s : there is no error page for status %d; say what to answer, or one of %s", r.what, p.reply.Status, quoteList(strings.Fields(errorStatuses)))
+		return false
+	}
 	if p.said { // HAProxy 2.6 has no body where a header is set or a content type named, and the proxy's page where nothing is said
 		r.rule.Reply = p.reply
 	}
@@ -74,7 +80,7 @@ func (p *replyParser) parse() bool {
 				return false
 			}
 		case word == "default-errorfiles":
-			p.page, p.reply.ErrorPage = true, true
+			p.page, p.reply.ErrorPage, p.needsPage = true, true, true
 			p.i++
 		case word == "errorfiles":
 			if p.text(p.i+1) == "" {
@@ -82,7 +88,7 @@ func (p *replyParser) parse() bool {
 				return false
 			}
 			p.p.proxy.errorUses = append(p.p.proxy.errorUses, errorUse{at: p.at(p.i + 1), set: p.text(p.i + 1), reply: p.reply})
-			p.page, p.i, p.reply.ErrorPage = true, p.i+2, false
+			p.page, p.i, p.reply.ErrorPage, p.needsPage = true, p.i+2, false, true
 		case contains(payloads, word):
 			if !p.body(word) {
 				return false
@@ -110,6 +116,10 @@ func contains(list []string, word string) bool {
 // check gets the places of the last of both words, -1 for none.
 func (p *replyParser) check(contentType, header int) bool {
 	r := p.reply
+	if p.needsPage && !hasErrorPage(r.Status) {
+		p.errorf(-1, "%s : there is no error page for status %d", p.what, r.Status)
+		return false
+	}
 	hasBody := r.Body != "" || r.Format != nil
 	if p.page && header >= 0 {
 		p.warnf(header, "%s : 'hdr' is ignored because an error page is a whole response; write its headers into the page", p.what)
@@ -142,7 +152,7 @@ func (p *replyParser) status(word string) bool {
 
 func (p *replyParser) header() bool {
 	name := p.text(p.i + 1)
-	if !isToken(name) || len(p.args) < p.i+3 {
+	if !isToken(name) || p.text(p.i+2) == "" {
 		p.errorf(p.i, "%s : 'hdr' expects a name and a format", p.what)
 		return false
 	}
@@ -164,11 +174,11 @@ func (p *replyParser) header() bool {
 // body reads the body, or where it comes from; files are read once.
 func (p *replyParser) body(word string) bool {
 	i := p.i + 1
-	if i >= len(p.args) {
+	if p.text(i) == "" {
 		p.errorf(p.i, "%s : '%s' expects an argument", p.what, word)
 		return false
 	}
-	p.i, p.reply.ErrorPage, p.page = p.i+2, false, word == "errorfile"
+	p.i, p.reply.ErrorPage, p.needsPage, p.page = p.i+2, false, false, word == "errorfile"
 	text := p.args[i].text
 	if strings.HasSuffix(word, "file") {
 		content, err := p.p.opts.ReadFile(text)
@@ -222,6 +232,12 @@ func (s *statement) httpError() {
 		return
 	}
 	s.p.proxy.setErrorReply(p.reply.Status, p.reply)
+}
+
+// hasErrorPage says whether a status may be asked for without saying what to answer: those of errorStatuses, and some that
+// HAProxy has a page for, too.
+func hasErrorPage(status int) bool {
+	return contains(strings.Fields(errorStatuses+" 414 421 422 431"), strconv.Itoa(status))
 }
 
 // errorStatuses are the statuses that have error pages.

@@ -15,7 +15,7 @@ func ruleDirectives() []directive {
 		{name: "http-request", in: anyProxy, args: "<action> [if|unless <condition>]", doc: "acts on requests", parse: func(s *statement) { s.httpRule(onRequest) }},
 		{name: "http-response", in: anyProxy, args: "<action> [if|unless <condition>]", doc: "acts on responses of servers", parse: func(s *statement) { s.httpRule(onResponse) }},
 		{name: "http-after-response", in: anyProxy, args: "<action> [if|unless <condition>]", doc: "acts on all responses, our own included", parse: func(s *statement) { s.httpRule(onAfterResponse) }},
-		{name: "redirect", in: anyProxy, args: "location|prefix|scheme <format> [code <n>] … [if|unless <condition>]", doc: "answers with a redirect; runs after http-request", parse: (*statement).redirectLine},
+		{name: "redirect", in: frontSide | backSide, args: "location|prefix|scheme <format> [code <n>] … [if|unless <condition>]", doc: "answers with a redirect; runs after http-request", parse: (*statement).redirectLine},
 	}
 }
 
@@ -110,7 +110,7 @@ func (s *statement) useBackend() {
 		s.errorf(-1, "'use_backend' expects a backend name")
 		return
 	}
-	s.p.proxy.useBackendAt = s.at(-1)
+	s.takesTurn(turnUseBackend)
 	u := UseBackend{Pos: s.at(0), Backend: name}
 	var ok bool
 	if strings.Contains(name, "%") {

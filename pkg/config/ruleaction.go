@@ -34,6 +34,10 @@ func (r *ruleParser) value(expected string) bool {
 		return false
 	}
 	if text, fixed := f.Literal(); fixed {
+		if text == "" && r.rule.Action != ActionSetVarFormat { // an environment variable that is not set, mostly
+			r.errorf(r.i-1, "%s expects %s, which is not empty", r.what, expected)
+			return false
+		}
 		r.rule.Value = text
 	} else {
 		r.rule.Format = f

@@ -90,6 +90,7 @@ func (p *parser) enterDefaults(s *statement) {
 	name, parent, ok := s.sectionName(false)
 	if ok && parent != "" {
 		if from := p.findDefaults(s, parent); from != nil {
+			s.inherits(from, "defaults")
 			d = from.derive()
 		}
 	}
@@ -111,10 +112,13 @@ func (p *parser) enterProxy(s *statement, kind Kind) {
 	switch {
 	case ok && parent != "":
 		if from := p.findDefaults(s, parent); from != nil {
+			s.inherits(from, p.section)
 			base = from.derive()
 		}
 	case len(p.defaults) > 0: // the last one before it applies, named or not (HAProxy's manual, chapter 4; 2.6 does so)
-		base = p.defaults[len(p.defaults)-1].derive()
+		from := p.defaults[len(p.defaults)-1]
+		s.inherits(from, p.section)
+		base = from.derive()
 	}
 	base.Kind, base.Name, base.Pos = kind, name, s.at(-1)
 	base.Description, base.ID = "", 0

@@ -73,8 +73,13 @@ func (s *statement) statsAuth() {
 	if !ok {
 		return
 	}
-	if user, _, found := strings.Cut(v, ":"); !found || user == "" {
+	user, _, found := strings.Cut(v, ":")
+	if !found || user == "" {
 		s.errorf(0, "'stats auth' expects <user>:<password>")
+		return
+	}
+	if slices.ContainsFunc(s.stats().Auth, func(known string) bool { return strings.HasPrefix(known, user+":") }) {
+		s.warnf(0, "'stats auth' : ignoring duplicated user '%s'", user)
 		return
 	}
 	s.stats().Auth = append(s.stats().Auth, v)
@@ -113,6 +118,9 @@ func (s *statement) statsRule() {
 			return
 		}
 		r.Cond = cond
+	}
+	if rules := s.stats().Rules; len(rules) > 0 && rules[len(rules)-1].Cond == nil {
+		s.warnf(-1, "previous 'stats http-request' rule has no condition attached, further entries are NOOP")
 	}
 	s.stats().Rules = append(s.stats().Rules, r)
 }

@@ -85,6 +85,7 @@ func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
 	}
 	var ok bool
 	if rule.Cond, ok = s.conditionAt(i, what, where); ok {
+		s.takesTurn(map[string]turn{"connection": turnTCPConnection, "session": turnTCPSession, "content": turnTCPContent}[s.keyword[1].text])
 		*list = append(*list, rule)
 	}
 }
