@@ -18,7 +18,7 @@ const (
 
 // turnNames are how warnings name them: what is behind, and what it stands behind.
 var turnNames = [numTurns]struct{ name, behind string }{
-	turnTCPConnection: {"tcp-request", "a 'tcp-request connection'"},
+	turnTCPConnection: {"tcp-request", ""}, // nothing runs before
 	turnTCPSession:    {"tcp-request", "a 'tcp-request session'"},
 	turnTCPContent:    {"tcp-request", "a 'tcp-request content'"},
 	turnMonitor:       {"monitor fail", "a 'monitor fail'"},

@@ -83,9 +83,13 @@ func Open(cfg config.StatsSocket, before []Listener) (*Opened, error) {
 		err = o.listenUnix(fs.FileMode(cfg.Mode))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen on stats socket %s: %w", where, err)
+		return nil, listenError(where, err)
 	}
 	return o, nil
+}
+
+func listenError(where string, err error) error {
+	return fmt.Errorf("listen on stats socket %s: %w", where, err)
 }
 
 func listenTCP(addr string, before []Listener) (net.Listener, error) {
@@ -135,15 +139,15 @@ func (o *Opened) temporary() string { return filepath.Join(o.private, "s") }
 
 // privateDir makes a directory in dir that only this user can enter. Its name is so short that a socket in it fits into
 // sun_path (unix(7)) wherever one does whose path config allows: 97 bytes, as HAProxy.
-func privateDir(dir string) (string, error) {
+func privateDir(dir string) (path string, err error) {
 	for range 100 {
 		name := strconv.FormatUint(rand.Uint64(), 36)
-		path := filepath.Join(dir, ".w"+name[:min(5, len(name))])
-		if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
-			return path, err
+		path = filepath.Join(dir, ".w"+name[:min(5, len(name))])
+		if err = os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+			break
 		}
 	}
-	return "", fmt.Errorf("there are too many directories .w* in %s", dir)
+	return path, err
 }
 
 // Place moves the socket to where clients look for it, in the place of one that a process before left behind.
@@ -152,7 +156,7 @@ func (o *Opened) Place() error {
 		return nil
 	}
 	if err := os.Rename(o.temporary(), o.path); err != nil {
-		return fmt.Errorf("listen on stats socket %s: %w", o.path, err)
+		return listenError(o.path, err)
 	}
 	return os.RemoveAll(o.private)
 }
