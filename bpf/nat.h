@@ -39,7 +39,7 @@ static __always_inline long nat_write_v6(struct wg_frame *frame, const struct pa
 {
 	void *data = frame_data(frame);
 	struct ipv6hdr *ip = data + WG_IP_OFF;
-	struct tcp_ports *ports = data + WG_TCP6_OFF;
+	struct tcp_ports *ports = data + (p->tcp == WG_TCP6_OFF ? WG_TCP6_OFF : WG_TCP6_JUMBO_OFF);
 
 	if ((void *)(ports + 1) > frame_end(frame))
 		return -1;

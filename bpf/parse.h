@@ -15,6 +15,8 @@
 #define WG_IP_OFF ETH_HLEN
 #define WG_TCP4_OFF (WG_IP_OFF + sizeof(struct iphdr))
 #define WG_TCP6_OFF (WG_IP_OFF + sizeof(struct ipv6hdr))
+#define WG_TCP6_JUMBO_OFF (WG_TCP6_OFF + 8) /* behind the header that notes the length of a jumbo packet */
+#define WG_JUMBO_OPTION 0xc2 /* RFC 2675, section 2 */
 #define WG_FRAGMENT 0x3fff /* more fragments, or an offset */
 
 enum wg_tcp_flag {
@@ -142,6 +144,38 @@ WG_GLOBAL int parse_extensions(struct wg_frame *frame, __u32 next)
 	return PARSE_OTHER;
 }
 
+/* What follows from the IPv6 header, with TCP at tcp_off, len bytes of IP. */
+static __always_inline int parse_v6_tcp(struct wg_frame *frame, const struct ipv6hdr *ip, __u32 tcp_off, __u32 len, struct packet *p)
+{
+	addr_copy(p->key.saddr, (const __u8 *)&ip->saddr);
+	addr_copy(p->key.daddr, (const __u8 *)&ip->daddr);
+	/* A mapped address has no business on the wire (RFC 4291 section 2.5.5.2), and here it would be an IPv4 one. */
+	if (addr_is_v4(p->key.saddr) || addr_is_v4(p->key.daddr))
+		return PARSE_OTHER;
+	p->ttl = ip->hop_limit;
+	p->tcp = tcp_off;
+	p->v6 = 1;
+	return parse_tcp(frame, (const void *)ip + tcp_off - WG_IP_OFF, len, p);
+}
+
+/* A packet that was joined to more than 64 kB (BIG TCP, Linux 5.19): until it is cut the kernel notes its length in an extension
+ * header (RFC 2675). On the wire there is none, and what has one is not ours. */
+WG_GLOBAL int parse_jumbo(struct wg_frame *frame, struct packet *p)
+{
+	const __u32 need = WG_TCP6_JUMBO_OFF + sizeof(struct tcphdr);
+	const __u32 joined = frame_joined(frame);
+	const struct ipv6hdr *ip;
+	const __u8 *jumbo;
+
+	if (!p || !joined || frame_pull(frame, need) || frame_data(frame) + need > frame_end(frame))
+		return WG_R_OPTIONS;
+	ip = frame_data(frame) + WG_IP_OFF;
+	jumbo = (const void *)(ip + 1);
+	if (jumbo[0] != IPPROTO_TCP || jumbo[1] != 0 || jumbo[2] != WG_JUMBO_OPTION || jumbo[3] != 4)
+		return WG_R_OPTIONS;
+	return parse_v6_tcp(frame, ip, WG_TCP6_JUMBO_OFF, joined, p);
+}
+
 static __always_inline int parse_v6(struct wg_frame *frame, struct packet *p)
 {
 	const __u32 need = WG_TCP6_OFF + sizeof(struct tcphdr);
@@ -159,17 +193,11 @@ static __always_inline int parse_v6(struct wg_frame *frame, struct packet *p)
 		return PARSE_OTHER;
 	if (ip->nexthdr == IPPROTO_ICMPV6)
 		return PARSE_ICMP;
+	if (ip->nexthdr == IPPROTO_HOPOPTS && !ip->payload_len && frame_joined(frame))
+		return parse_jumbo(frame, p);
 	if (ip->nexthdr != IPPROTO_TCP)
 		return parse_extensions(frame, ip->nexthdr);
-	addr_copy(p->key.saddr, (const __u8 *)&ip->saddr);
-	addr_copy(p->key.daddr, (const __u8 *)&ip->daddr);
-	/* A mapped address has no business on the wire (RFC 4291 section 2.5.5.2), and here it would be an IPv4 one. */
-	if (addr_is_v4(p->key.saddr) || addr_is_v4(p->key.daddr))
-		return PARSE_OTHER;
-	p->ttl = ip->hop_limit;
-	p->tcp = WG_TCP6_OFF;
-	p->v6 = 1;
-	return parse_tcp(frame, data + WG_TCP6_OFF, ip_length(frame, ip->payload_len, sizeof(*ip)), p);
+	return parse_v6_tcp(frame, ip, WG_TCP6_OFF, ip_length(frame, ip->payload_len, sizeof(*ip)), p);
 }
 
 /* Returns PARSE_OK, PARSE_OTHER, or the reason why the packet cannot be ours (enum wg_reason). */

@@ -3,6 +3,7 @@ package datapath
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"waggle/pkg/lab/require"
 )
@@ -174,6 +177,74 @@ func echo(t *testing.T, top *topology) {
 	_, got, _ = bytes.Cut(got, []byte("\n"))
 	if sha256.Sum256(got) != sha256.Sum256(sent) {
 		t.Fatalf("%d bytes came back changed; %d were sent", len(got), len(sent))
+	}
+}
+
+// Senders may join more than 64 kB to one packet where their interfaces let them (BIG TCP): the field of its length is 0 then. In
+// IPv6 since Linux 6.0, in IPv4 since 6.3.
+func TestBigTCP(t *testing.T) {
+	inBothFamilies(t, func(t *testing.T, top *topology, d Desired) {
+		if thisMachine().older(6, 3) {
+			t.Skip("BIG TCP for both families came with Linux 6.3")
+		}
+		const big = 180_000
+		for _, r := range []*room{top.client, top.lb, top.tasks[0], top.fabric} {
+			r.must(t, "allow packets of more than 64 kB", func() error {
+				links, err := netlink.LinkList()
+				for _, l := range links {
+					if l.Attrs().EncapType != "ether" || err != nil {
+						continue
+					}
+					err = errors.Join(netlink.LinkSetGSOMaxSize(l, big), netlink.LinkSetGROMaxSize(l, big),
+						netlink.LinkSetGSOIPv4MaxSize(l, big), netlink.LinkSetGROIPv4MaxSize(l, big))
+				}
+				return err
+			})
+		}
+		dp := openIn(t, top.lb, Options{})
+		if err := dp.Sync(d); err != nil {
+			t.Fatal(err)
+		}
+		greetAndEcho(top.tasks[0].listen(t, fmt.Sprintf("[::]:%d", taskPort)), 0)
+		longest := top.lb.watchLengths(t, "eth1")
+		echo(t, top)
+		if n := longest(); n <= 1<<16 {
+			t.Errorf("the longest packet has %d bytes: none was joined to more than 64 kB", n)
+		}
+		if n := top.client.counter(t, "snmp", "Tcp", "RetransSegs"); n > 40 { // one long packet is more
+			t.Errorf("%d segments were sent again", n)
+		}
+		if s := dp.Counters(); s.Total.Sessions != 1 || s.Total.BytesIn != 10<<20 || s.Reasons["bad_length"] != 0 {
+			t.Errorf("%+v, reasons %v", s.Total, s.Reasons)
+		}
+	})
+}
+
+// watchLengths returns what tells how long the longest frame was that has come in by an interface of the room since.
+func (r *room) watchLengths(t *testing.T, name string) (longest func() int) {
+	t.Helper()
+	var fd int
+	r.must(t, "watch "+name, func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, 0); err != nil {
+			return err
+		}
+		return errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20),
+			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostOrder(unix.ETH_P_ALL), Ifindex: l.Attrs().Index}))
+	})
+	t.Cleanup(func() { unix.Close(fd) })
+	return func() int {
+		n := 0
+		for buf := make([]byte, 64); ; {
+			length, _, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
+			if err != nil {
+				return n
+			}
+			n = max(n, length)
+		}
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"waggle/pkg/lab/require"
 )
 
@@ -47,6 +50,31 @@ func TestGeneratedObjectIsCurrent(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s is not what bpf/ makes: run go generate ./pkg/datapath", name)
+		}
+	}
+}
+
+// Maps, those of the book among them, have names by which people find them, which the kernel does not cut off, and types by which
+// bpftool prints their fields.
+func TestMapsAreNamedAndTyped(t *testing.T) {
+	spec, err := specFor(Options{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range spec.Maps {
+		if strings.HasPrefix(name, ".") { // sections of constants
+			continue
+		}
+		if !strings.HasPrefix(name, "wg_") || len(name) >= unix.BPF_OBJ_NAME_LEN {
+			t.Errorf("map %s: want wg_ and at most %d characters", name, unix.BPF_OBJ_NAME_LEN-1)
+		}
+		if m.Type != ebpf.RingBuf && (m.Key == nil || m.Value == nil && m.InnerMap == nil) {
+			t.Errorf("map %s has no types: key %v, value %v", name, m.Key, m.Value)
+		}
+	}
+	for _, m := range bookSpecs(spec.Maps) {
+		if !strings.HasPrefix(m.Name, "wg_book_") || len(m.Name) >= unix.BPF_OBJ_NAME_LEN {
+			t.Errorf("map %s: want wg_book_ and at most %d characters", m.Name, unix.BPF_OBJ_NAME_LEN-1)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func pairThrough(t *testing.T, top *topology, ln net.Listener) (near, far net.Co
 		}
 		close(accepted)
 	}()
-	near, err := top.client.dial(front())
+	near, err := top.client.dial(top.front)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,12 +223,22 @@ func exchange(t *testing.T, a, b net.Conn) {
 	}
 }
 
-func TestShutdownResetsBothEndsAtOnce(t *testing.T) {
+// inBothFamilies runs a test over IPv4 and over IPv6.
+func inBothFamilies(t *testing.T, test func(t *testing.T, top *topology, d Desired)) {
 	require.Root(t)
-	top := newTopology(t, 1)
+	t.Run("IPv4", func(t *testing.T) { test(t, newTopology(t, 1), oneService(1)) })
+	t.Run("IPv6", func(t *testing.T) {
+		top := newTopology(t, 1)
+		top.front = net.JoinHostPort(frontAddr6, fmt.Sprint(frontPort))
+		test(t, top, sixService(1))
+	})
+}
+
+func TestShutdownResetsBothEndsAtOnce(t *testing.T) { inBothFamilies(t, shutdownResets) }
+
+func shutdownResets(t *testing.T, top *topology, d Desired) {
 	var log closedLog
 	dp := openIn(t, top.lb, Options{OnClose: log.add})
-	d := oneService(1)
 	d.Services[0].Logged = true
 	if err := dp.Sync(d); err != nil {
 		t.Fatal(err)
@@ -251,11 +261,10 @@ func TestShutdownResetsBothEndsAtOnce(t *testing.T) {
 	}
 }
 
-func TestExpiryResetsBothEnds(t *testing.T) {
-	require.Root(t)
-	top := newTopology(t, 1)
+func TestExpiryResetsBothEnds(t *testing.T) { inBothFamilies(t, expiryResets) }
+
+func expiryResets(t *testing.T, top *topology, d Desired) {
 	dp := openIn(t, top.lb, Options{})
-	d := oneService(1)
 	d.Services[0].Timeouts = Timeouts{Client: time.Second, Server: time.Second}
 	if err := dp.Sync(d); err != nil {
 		t.Fatal(err)

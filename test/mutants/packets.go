@@ -60,4 +60,10 @@ var packetMutants = []mutant{
 
 	one("what is not ours ends here instead of going on to the next program", "bpf/lb.bpf.c",
 		"if (parsed > 0)\n\t\t\t*reason = parsed;\n\t\treturn TC_ACT_UNSPEC;", "return TC_ACT_OK;", "TestForeignTCXProgramsRunOn|TestTCPRows"),
+	one("IPv6 packets of more than 64 kB are left to the stack", "bpf/parse.h",
+		"if (ip->nexthdr == IPPROTO_HOPOPTS && !ip->payload_len && frame_joined(frame))", "if (0)", "TestBigTCP"),
+	one("packets of more than 64 kB have no length", "bpf/frame.h",
+		"return frame->gso_size ? frame->len - ETH_HLEN : 0;", "return 0;", "TestBigTCP"),
+	one("ports are written in front of the TCP header of an IPv6 packet of more than 64 kB", "bpf/nat.h",
+		"(p->tcp == WG_TCP6_OFF ? WG_TCP6_OFF : WG_TCP6_JUMBO_OFF)", "WG_TCP6_OFF", "TestBigTCP"),
 }
