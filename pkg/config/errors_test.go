@@ -116,6 +116,8 @@ var alertRows = []alertRow{
 	{"global", "stats socket /s mode 9", 18, "'mode' of 'stats socket' expects octal permission bits such as 660, not '9'"},
 	{"global", "stats socket /s levl admin", 18, "'stats socket' : unknown keyword 'levl'; did you mean 'level' maybe ?"},
 	{"global", "stats socket /" + strings.Repeat("s", 97), 15, "'stats socket' : socket path '/" + strings.Repeat("s", 97) + "' too long (max 97)"},
+	{"global", "stats socket fd@one", 15, "'stats socket' : 'fd@' expects the number of a descriptor that the process is started with, from 3 on, not 'one'"},
+	{"global", "stats socket fd@2", 15, "'stats socket' : 'fd@' expects the number of a descriptor that the process is started with, from 3 on, not '2'"},
 	{"global", "stats socket 127.0.0.1", 15, "'stats socket' : missing port specification in '127.0.0.1'"},
 	{"global", "stats socket 127.0.0.1:1-2", 15, "'stats socket' takes one address"},
 	{"global", "log stdout", 2, "'log' expects <address> and <facility> as arguments"},

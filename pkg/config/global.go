@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -40,7 +41,7 @@ func globalDirectives() []directive {
 				s.p.cfg.Global.LogSendHostname = &v
 			}
 		}},
-		{name: "stats socket", in: inGlobal, args: "<path|addr:port> [mode <octal>] [level <level>]", doc: "a socket for the Runtime API", parse: (*statement).statsSocket},
+		{name: "stats socket", in: inGlobal, args: "<path|addr:port|fd@n> [mode <octal>] [level <level>]", doc: "a socket for the Runtime API", parse: (*statement).statsSocket},
 		{name: "stats timeout", in: inGlobal, args: "<time>", doc: "silence after which such a connection is closed", parse: func(s *statement) {
 			s.duration(time.Millisecond, &s.p.cfg.Global.StatsTimeout)
 		}},
@@ -116,7 +117,13 @@ func (s *statement) statsSocket() {
 	}
 	target = s.text(0)
 	sock := StatsSocket{Pos: s.at(-1), Level: "operator"}
-	if path, ok := socketPath(target); ok {
+	if number, ok := strings.CutPrefix(target, "fd@"); ok {
+		var err error
+		if sock.FD, err = strconv.Atoi(number); err != nil || sock.FD < 3 {
+			s.errorf(0, "'stats socket' : 'fd@' expects the number of a descriptor that the process is started with, from 3 on, not '%s'", number)
+			return
+		}
+	} else if path, ok := socketPath(target); ok {
 		if len(path) > maxSocketPath {
 			s.errorf(0, "'stats socket' : socket path '%s' too long (max %d)", path, maxSocketPath)
 			return

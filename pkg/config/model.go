@@ -61,7 +61,8 @@ type Global struct {
 // StatsSocket is one `stats socket` of the global section.
 type StatsSocket struct {
 	Pos   Pos
-	Path  string // unix path, or "" when Addr is set
+	Path  string // unix path, or "" when Addr or FD is set
+	FD    int    // a descriptor that the process was started with and that listens, from 3 on; 0 = none
 	Addr  netip.AddrPort
 	Mode  uint32 // permission bits of a path; 0 = the umask decides
 	Level string // user, operator (default), admin

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"waggle/pkg/config"
 )
 
@@ -76,10 +78,14 @@ func Open(cfg config.StatsSocket, before []Listener) (*Opened, error) {
 	}
 	o := &Opened{Listener: Listener{Level: level}, path: cfg.Path}
 	where := cfg.Path
-	if where == "" {
+	switch {
+	case cfg.FD != 0:
+		where = "fd@" + strconv.Itoa(cfg.FD)
+		o.Listener.Listener, err = inherited(cfg.FD)
+	case where == "":
 		where = cfg.Addr.String()
 		o.Listener.Listener, err = listenTCP(where, before)
-	} else {
+	default:
 		err = o.listenUnix(fs.FileMode(cfg.Mode))
 	}
 	if err != nil {
@@ -90,6 +96,18 @@ func Open(cfg config.StatsSocket, before []Listener) (*Opened, error) {
 
 func listenError(where string, err error) error {
 	return fmt.Errorf("listen on stats socket %s: %w", where, err)
+}
+
+// inherited listens on a copy of a descriptor that the process was started with: the descriptor itself stays open, for a reload that
+// names it once more.
+func inherited(fd int) (net.Listener, error) {
+	duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	file := os.NewFile(uintptr(duplicate), "stats socket")
+	defer file.Close()
+	return net.FileListener(file)
 }
 
 func listenTCP(addr string, before []Listener) (net.Listener, error) {

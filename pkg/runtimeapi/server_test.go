@@ -276,6 +276,42 @@ func TestServeReportsABrokenListener(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
+	t.Run("a descriptor that the process was started with", func(t *testing.T) {
+		parent, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer parent.Close()
+		file, err := parent.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for range 2 { // a reload may take it away and bring it back
+			l, err := Listen(config.StatsSocket{FD: int(file.Fd()), Level: "admin"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l.Level != Admin || l.Addr().String() != parent.Addr().String() {
+				t.Errorf("%v at %v", l.Level, l.Addr())
+			}
+			client, err := net.Dial("tcp", parent.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c, err := l.Accept(); err != nil {
+				t.Error(err)
+			} else {
+				c.Close()
+			}
+			client.Close()
+			l.Close()
+		}
+		if l, err := Listen(config.StatsSocket{FD: 1 << 20}); err == nil {
+			l.Close()
+			t.Error("a descriptor that is not open is taken")
+		}
+	})
 	t.Run("mode and level", func(t *testing.T) {
 		cfg := socket(t)
 		cfg.Level = ""
