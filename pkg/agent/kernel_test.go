@@ -99,6 +99,53 @@ func TestWhichRetriesAreRedispatched(t *testing.T) {
 	}
 }
 
+// Of each timeout the kernel path is told the one of the side that it belongs to, and of maxconn that of the frontend, or
+// of the process where it has none, and of each server.
+func TestTimeoutsAndLimitsInTheKernelsWords(t *testing.T) {
+	cfg := parse(t, `
+defaults
+    mode tcp
+frontend bounded
+    bind :80
+    maxconn 40
+    timeout client 11s
+    timeout client-fin 12s
+    default_backend tasks
+frontend unbounded
+    bind :81
+    timeout client 13s
+    default_backend tasks
+backend tasks
+    timeout connect 14s
+    timeout server 15s
+    timeout server-fin 16s
+    timeout tunnel 17s
+    server a 10.0.0.1:80 maxconn 6
+    server b 10.0.0.2:80
+`)
+	b, err := build(cfg, 1, 500, nil, nil, datapath.Identities{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newKernel(b.pool, offload.Explain(cfg), &logs{}, nil, datapath.Identities{}).desired()
+	if len(d.Services) != 2 || d.GlobalLimit != 500 {
+		t.Fatalf("%+v", d)
+	}
+	const s = time.Second
+	for i, want := range []datapath.Service{
+		{Limit: 40, Timeouts: datapath.Timeouts{Connect: 14 * s, Client: 11 * s, Server: 15 * s, Tunnel: 17 * s, ClientFin: 12 * s, ServerFin: 16 * s}},
+		{Limit: 500, Timeouts: datapath.Timeouts{Connect: 14 * s, Client: 13 * s, Server: 15 * s, Tunnel: 17 * s, ServerFin: 16 * s}},
+	} {
+		got := d.Services[i]
+		if got.Limit != want.Limit || got.Timeouts != want.Timeouts {
+			t.Errorf("%s: limit %d, %+v; want %d, %+v", got.Name, got.Limit, got.Timeouts, want.Limit, want.Timeouts)
+		}
+		if got.Servers[0].Limit != 6 || got.Servers[1].Limit != 0 {
+			t.Errorf("%s: servers %+v", got.Name, got.Servers)
+		}
+	}
+}
+
 // Servers are connected to from the source addresses of their family; what the configuration says of a server comes first.
 func TestSourcesInTheKernelsWords(t *testing.T) {
 	cfg := parse(t, `
