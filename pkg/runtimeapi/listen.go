@@ -105,7 +105,7 @@ func inherited(fd int) (net.Listener, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	file := os.NewFile(uintptr(duplicate), "stats socket")
+	file := os.NewFile(uintptr(duplicate), "")
 	defer file.Close()
 	return net.FileListener(file)
 }
