@@ -255,7 +255,7 @@ func TestPageInABrowser(t *testing.T) {
 		name          string
 		width, height int
 		scheme        string
-	}{{"light", 1700, 1100, "light"}, {"dark", 1700, 1100, "dark"}, {"laptop", 1280, 800, "light"}, {"narrow", 360, 740, "light"}, {"narrow-dark", 360, 740, "dark"}} {
+	}{{"light", 1700, 1100, "light"}, {"dark", 1700, 1100, "dark"}, {"laptop", 1280, 800, "light"}, {"wide", 1900, 1100, "light"}, {"wider", 2560, 1300, "dark"}, {"narrow", 360, 740, "light"}, {"narrow-dark", 360, 740, "dark"}} {
 		b.show(tt.width, tt.height, tt.scheme)
 		b.load(url)
 		var wide int
@@ -270,6 +270,21 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		b.screenshot(tt.name)
 	}
+
+	b.show(1047, 720, "light") // A4 across, without its margins
+	b.call("Emulation.setEmulatedMedia", map[string]any{"media": "print"}, nil)
+	b.load(url)
+	var paper struct{ Page, Table, Controls float64 }
+	b.eval(`({Page: document.documentElement.scrollWidth, Table: Math.max(...[...document.querySelectorAll("table")].map(e => e.getBoundingClientRect().right)), `+
+		`Controls: [...document.querySelectorAll("input, button, select")].filter(e => e.getBoundingClientRect().width > 0).length})`, &paper)
+	if paper.Page > 1047 || paper.Table > 1047 || paper.Controls > 0 {
+		t.Errorf("on paper of 1047 pixels: %+v", paper)
+	}
+	b.screenshot("print")
+	b.show(1700, 1100, "light")
+	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "forced-colors", "value": "active"}}}, nil)
+	b.load(url)
+	b.screenshot("forced-colors")
 
 	b.show(1700, 1100, "light")
 	b.load(url)
