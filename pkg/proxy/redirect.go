@@ -47,6 +47,9 @@ func (s *session) location(r *config.HTTPRule) []byte {
 		to = append(append(to, "://"...), (*subject)(s).Header("host")...)
 	}
 	u := splitURI((*subject)(s).URI())
+	if len(u.path) == 0 || u.path[0] != '/' { // of a target without one, and of the asterisk of OPTIONS, as HAProxy does
+		u.path = rootPath
+	}
 	to = append(to, u.path...)
 	if !r.DropQuery {
 		to = append(to, u.query...)
@@ -56,6 +59,8 @@ func (s *session) location(r *config.HTTPRule) []byte {
 	}
 	return to
 }
+
+var rootPath = []byte("/")
 
 // withField puts a header line at the end of the head of a message without a body.
 func withField(message []byte, line string) []byte {

@@ -67,6 +67,19 @@ func (s *session) setTarget(target []byte) {
 	}
 }
 
+// followHost has a target that names an authority name what a rule has made of Host: servers go by the target then
+// (RFC 9112 section 3.2.2).
+func (s *session) followHost(r *config.HTTPRule, captured int) {
+	if captured != 0 || !equalFold(r.Target, "host") {
+		return
+	}
+	u, host := splitURI((*subject)(s).URI()), (*subject)(s).Header("host")
+	if len(u.authority) > 0 && len(host) > 0 && !bytes.Equal(u.authority, host) {
+		scheme := u.origin[:len(u.origin)-len(u.authority)]
+		s.edits.SetTarget(bytes.Join([][]byte{scheme, host, u.pathQuery}, nil))
+	}
+}
+
 // uriParts are the parts of a request target.
 type uriParts struct {
 	origin    []byte // scheme and authority of an absolute form, with the slashes

@@ -94,16 +94,19 @@ func (s *session) act(r *config.HTTPRule, edits *h1.Edits, head *h1.Head, captur
 		} else {
 			edits.SetBytes(r.Target, s.text(r))
 		}
+		s.followHost(r, captured)
 	case config.ActionAddHeader:
 		if r.Format == nil {
 			edits.Add(r.Target, r.Value)
 		} else {
 			edits.AddBytes(r.Target, s.text(r))
 		}
+		s.followHost(r, captured)
 	case config.ActionDelHeader:
 		delHeader(r, edits, head)
 	case config.ActionReplaceHeader, config.ActionReplaceValue:
 		s.replaceHeader(r, edits, head)
+		s.followHost(r, captured)
 	case config.ActionSetVar:
 		r.Expr.Store((*subject)(s), r.Var)
 	case config.ActionSetVarFormat:

@@ -32,7 +32,7 @@ var requestFetches = map[string]*fetch{
 	"req.hdr_ip":   {out: Addr, from: fromRequest, arg: headerArgs, do: walk(headerWalk{want: Addr})},
 
 	"capture.req.hdr":    {out: String, from: fromRequestLine, arg: captureSlot, do: fetchCapture(false)},
-	"capture.req.uri":    {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(lineTarget(e.subject.RequestLine())) }},
+	"capture.req.uri":    {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(uriPathQuery(lineTarget(e.subject.RequestLine()))) }},
 	"capture.req.ver":    {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(lineVersion(e.subject.RequestLine())) }},
 	"capture.req.method": {out: String, from: fromRequestLine, do: func(e *evaluator, _ *args) { e.offerText(e.subject.Method()) }},
 }
