@@ -50,8 +50,12 @@ func (s *session) replacement(r *config.HTTPRule, b []byte) (text []byte, ok boo
 	return sample.Expand(nil, b, r.Regexp, s.text(r))
 }
 
-// joinTarget sets the target from its parts.
+// joinTarget sets the target from its parts. A path that begins with something else than a slash does not become part of
+// the authority.
 func (s *session) joinTarget(origin, path, query []byte) {
+	if len(origin) > 0 && len(path) > 0 && path[0] != '/' && path[0] != '?' {
+		path = append([]byte{'/'}, path...)
+	}
 	s.setTarget(bytes.Join([][]byte{origin, path, query}, nil))
 }
 

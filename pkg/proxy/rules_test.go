@@ -249,3 +249,13 @@ func TestRulesAsHAProxy(t *testing.T) {
 		}
 	}
 }
+
+// What a rule makes the path of is never taken for a part of the name that a target asks for.
+func TestPathIsNoAuthority(t *testing.T) {
+	w := startText(t, ruleRow{front: []string{"http-request set-path %[query]"}}, mirror(t))
+	c := w.dial()
+	c.send("GET http://good.test/?.evil.test HTTP/1.1\r\nHost: good.test\r\n\r\n")
+	if _, seen := c.response("GET"); !strings.HasPrefix(seen, "GET http://good.test/.evil.test?.evil.test HTTP/1.1\r\nhost: good.test\r\n") {
+		t.Errorf("the server has seen %q", seen)
+	}
+}
