@@ -7,8 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"waggle/pkg/config"
 )
 
 // Digests of the setup that must run with nothing changed but the image.
@@ -71,4 +75,25 @@ func lastStage(t *testing.T, name string) string {
 		}
 	}
 	return strings.Join(stage, "")
+}
+
+// A task that Swarm kills tells neither clients nor servers: the soft stop must be over before.
+func TestSoftStopsEndBeforeSwarmKills(t *testing.T) {
+	for stack, files := range map[string][]string{"../docker-stack.yml": {"haproxy.cfg", "extra.cfg"}, "stack-tls.yml": {"tls.cfg"}} {
+		period := regexp.MustCompile(`(?m)^    stop_grace_period: (\w+)`).FindSubmatch(read(t, stack))
+		if period == nil {
+			t.Fatalf("%s has no stop_grace_period", stack)
+		}
+		killed, err := time.ParseDuration(string(period[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, _, err := config.Load(files, config.LoadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ends := cfg.Global.Grace + cfg.Global.HardStopAfter; cfg.Global.HardStopAfter == 0 || ends > killed-2*time.Second {
+			t.Errorf("%s: sessions are cut after %v, and killed after %v", stack, ends, killed)
+		}
+	}
 }
