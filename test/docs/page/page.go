@@ -124,7 +124,7 @@ func anchor(title string, seen map[string]int) string {
 
 // programs are those whose commands documents show between words. Those of waggle that take something are only named, not shown,
 // where nothing follows.
-var programs = regexp.MustCompile(`^(?:waggle (?:-|(?:flows|top|stats|healthcheck|version)\b|(?:run|check|explain|trace|demo|sysdump|completion) +\S)|` +
+var programs = regexp.MustCompile(`^(?:waggle (?:-|(?:flows|top|stats|healthcheck|version)\b|(?:run|check|explain|trace|demo|sysdump|completion|help) +\S)|` +
 	`go (?:run|test|generate) .*\./|(?:bin/waggle|make|docker +\S+|bpftool|sysctl|ip|tc|rm|echo|socat|systemctl|systemd-analyze|curl|show) +\S)`)
 
 // Commands lists the commands of the document in their order: the lines of blocks of shell, and what reads as a command between
