@@ -184,6 +184,7 @@ type Proxy struct {
 	CookieKey  string       // dynamic-cookie-key
 	Persist    []PersistRule
 	UseServer  []UseServer
+	Stick      []StickRule
 	Stats      *Stats         // nil unless `stats enable` or another stats directive
 	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
 	HTTPErrors map[int]*Reply // http-error by status; not for a status that an errorfile has
@@ -311,6 +312,7 @@ type Server struct {
 	InitState         string // "", up, fully-up, down, fully-down
 	Observe           string // "", layer4, layer7
 	OnError           string // "", fail-check, fastinter, sudden-death, mark-down
+	NonStick          bool   // stick tables do not learn it
 	ErrorLimit        int    // 0 = HAProxy's default, 10
 	ShutdownBackups   bool   // on-marked-up shutdown-backup-sessions
 	Cookie            string

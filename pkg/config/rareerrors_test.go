@@ -44,6 +44,8 @@ var rareAlertRows = []alertRow{
 	{"", "defaults d\nbackend a from d x", 18, "'backend' cannot handle unexpected argument 'x'"},
 	{"backend", "server s " + strings.Repeat("x", 254) + ":80", 11, "'server s' : host name of 254 characters, the limit is 253"},
 	{"backend", "stats scope", 2, "'stats scope' expects the name of a proxy"},
+	{"backend", "stick on", 2, "'stick on' expects an expression"},
+	{"backend", "stick match src table", 18, "'stick match' : the name of a table is missing"},
 	{"backend", "stick-table type", 14, "'stick-table' : missing value behind 'type'"},
 	{"backend", "stick-table type ip size x", 27, "'stick-table' : 'size' expects a size below 2g such as 16384 or 16k, not 'x'"},
 	{"backend", "stick-table type ip size 1k expire 1x", 37, "'stick-table' : unexpected character 'x' in 'expire': a time ends in us, ms, s, m, h or d"},

@@ -30,6 +30,8 @@ var serverParams = sync.OnceValue(func() []serverParam {
 		{name: "check", doc: "health checks", parse: set(func(s *Server) { s.Check.Enabled = true })},
 		{name: "no-check", doc: "cancels an inherited check", parse: set(func(s *Server) { s.Check.Enabled = false })},
 		{name: "backup", doc: "used when no other server is usable", parse: set(func(s *Server) { s.Backup = true })},
+		{name: "non-stick", doc: "stick tables do not learn it, so that no client sticks to it", parse: set(func(s *Server) { s.NonStick = true })},
+		{name: "stick", doc: "cancels an inherited non-stick", parse: set(func(s *Server) { s.NonStick = false })},
 		{name: "no-backup", doc: "cancels an inherited backup", parse: set(func(s *Server) { s.Backup = false })},
 		{name: "disabled", doc: "starts in maintenance", parse: set(func(s *Server) { s.Disabled = true })},
 		{name: "enabled", doc: "cancels an inherited disabled", parse: set(func(s *Server) { s.Disabled = false })},
@@ -90,7 +92,6 @@ func foreignServerParams() []serverParam {
 			params = append(params, serverParam{name: name, args: args, doc: doc, status: status, why: why})
 		}
 	}
-	add(Ignored, "stick tables", "stick tables choose no servers yet", "non-stick stick")
 	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=n pool-low-conn=n")
 	add(Ignored, "identity", "nothing here uses it", "guid=text")
 	add(Ignored, "turning off what is off", "it is off", `no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn`)

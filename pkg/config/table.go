@@ -6,7 +6,7 @@ import "sync"
 var directives = sync.OnceValue(func() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), userlistDirectives(), serverDirectives(),
-		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), foreignProxyDirectives(), ringDirectives(), removedDirectives(),
+		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), stickRuleDirectives(), foreignProxyDirectives(), ringDirectives(), removedDirectives(),
 	)
 })
 
@@ -33,7 +33,7 @@ func foreignProxyDirectives() []directive {
 		group(frontOrDef, Unsupported, "health checks by address", "", "monitor-net"),
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
 		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
-		group(backSide, Unsupported, "persistence by tables", "", "stick+match stick+on stick+store-request stick+store-response"),
+		group(backSide, Unsupported, "persistence by tables", "", "stick+store-response"),
 		group(anyProxy, Unsupported, "rules for connections", "", "tcp-response+content tcp-response+inspect-delay"),
 	}
 	var all []directive

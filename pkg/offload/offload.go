@@ -195,6 +195,9 @@ func (j *judge) backend(b *config.Proxy) {
 		j.no(u.Pos, "use-server chooses by rules that are evaluated in userspace")
 		break
 	}
+	if len(b.Stick) > 0 {
+		j.no(b.Stick[0].Pos, "stick chooses by a table that userspace keeps")
+	}
 	if len(b.Servers) == 0 {
 		j.no(b.Pos, "backend %s has no server", b.Name)
 	}

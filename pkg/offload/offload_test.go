@@ -84,6 +84,8 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(fe, _ *config.Proxy) { fe.Binds[0].MaxConn = 3 }, "maxconn of a bind line"},
 		{func(fe, _ *config.Proxy) { fe.UseBackend = []config.UseBackend{{Backend: "tasks"}} }, "use_backend"},
 		{func(fe, _ *config.Proxy) { fe.HTTPRequest = []config.HTTPRule{{}} }, "rules"},
+		{func(_, be *config.Proxy) { be.UseServer = []config.UseServer{{}} }, "use-server"},
+		{func(_, be *config.Proxy) { be.Stick = []config.StickRule{{}} }, "stick"},
 		{func(fe, _ *config.Proxy) { fe.MonitorURI = "/up" }, "monitor-uri"},
 		{func(fe, _ *config.Proxy) { fe.Stats = &config.Stats{} }, "stats"},
 		{func(fe, _ *config.Proxy) {

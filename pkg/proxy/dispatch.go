@@ -220,6 +220,7 @@ func (s *session) connected() {
 		s.link.keepAlive()
 	}
 	s.announce()
+	s.learnServer()
 	if s.fe.cfg.HTTP {
 		s.sendHead()
 		return

@@ -55,6 +55,7 @@ func (s *session) reuse(l *link) {
 	l.active = false
 	s.clock.connected = s.w.loop.Now()
 	s.bothShards(func(sh *pool.Shard) { sh.Reuses.Add(1) })
+	s.learnServer()
 	s.sendHead()
 }
 

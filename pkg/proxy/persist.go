@@ -18,8 +18,9 @@ type persist struct {
 	none   bool        // an ignore-persist rule holds
 	// direct says that the request goes to the server that it came for, which needs no other cookie.
 	direct     bool
-	cookie     byte  // what came of the client's cookie, for the log; 0 = the backend looks at none
-	answer     byte  // what came of the server's
+	cookie     byte // what came of the client's cookie, for the log; 0 = the backend looks at none
+	answer     byte // what came of the server's
+	learn      []learning
 	seen, born int64 // dates of the client's cookie in seconds, 0 = it has none
 }
 
@@ -87,7 +88,8 @@ func dynamicCookie(key string, t pool.Target) string {
 	return fmt.Sprintf("%016x", xxhash.Sum64(b))
 }
 
-// persistence finds the server that a request, or a TCP connection, came for: use-server comes before cookies.
+// persistence finds the server that a request, or a TCP connection, came for: use-server comes before cookies, and
+// these before stick tables.
 func (s *session) persistence() outcome {
 	b := s.be
 	if !b.persists {
@@ -117,7 +119,7 @@ func (s *session) persistence() outcome {
 	if b.cookies != nil && s.fe.cfg.HTTP {
 		s.clientCookie(b.cookies)
 	}
-	return passed
+	return s.stickRules()
 }
 
 // useServer aims at the server of a rule, unless it is down: then other rules may hold.

@@ -51,7 +51,7 @@ type backend struct {
 	secure   map[string]*serverTLS // servers that speak TLS, by name; nil: none does
 	hasher   *hasher               // of algorithms that go by a key
 	cookies  *cookies              // nil: none lead to servers
-	persists bool                  // there are cookies or use-server lines
+	persists bool                  // there are cookies, use-server or stick lines
 	timeouts timeouts
 	errors   errorPages
 }
@@ -203,7 +203,7 @@ func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
 	spec := balance.Spec{Name: line.Algorithm, Args: line.Args, Consistent: line.Consistent, Factor: line.Factor}
 	b.hasher = newHasher(line)
 	b.cookies = newCookies(proxy, b.stats)
-	b.persists = b.cookies != nil || len(proxy.UseServer) > 0
+	b.persists = b.cookies != nil || len(proxy.UseServer) > 0 || len(proxy.Stick) > 0
 	var err error
 	if b.algo, err = balance.New(spec, b.stats); err != nil {
 		return nil, fmt.Errorf("backend '%s': %w", proxy.Name, err)

@@ -49,12 +49,18 @@ func showTable(c *session, args []string) string {
 			id := fnv.New32a() // where HAProxy shows an address in memory
 			id.Write([]byte(r.Key))
 			fmt.Fprintf(&out, "0x%08x: key=%s use=%d exp=%d", id.Sum32(), printable(r.Key), r.Held, r.Left.Milliseconds())
+			if r.Server.Name != "" {
+				fmt.Fprintf(&out, " server_id=%d", r.Server.ID)
+			}
 			for _, v := range r.Values {
 				if v.Data.Rate() {
 					fmt.Fprintf(&out, " %s(%d)=%d", v.Data, v.Period.Milliseconds(), v.Count)
 				} else {
 					fmt.Fprintf(&out, " %s=%d", v.Data, v.Count)
 				}
+			}
+			if r.Server.Name != "" {
+				fmt.Fprintf(&out, " server_key=%s", printable(r.Server.Name))
 			}
 			out.WriteString("\n")
 		}

@@ -18,13 +18,14 @@ func TestTables(t *testing.T) {
 		table.Add(e, 3, stick.HTTPReqCnt, stick.HTTPReqRate)
 		table.Release(e)
 	}
+	table.SetServer([]byte("192.0.2.2"), stick.Server{ID: 7, Name: "s7"})
 	s := New(fixed{balancer()}, Options{Tables: func() []*stick.Table { return []*stick.Table{table} }})
 	c := &session{server: s, level: Operator}
 	if got := showTable(c, nil); got != "# table: web, type: ip, size:10, used:2\n" {
 		t.Errorf("all tables: %q", got)
 	}
 	got := showTable(c, []string{"web"})
-	for _, want := range []string{": key=192.0.2.1 use=0 exp=", " http_req_cnt=3 http_req_rate(10000)=3\n"} {
+	for _, want := range []string{": key=192.0.2.1 use=0 exp=", " http_req_cnt=3 http_req_rate(10000)=3\n", " server_id=7 http_req_cnt=3 http_req_rate(10000)=3 server_key=s7\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q does not hold %q", got, want)
 		}

@@ -38,6 +38,7 @@ type Table struct {
 type Entry struct {
 	key      string
 	counters [NumData]counter
+	server   Server
 	touched  time.Duration
 	held     int           // by those who track it: it is not forgotten
 	place    *list.Element // among the recent ones; nil while it is held
@@ -209,6 +210,7 @@ type Row struct {
 	Held   int
 	Left   time.Duration // until it is forgotten; 0 is never
 	Values []Value
+	Server Server // that clients with the key stick to
 }
 
 // Value is one kind of data of a row.
@@ -229,7 +231,7 @@ func (t *Table) Rows(limit int) []Row {
 		if len(rows) == limit {
 			break
 		}
-		r := Row{Key: e.key, Held: e.held}
+		r := Row{Key: e.key, Held: e.held, Server: e.server}
 		if t.cfg.Expire > 0 {
 			r.Left = max(t.cfg.Expire-(at-e.touched), 0)
 		}
