@@ -71,13 +71,18 @@ static __always_inline int choose_from(const struct schedule *s, __u32 at, struc
 static __always_inline __s64 slot_load(const struct schedule *s, const struct wg_slot *slot)
 {
 	__u32 gauge = slot->gauge;
-	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &gauge);
-	__u64 taken;
+	__u64 *at = load_at(gauge), load;
+	struct wg_gauge *g;
 
-	if (!g || gauge == s->avoid)
+	if (!at || gauge == s->avoid)
 		return -1;
-	taken = g->taken;
-	return g->limit && taken >= g->limit ? -1 : taken;
+	load = *at;
+	if (load & WG_LIMITED) {
+		g = bpf_map_lookup_elem(&wg_gauges, &gauge);
+		if (!g || (g->limit && load_taken(load) >= g->limit))
+			return -1;
+	}
+	return load_taken(load);
 }
 
 /* Looks at the next WG_SCAN_STEP slots, from the done'th behind start on, and returns the best so far, counted from 1: the least

@@ -75,7 +75,7 @@ static __always_inline void forward_init(struct wg_flow *f, const struct wg_key 
 
 /* Inserts both entries. Returns 0 or the reason; leaving the gauges is up to the caller. */
 WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
-			  const struct choice *choice, const struct wg_target *server)
+			  const struct choice *choice, struct wg_target *server)
 {
 	__u32 zero = 0;
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_draft, &zero);
@@ -90,7 +90,7 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 		reverse_init(f, skb, p, svc, choice, server);
 	addr_copy(back->saddr, server->addr);
 	back->sport = bpf_htons(server->port);
-	reason = port_claim(skb, p, choice->gauge, server);
+	reason = port_claim(skb, p, server);
 	if (reason || wg_dry_run)
 		return reason;
 	forward_init(f, back, server);
@@ -102,7 +102,6 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 		bpf_map_delete_elem(&wg_flows, back);
 		return err == -EEXIST ? WG_R_RACE : WG_R_TABLE_FULL;
 	}
-	gauges_add(f, 1, 0, 0);
 	count_connection(f);
 	ring_enter(&p->key, f->generation);
 	return 0;
@@ -111,7 +110,7 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 static __always_inline int claim_with_server(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
 {
 	struct choice choice = {};
-	const struct wg_target *server;
+	struct wg_target *server;
 	int reason = choose_server(svc->id, svc->gauge, addr_hash(p->key.saddr), 0, &choice);
 
 	if (reason)

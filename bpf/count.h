@@ -100,16 +100,52 @@ static __always_inline void count_end(const struct wg_flow *fwd, const struct wg
 		c->life_max = life / 1000;
 }
 
+/* The word of an index into wg_loads, see struct wg_load. */
+static __always_inline __u64 *load_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&wg_loads, &index);
+}
+
+static __always_inline __u32 load_taken(__u64 load)
+{
+	return load;
+}
+
 /* Whether the half-open flows hold as many places of a limit as they may. They prove nothing: a flood of SYNs from made-up
  * addresses would hold all places for as long as a handshake may take. What falls through meanwhile is left to the stack,
  * which hands over only who has answered, so real clients come in by userspace. The bound is approximate, since the two
  * numbers are not read at once. */
-static __always_inline int gauge_guarded(const struct wg_gauge *g, __u64 limit)
+static __always_inline int gauge_guarded(const struct wg_gauge *g, __u64 load)
 {
-	__s64 half = g->open - g->established;
-	__s64 share = limit / WG_HALF_SHARE;
+	__s64 half = ((load & ~WG_LIMITED) >> 32) - g->established;
+	__s64 share = g->limit / WG_HALF_SHARE;
 
 	return half >= (share ? share : 1);
+}
+
+/* Takes one of the places of a limit, see gauge_enter. */
+static __always_inline int gauge_enter_limited(__u32 index, __u64 *at)
+{
+	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+	__u64 load = *at, limit, seen;
+	int i;
+
+	if (!g)
+		return WG_R_SERVICE_LIMIT;
+	limit = g->limit;
+	if (limit && load_taken(load) >= limit)
+		return WG_R_SERVICE_LIMIT;
+	if (limit && gauge_guarded(g, load))
+		return WG_R_HALF_OPEN;
+	if (wg_dry_run)
+		return 0;
+	for (i = 0; i < WG_PLACE_TRIES && (!limit || load_taken(load) < limit); i++) {
+		seen = __sync_val_compare_and_swap(at, load, load + WG_PLACE);
+		if (seen == load)
+			return 0;
+		load = seen;
+	}
+	return WG_R_SERVICE_LIMIT;
 }
 
 /* Takes a place for one more open flow, unless all are taken. Exact across CPUs and against the userspace path, which
@@ -119,44 +155,23 @@ static __always_inline int gauge_guarded(const struct wg_gauge *g, __u64 limit)
  * Returns 0 or the reason: WG_R_SERVICE_LIMIT, or WG_R_HALF_OPEN. */
 WG_GLOBAL int gauge_enter(__u32 index)
 {
-	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
-	__u64 taken, limit, seen;
-	int i;
+	__u64 *at = load_at(index);
 
-	if (!g)
+	if (!at)
 		return WG_R_SERVICE_LIMIT;
-	limit = g->limit;
-	taken = g->taken;
-	if (limit && taken >= limit)
-		return WG_R_SERVICE_LIMIT;
-	if (limit && gauge_guarded(g, limit))
-		return WG_R_HALF_OPEN;
-	if (wg_dry_run)
-		return 0;
-	if (!limit) {
-		__sync_fetch_and_add(&g->taken, 1);
-		__sync_fetch_and_add(&g->open, 1);
-		return 0;
-	}
-	for (i = 0; i < WG_PLACE_TRIES && taken < limit; i++) {
-		seen = __sync_val_compare_and_swap(&g->taken, taken, taken + 1);
-		if (seen == taken) {
-			__sync_fetch_and_add(&g->open, 1);
-			return 0;
-		}
-		taken = seen;
-	}
-	return WG_R_SERVICE_LIMIT;
+	if (*at & WG_LIMITED)
+		return gauge_enter_limited(index, at);
+	if (!wg_dry_run)
+		__sync_fetch_and_add(at, WG_PLACE);
+	return 0;
 }
 
 static __always_inline void gauge_leave(__u32 index)
 {
-	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+	__u64 *at = load_at(index);
 
-	if (!g || wg_dry_run)
-		return;
-	__sync_fetch_and_add(&g->open, -1);
-	__sync_fetch_and_add(&g->taken, -1);
+	if (at && !wg_dry_run)
+		__sync_fetch_and_add(at, -WG_PLACE);
 }
 
 /* Whether connections wait for a place in userspace, which come first. */
@@ -167,29 +182,34 @@ static __always_inline int gauge_awaited(__u32 index)
 	return g && g->waiting;
 }
 
-static __always_inline void gauge_add(__u32 index, int entries, int open, int established)
+/* Adds to the numbers of entries that are held, of open and of established flows: in this order, so that a flow that has just ended is
+ * always one or the other. */
+static __always_inline void gauge_add(__u32 index, int held, int open, int established)
 {
-	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &index);
+	struct wg_gauge *g;
+	__u64 *at;
 
-	if (!g)
-		return;
-	if (entries)
-		__sync_fetch_and_add(&g->entries, entries);
-	if (open) {
-		__sync_fetch_and_add(&g->open, open);
-		__sync_fetch_and_add(&g->taken, open);
+	if (held || established) {
+		g = bpf_map_lookup_elem(&wg_gauges, &index);
+		if (g && held)
+			__sync_fetch_and_add(&g->held, held);
+		if (g && established)
+			__sync_fetch_and_add(&g->established, established);
 	}
-	if (established)
-		__sync_fetch_and_add(&g->established, established);
+	if (open) {
+		at = load_at(index);
+		if (at)
+			__sync_fetch_and_add(at, open * WG_PLACE);
+	}
 }
 
-/* Changes the gauges of the flow's service, of its server and of all flows. */
-WG_GLOBAL int gauges_add(const struct wg_flow *f, int entries, int open, int established)
+/* Changes the numbers of the flow's service, of its server and of all flows. */
+WG_GLOBAL int gauges_add(const struct wg_flow *f, int held, int open, int established)
 {
 	if (!f)
 		return 0;
-	gauge_add(0, entries, open, established);
-	gauge_add(f->service_gauge, entries, open, established);
-	gauge_add(f->server_gauge, entries, open, established);
+	gauge_add(0, held, open, established);
+	gauge_add(f->service_gauge, held, open, established);
+	gauge_add(f->server_gauge, held, open, established);
 	return 0;
 }

@@ -38,7 +38,7 @@ static __always_inline void flow_delete(const struct wg_key *key, const struct w
 {
 	struct wg_key twin;
 
-	gauges_add(f, -1, from == WG_CLOSED ? 0 : -1, from == WG_ESTABLISHED ? -1 : 0);
+	gauges_add(f, from == WG_CLOSED ? -1 : 0, from == WG_CLOSED ? 0 : -1, from == WG_ESTABLISHED ? -1 : 0);
 	flow_twin_key(f, &twin);
 	bpf_map_delete_elem(&wg_flows, &twin);
 	bpf_map_delete_elem(&wg_flows, key);
@@ -84,8 +84,8 @@ WG_GLOBAL int flow_recycle(const struct packet *p, struct wg_flow *f)
 		rev->flags |= WG_FLOW_WAITS;
 	}
 	rev->dir = WG_TOMBSTONE;
-	gauges_add(f, -1, 0, 0);
 	gauge_add(f->server_gauge, 1, 0, 0);
+	gauges_add(f, -1, 0, 0);
 	bpf_map_delete_elem(&wg_flows, &key);
 	return 0;
 }
@@ -124,7 +124,7 @@ static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *re
 	if (!flow_shift(fwd, WG_HALF, WG_CLOSED))
 		return;
 	event_close(fwd, rev, WG_END_REFUSED);
-	gauges_add(fwd, 0, -1, 0);
+	gauges_add(fwd, 1, -1, 0);
 }
 
 /* Follows a FIN or RST; the second FIN or the first credible RST closes the flow. The atomic or orders the two
@@ -158,11 +158,11 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p)
 		return 0;
 	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED)) {
 		event_close(fwd, rev, end);
-		gauges_add(fwd, 0, -1, -1);
+		gauges_add(fwd, 1, -1, -1);
 	} else if (flow_shift(fwd, WG_HALF, WG_CLOSED)) {
 		if (end == WG_END_SERVER_RST && !(rev->tcp_flags & WG_SYN))
 			event_close(fwd, rev, WG_END_REFUSED);
-		gauges_add(fwd, 0, -1, 0);
+		gauges_add(fwd, 1, -1, 0);
 	}
 	return 0;
 }

@@ -18,7 +18,7 @@
 /* Servers drawn at most by random; pkg/datapath.MaxDraws is the same number. */
 #define WG_DRAWS_MAX 16
 
-/* Entries of wg_gauges; and of wg_targets: twice as many as there can be servers, since one that changes has two for a while. */
+/* Entries of wg_loads and wg_gauges; and of wg_targets: twice as many as there can be servers, since one that changes has two for a while. */
 #define WG_GAUGES_MAX 16384
 #define WG_TARGETS_MAX 32768
 

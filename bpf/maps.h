@@ -106,6 +106,15 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, WG_GAUGES_MAX);
 	__type(key, __u32);
+	__type(value, struct wg_load);
+} wg_loads SEC(".maps");
+
+/* By the indices of wg_loads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WG_GAUGES_MAX);
+	__type(key, __u32);
 	__type(value, struct wg_gauge);
 } wg_gauges SEC(".maps");
 

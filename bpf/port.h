@@ -107,7 +107,7 @@ WG_GLOBAL int source_write(const struct wg_target *server, __u32 n)
 
 /* Claims the port that it is the turn of, by inserting the draft, which is a reverse entry. Returns 0, WG_R_NO_PORT if a
  * socket would answer on it, WG_R_RACE if a flow has it, or why none can be had. */
-WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_target *server, __u64 turn)
+WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_target *server, __u32 turn)
 {
 	__u32 zero = 0, range;
 	struct wg_flow *reverse = bpf_map_lookup_elem(&wg_draft, &zero);
@@ -143,15 +143,12 @@ WG_GLOBAL int port_try(struct __sk_buff *skb, const struct wg_target *server, __
  * Ports of one server are tried in rising order, one of our addresses after the other, whichever CPU asks, so that the time
  * until a port is used again is as long as can be. A port that a local socket would answer on is left alone.
  * Returns 0 or the reason why there is none. */
-static __always_inline int port_claim(struct __sk_buff *skb, const struct packet *p, __u32 gauge, const struct wg_target *server)
+static __always_inline int port_claim(struct __sk_buff *skb, const struct packet *p, struct wg_target *server)
 {
-	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &gauge);
 	int i, reason = WG_R_NO_PORT;
 
-	if (!g)
-		return WG_R_NO_PORT;
 	for (i = 0; i < WG_PORT_TRIES && reason == WG_R_NO_PORT; i++) {
-		reason = port_try(skb, server, wg_dry_run ? g->ports + i : next_turn(&g->ports));
+		reason = port_try(skb, server, wg_dry_run ? server->ports + i : __sync_fetch_and_add(&server->ports, 1));
 		if (reason == WG_R_RACE)
 			reason = port_reopen(skb, p);
 	}

@@ -52,7 +52,7 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 {
 	__u32 zero = 0, target = choice ? choice->target : 0, old_gauge;
 	struct wg_flow *draft = bpf_map_lookup_elem(&wg_draft, &zero);
-	const struct wg_target *server = bpf_map_lookup_elem(&wg_targets, &target);
+	struct wg_target *server = bpf_map_lookup_elem(&wg_targets, &target);
 	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	struct wg_flow *f, *rev;
 	__u32 left;
@@ -77,7 +77,7 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
 	left = *(volatile __u32 *)&f->retries; /* another CPU may have begun an attempt at the same server just before */
-	reason = port_claim(skb, p, choice->gauge, server);
+	reason = port_claim(skb, p, server);
 	if (!reason) {
 		forward_init(draft, back, server);
 		draft->created = f->created;
@@ -94,17 +94,16 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 		return reason;
 	}
 	old_gauge = f->server_gauge; /* replaced, but not freed before this program ends */
-	gauge_leave(old_gauge);
-	gauge_add(draft->server_gauge, 1, 0, 0);
 	count_connection(draft);
 	if (f->refused) {
-		gauge_add(old_gauge, -1, 0, 0);
 		flow_twin_key(f, back);
 		bpf_map_delete_elem(&wg_flows, back);
 	} else {
+		gauge_add(old_gauge, 1, 0, 0);
 		rev->dir = WG_TOMBSTONE;
 		rev->seen = bpf_ktime_get_coarse_ns();
 	}
+	gauge_leave(old_gauge);
 	return 0;
 }
 

@@ -83,7 +83,7 @@ struct wg_flow {
 	__u64 generation; /* the same in both entries, and in no other flow */
 	__u64 created; /* CLOCK_MONOTONIC, ns; in the reverse entry that of the attempt at this server */
 	__u32 ifindex; /* interface to leave by where the routing table is asked */
-	__u32 service_gauge; /* indices into wg_gauges */
+	__u32 service_gauge; /* indices into wg_loads and wg_gauges */
 	__u32 server_gauge;
 	__u32 syn_next; /* sequence number of the SYN, plus one; in the reverse entry */
 	enum wg_flow_flag flags;
@@ -139,7 +139,7 @@ struct wg_server {
 };
 
 /* What setting up a connection to a server takes, in one cache line: with a thousand servers, each line that only connections to
- * this one touch has to be fetched anew. Written before a schedule refers to it, and never changed. */
+ * this one touch has to be fetched anew. Written before a schedule refers to it, and never changed but for ports. */
 struct wg_target {
 	__u32 server; /* its id; 0: free */
 	__u8 addr[WG_ADDR_LEN];
@@ -150,7 +150,8 @@ struct wg_target {
 	enum wg_server_state state;
 	__u32 sources; /* how many of our addresses connect to it */
 	__u8 source[WG_ADDR_LEN]; /* the first of them; wg_servers has all */
-	__u64 pad;
+	__u32 ports; /* source ports tried so far: the next one to try */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct wg_target) == 64, "a target fills a cache line");
 
@@ -216,18 +217,27 @@ struct wg_slot {
 _Static_assert(WG_SCHED_MAX < 1 << 16 && WG_TARGETS_MAX <= 1 << 16 && WG_COUNTERS_MAX <= 1 << 16 && WG_GAUGES_MAX <= 1 << 16,
 	       "a slot holds any index");
 
-/* Current numbers of a service or server; index 0 is over all. Shared by all CPUs, touched once or twice
- * in a flow's life. The agent has it mapped and counts the sessions of the userspace path in taken, so that a limit is
- * one limit, whichever path a connection takes. As large as a cache line. */
+/* The load of a service or server; index 0 is over all. Read and changed as one word, so a SYN takes one atomic instruction for
+ * each; the agent has it mapped and counts the sessions of the userspace path in taken, so that a limit is one limit, whichever path a
+ * connection takes. Apart from the other numbers, since random and leastconn compare many: eight share a cache line. */
+struct wg_load {
+	__u32 taken; /* places taken: open flows and the sessions of userspace */
+	__u32 open; /* flows that have not ended, and WG_LIMITED */
+} __attribute__((aligned(8)));
+
+/* Bits of a load's word. */
+#define WG_LIMITED (1ULL << 63) /* there is a wg_gauge.limit; pkg/datapath.loadLimited is the same number */
+#define WG_PLACE ((1ULL << 32) | 1) /* what a flow adds to it */
+
+/* The other current numbers of a service or server; index 0 is over all. Shared by all CPUs. A SYN touches that of its service, and
+ * that of its server only if this has a limit. As large as a cache line. */
 struct wg_gauge {
-	__u64 entries; /* flows in the table */
-	__u64 open; /* of these, the ones that have not ended */
-	__u64 established; /* of these, the ones past their handshake */
-	__u64 ports; /* source ports tried so far: the next one to try */
-	__u64 taken; /* places taken: open flows and the sessions of userspace */
+	__u64 established; /* open flows that are past their handshake */
+	__u64 held; /* entries of flows that have ended; with the open ones all that there are in the table */
 	__u64 limit; /* places there are; 0: as many as you like */
 	__u64 waiting; /* connections that wait for a place in userspace: first come, first served */
 	__u64 turns; /* of a service: connections that it has chosen a server for by turns; a change of servers does not set it back */
+	__u64 pad[3];
 };
 _Static_assert(sizeof(struct wg_gauge) == 64, "a gauge fills a cache line");
 

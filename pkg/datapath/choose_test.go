@@ -70,7 +70,7 @@ func TestLeastConnections(t *testing.T) {
 		t.Errorf("%v, want 10 and 30", got)
 	}
 	// What userspace holds counts as well.
-	k.gaugeOf(t, 102).Taken += 30
+	k.loadOf(t, 102).Taken += 30
 	if got := k.tasks(t, 40, 10); got[taskAddr(0)] != 10 {
 		t.Errorf("%v, want all at the first", got)
 	}
@@ -94,15 +94,15 @@ func TestLeastConnectionsOfManyServers(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.sync(t, many(LeastConn, 500))
 	for i := range 500 {
-		k.gaugeOf(t, uint32(1000+i)).Taken = 5
+		k.loadOf(t, uint32(1000+i)).Taken = 5
 	}
 	for _, idle := range []int{499, 64, 63, 0, 250} {
-		k.gaugeOf(t, uint32(1000+idle)).Taken = 0
+		k.loadOf(t, uint32(1000+idle)).Taken = 0
 		want := many(LeastConn, 500).Services[0].Servers[idle].Addr
 		if got := k.open(t, client(idle)).task; got != want {
 			t.Errorf("goes to %s, want the idle one, %s", got, want)
 		}
-		k.gaugeOf(t, uint32(1000+idle)).Taken = 5
+		k.loadOf(t, uint32(1000+idle)).Taken = 5
 	}
 }
 
@@ -152,7 +152,7 @@ func TestRandomWeighsLoads(t *testing.T) {
 	d := byAlgorithm(Random, 1, 3)
 	d.Services[0].Draws = MaxDraws // so that both are among them, but for one time in a hundred
 	k.sync(t, d)
-	k.gaugeOf(t, 101).Taken, k.gaugeOf(t, 102).Taken = 10, 20
+	k.loadOf(t, 101).Taken, k.loadOf(t, 102).Taken = 10, 20
 	if got := k.tasks(t, 0, 5); got[taskAddr(1)] != 5 {
 		t.Errorf("%v, want all at the second, whose load is 20/3 and not 10", got)
 	}
@@ -220,14 +220,19 @@ func TestSourceWaitsForItsServer(t *testing.T) {
 	k.refuse(t, packet{src: ap("192.0.2.33:4001"), dst: ap(front()), flags: syn}, "servers_full")
 }
 
-// gaugeOf is what the kernel keeps about a server.
-func (k *kernel) gaugeOf(t testing.TB, server uint32) *lbWgGauge {
+func (k *kernel) indexOf(t testing.TB, server uint32) uint32 {
 	t.Helper()
 	index, ok := k.planner.gauges.used[gaugeKey{server: true, id: server}]
 	if !ok {
 		t.Fatalf("server %d has no gauge", server)
 	}
-	return &k.obj.gauges[index]
+	return index
+}
+
+// gaugeOf are the current numbers of a server, loadOf is the one that both paths count in.
+func (k *kernel) gaugeOf(t testing.TB, server uint32) numbers { return k.gauge(k.indexOf(t, server)) }
+func (k *kernel) loadOf(t testing.TB, server uint32) *lbWgLoad {
+	return &k.obj.loads[k.indexOf(t, server)]
 }
 
 // many is a service over n servers.

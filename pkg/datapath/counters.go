@@ -34,12 +34,14 @@ func (s *Spans) add(us uint64, longest time.Duration) {
 	s.Longest = max(s.Longest, longest)
 }
 
-func (c *Counts) gauge(g *lbWgGauge) {
+// current reads the current numbers of an index. Packets change them meanwhile.
+func (c *Counts) current(obj *object, index uint32) {
+	g := &obj.gauges[index]
 	established := atomic.LoadUint64(&g.Established)
-	open := atomic.LoadUint64(&g.Open)
+	open := obj.load(index).open()
 	c.Current = established
 	c.HalfOpen = open - min(open, established)
-	c.Entries = atomic.LoadUint64(&g.Entries)
+	c.Entries = open + atomic.LoadUint64(&g.Held) // in this order: a flow that ends meanwhile may count twice, and never not at all
 }
 
 // counter sums one entry of wg_counters over all CPUs. Packets go on counting meanwhile; each number is read at once.
@@ -109,10 +111,10 @@ func (obj *object) snapshot(p *planner, past *ledger) (Snapshot, error) {
 		sums.add(key, obj.counter(index))
 	}
 	s.Total.add(sums.total)
-	s.Total.gauge(&obj.gauges[0])
+	s.Total.current(obj, 0)
 	for key, index := range p.gauges.used {
 		var c Counts
-		c.gauge(&obj.gauges[index])
+		c.current(obj, index)
 		if key.server {
 			c.add(plus(sums.servers[key.id], past.servers[key.id]))
 			s.Servers[key.id] = c

@@ -127,10 +127,8 @@ func (dp *Datapath) open() (err error) {
 	}
 	dp.keepBook()
 	dp.obj.ports.add(dp.ports.min, dp.ports.max)
-	dp.planner.gauges.fresh = func(index uint32) {
-		// Not from the first port on: a task may still remember those of the process before us.
-		dp.obj.gauges[index].Ports = rand.Uint64N(uint64(dp.ports.size()))
-	}
+	// Not from the first port on: a task may still remember those of the process before us.
+	dp.planner.targets.port = func() uint32 { return rand.Uint32N(uint32(dp.ports.size())) }
 	dp.tables = tables{obj: dp.obj, targets: dp.planner.targets, schedules: make(map[uint32][]lbWgSlot)}
 	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
 	dp.beat()

@@ -197,7 +197,7 @@ func patient(ln net.Listener, places Places, limit int64) {
 		places.Waiting.Add(1)
 		for {
 			n := places.Taken.Load()
-			if n < limit && places.Taken.CompareAndSwap(n, n+1) {
+			if int64(int32(n)) < limit && places.Taken.CompareAndSwap(n, n+1) {
 				break
 			}
 			time.Sleep(5 * time.Millisecond)

@@ -27,8 +27,8 @@ func TestHalfOpenFlowsLeavePlacesToOthers(t *testing.T) {
 			} else {
 				k.refuse(t, synTo(half), reason)
 			}
-			if what == "process" && int(k.obj.places(0).Taken.Load()) != half {
-				t.Errorf("%s: %d of %d places are taken", what, k.obj.places(0).Taken.Load(), places)
+			if what == "process" && int(k.gauge(0).Taken) != half {
+				t.Errorf("%s: %d of %d places are taken", what, k.gauge(0).Taken, places)
 			}
 			conns[0].fromClient(t, syn, "") // a retransmission is no other one
 			conns[0].clientSeq -= 1

@@ -238,7 +238,13 @@ func (k *kernel) reasons(t testing.TB) map[string]uint64 {
 	return reasons
 }
 
-func (k *kernel) gauge(index uint32) lbWgGauge { return k.obj.gauges[index] }
+// numbers are the current ones of a service, a server or all.
+type numbers struct{ Entries, Open, Established, Taken uint64 }
+
+func (k *kernel) gauge(index uint32) numbers {
+	open, g := k.obj.load(index).open(), &k.obj.gauges[index]
+	return numbers{Entries: open + g.Held, Open: open, Established: g.Established, Taken: uint64(k.obj.loads[index].Taken)}
+}
 
 func (k *kernel) snapshot(t testing.TB) Snapshot {
 	t.Helper()

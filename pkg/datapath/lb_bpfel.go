@@ -160,14 +160,12 @@ const (
 
 type lbWgGauge struct {
 	_           structs.HostLayout
-	Entries     uint64
-	Open        uint64
 	Established uint64
-	Ports       uint64
-	Taken       uint64
+	Held        uint64
 	Limit       uint64
 	Waiting     uint64
 	Turns       uint64
+	Pad         [3]uint64
 }
 
 type lbWgIface struct {
@@ -195,6 +193,12 @@ type lbWgLives struct {
 	Tombstone   uint64
 	Orphan      uint64
 	Looked      uint64
+}
+
+type lbWgLoad struct {
+	_     structs.HostLayout
+	Taken uint32
+	Open  uint32
 }
 
 type lbWgNeighKey struct {
@@ -305,7 +309,8 @@ type lbWgTarget struct {
 	State   lbWgServerState
 	Sources uint32
 	Source  [16]uint8
-	Pad     uint64
+	Ports   uint32
+	Pad     uint32
 }
 
 type lbWgWay struct {
@@ -336,6 +341,7 @@ const (
 	lbMapWgGauges     = "wg_gauges"
 	lbMapWgIfaces     = "wg_ifaces"
 	lbMapWgLives      = "wg_lives"
+	lbMapWgLoads      = "wg_loads"
 	lbMapWgLost       = "wg_lost"
 	lbMapWgNeighs     = "wg_neighs"
 	lbMapWgPorts      = "wg_ports"
@@ -419,6 +425,7 @@ type lbMapSpecs struct {
 	WgGauges   *ebpf.MapSpec `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.MapSpec `ebpf:"wg_ifaces"`
 	WgLives    *ebpf.MapSpec `ebpf:"wg_lives"`
+	WgLoads    *ebpf.MapSpec `ebpf:"wg_loads"`
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
@@ -474,6 +481,7 @@ type lbMaps struct {
 	WgGauges   *ebpf.Map `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.Map `ebpf:"wg_ifaces"`
 	WgLives    *ebpf.Map `ebpf:"wg_lives"`
+	WgLoads    *ebpf.Map `ebpf:"wg_loads"`
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
@@ -501,6 +509,7 @@ func (m *lbMaps) Close() error {
 		m.WgGauges,
 		m.WgIfaces,
 		m.WgLives,
+		m.WgLoads,
 		m.WgLost,
 		m.WgNeighs,
 		m.WgPorts,

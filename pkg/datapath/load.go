@@ -19,6 +19,7 @@ type object struct {
 	// express is the program for XDP; nil: it is not wanted, or cannot be had.
 	express  *ebpf.Program
 	settings *lbWgSettings
+	loads    []lbWgLoad
 	gauges   []lbWgGauge
 	counters []lbWgCounter // counterMax of one CPU behind those of another
 	targets  []lbWgTarget
@@ -28,10 +29,10 @@ type object struct {
 	noLook   error
 	ways     []lbWgWay
 	ports    portBits
-	mapped   [][]byte // but the gauges' memory
-	// shared says that others have pointers into gauges, whose memory then stays for good.
+	mapped   [][]byte // but the memory of loads and gauges
+	// shared says that others have pointers into loads and gauges, whose memory then stays for good.
 	shared    bool
-	gaugesMem []byte
+	countsMem [][]byte
 	// inner is the shape of a schedule; each one is created with its own length.
 	inner *ebpf.MapSpec
 }
@@ -122,9 +123,14 @@ func (obj *object) mapMemory() error {
 		return err
 	}
 	obj.settings, obj.mapped = &settings[0], append(obj.mapped, mem)
-	if obj.gauges, obj.gaugesMem, err = mapValues[lbWgGauge](obj.WgGauges); err != nil {
+	if obj.loads, mem, err = mapValues[lbWgLoad](obj.WgLoads); err != nil {
 		return err
 	}
+	obj.countsMem = append(obj.countsMem, mem)
+	if obj.gauges, mem, err = mapValues[lbWgGauge](obj.WgGauges); err != nil {
+		return err
+	}
+	obj.countsMem = append(obj.countsMem, mem)
 	if obj.counters, mem, err = mapValues[lbWgCounter](obj.WgCounters); err != nil {
 		return err
 	}
@@ -168,13 +174,13 @@ func mapValues[T any](m *ebpf.Map) ([]T, []byte, error) {
 // close frees program and maps. Nothing may use the mapped memory any more.
 func (obj *object) close() error {
 	var errs []error
-	if obj.gaugesMem != nil && !obj.shared {
-		obj.mapped = append(obj.mapped, obj.gaugesMem)
+	if !obj.shared {
+		obj.mapped = append(obj.mapped, obj.countsMem...)
 	}
 	for _, mem := range obj.mapped {
 		errs = append(errs, unix.Munmap(mem))
 	}
-	obj.mapped, obj.gaugesMem = nil, nil
+	obj.mapped, obj.countsMem = nil, nil
 	if obj.look != nil {
 		errs = append(errs, obj.look.Close())
 	}

@@ -11,7 +11,7 @@ import (
 //
 // The memory stays valid until the process ends, also after Close.
 type Places struct {
-	// Taken is the number of places taken on both paths.
+	// Taken is the number of places taken on both paths, in its lower half; the upper half is the kernel's own.
 	Taken *atomic.Int64
 	// Waiting is the number of connections that wait in userspace for a place. While that of a service is not 0 all its
 	// SYNs fall through. It is read with each SYN, so a change counts at once.
@@ -68,8 +68,44 @@ func (dp *Datapath) share(key gaugeKey, name string) (Places, error) {
 
 func (obj *object) places(index uint32) Places {
 	obj.shared = true
-	g := &obj.gauges[index]
-	return Places{Taken: asCount(&g.Taken), Waiting: asCount(&g.Waiting)}
+	return Places{Taken: (*atomic.Int64)(unsafe.Pointer(&obj.loads[index])), Waiting: asCount(&obj.gauges[index].Waiting)}
+}
+
+// loadWord is an entry of wg_loads, which is read and changed as one word: struct wg_load.
+type loadWord atomic.Uint64
+
+// loadLimited is WG_LIMITED: the program asks for the limit only where this is set.
+const loadLimited = 1 << 63
+
+func (obj *object) load(index uint32) *loadWord {
+	return (*loadWord)(unsafe.Pointer(&obj.loads[index]))
+}
+
+// open is the number of flows that have not ended.
+func (l *loadWord) open() uint64 { return (*atomic.Uint64)(l).Load() &^ loadLimited >> 32 }
+
+// clear sets all back.
+func (l *loadWord) clear() { (*atomic.Uint64)(l).Store(0) }
+
+// limit says whether there is a limit.
+func (l *loadWord) limit(limited bool) {
+	if limited {
+		(*atomic.Uint64)(l).Or(loadLimited)
+	} else {
+		(*atomic.Uint64)(l).And(^uint64(loadLimited))
+	}
+}
+
+// disown takes away the places of a userspace that is no more: what is left is the kernel path's own.
+func (l *loadWord) disown() {
+	word := (*atomic.Uint64)(l)
+	for {
+		have := word.Load()
+		open := have &^ loadLimited >> 32
+		if word.CompareAndSwap(have, have>>32<<32|open) {
+			return
+		}
+	}
 }
 
 // asCount reads a counter of the kernel as Go's own atomic type, which has the same shape.

@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"errors"
-	"sync/atomic"
 	"time"
 )
 
@@ -50,7 +49,8 @@ func (dp *Datapath) sweep() {
 	}
 	for key, since := range dp.retired {
 		index := dp.planner.gauges.used[key]
-		if time.Since(since) < grace || atomic.LoadUint64(&dp.obj.gauges[index].Entries) > 0 {
+		var have Counts
+		if have.current(dp.obj, index); time.Since(since) < grace || have.Entries > 0 {
 			continue
 		}
 		if err := dp.forget(key); err != nil {
@@ -79,6 +79,7 @@ func (dp *Datapath) forget(key gaugeKey) error {
 		delete(dp.past.services, key.id)
 		delete(dp.timeouts, key.id)
 	}
+	dp.obj.load(dp.planner.gauges.used[key]).clear()
 	dp.obj.gauges[dp.planner.gauges.used[key]] = lbWgGauge{}
 	if err := errors.Join(dp.book.forget(key), dp.planner.gauges.put(key)); err != nil {
 		return err

@@ -245,7 +245,7 @@ func TestRedispatchPassesTheServerThatFailed(t *testing.T) {
 			c := k.open(t, client(2*i))
 			k.open(t, client(2*i+1)) // the turn of the server is next
 			failed := c.task
-			other := k.gaugeOf(t, 203-serverOf(failed))
+			other := k.loadOf(t, 203-serverOf(failed))
 			other.Taken += 20 // the failed one is less loaded
 			c.refuse(t, false)
 			if c.again(t); c.task == failed {
@@ -269,7 +269,7 @@ func TestRedispatchWithoutAnotherServer(t *testing.T) {
 		change(&d)
 		k.sync(t, d)
 		if name == "full" {
-			k.gaugeOf(t, 102).Taken = 1
+			k.loadOf(t, 102).Taken = 1
 		}
 		c := k.open(t, client(0))
 		c.refuse(t, false)

@@ -16,22 +16,22 @@ func (dp *Datapath) Shutdown(cause End, match func(Flow) bool) (int, error) {
 
 // Live is the number of flows of a server that have not ended, half-open ones among them. It costs no system call.
 func (dp *Datapath) Live(server uint32) int {
-	return dp.gauge(gaugeKey{server: true, id: server}, func(g *lbWgGauge) *uint64 { return &g.Open })
+	return dp.number(gaugeKey{server: true, id: server}, func(index uint32) uint64 { return dp.obj.load(index).open() })
 }
 
 // Established is the number of established flows of a service. It costs no system call.
 func (dp *Datapath) Established(service uint32) int {
-	return dp.gauge(gaugeKey{id: service}, func(g *lbWgGauge) *uint64 { return &g.Established })
+	return dp.number(gaugeKey{id: service}, func(index uint32) uint64 { return atomic.LoadUint64(&dp.obj.gauges[index].Established) })
 }
 
-func (dp *Datapath) gauge(key gaugeKey, field func(*lbWgGauge) *uint64) int {
+func (dp *Datapath) number(key gaugeKey, of func(index uint32) uint64) int {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	index, ok := dp.planner.gauges.used[key]
 	if dp.closed || !ok {
 		return 0
 	}
-	return int(atomic.LoadUint64(field(&dp.obj.gauges[index])))
+	return int(of(index))
 }
 
 // shutdown deletes flows that are alive, whatever they do meanwhile.

@@ -24,6 +24,7 @@ func (t *tables) apply(p plan) error {
 	}
 	for index, limit := range p.limits {
 		atomic.StoreUint64(&t.obj.gauges[index].Limit, limit)
+		t.obj.load(index).limit(limit > 0)
 	}
 	errs = append(errs,
 		t.applyWays(p),

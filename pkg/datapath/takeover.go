@@ -133,15 +133,15 @@ func (dp *Datapath) takeOver() error {
 	}
 	dp.planner.targets.restore()
 	dp.planner.ways.restore()
-	disown(&dp.obj.gauges[0])
+	dp.disown(0)
 	for _, index := range dp.planner.gauges.used {
-		disown(&dp.obj.gauges[index])
+		dp.disown(index)
 	}
 	dp.awaiting = true
 	if err := dp.adopt(); err != nil {
 		return err
 	}
-	dp.opts.Logger.Info("kernel path: taken over", "pins", dp.pins.dir, "flows", atomic.LoadUint64(&dp.obj.gauges[0].Open), "interfaces", len(dp.attached))
+	dp.opts.Logger.Info("kernel path: taken over", "pins", dp.pins.dir, "flows", dp.obj.load(0).open(), "interfaces", len(dp.attached))
 	return nil
 }
 
@@ -174,16 +174,10 @@ func readBook[K comparable](m *ebpf.Map, key func(entry) K) (map[K]uint32, error
 	return indices, nil
 }
 
-// disown takes from a count of places those of a process that is no more: what is left is the kernel path's own. Packets change
-// both numbers meanwhile, one after the other; the smallest difference of some readings is the one without a packet between.
-func disown(g *lbWgGauge) {
-	lost := int64(atomic.LoadUint64(&g.Taken))
-	for range 16 {
-		open := int64(atomic.LoadUint64(&g.Open))
-		lost = min(lost, max(0, int64(atomic.LoadUint64(&g.Taken))-open))
-	}
-	atomic.AddUint64(&g.Taken, uint64(-lost))
-	atomic.StoreUint64(&g.Waiting, 0)
+// disown forgets what userspace of a process that is no more has counted.
+func (dp *Datapath) disown(index uint32) {
+	dp.obj.load(index).disown()
+	atomic.StoreUint64(&dp.obj.gauges[index].Waiting, 0)
 }
 
 // restore learns what the maps hold, so that what is not desired is found to be too much.

@@ -315,7 +315,7 @@ func TestTakeOverByAnotherConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if taken, waiting := places.Taken.Load(), places.Waiting.Load(); taken != 1 || waiting != 0 {
+	if taken, waiting := placesTaken(places.Taken), places.Waiting.Load(); taken != 1 || waiting != 0 {
 		t.Errorf("%d places taken, %d waiting, want the one flow", taken, waiting)
 	}
 	d := oneService(2)

@@ -2,15 +2,21 @@ package datapath
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
 // targets is wg_targets: what slots of schedules lead to. An entry is written before any schedule refers to it and never changed
 // while one does, so that no packet sees half of it: a server that changes gets another entry, and with it another schedule.
+// Only packets change something in it: its next source port.
 // Not safe for concurrent use.
 type targets struct {
-	mem   []lbWgTarget // wg_targets
-	index map[lbWgTarget]uint32
+	mem   []lbWgTarget          // wg_targets
+	index map[lbWgTarget]uint32 // by all but the port
+	// last is the newest entry of a server.
+	last map[uint32]uint32
+	// port, if set, is where the source ports of a new server begin.
+	port func() uint32
 	// idle are those that no schedule refers to, and since when.
 	idle map[uint32]time.Time
 	free []uint32
@@ -18,12 +24,13 @@ type targets struct {
 }
 
 func newTargets(mem []lbWgTarget) *targets {
-	return &targets{mem: mem, index: make(map[lbWgTarget]uint32), idle: make(map[uint32]time.Time), next: 1}
+	return &targets{mem: mem, index: make(map[lbWgTarget]uint32), last: make(map[uint32]uint32), idle: make(map[uint32]time.Time), next: 1}
 }
 
-// get returns the index of the entry that holds target, which is not zero.
+// get returns the index of the entry that holds target, which is not zero and has no port.
 func (x *targets) get(target lbWgTarget) (uint32, error) {
 	if i, ok := x.index[target]; ok {
+		x.last[target.Server] = i
 		return i, nil
 	}
 	i := x.next
@@ -35,9 +42,24 @@ func (x *targets) get(target lbWgTarget) (uint32, error) {
 	default:
 		return 0, fmt.Errorf("%s is full: %d entries", lbMapWgTargets, len(x.mem))
 	}
-	x.mem[i] = target
 	x.index[target] = i
+	target.Ports = x.nextPort(target)
+	x.mem[i] = target
+	x.last[target.Server] = i
 	return i, nil
+}
+
+// nextPort is where the source ports of a new entry begin: where those of the one before stop, if that is of the same address.
+func (x *targets) nextPort(target lbWgTarget) uint32 {
+	if i, ok := x.last[target.Server]; ok {
+		if before := &x.mem[i]; before.Addr == target.Addr && before.Port == target.Port {
+			return atomic.LoadUint32(&before.Ports)
+		}
+	}
+	if x.port == nil {
+		return 0
+	}
+	return x.port()
 }
 
 // release gives back the entries that none of the schedules has referred to for a while. schedules are all that the kernel has; nil
@@ -62,6 +84,9 @@ func (x *targets) release(schedules map[uint32][]lbWgSlot) {
 		case time.Since(since) >= grace:
 			delete(x.idle, i)
 			delete(x.index, target)
+			if x.last[target.Server] == i {
+				delete(x.last, target.Server)
+			}
 			x.mem[i] = lbWgTarget{}
 			x.free = append(x.free, i)
 		}
@@ -71,6 +96,7 @@ func (x *targets) release(schedules map[uint32][]lbWgSlot) {
 // restore goes on with what a process before this one has left.
 func (x *targets) restore() {
 	for i, target := range x.mem {
+		target.Ports = 0
 		if i == 0 || target == (lbWgTarget{}) {
 			continue
 		}
@@ -78,6 +104,6 @@ func (x *targets) restore() {
 			x.free = append(x.free, x.next)
 		}
 		x.next = uint32(i) + 1
-		x.index[target] = uint32(i)
+		x.index[target], x.last[target.Server] = uint32(i), uint32(i)
 	}
 }

@@ -73,3 +73,42 @@ func TestTargetsAreRestored(t *testing.T) {
 		t.Errorf("new ones have the entries %d and %d, free were 1 and 4", i, j)
 	}
 }
+
+// A server that changes, but not its address, has another entry, whose source ports go on where the old one's stop: the server may be in
+// TIME_WAIT with those before. Another address knows none of them.
+func TestSourcePortsGoOn(t *testing.T) {
+	x := newTargets(make([]lbWgTarget, 9))
+	x.port = func() uint32 { return 1000 }
+	ports := func(target lbWgTarget) *uint32 {
+		t.Helper()
+		i, err := x.get(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &x.mem[i].Ports
+	}
+	was := lbWgTarget{Server: 11, Port: 80, Mtu: 1500}
+	first := ports(was)
+	if *first != 1000 {
+		t.Errorf("begins with %d", *first)
+	}
+	*first += 5
+	if again := ports(was); again != first {
+		t.Error("the same target has another entry once it was used")
+	}
+	now := was
+	now.Mtu = 1450
+	if next := ports(now); next == first || *next != 1005 {
+		t.Errorf("goes on with %d", *next)
+	}
+	now.Port = 81
+	if other := ports(now); *other != 1000 {
+		t.Errorf("another address goes on with %d", *other)
+	}
+	left := newTargets(x.mem)
+	left.restore()
+	now.Mtu = 1400
+	if i, err := left.get(now); err != nil || left.mem[i].Ports != 1000 {
+		t.Errorf("after a take-over: %d, %v", left.mem[i].Ports, err)
+	}
+}

@@ -26,6 +26,7 @@ const (
 	xdpMapWgGauges     = "wg_gauges"
 	xdpMapWgIfaces     = "wg_ifaces"
 	xdpMapWgLives      = "wg_lives"
+	xdpMapWgLoads      = "wg_loads"
 	xdpMapWgLost       = "wg_lost"
 	xdpMapWgNeighs     = "wg_neighs"
 	xdpMapWgPorts      = "wg_ports"
@@ -103,6 +104,7 @@ type xdpMapSpecs struct {
 	WgGauges   *ebpf.MapSpec `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.MapSpec `ebpf:"wg_ifaces"`
 	WgLives    *ebpf.MapSpec `ebpf:"wg_lives"`
+	WgLoads    *ebpf.MapSpec `ebpf:"wg_loads"`
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
@@ -156,6 +158,7 @@ type xdpMaps struct {
 	WgGauges   *ebpf.Map `ebpf:"wg_gauges"`
 	WgIfaces   *ebpf.Map `ebpf:"wg_ifaces"`
 	WgLives    *ebpf.Map `ebpf:"wg_lives"`
+	WgLoads    *ebpf.Map `ebpf:"wg_loads"`
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
 	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
@@ -182,6 +185,7 @@ func (m *xdpMaps) Close() error {
 		m.WgGauges,
 		m.WgIfaces,
 		m.WgLives,
+		m.WgLoads,
 		m.WgLost,
 		m.WgNeighs,
 		m.WgPorts,

@@ -13,7 +13,10 @@ type Gauge struct {
 	shared            atomic.Pointer[atomic.Int64]
 }
 
-// Share has places counted in taken, which the kernel path counts in as well. It must be called before
+// places is the lower half of what is shared: the upper half is the kernel path's own.
+func places(shared int64) int64 { return int64(int32(shared)) }
+
+// Share has places counted in the lower half of taken, which the kernel path counts in as well. It must be called before
 // traffic starts, and taken must stay valid for as long as the gauge is used.
 func (g *Gauge) Share(taken *atomic.Int64) {
 	taken.Add(g.user.Load())
@@ -65,30 +68,39 @@ func (g *Gauge) Reserve(limit int64) bool {
 		g.user.Add(1)
 		return true
 	}
-	places, others := g.shared.Load(), int64(0)
+	shared := g.shared.Load()
+	if shared == nil {
+		return g.reserveOwn(limit)
+	}
 	for {
-		count := places
-		if places == nil {
-			count, others = &g.user, g.kernel.Load()
-		}
-		taken := count.Load()
-		if taken+others >= limit {
+		taken := shared.Load()
+		if places(taken) >= limit {
 			return false
 		}
-		if !count.CompareAndSwap(taken, taken+1) {
-			continue
-		}
-		if places != nil {
+		if shared.CompareAndSwap(taken, taken+1) {
 			g.user.Add(1)
+			return true
 		}
-		return true
+	}
+}
+
+// reserveOwn is Reserve where the kernel path counts for itself.
+func (g *Gauge) reserveOwn(limit int64) bool {
+	for {
+		taken := g.user.Load()
+		if taken+g.kernel.Load() >= limit {
+			return false
+		}
+		if g.user.CompareAndSwap(taken, taken+1) {
+			return true
+		}
 	}
 }
 
 // Taken returns how many places both paths hold, connections in their handshake included.
 func (g *Gauge) Taken() int64 {
 	if taken := g.shared.Load(); taken != nil {
-		return taken.Load()
+		return places(taken.Load())
 	}
 	return g.Load()
 }

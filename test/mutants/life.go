@@ -37,7 +37,7 @@ var lifeMutants = []mutant{
 	one("a server that is gone is never forgotten", "pkg/datapath/datapath.go",
 		"dp.retire()\n", "", "TestServersThatLeaveAreNoted"),
 	one("a server that is gone is forgotten while it has flows", "pkg/datapath/retire.go",
-		"time.Since(since) < grace || atomic.LoadUint64(&dp.obj.gauges[index].Entries) > 0", "time.Since(since) < grace || atomic.LoadUint64(&dp.obj.gauges[index].Entries) > 1<<40", "TestRetiredServersAreForgotten"),
+		"time.Since(since) < grace || have.Entries > 0", "time.Since(since) < grace || have.Entries > 1<<40", "TestRetiredServersAreForgotten"),
 	one("who takes over a link leaves the old program in it", "pkg/datapath/takeover.go",
 		"if err := p.Update(dp.obj.WgIngress); err != nil {", "if err := error(nil); err != nil {", "TestTakeOversLoseNothing"),
 	one("the heartbeat waits for whoever holds the lock", "pkg/datapath/datapath.go",

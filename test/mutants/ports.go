@@ -7,7 +7,7 @@ var portMutants = []mutant{
 	one("a port is claimed that a socket would answer on", "bpf/port.h",
 		"if (socket_for(skb, key) != SOCKET_NONE)", "if (socket_for(skb, key) == SOCKET_NONE + 77)", "TestSourcePortsOfListenersAreSkipped"),
 	one("ports are tried from the first one on", "bpf/port.h",
-		"wg_dry_run ? g->ports + i : next_turn(&g->ports)", "(__u64)i", "TestPortsAreUsedInTurn"),
+		"wg_dry_run ? server->ports + i : __sync_fetch_and_add(&server->ports, 1)", "i", "TestPortsAreUsedInTurn"),
 	one("one port is tried", "bpf/port.h",
 		"i < WG_PORT_TRIES && reason", "i < 1 && reason", "TestTracePassesTakenPorts|TestSourcePortsOfListenersAreSkipped"),
 	one("all connections come from the first of several source addresses", "bpf/port.h",
