@@ -39,7 +39,7 @@ static __always_inline int choose_slot(const struct schedule *s, const struct wg
 	target = bpf_map_lookup_elem(&wg_targets, &index);
 	if (!target)
 		return WG_R_NO_SERVER;
-	if (target->state != WG_SERVER_READY)
+	if (!target->sources)
 		return WG_R_NO_ROUTE;
 	reason = gauge_enter(gauge);
 	choice->target = index;

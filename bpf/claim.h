@@ -107,7 +107,7 @@ WG_GLOBAL int flow_insert(struct __sk_buff *skb, const struct packet *p, const s
 	return 0;
 }
 
-static __always_inline int claim_with_server(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc)
+static __always_inline int claim_with_server(struct __sk_buff *skb, struct packet *p, const struct wg_service *svc)
 {
 	struct choice choice = {};
 	struct wg_target *server;
@@ -123,12 +123,14 @@ static __always_inline int claim_with_server(struct __sk_buff *skb, const struct
 	reason = flow_insert(skb, p, svc, &choice, server);
 	if (reason)
 		gauge_leave(choice.gauge);
+	else
+		p->target = choice.target;
 	return reason;
 }
 
 /* Takes the SYN of a packet that belongs to no flow. Returns 0, and the flow is in the table, or the reason why not, and all is as
  * before; CLAIM_OTHER if there is no such service. */
-WG_GLOBAL int claim(struct __sk_buff *skb, const struct packet *p)
+WG_GLOBAL int claim(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 zero = 0;
 	struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);

@@ -13,6 +13,8 @@
 /* Translates a packet of a flow and returns the verdict; *reason is set when it is dropped. */
 static __attribute__((noinline)) int forward(struct __sk_buff *skb, const struct packet *p, struct wg_flow *f, __u32 *reason)
 {
+	int verdict;
+
 	if (p->ttl <= 1) {
 		*reason = WG_R_TTL;
 		return TC_ACT_SHOT;
@@ -26,5 +28,6 @@ static __attribute__((noinline)) int forward(struct __sk_buff *skb, const struct
 		*reason = WG_R_REWRITE;
 		return TC_ACT_SHOT;
 	}
-	return way_send(skb, p->v6, f);
+	verdict = p->target ? way_send_first(skb, p->target) : 0;
+	return verdict ? verdict : way_send(skb, p->v6, f);
 }

@@ -18,7 +18,7 @@
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 /* A packet that no flow knows: a SYN for a service is claimed, all else goes on. Returns the flow, or 0 and the verdict. */
-static __always_inline struct wg_flow *on_miss(struct __sk_buff *skb, const struct packet *p, __u32 *reason, int *verdict)
+static __always_inline struct wg_flow *on_miss(struct __sk_buff *skb, struct packet *p, __u32 *reason, int *verdict)
 {
 	int claimed = claim(skb, p);
 	struct wg_flow *f;
@@ -61,7 +61,7 @@ static __always_inline int flow_is_plain(const struct wg_flow *f, const struct p
 }
 
 /* Any other packet. Returns the flow if it is to be sent on, or 0, and then *verdict and *reason. */
-static __always_inline struct wg_flow *on_event(struct __sk_buff *skb, struct wg_flow *f, const struct packet *p, __u32 *reason,
+static __always_inline struct wg_flow *on_event(struct __sk_buff *skb, struct wg_flow *f, struct packet *p, __u32 *reason,
 						int *verdict)
 {
 	f = flow_usable(f, p);
@@ -86,7 +86,7 @@ static __always_inline struct wg_flow *on_event(struct __sk_buff *skb, struct wg
 }
 
 /* The dry run of a packet that is whole and may be ours. */
-static __always_inline int on_dry_run(struct __sk_buff *skb, const struct packet *p, __u32 *reason)
+static __always_inline int on_dry_run(struct __sk_buff *skb, struct packet *p, __u32 *reason)
 {
 	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, &p->key);
 	int claimed;

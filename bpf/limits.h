@@ -22,6 +22,9 @@
 #define WG_GAUGES_MAX 16384
 #define WG_TARGETS_MAX 32768
 
+/* Entries of wg_own_macs; servers behind further interfaces are sent to as by any packet of theirs. */
+#define WG_OWN_MACS_MAX 256
+
 /* Entries of wg_counters for each CPU; pkg/datapath.counterMax is the same number. */
 #define WG_COUNTERS_MAX 4096
 

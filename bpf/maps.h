@@ -37,6 +37,15 @@ struct {
 	__type(value, struct wg_target);
 } wg_targets SEC(".maps");
 
+/* What targets refer to. 0 is none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WG_OWN_MACS_MAX);
+	__type(key, __u32);
+	__type(value, struct wg_own_mac);
+} wg_own_macs SEC(".maps");
+
 struct wg_sched_slots {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_INNER_MAP);

@@ -38,6 +38,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 tcp_len; /* header with options, bytes */
 	__u8 v6;
+	__u32 target; /* index into wg_targets of the server that this SYN was just claimed for; 0: of none */
 };
 
 enum parse_result {

@@ -138,23 +138,6 @@ struct wg_server {
 	char name[WG_NAME_LEN];
 };
 
-/* What setting up a connection to a server takes, in one cache line: with a thousand servers, each line that only connections to
- * this one touch has to be fetched anew. Written before a schedule refers to it, and never changed but for ports. */
-struct wg_target {
-	__u32 server; /* its id; 0: free */
-	__u8 addr[WG_ADDR_LEN];
-	__u16 port; /* host order */
-	__u16 mtu; /* of the interface towards it */
-	__u32 way; /* identity of the way to it; 0: none is known */
-	__u32 ifindex;
-	enum wg_server_state state;
-	__u32 sources; /* how many of our addresses connect to it */
-	__u8 source[WG_ADDR_LEN]; /* the first of them; wg_servers has all */
-	__u32 ports; /* source ports tried so far: the next one to try */
-	__u32 pad;
-};
-_Static_assert(sizeof(struct wg_target) == 64, "a target fills a cache line");
-
 /* What is known of the way to a neighbour. */
 enum wg_mac_known {
 	WG_MAC_KNOWN = 1 << 0, /* its MAC */
@@ -168,6 +151,31 @@ struct wg_mac {
 	__u8 addr[6];
 	__u16 known; /* enum wg_mac_known; 0: the kernel's neighbour code is asked, and finds out */
 } __attribute__((aligned(8)));
+
+/* The MAC of one of our interfaces. */
+struct wg_own_mac {
+	__u8 addr[6];
+	__u16 pad;
+};
+
+/* What setting up a connection to a server takes, in one cache line: with a thousand servers, each line that only connections to
+ * this one touch has to be fetched anew. Written before a schedule refers to it, and never changed but for ports and what the way
+ * gives. */
+struct wg_target {
+	__u32 server; /* its id; 0: free */
+	__u32 ports; /* source ports tried so far: the next one to try */
+	struct wg_mac to; /* what the way has as its MAC, for the first SYN of a connection */
+	__u8 addr[WG_ADDR_LEN];
+	__u8 source[WG_ADDR_LEN]; /* the first of our addresses that connect to it; wg_servers has all */
+	__u32 ifindex;
+	__u32 way; /* identity of the way to it; 0: none is known */
+	__u16 port; /* host order */
+	__u16 mtu; /* of the interface towards it */
+	__u8 sources; /* how many of our addresses connect to it; 0: it has no route, see enum wg_server_state */
+	__u8 used; /* as that of the way */
+	__u16 own; /* index into wg_own_macs of our interface's; 0: none */
+};
+_Static_assert(sizeof(struct wg_target) == 64, "a target fills a cache line");
 
 /* A neighbour that packets are sent to. It keeps its identity as long as the routes stay as they are and it stays in the
  * agent's list; what refers to an identity that is gone asks anew. */
@@ -230,16 +238,15 @@ struct wg_load {
 #define WG_PLACE ((1ULL << 32) | 1) /* what a flow adds to it */
 
 /* The other current numbers of a service or server; index 0 is over all. Shared by all CPUs. A SYN touches that of its service, and
- * that of its server only if this has a limit. As large as a cache line. */
+ * that of its server only if this has a limit. */
 struct wg_gauge {
-	__u64 established; /* open flows that are past their handshake */
-	__u64 held; /* entries of flows that have ended; with the open ones all that there are in the table */
+	__u32 established; /* open flows that are past their handshake */
+	__u32 held; /* entries of flows that have ended; with the open ones all that there are in the table */
 	__u64 limit; /* places there are; 0: as many as you like */
 	__u64 waiting; /* connections that wait for a place in userspace: first come, first served */
 	__u64 turns; /* of a service: connections that it has chosen a server for by turns; a change of servers does not set it back */
-	__u64 pad[3];
 };
-_Static_assert(sizeof(struct wg_gauge) == 64, "a gauge fills a cache line");
+_Static_assert(sizeof(struct wg_gauge) == 32, "two gauges fill a cache line");
 
 /* Growing numbers of one service at one server. */
 struct wg_counter {

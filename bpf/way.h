@@ -79,24 +79,48 @@ WG_GLOBAL int way_ask(const struct wg_flow *f, const struct wg_way *way, __u32 v
 	return bpf_redirect_neigh(way->ifindex, &hop, sizeof(hop), 0);
 }
 
-/* Sends the packet of a flow away. */
-static __always_inline int way_send(struct __sk_buff *skb, int v6, struct wg_flow *f)
+/* Writes the MACs of a way into a packet, unless the one that it goes to is unknown. The agent may change to meanwhile. */
+static __always_inline int way_write(struct __sk_buff *skb, const struct wg_mac *way, const __u16 *from)
 {
-	struct wg_way *way = way_of(f);
 	struct ethhdr *eth = (void *)(long)skb->data;
 	union {
 		__u64 word;
 		struct wg_mac mac;
-	} to;
+	} to = { .word = *(volatile const __u64 *)way };
+
+	if (!to.mac.known || (void *)(eth + 1) > (void *)(long)skb->data_end)
+		return 0;
+	__builtin_memcpy(eth->h_dest, to.mac.addr, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, from, ETH_ALEN);
+	return 1;
+}
+
+/* Sends the packet of a flow away. */
+static __always_inline int way_send(struct __sk_buff *skb, int v6, struct wg_flow *f)
+{
+	struct wg_way *way = way_of(f);
 
 	if (!way)
 		return way_ask(f, 0, v6);
 	if (!way->used)
 		way->used = 1;
-	to.word = *(volatile __u64 *)&way->to;
-	if (!to.mac.known || (void *)(eth + 1) > (void *)(long)skb->data_end)
-		return way_ask(f, way, v6);
-	__builtin_memcpy(eth->h_dest, to.mac.addr, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, way->from, ETH_ALEN);
-	return bpf_redirect(way->ifindex, 0);
+	return way_write(skb, &way->to, (const __u16 *)way->from) ? bpf_redirect(way->ifindex, 0) : way_ask(f, way, v6);
+}
+
+/* Sends the first SYN of a connection to its server, by what is in the line that setting it up has just read. Returns the verdict, or 0 if
+ * that does not do. */
+static __always_inline int way_send_first(struct __sk_buff *skb, __u32 index)
+{
+	struct wg_target *target = bpf_map_lookup_elem(&wg_targets, &index);
+	struct wg_own_mac *from;
+
+	if (!target || !target->own)
+		return 0;
+	index = target->own;
+	from = bpf_map_lookup_elem(&wg_own_macs, &index);
+	if (!from || !way_write(skb, &target->to, (const __u16 *)from->addr))
+		return 0;
+	if (!target->used)
+		target->used = 1;
+	return bpf_redirect(target->ifindex, 0);
 }

@@ -37,11 +37,11 @@ func (s *Spans) add(us uint64, longest time.Duration) {
 // current reads the current numbers of an index. Packets change them meanwhile.
 func (c *Counts) current(obj *object, index uint32) {
 	g := &obj.gauges[index]
-	established := atomic.LoadUint64(&g.Established)
+	established := uint64(atomic.LoadUint32(&g.Established))
 	open := obj.load(index).open()
 	c.Current = established
 	c.HalfOpen = open - min(open, established)
-	c.Entries = open + atomic.LoadUint64(&g.Held) // in this order: a flow that ends meanwhile may count twice, and never not at all
+	c.Entries = open + uint64(atomic.LoadUint32(&g.Held)) // in this order: a flow that ends meanwhile may count twice, and never not at all
 }
 
 // counter sums one entry of wg_counters over all CPUs. Packets go on counting meanwhile; each number is read at once.

@@ -122,7 +122,7 @@ func (dp *Datapath) open() (err error) {
 	dp.planner = planner{
 		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
 		counters: newIndices[pair](lbMapWgCounters, counterMax),
-		targets:  newTargets(dp.obj.targets),
+		targets:  newTargets(dp.obj.targets, dp.obj.own),
 		ways:     newWays(dp.obj.ways),
 	}
 	dp.keepBook()

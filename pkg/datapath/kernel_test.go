@@ -76,7 +76,7 @@ func newKernel(t testing.TB, o Options) *kernel {
 		planner: planner{
 			gauges:   newIndices[gaugeKey](lbMapWgGauges, obj.WgGauges.MaxEntries()),
 			counters: newIndices[pair](lbMapWgCounters, counterMax),
-			targets:  newTargets(obj.targets),
+			targets:  newTargets(obj.targets, obj.own),
 			ways:     newWays(obj.ways),
 		},
 		tables: tables{obj: obj, schedules: make(map[uint32][]lbWgSlot)},
@@ -243,7 +243,7 @@ type numbers struct{ Entries, Open, Established, Taken uint64 }
 
 func (k *kernel) gauge(index uint32) numbers {
 	open, g := k.obj.load(index).open(), &k.obj.gauges[index]
-	return numbers{Entries: open + g.Held, Open: open, Established: g.Established, Taken: uint64(k.obj.loads[index].Taken)}
+	return numbers{Entries: open + uint64(g.Held), Open: open, Established: uint64(g.Established), Taken: uint64(k.obj.loads[index].Taken)}
 }
 
 func (k *kernel) snapshot(t testing.TB) Snapshot {

@@ -160,12 +160,11 @@ const (
 
 type lbWgGauge struct {
 	_           structs.HostLayout
-	Established uint64
-	Held        uint64
+	Established uint32
+	Held        uint32
 	Limit       uint64
 	Waiting     uint64
 	Turns       uint64
-	Pad         [3]uint64
 }
 
 type lbWgIface struct {
@@ -205,6 +204,12 @@ type lbWgNeighKey struct {
 	_       structs.HostLayout
 	Addr    [16]uint8
 	Ifindex uint32
+}
+
+type lbWgOwnMac struct {
+	_    structs.HostLayout
+	Addr [6]uint8
+	Pad  uint16
 }
 
 type lbWgRingSlot struct {
@@ -299,18 +304,23 @@ const (
 )
 
 type lbWgTarget struct {
-	_       structs.HostLayout
-	Server  uint32
+	_      structs.HostLayout
+	Server uint32
+	Ports  uint32
+	To     struct {
+		_     structs.HostLayout
+		Addr  [6]uint8
+		Known uint16
+	}
 	Addr    [16]uint8
+	Source  [16]uint8
+	Ifindex uint32
+	Way     uint32
 	Port    uint16
 	Mtu     uint16
-	Way     uint32
-	Ifindex uint32
-	State   lbWgServerState
-	Sources uint32
-	Source  [16]uint8
-	Ports   uint32
-	Pad     uint32
+	Sources uint8
+	Used    uint8
+	Own     uint16
 }
 
 type lbWgWay struct {
@@ -344,6 +354,7 @@ const (
 	lbMapWgLoads      = "wg_loads"
 	lbMapWgLost       = "wg_lost"
 	lbMapWgNeighs     = "wg_neighs"
+	lbMapWgOwnMacs    = "wg_own_macs"
 	lbMapWgPorts      = "wg_ports"
 	lbMapWgQuote      = "wg_quote"
 	lbMapWgReasons    = "wg_reasons"
@@ -428,6 +439,7 @@ type lbMapSpecs struct {
 	WgLoads    *ebpf.MapSpec `ebpf:"wg_loads"`
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
+	WgOwnMacs  *ebpf.MapSpec `ebpf:"wg_own_macs"`
 	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
 	WgQuote    *ebpf.MapSpec `ebpf:"wg_quote"`
 	WgReasons  *ebpf.MapSpec `ebpf:"wg_reasons"`
@@ -484,6 +496,7 @@ type lbMaps struct {
 	WgLoads    *ebpf.Map `ebpf:"wg_loads"`
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
+	WgOwnMacs  *ebpf.Map `ebpf:"wg_own_macs"`
 	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
 	WgQuote    *ebpf.Map `ebpf:"wg_quote"`
 	WgReasons  *ebpf.Map `ebpf:"wg_reasons"`
@@ -512,6 +525,7 @@ func (m *lbMaps) Close() error {
 		m.WgLoads,
 		m.WgLost,
 		m.WgNeighs,
+		m.WgOwnMacs,
 		m.WgPorts,
 		m.WgQuote,
 		m.WgReasons,

@@ -23,6 +23,7 @@ type object struct {
 	gauges   []lbWgGauge
 	counters []lbWgCounter // counterMax of one CPU behind those of another
 	targets  []lbWgTarget
+	own      []lbWgOwnMac
 	doomed   []lbWgDoomed
 	lives    *lbWgLives
 	look     *bpflink.Iter // nil: the kernel cannot, see eachDue
@@ -136,6 +137,10 @@ func (obj *object) mapMemory() error {
 	}
 	obj.mapped = append(obj.mapped, mem)
 	if obj.targets, mem, err = mapValues[lbWgTarget](obj.WgTargets); err != nil {
+		return err
+	}
+	obj.mapped = append(obj.mapped, mem)
+	if obj.own, mem, err = mapValues[lbWgOwnMac](obj.WgOwnMacs); err != nil {
 		return err
 	}
 	obj.mapped = append(obj.mapped, mem)

@@ -57,7 +57,7 @@ func (dp *Datapath) neighbourChanged(n neighbour) {
 	}
 }
 
-// neighbour takes a change over into wg_ways, and into wg_neighs if it is a new one.
+// neighbour takes a change over into wg_ways and wg_targets, and into wg_neighs if it is a new one.
 func (t *tables) neighbour(w *ways, n neighbour) error {
 	key := neighKey(n.hop)
 	if _, listed := t.neighs[key]; !listed && n.valid() {
@@ -68,7 +68,9 @@ func (t *tables) neighbour(w *ways, n neighbour) error {
 			t.neighs[key] = id
 		}
 	}
-	w.learn(n)
+	if w.learn(n) {
+		t.targets.follow(w)
+	}
 	return nil
 }
 
@@ -81,6 +83,7 @@ func (dp *Datapath) lookAfterNeighbours() {
 	if dp.closed {
 		return
 	}
+	dp.planner.targets.noteUse(dp.planner.ways)
 	for _, h := range dp.planner.ways.neglected() {
 		if err := dp.network.look(h); err != nil {
 			dp.opts.Logger.Debug("kernel path: " + err.Error())

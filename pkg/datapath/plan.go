@@ -70,6 +70,7 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 	}
 	award(claims, v.addrs, out.services)
 	p.ways.end(v.known)
+	p.targets.follow(p.ways)
 	p.sources = make(map[uint32]uint32, len(out.servers))
 	for id, server := range out.servers {
 		p.sources[id] = server.Sources
@@ -248,12 +249,12 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 		}
 		value.Ifindex = uint32(r.ifindex)
 		target.Way = p.ways.id(hop{r.ifindex, r.nexthop})
-		target.Mtu = uint16(min(v.links[at].mtu, 65535))
+		target.Mtu, target.Own = uint16(min(v.links[at].mtu, 65535)), p.targets.ownMAC(v.links[at].mac)
 	} else {
 		out.degraded = append(out.degraded, fmt.Sprintf("server %s (%s) is not behind an attached interface: its connections go through userspace", s.Name, s.Addr))
 	}
 	out.limits[gauge] = uint64(s.Limit)
-	target.State, target.Ifindex, target.Sources, target.Source = value.State, value.Ifindex, value.Sources, value.Source[0]
+	target.Ifindex, target.Sources, target.Source = value.Ifindex, uint8(value.Sources), value.Source[0]
 	index, err := p.targets.get(target)
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 )
 
 func testPlanner() planner {
-	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100), targets: newTargets(make([]lbWgTarget, 100)), ways: newWays(make([]lbWgWay, 10))}
+	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100), targets: newTargets(make([]lbWgTarget, 100), make([]lbWgOwnMac, 3)), ways: newWays(make([]lbWgWay, 10))}
 }
 
 func testView() view {
@@ -102,7 +102,7 @@ func TestPlanOfServers(t *testing.T) {
 			t.Errorf("%s: %+v", tt.addr, v)
 		}
 		if slot.Target != v.Target || uint32(slot.Gauge) != v.Gauge || target.Server != 5 || target.Addr != v.Addr || target.Port != v.Port ||
-			target.Ifindex != v.Ifindex || target.State != v.State || target.Sources != v.Sources || target.Source != v.Source[0] {
+			target.Ifindex != v.Ifindex || uint32(target.Sources) != v.Sources || target.Source != v.Source[0] {
 			t.Errorf("%s: slot %+v to %+v for %+v", tt.addr, slot, target, v)
 		}
 		nexthop := ""

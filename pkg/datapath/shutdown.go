@@ -21,7 +21,7 @@ func (dp *Datapath) Live(server uint32) int {
 
 // Established is the number of established flows of a service. It costs no system call.
 func (dp *Datapath) Established(service uint32) int {
-	return dp.number(gaugeKey{id: service}, func(index uint32) uint64 { return atomic.LoadUint64(&dp.obj.gauges[index].Established) })
+	return dp.number(gaugeKey{id: service}, func(index uint32) uint64 { return uint64(atomic.LoadUint32(&dp.obj.gauges[index].Established)) })
 }
 
 func (dp *Datapath) number(key gaugeKey, of func(index uint32) uint64) int {

@@ -28,7 +28,7 @@ func schedulesOf(indices ...uint32) map[uint32][]lbWgSlot {
 // An entry that packets may be reading is neither changed nor given to another server.
 func TestTargetsAreUsedAgainOnlyWhenIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newTargets(make([]lbWgTarget, 3)) // room for two
+		x := newTargets(make([]lbWgTarget, 3), make([]lbWgOwnMac, 3)) // room for two
 		a, b := mustTarget(t, x, 11), mustTarget(t, x, 12)
 		if again := mustTarget(t, x, 11); a == 0 || b == 0 || a == b || again != a {
 			t.Fatalf("entries %d, %d and %d", a, b, again)
@@ -63,7 +63,7 @@ func TestTargetsAreUsedAgainOnlyWhenIdle(t *testing.T) {
 }
 
 func TestTargetsAreRestored(t *testing.T) {
-	x := newTargets(make([]lbWgTarget, 5))
+	x := newTargets(make([]lbWgTarget, 5), make([]lbWgOwnMac, 3))
 	x.mem[2].Server, x.mem[3].Server = 12, 13
 	x.restore()
 	if i := mustTarget(t, x, 13); i != 3 {
@@ -77,7 +77,7 @@ func TestTargetsAreRestored(t *testing.T) {
 // A server that changes, but not its address, has another entry, whose source ports go on where the old one's stop: the server may be in
 // TIME_WAIT with those before. Another address knows none of them.
 func TestSourcePortsGoOn(t *testing.T) {
-	x := newTargets(make([]lbWgTarget, 9))
+	x := newTargets(make([]lbWgTarget, 9), make([]lbWgOwnMac, 3))
 	x.port = func() uint32 { return 1000 }
 	ports := func(target lbWgTarget) *uint32 {
 		t.Helper()
@@ -105,10 +105,21 @@ func TestSourcePortsGoOn(t *testing.T) {
 	if other := ports(now); *other != 1000 {
 		t.Errorf("another address goes on with %d", *other)
 	}
-	left := newTargets(x.mem)
+	left := newTargets(x.mem, make([]lbWgOwnMac, 3))
 	left.restore()
 	now.Mtu = 1400
 	if i, err := left.get(now); err != nil || left.mem[i].Ports != 1000 {
 		t.Errorf("after a take-over: %d, %v", left.mem[i].Ports, err)
+	}
+}
+
+func TestMACsOfOurInterfaces(t *testing.T) {
+	x := newTargets(nil, make([]lbWgOwnMac, 3)) // room for two
+	a, b := x.ownMAC(taskMAC), x.ownMAC(ourMAC)
+	if a == 0 || b == 0 || a == b || x.ownMAC(taskMAC) != a || x.own[a].Addr != taskMAC {
+		t.Errorf("entries %d and %d of %v", a, b, x.own)
+	}
+	if x.ownMAC(clientMAC) != 0 {
+		t.Error("there was room for a third")
 	}
 }

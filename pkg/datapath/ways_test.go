@@ -120,6 +120,54 @@ func TestLiveFlowsFollowTheirNeighbours(t *testing.T) {
 	c.leaves(t, ask, ask)
 }
 
+// The first SYN goes to the MAC that its server's entry has, which follows the neighbour, too. Its use counts as use of the way.
+func TestTheFirstSYNFollowsItsServer(t *testing.T) {
+	k := newKernel(t, Options{})
+	clients := 0
+	leaves := func(to, from [6]byte) {
+		t.Helper()
+		clients++
+		p := packet{src: ap(client(clients)), dst: ap(front()), flags: syn, seq: 1}
+		if to == ask {
+			came := p.frame(t) // the kernel's neighbour code, which writes the MACs, is not in a run
+			to, from = [6]byte(came), [6]byte(came[6:])
+		}
+		verdict, out := k.send(t, p)
+		if got := [12]byte(out); verdict != verdictRedirect || [6]byte(got[:6]) != to || [6]byte(got[6:]) != from {
+			t.Fatalf("verdict %d, MACs %x, want %x from %x", verdict, got, to, from)
+		}
+	}
+	tell := func(state int, mac [6]byte) {
+		t.Helper()
+		if err := k.tables.neighbour(k.planner.ways, known(taskAddr(0), state, mac)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.sync(t, oneService(1))
+	leaves(ask, ask)
+	tell(unix.NUD_REACHABLE, taskMAC)
+	way := &k.obj.ways[k.planner.ways.index[hop{loIndex, netip.MustParseAddr(taskAddr(0))}]]
+	way.Used = 0
+	leaves(taskMAC, ourMAC)
+	if k.planner.targets.noteUse(k.planner.ways); way.Used != 1 {
+		t.Error("a SYN is no use of its way")
+	}
+	way.Used = 0
+	if k.planner.targets.noteUse(k.planner.ways); way.Used != 0 {
+		t.Error("a use is noted twice")
+	}
+	tell(unix.NUD_REACHABLE, gatewayMAC)
+	leaves(gatewayMAC, ourMAC)
+	tell(unix.NUD_FAILED, gatewayMAC)
+	leaves(ask, ask)
+	k.known = []neighbour{known(taskAddr(0), unix.NUD_STALE, taskMAC)}
+	k.sync(t, oneService(1))
+	leaves(taskMAC, ourMAC)
+	k.known = nil
+	k.sync(t, oneService(1))
+	leaves(ask, ask)
+}
+
 // A flow whose client's neighbour was not known at its SYN finds it later.
 func TestAFlowLearnsItsWayLater(t *testing.T) {
 	k := newKernel(t, Options{})

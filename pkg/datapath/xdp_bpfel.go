@@ -29,6 +29,7 @@ const (
 	xdpMapWgLoads      = "wg_loads"
 	xdpMapWgLost       = "wg_lost"
 	xdpMapWgNeighs     = "wg_neighs"
+	xdpMapWgOwnMacs    = "wg_own_macs"
 	xdpMapWgPorts      = "wg_ports"
 	xdpMapWgReasons    = "wg_reasons"
 	xdpMapWgRing       = "wg_ring"
@@ -107,6 +108,7 @@ type xdpMapSpecs struct {
 	WgLoads    *ebpf.MapSpec `ebpf:"wg_loads"`
 	WgLost     *ebpf.MapSpec `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.MapSpec `ebpf:"wg_neighs"`
+	WgOwnMacs  *ebpf.MapSpec `ebpf:"wg_own_macs"`
 	WgPorts    *ebpf.MapSpec `ebpf:"wg_ports"`
 	WgReasons  *ebpf.MapSpec `ebpf:"wg_reasons"`
 	WgRing     *ebpf.MapSpec `ebpf:"wg_ring"`
@@ -161,6 +163,7 @@ type xdpMaps struct {
 	WgLoads    *ebpf.Map `ebpf:"wg_loads"`
 	WgLost     *ebpf.Map `ebpf:"wg_lost"`
 	WgNeighs   *ebpf.Map `ebpf:"wg_neighs"`
+	WgOwnMacs  *ebpf.Map `ebpf:"wg_own_macs"`
 	WgPorts    *ebpf.Map `ebpf:"wg_ports"`
 	WgReasons  *ebpf.Map `ebpf:"wg_reasons"`
 	WgRing     *ebpf.Map `ebpf:"wg_ring"`
@@ -188,6 +191,7 @@ func (m *xdpMaps) Close() error {
 		m.WgLoads,
 		m.WgLost,
 		m.WgNeighs,
+		m.WgOwnMacs,
 		m.WgPorts,
 		m.WgReasons,
 		m.WgRing,

@@ -53,7 +53,7 @@ var failureMutants = []mutant{
 	one("a service without servers keeps SYNs from the socket", "bpf/lb.bpf.c",
 		"*verdict = TC_ACT_UNSPEC;\n\tif (claimed", "*verdict = TC_ACT_SHOT;\n\tif (claimed", "TestFallThroughReachesTheSocket|TestLimits"),
 	one("a server without a route is chosen", "bpf/choose.h",
-		"if (target->state != WG_SERVER_READY)", "if (0)", "TestWhatKeepsASYNFromBeingTaken"),
+		"if (!target->sources)", "if (0)", "TestWhatKeepsASYNFromBeingTaken"),
 	one("only flows that are idle can be shut down", "bpf/collect.h",
 		"if (d->how == WG_DOOM_FORCED)", "if (0)", "TestShutdownTakesWhatMoves"),
 	one("the end of a session is told though nobody asked", "bpf/events.h",

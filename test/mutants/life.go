@@ -25,7 +25,7 @@ var lifeMutants = []mutant{
 	one("lost messages end the watch", "pkg/datapath/follow.go",
 		"for ctx.Err() == nil {\n\t\t\tif err == nil {", "for first := true; first; first = false {\n\t\t\tif err == nil {", "TestLostMessagesDoNotEndTheWatch"),
 	one("a new MAC of a neighbour is not learnt", "pkg/datapath/neighbours.go",
-		"w.learn(n)\n\treturn nil", "return nil", "TestLiveFlowsFollowTheirNeighbours"),
+		"if w.learn(n) {", "if false {", "TestLiveFlowsFollowTheirNeighbours"),
 	one("a neighbour is not looked after", "pkg/datapath/neighbours.go",
 		"dp.network.look(h)", "func(hop) error { return nil }(h)", "TestSilentChangeOfAMACMidFlow"),
 	one("routing rules are overlooked", "pkg/datapath/routing.go",
