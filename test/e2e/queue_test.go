@@ -171,6 +171,13 @@ func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
 	for range 3 {
 		w.come(byKernel)
 	}
+	w.eventually(5*time.Second, "the loop has looked into its queue: until then nobody knows who waits", func() error {
+		w.come(byKernel)
+		if w.metric("waggle_datapath_verdicts_total", `reason="queued"`) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 	for n := range places {
 		w.leave(n)
 		w.come(byKernel)
@@ -208,7 +215,7 @@ func startWaiting(t *testing.T, global, frontend, server string) *waiting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &waiting{balancer: &balancer{Lab: l, t: t}, served: make(chan int, 100)}
+	w := &waiting{balancer: &balancer{Lab: l, t: t}, served: make(chan int, 1000)}
 	c := w.command("run", "-f", lab.FilesDir+"/haproxy.cfg", kernelFlag())
 	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, queueConfig, task.Addr(), frontend, server, global)}
 	if w.process, err = w.Balancer.Start(labtest.Context(t), c); err != nil {
