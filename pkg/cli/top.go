@@ -147,7 +147,7 @@ func (s *topScreen) frame(f *topFrame) error {
 		return json.NewEncoder(s.out).Encode(f)
 	}
 	if !s.terminal {
-		_, err := io.WriteString(s.out, strings.Join(f.lines(false), "\n")+"\n")
+		_, err := io.WriteString(s.out, strings.Join(f.lines(false, 0, 0), "\n")+"\n")
 		return err
 	}
 	var b strings.Builder
@@ -157,12 +157,9 @@ func (s *topScreen) frame(f *topFrame) error {
 	}
 	b.WriteString(toTop)
 	width, height := s.size()
-	lines := f.lines(s.colours)
+	lines := f.lines(s.colours, width, height)
+	lines = lines[:min(len(lines), height)]
 	for i, line := range lines {
-		if i == height-1 && len(lines) > height {
-			fmt.Fprintf(&b, "… %d more lines"+clearLine, len(lines)-i)
-			break
-		}
 		b.WriteString(cutVisible(line, width) + clearLine)
 		if i < len(lines)-1 {
 			b.WriteString("\r\n")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -78,10 +79,10 @@ func TestTopFrameAsText(t *testing.T) {
 		"  web/web-1      UP         9     50       -   1.0k  5.0k   1.0M       3      0      0  10.0.1.3:8000",
 		"  web/web-2    DOWN         0      0       -      0     0      0       0    1.0      0  10.0.1.4:8000",
 	}
-	if got := compareTop(topPair(t)).lines(false); !slices.Equal(got, want) {
+	if got := compareTop(topPair(t)).lines(false, 0, 0); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	coloured := compareTop(topPair(t)).lines(true)
+	coloured := compareTop(topPair(t)).lines(true, 0, 0)
 	if line := coloured[6]; line != "\x1b[31m"+want[6]+"\x1b[0m" {
 		t.Errorf("a server that is down is shown as %q", line)
 	}
@@ -151,6 +152,46 @@ func TestTopSaysWhatIsWrong(t *testing.T) {
 	} {
 		if _, _, _, err := topArgs(strings.Fields(args)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}
+
+// A terminal shows what has something to do, and the columns that it has room for.
+func TestTopOnASmallTerminal(t *testing.T) {
+	f := &topFrame{Mode: "tc", Rows: []topLine{{Proxy: "in", Name: "FRONTEND", Status: "OPEN", Sessions: 3}}}
+	for b := range 40 {
+		for s := range 20 {
+			f.Rows = append(f.Rows, topLine{Proxy: fmt.Sprintf("service-%02d", b), Name: fmt.Sprintf("task-%d", s), Status: "UP", Address: "10.0.0.1:80"})
+		}
+		f.Rows = append(f.Rows, topLine{Proxy: fmt.Sprintf("service-%02d", b), Name: "BACKEND", Status: "UP"})
+	}
+	f.Rows[400].Requests, f.Rows[700].Responses5, f.Rows[820].Status = 5, 1, "DOWN"
+	for _, size := range [][2]int{{80, 24}, {200, 50}, {40, 6}, {80, 3}} {
+		width, height := size[0], size[1]
+		lines := f.lines(false, width, height)
+		if len(lines) > max(height, 4) {
+			t.Errorf("%v: %d lines", size, len(lines))
+		}
+		if height < 6 {
+			continue
+		}
+		all := strings.Join(lines, "\n")
+		for _, i := range []int{0, 400, 700} {
+			if !strings.Contains(all, f.Rows[i].label()+" ") && height > 6 {
+				t.Errorf("%v: %s is not shown:\n%s", size, f.Rows[i].label(), all)
+			}
+		}
+		if height > 6 && !strings.Contains(all, "DOWN") {
+			t.Errorf("%v: what is down is not shown", size)
+		}
+		if hidden := len(f.Rows) - (len(lines) - 4); !strings.HasSuffix(all, fmt.Sprintf("… and %d quieter ones", hidden)) {
+			t.Errorf("%v: ends with %s, %d are hidden", size, lines[len(lines)-1], hidden)
+		}
+		if strings.Contains(all, "10.0.0.1:80") != (width == 200) {
+			t.Errorf("%v: addresses are shown, or not:\n%s", size, all)
+		}
+		if titles := lines[2]; width >= 80 && (len(titles) > width || !strings.Contains(titles, "5XX/S")) || width == 200 && !strings.Contains(titles, "IN/S") {
+			t.Errorf("%v: %s", size, titles)
 		}
 	}
 }

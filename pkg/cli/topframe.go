@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
 // topSample is one look at the running waggle.
@@ -159,8 +162,41 @@ func kernelShare(before, now *topPath, frontend string) *float64 {
 	return &share
 }
 
-// lines draws the frame, a proxy a paragraph.
-func (f *topFrame) lines(colours bool) []string {
+// topColumn is a number of each line, right-aligned.
+type topColumn struct {
+	title string
+	cell  func(r *topLine) string
+	drop  int // narrow terminals do without the columns that have a number here, the lowest first
+}
+
+func topColumns() []topColumn {
+	rate := func(title string, drop int, of func(r *topLine) float64) topColumn {
+		return topColumn{title, func(r *topLine) string { return brief(of(r)) }, drop}
+	}
+	return []topColumn{
+		{"STATUS", func(r *topLine) string { return r.Status }, 0},
+		{"SESSIONS", func(r *topLine) string { return strconv.FormatUint(r.Sessions, 10) }, 0},
+		rate("NEW/S", 0, func(r *topLine) float64 { return r.NewSessions }),
+		{"KERNEL", (*topLine).kernelShare, 3},
+		rate("REQ/S", 4, func(r *topLine) float64 { return r.Requests }),
+		rate("IN/S", 1, func(r *topLine) float64 { return r.In }),
+		rate("OUT/S", 2, func(r *topLine) float64 { return r.Out }),
+		{"QUEUED", func(r *topLine) string { return strconv.FormatUint(r.Queued, 10) }, 5},
+		rate("ERR/S", 0, func(r *topLine) float64 { return r.Errors }),
+		rate("5XX/S", 0, func(r *topLine) float64 { return r.Responses5 }),
+	}
+}
+
+func (r *topLine) kernelShare() string {
+	if r.Kernel == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f%%", 100**r.Kernel)
+}
+
+// lines draws the frame for a terminal of a width and a height, 0 for one without end: of what finds no room the quietest
+// lines and the least needed columns are left out.
+func (f *topFrame) lines(colours bool, width, height int) []string {
 	head := "kernel path: " + f.Mode
 	if f.EmptySlot > 0 {
 		head += fmt.Sprintf("   %d empty slots not shown", f.EmptySlot)
@@ -169,32 +205,90 @@ func (f *topFrame) lines(colours bool) []string {
 	for _, d := range f.Degraded {
 		lines = append(lines, paint(colours, "degraded: "+d, yellow))
 	}
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "STATUS\tSESSIONS\tNEW/S\tKERNEL\tREQ/S\tIN/S\tOUT/S\tQUEUED\tERR/S\t5XX/S\t")
-	for _, r := range f.Rows {
-		share := "-"
-		if r.Kernel != nil {
-			share = fmt.Sprintf("%.0f%%", 100**r.Kernel)
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t\n", r.Status, r.Sessions, brief(r.NewSessions), share, brief(r.Requests),
-			brief(r.In), brief(r.Out), r.Queued, brief(r.Errors), brief(r.Responses5))
+	rows := f.Rows
+	if room := height - len(lines) - 2; height > 0 && len(rows) > room { // below an empty line and the titles
+		rows = busiest(rows, max(room-1, 0))
 	}
-	_ = t.Flush() // to memory
-	numbers := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-	width := len("NAME")
-	for _, r := range f.Rows {
-		width = max(width, len(r.label()))
+	lines = append(lines, "")
+	table := drawTop(rows, width)
+	lines = append(lines, table[0])
+	for i, line := range table[1:] {
+		lines = append(lines, paint(colours, line, rows[i].colour()))
 	}
-	lines = append(lines, "", fmt.Sprintf("%-*s%s", width, "NAME", numbers[0]))
-	for i, r := range f.Rows {
-		line := fmt.Sprintf("%-*s%s", width, r.label(), numbers[i+1])
-		if r.Address != "" {
-			line += "  " + r.Address
-		}
-		lines = append(lines, paint(colours, line, r.colour()))
+	if hidden := len(f.Rows) - len(rows); hidden > 0 {
+		lines = append(lines, fmt.Sprintf("… and %d quieter ones", hidden))
 	}
 	return lines
+}
+
+// drawTop makes a table of rows below their titles, without columns that a terminal of that width has no room for.
+func drawTop(rows []topLine, width int) []string {
+	columns := topColumns()
+	for next := 1; ; next++ {
+		table := drawColumns(rows, columns)
+		i := slices.IndexFunc(columns, func(c topColumn) bool { return c.drop == next })
+		if width == 0 || utf8.RuneCountInString(table[0]) <= width || i < 0 {
+			for i := range rows {
+				address := rows[i].Address
+				if fits := width == 0 || utf8.RuneCountInString(table[i+1])+2+len(address) <= width; address != "" && fits {
+					table[i+1] += "  " + address
+				}
+			}
+			return table
+		}
+		columns = slices.Delete(columns, i, i+1)
+	}
+}
+
+func drawColumns(rows []topLine, columns []topColumn) []string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, c := range columns {
+		fmt.Fprint(t, c.title, "\t")
+	}
+	names := len("NAME")
+	for i := range rows {
+		fmt.Fprintln(t)
+		for _, c := range columns {
+			fmt.Fprint(t, c.cell(&rows[i]), "\t")
+		}
+		names = max(names, len(rows[i].label()))
+	}
+	fmt.Fprintln(t)
+	_ = t.Flush() // to memory
+	table := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+	for i := range table {
+		name := "NAME"
+		if i > 0 {
+			name = rows[i-1].label()
+		}
+		table[i] = fmt.Sprintf("%-*s%s", names, name, table[i])
+	}
+	return table
+}
+
+// busiest keeps n rows, in their order: those with errors, then those with the most to do, then those that are down.
+func busiest(rows []topLine, n int) []topLine {
+	kept := make([]int, len(rows))
+	for i := range kept {
+		kept[i] = i
+	}
+	slices.SortStableFunc(kept, func(a, b int) int { return cmp.Compare(rows[b].activity(), rows[a].activity()) })
+	kept = kept[:min(n, len(kept))]
+	slices.Sort(kept)
+	out := make([]topLine, len(kept))
+	for i, at := range kept {
+		out[i] = rows[at]
+	}
+	return out
+}
+
+func (r *topLine) activity() float64 {
+	score := r.NewSessions + r.Requests + float64(r.Sessions) + 10*float64(r.Queued) + 1000*(r.Errors+r.Responses5)
+	if strings.HasPrefix(r.Status, "DOWN") {
+		score += 0.01
+	}
+	return score
 }
 
 func (r *topLine) label() string {
