@@ -163,6 +163,10 @@ func TestTheFirstSYNFollowsItsServer(t *testing.T) {
 	k.known = []neighbour{known(taskAddr(0), unix.NUD_STALE, taskMAC)}
 	k.sync(t, oneService(1))
 	leaves(taskMAC, ourMAC)
+	tell(unix.NUD_REACHABLE, gatewayMAC)
+	leaves(gatewayMAC, ourMAC)
+	tell(unix.NUD_FAILED, gatewayMAC)
+	leaves(ask, ask)
 	k.known = nil
 	k.sync(t, oneService(1))
 	leaves(ask, ask)

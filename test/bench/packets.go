@@ -21,7 +21,7 @@ func runPackets(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	var o output
 	f := flag.NewFlagSet("bench packets", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	count := f.Int("count", 3, "how often each benchmark runs")
+	count := f.Int("count", 7, "how often each benchmark runs")
 	pattern := f.String("bench", ".", "only benchmarks that match this `regexp`")
 	length := f.String("benchtime", "4000x", "how many packets each run takes, or how long it lasts: 0.2s")
 	o.flags(f)
