@@ -128,7 +128,7 @@ func (dp *Datapath) open() (err error) {
 	dp.keepBook()
 	dp.obj.ports.add(dp.ports.min, dp.ports.max)
 	// Not from the first port on: a task may still remember those of the process before us.
-	dp.planner.targets.port = func() uint32 { return rand.Uint32N(uint32(dp.ports.size())) }
+	dp.planner.targets.port = func() uint32 { return rand.Uint32N(dp.ports.size()) }
 	dp.tables = tables{obj: dp.obj, targets: dp.planner.targets, schedules: make(map[uint32][]lbWgSlot)}
 	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
 	dp.beat()
