@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hello is the first value on an actor's control connection: its part.
+// hello is the first object on an actor's control connection: its part.
 type hello struct {
 	Role     role
 	Hostname string
@@ -24,13 +24,13 @@ type hello struct {
 	Task     *taskConfig `json:",omitempty"`
 }
 
-// reply answers a value on the control connection.
+// reply answers an object on the control connection.
 type reply struct {
 	Error  string          `json:",omitempty"`
 	Result json.RawMessage `json:",omitempty"`
 }
 
-// controlPair makes the two ends of an actor's control connection: a Unix stream of JSON values.
+// controlPair makes the two ends of an actor's control connection: a Unix stream of JSON objects.
 func controlPair() (*control, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -52,18 +52,28 @@ func controlFrom(f *os.File) (*control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open control socket: %w", err)
 	}
-	return &control{conn: conn, enc: json.NewEncoder(conn), dec: json.NewDecoder(conn)}, nil
+	return &control{conn: conn, dec: json.NewDecoder(conn)}, nil
 }
 
 // control is one end of a control connection. Calls are serialised.
 type control struct {
 	mu   sync.Mutex
 	conn net.Conn
-	enc  *json.Encoder
 	dec  *json.Decoder
 }
 
 func (c *control) close() { _ = c.conn.Close() }
+
+// send writes an object and nothing behind it: the reader takes it for whole at its last brace, and a line feed that it leaves
+// unread would turn the closing of its end into a reset.
+func (c *control) send(object any) error {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	_, err = c.conn.Write(text)
+	return err
+}
 
 // greet sends the actor its part and waits until it is ready. An actor that executes a program closes the
 // connection by that, which also means ready.
@@ -75,13 +85,13 @@ func (c *control) greet(ctx context.Context, h hello) error {
 	return err
 }
 
-// roundTrip sends one value and reads one reply, whose result it stores in result if that is not nil.
+// roundTrip sends one object and reads one reply, whose result it stores in result if that is not nil.
 func (c *control) roundTrip(ctx context.Context, request, result any) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop() // a connection whose deadline has passed is out of step and stays unusable
-	if err := c.enc.Encode(request); err != nil {
+	if err := c.send(request); err != nil {
 		return fmt.Errorf("write to actor: %w", err)
 	}
 	var answer reply
@@ -100,7 +110,7 @@ func (c *control) roundTrip(ctx context.Context, request, result any) error {
 	return json.Unmarshal(answer.Result, result)
 }
 
-// serve is the actor's side: it answers each value with what handle makes of it, until the other end closes.
+// serve is the actor's side: it answers each object with what handle makes of it, until the other end closes.
 func (c *control) serve(handle func(json.RawMessage) (any, error)) error {
 	for {
 		var request json.RawMessage
@@ -124,7 +134,7 @@ func (c *control) answer(result any, err error) error {
 	if err != nil {
 		r = reply{Error: err.Error()}
 	}
-	if err := c.enc.Encode(r); err != nil {
+	if err := c.send(r); err != nil {
 		return fmt.Errorf("write control: %w", err)
 	}
 	return nil
