@@ -516,7 +516,7 @@ func TestRemarks(t *testing.T) {
 		{"frontend", "tcp-request session reject if { req.len gt 0 }", "WARNING 9:32 an ACL will never match here because it looks at what is not available at this moment"},
 		{"frontend", "http-response deny if { path /x }", "WARNING 9:24 an ACL will never match here because it looks at what is not available at this moment"},
 		{"frontend", "acl a path_beg", "WARNING 9:8 'path_beg' has no pattern to match against, so it never matches; '-m found' tests for existence"},
-		{"frontend", "use_backend b if TRUE\n http-request deny", "WARNING 10:2 a 'http-request' rule placed after a 'use_backend' rule will still be processed before"},
+		{"frontend", "use_backend b if TRUE\n http-request deny", "WARNING 10:2 this 'http-request' rule runs before the 'use_backend' rule above it, whatever the order of their lines"},
 		{"backend", `option httpchk GET / HTTP/1.1\r\nHost:x`, "WARNING 7:23 'option httpchk' : headers behind the version are deprecated; write 'http-check send hdr <name> <value>'"},
 		{"backend", "http-check send uri /x", "WARNING 6:1 backend 'b' uses http-check rules without 'option httpchk', so the rules are ignored"},
 		{"backend", "server-template w 3 a:80", "WARNING 7:2 server-template 'w' has no 'resolvers': its slots keep the addresses of the start"},

@@ -128,7 +128,7 @@ func (s *statement) addRule(set ruleSet, rule HTTPRule) {
 		list = &s.p.proxy.HTTPAfterResponse
 	}
 	if n := len(*list); n > 0 && (*list)[n-1].final() && s.p.proxy.Pos.before((*list)[n-1].Pos) {
-		s.warnf(-1, "previous '%s' action is final and has no condition attached, further entries are NOOP", s.name())
+		s.warnf(-1, "'%s' rules from here on never run: the one before ends them and has no condition", s.name())
 	}
 	*list = append(*list, rule)
 }

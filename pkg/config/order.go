@@ -19,13 +19,13 @@ const (
 // turnNames are how warnings name them: what is behind, and what it stands behind.
 var turnNames = [numTurns]struct{ name, behind string }{
 	turnTCPConnection: {"tcp-request", ""}, // nothing runs before
-	turnTCPSession:    {"tcp-request", "a 'tcp-request session'"},
-	turnTCPContent:    {"tcp-request", "a 'tcp-request content'"},
-	turnMonitor:       {"monitor fail", "a 'monitor fail'"},
-	turnHTTPRequest:   {"http-request", "an 'http-request'"},
-	turnRedirect:      {"redirect", "a 'redirect'"},
-	turnUseBackend:    {"use_backend", "a 'use_backend'"},
-	turnUseServer:     {"use-server", "a 'use-server'"},
+	turnTCPSession:    {"tcp-request", "'tcp-request session'"},
+	turnTCPContent:    {"tcp-request", "'tcp-request content'"},
+	turnMonitor:       {"monitor fail", "'monitor fail'"},
+	turnHTTPRequest:   {"http-request", "'http-request'"},
+	turnRedirect:      {"redirect", "'redirect'"},
+	turnUseBackend:    {"use_backend", "'use_backend'"},
+	turnUseServer:     {"use-server", "'use-server'"},
 }
 
 // takesTurn notes a rule of the section, and warns if it stands behind one that runs later.
@@ -37,7 +37,7 @@ func (s *statement) takesTurn(t turn) {
 	}
 	for later := t + 1; later < numTurns; later++ {
 		if p.turns&(1<<later) != 0 {
-			s.warnf(-1, "a '%s' rule placed after %s rule will still be processed before", turnNames[t].name, turnNames[later].behind)
+			s.warnf(-1, "this '%s' rule runs before the %s rule above it, whatever the order of their lines", turnNames[t].name, turnNames[later].behind)
 			return
 		}
 	}
@@ -56,7 +56,7 @@ func (r *HTTPRule) final() bool {
 // has set it last in this section.
 func (s *statement) overrides(by *string) {
 	if *by != "" && s.p.in == inDefaults {
-		s.warnf(-1, "'%s' overrides previous '%s' in 'defaults' section", s.name(), *by)
+		s.warnf(-1, "'%s' takes the place of '%s', which this section has set above", s.name(), *by)
 	}
 	*by = s.name()
 }
@@ -73,9 +73,9 @@ func (s *statement) inherits(from *proxyState, kind string) {
 	}
 	switch {
 	case kind == "defaults" || kind == "listen":
-		s.errorf(-1, "a %s section cannot inherit from a defaults section defining TCP/HTTP rules (declared at %s)", kind, from.Pos)
+		s.errorf(-1, "the defaults section at %s has rules, which a frontend or backend can take over, but no %s section", from.Pos, kind)
 	case from.heir != "" && from.heir != kind:
-		s.errorf(-1, "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules (declared at %s)", from.Pos)
+		s.errorf(-1, "the defaults section at %s has rules, so either frontends or backends can take it over, not both", from.Pos)
 	}
 	from.heir = kind
 }
@@ -90,5 +90,5 @@ func (p *parser) checkLogFormats(s *proxyState) {
 			return
 		}
 	}
-	p.warn(s.Pos, "log format ignored for %s '%s' since it has no log address", s.Kind, s.Name)
+	p.warn(s.Pos, "%s '%s' has a log format, but nowhere to log to: no 'log' line", s.Kind, s.Name)
 }

@@ -117,7 +117,7 @@ func timeout(what string, in sections, doc string, field func(*Timeouts) *time.D
 		parse: func(s *statement) {
 			p := s.p.proxy
 			if *field(&p.Timeouts) != *field(&p.timeoutsBefore) && s.p.in != inDefaults {
-				s.warnf(-1, "overwriting '%s' which was already specified", s.name())
+				s.warnf(-1, "'%s' is set above in this section, too; this line counts", s.name())
 			}
 			s.duration(time.Millisecond, field(&p.Timeouts))
 		},

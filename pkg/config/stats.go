@@ -79,7 +79,7 @@ func (s *statement) statsAuth() {
 		return
 	}
 	if slices.ContainsFunc(s.stats().Auth, func(known string) bool { return strings.HasPrefix(known, user+":") }) {
-		s.warnf(0, "'stats auth' : ignoring duplicated user '%s'", user)
+		s.warnf(0, "'stats auth' : user '%s' is named above; this line is ignored", user)
 		return
 	}
 	s.stats().Auth = append(s.stats().Auth, v)
@@ -120,7 +120,7 @@ func (s *statement) statsRule() {
 		r.Cond = cond
 	}
 	if rules := s.stats().Rules; len(rules) > 0 && rules[len(rules)-1].Cond == nil {
-		s.warnf(-1, "previous 'stats http-request' rule has no condition attached, further entries are NOOP")
+		s.warnf(-1, "'stats http-request' rules from here on never run: the one before has no condition")
 	}
 	s.stats().Rules = append(s.stats().Rules, r)
 }

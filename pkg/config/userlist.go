@@ -71,7 +71,7 @@ func (s *statement) user() {
 		}
 	}
 	if _, ok := l.Users[u.Name]; ok {
-		s.warnf(0, "ignoring duplicated user '%s' in userlist '%s'", u.Name, l.Name)
+		s.warnf(0, "user '%s' is named above in userlist '%s'; this line is ignored", u.Name, l.Name)
 		return
 	}
 	if u.Locked && !slices.ContainsFunc(s.args, func(w word) bool { return w.text == "password" }) {
