@@ -65,7 +65,7 @@ soak: ## Run both paths under load while everything around them fails, for SOAK_
 test-kernel: ## Run the tests of the kernel path in a virtual machine with Debian's kernel 6.1. KERNEL=META-PACKAGE.
 	@test/install.sh qemu-system-x86_64:qemu-system-x86 depmod:kmod
 	test/kernel/fetch.sh $(TOOLS)/kernel $(KERNEL)
-	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel go test -v -count=1 -timeout 4h $(TESTFLAGS) ./test/kernel/...
+	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel go test -v -p 1 -count=1 -timeout 4h $(TESTFLAGS) ./test/kernel/...
 
 # Each mutant is compiled and its tests are run: an hour for all of them. ARGS='-only ring' for some, ARGS=-list to see them.
 .PHONY: mutants
