@@ -32,7 +32,7 @@ type suite struct {
 
 var suites = []suite{
 	{name: "load", dir: "pkg/datapath", run: "TestVerifierIsNotPressed", gate: true},
-	{name: "demo", dir: "cmd/waggle", args: []string{"demo", "--once"}, says: "kernel path: yes, all "},
+	{name: "demo", dir: "cmd/waggle", args: []string{"demo", "--once"}, says: "yes, all 12 connections were carried by eBPF"},
 	{name: "attach", dir: "pkg/datapath", run: attachTests},
 	{name: "packets", dir: "pkg/datapath", run: packetTests},
 	{name: "paths", dir: "test/e2e", files: e2e.files, run: pathTests, skip: e2e.skip},
@@ -59,19 +59,22 @@ const packetTests = "TestTCPRows|TestICMPRows|TestWhatIsNotOurs|TestIPv6Packets|
 // pathTests are those of the whole program that show both paths and their end.
 const pathTests = "TestNothingIsLeftInTheKernel|TestTenMegabytesPassUnchanged|TestAServerIsDrainedAtRunTimeOnBothPaths|" +
 	"TestConnectionsAreSplitExactly|TestKilledAgentLosesNoConnection|TestCleanStopUnpinsUnlessAskedToKeep|TestPinsOfAnotherVersion|" +
-	"TestPrivilegesAreDropped|TestSessionLinesOfBothPathsAreEqual|TestTrace"
+	"TestSessionLinesOfBothPathsAreEqual|TestTrace"
 
 var e2e = suite{name: "e2e", dir: "test/e2e", files: []string{"deploy/haproxy.cfg"}, skip: []string{
 	"^TestCommandsOfTheDocuments$", "^TestMigrate", "^TestColumnsTellTheTruth$", // programs and files of the documents, HAProxy
 	"^TestNothingIsLeftInTheKernel$/^SIGKILL$", // by a clsact filter a program outlives a killed agent
+	"^TestPrivilegesAreDropped$",               // go
+	"^TestBadWiresChangeNoByte$",               // TAP devices
 }}
 
 // toolTests need a program that is not in the machine.
 var toolTests = []string{
-	"^TestGeneratedObjectIsCurrent$", // clang
-	"^TestBpftoolPrintsFields$",      // bpftool
-	"^TestNetfilterIsLeftInPeace$",   // nft
-	"^TestVerifierIsNotPressed$",     // was run first
+	"^TestGeneratedObjectIsCurrent$",             // clang
+	"^TestBpftoolPrintsFields$",                  // bpftool
+	"^TestNetfilterIsLeftInPeace$",               // nft
+	"^TestUnreachableServersAreRetriedEndToEnd$", // nft
+	"^TestVerifierIsNotPressed$",                 // was run first
 }
 
 // chosen are the suites to run: all, or one for each package if EnvRun is set.
@@ -80,7 +83,7 @@ func chosen() []suite {
 	if only == "" {
 		return suites
 	}
-	packages := []suite{{name: "datapath", dir: "pkg/datapath", skip: toolTests[:3]}, e2e}
+	packages := []suite{{name: "datapath", dir: "pkg/datapath", skip: toolTests[:4]}, e2e}
 	for i := range packages {
 		packages[i].run = only
 	}
