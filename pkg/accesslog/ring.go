@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"sync"
@@ -62,7 +63,7 @@ func NewRing(cfg RingConfig) *Ring {
 func (r *Ring) Name() string { return r.cfg.Name }
 
 // Description is what the section says of itself, or its name.
-func (r *Ring) Description() string { return orElseKeep(r.cfg.Description, r.cfg.Name) }
+func (r *Ring) Description() string { return cmp.Or(r.cfg.Description, r.cfg.Name) }
 
 // Dropped is the number of lines that servers are known not to have got: they made room before a server was there again, or the
 // ring was closed.

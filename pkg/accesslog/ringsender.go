@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -29,7 +30,7 @@ type ringSender struct {
 func (s *ringSender) run(ctx context.Context) {
 	defer func() { s.ring.dropped.Add(s.ring.Newest().line - s.at.line) }()
 	for ctx.Err() == nil {
-		dialer := net.Dialer{Timeout: timeoutOr(s.ring.cfg.ConnectTimeout)}
+		dialer := net.Dialer{Timeout: cmp.Or(s.ring.cfg.ConnectTimeout, defaultRingTimeout)}
 		conn, err := dialer.DialContext(ctx, "tcp", s.server.Address)
 		if err == nil {
 			s.feed(ctx, conn)
@@ -39,13 +40,6 @@ func (s *ringSender) run(ctx context.Context) {
 		case <-time.After(ringRetry):
 		}
 	}
-}
-
-func timeoutOr(d time.Duration) time.Duration {
-	if d == 0 {
-		return defaultRingTimeout
-	}
-	return d
 }
 
 // feed writes lines to conn, which it closes, until that fails, the server leaves or ctx ends.
@@ -69,7 +63,7 @@ func (s *ringSender) feed(ctx context.Context, conn net.Conn) {
 		switch {
 		case len(batch) > 0:
 			if ctx.Err() == nil {
-				conn.SetWriteDeadline(time.Now().Add(timeoutOr(s.ring.cfg.ServerTimeout)))
+				conn.SetWriteDeadline(time.Now().Add(cmp.Or(s.ring.cfg.ServerTimeout, defaultRingTimeout)))
 				if ctx.Err() != nil { // since
 					hurry()
 				}

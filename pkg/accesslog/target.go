@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ type target struct {
 
 func newTarget(t Target, o *Options) (*target, error) {
 	if t.Ring != nil {
-		t.Address, t.Format = "ring@"+t.Ring.Name(), orElseKeep(t.Ring.cfg.Format, formatRaw)
+		t.Address, t.Format = "ring@"+t.Ring.Name(), cmp.Or(t.Ring.cfg.Format, formatRaw)
 	}
 	p := &target{
 		format: t.Format, length: t.Length, level: Debug,
@@ -190,11 +191,11 @@ func (p *target) appendHeader(dst []byte, level Level, now time.Time) []byte {
 	if p.format == formatRFC5424 {
 		dst = append(dst, "1 "...)
 		dst = append(now.AppendFormat(dst, iso), ' ')
-		return appendWords(dst, orElseKeep(p.host, "-"), " ", p.tag, " ", p.pid, " - ")
+		return appendWords(dst, cmp.Or(p.host, "-"), " ", p.tag, " ", p.pid, " - ")
 	}
 	dst = append(now.AppendFormat(dst, time.Stamp), ' ')
 	if p.format == formatRFC3164 {
-		dst = appendWords(dst, orElseKeep(p.host, "localhost"), " ")
+		dst = appendWords(dst, cmp.Or(p.host, "localhost"), " ")
 	}
 	return appendWords(dst, p.tag, "[", p.pid, "]: ")
 }
@@ -209,13 +210,6 @@ func appendData(dst, data []byte, room int) []byte {
 }
 
 var noData = []byte{'-'}
-
-func orElseKeep(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
 
 func appendPriority(dst []byte, n int) []byte {
 	dst = append(dst, '<')

@@ -61,15 +61,14 @@ func RunEnv(ctx context.Context, args []string, e Env) int {
 		}
 		return runCommand(ctx, e, args)
 	}
-	if args[0] == "help" && len(args) < 2 {
-		usage(e.Stdout)
-		return ExitOK
-	}
 	if args[0] == "help" {
-		if help(e.Stdout, args[1]) {
+		if len(args) == 1 {
+			usage(e.Stdout)
 			return ExitOK
 		}
-		args = args[1:]
+		if args = args[1:]; help(e.Stdout, args[0]) {
+			return ExitOK
+		}
 	}
 	var names []string
 	for _, c := range commands() {

@@ -16,17 +16,8 @@ const (
 	numTurns
 )
 
-// turnNames are how warnings name them: what is behind, and what it stands behind.
-var turnNames = [numTurns]struct{ name, behind string }{
-	turnTCPConnection: {"tcp-request", ""}, // nothing runs before
-	turnTCPSession:    {"tcp-request", "'tcp-request session'"},
-	turnTCPContent:    {"tcp-request", "'tcp-request content'"},
-	turnMonitor:       {"monitor fail", "'monitor fail'"},
-	turnHTTPRequest:   {"http-request", "'http-request'"},
-	turnRedirect:      {"redirect", "'redirect'"},
-	turnUseBackend:    {"use_backend", "'use_backend'"},
-	turnUseServer:     {"use-server", "'use-server'"},
-}
+var turnNames = [numTurns]string{"tcp-request connection", "tcp-request session", "tcp-request content", "monitor fail", "http-request",
+	"redirect", "use_backend", "use-server"}
 
 // takesTurn notes a rule of the section, and warns if it stands behind one that runs later.
 func (s *statement) takesTurn(t turn) {
@@ -37,7 +28,7 @@ func (s *statement) takesTurn(t turn) {
 	}
 	for later := t + 1; later < numTurns; later++ {
 		if p.turns&(1<<later) != 0 {
-			s.warnf(-1, "this '%s' rule runs before the %s rule above it, whatever the order of their lines", turnNames[t].name, turnNames[later].behind)
+			s.warnf(-1, "this '%s' rule runs before the '%s' rule above it, whatever the order of their lines", turnNames[t], turnNames[later])
 			return
 		}
 	}

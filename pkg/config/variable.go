@@ -169,3 +169,37 @@ func (e *environment) keepOnly(names []string) {
 	}
 	e.overrides = kept
 }
+
+// expandAddress replaces `$NAME` and `${NAME}` in an address, which HAProxy does whether or not there are quotes around it
+// (configuration manual, `bind` and `server`). A variable that is not set is empty. false means that an error was reported.
+func (s *statement) expandAddress(i int) bool {
+	text := s.text(i)
+	if !strings.Contains(text, "$") {
+		return true
+	}
+	var out strings.Builder
+	for rest := text; rest != ""; {
+		before, after, found := strings.Cut(rest, "$")
+		out.WriteString(before)
+		if !found {
+			break
+		}
+		after, braces := strings.CutPrefix(after, "{")
+		name := after[:len(after)-len(strings.TrimLeft(after, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"))]
+		rest = after[len(name):]
+		if braces {
+			if rest, found = strings.CutPrefix(rest, "}"); !found {
+				s.errorf(i, "'%s' : unmatched brace of an environment variable in '%s'; one with a default needs double quotes around it", s.name(), text)
+				return false
+			}
+		}
+		value, _ := s.p.env.lookup(name)
+		out.WriteString(value)
+	}
+	if out.Len() == 0 {
+		s.errorf(i, "'%s' : '%s' resolves to an empty address (environment variable missing?)", s.name(), text)
+		return false
+	}
+	s.args[i].text = out.String()
+	return true
+}

@@ -73,7 +73,7 @@ func TestSplicedBytesAreCounted(t *testing.T) {
 	if n := w.engine.Spliced(); n == 0 || n > uint64(len(body)) {
 		t.Errorf("%d of %d bytes were spliced", n, len(body))
 	}
-	if idle := w.engine.IdleTime(); idle < 0 {
+	if idle := w.engine.IdleTime(); idle <= 0 {
 		t.Errorf("idle for %v", idle)
 	}
 }

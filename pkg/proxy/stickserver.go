@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -47,12 +48,7 @@ func (s *session) stickRules() outcome {
 }
 
 func (p *persist) learns(t *stick.Table) bool {
-	for _, l := range p.learn {
-		if l.table == t {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.learn, func(l learning) bool { return l.table == t })
 }
 
 // stickTo aims at the server that a table has of a key, if it may be used.

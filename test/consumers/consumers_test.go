@@ -91,17 +91,24 @@ func (b *balancer) run(t *testing.T, config string) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	var complaints bytes.Buffer
 	waggle := program.Command(t, "-f", config, "--datapath=off", "--health-socket=@"+filepath.Dir(config))
-	waggle.Stdout, waggle.Stderr = out, &complaints
-	if err := waggle.Start(); err != nil {
+	waggle.Stdout = out
+	runUntilEnd(t, waggle)
+}
+
+// runUntilEnd starts a program, ends it with the test, and tells what it said on standard error if that failed.
+func runUntilEnd(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = waggle.Process.Kill()
-		_ = waggle.Wait() // it was killed
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
 		if t.Failed() {
-			t.Logf("waggle said:\n%s", complaints.String())
+			t.Logf("%s said:\n%s", cmd.Path, said.String())
 		}
 	})
 }
@@ -225,13 +232,7 @@ func TestPrometheusExporter(t *testing.T) {
 	for _, uri := range []string{b.csv, "unix:" + b.socket} {
 		port := freePort(t)
 		cmd := exec.Command(exporter, "--haproxy.scrape-uri="+uri, fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait() // it was killed
-		})
+		runUntilEnd(t, cmd)
 		var text string
 		eventually(t, "the exporter answers", func() (err error) {
 			text, err = get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))

@@ -81,19 +81,8 @@ func runPrometheus(t *testing.T, program, dir, target string) (url string) {
 		}
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	var said lockedBuffer
 	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-		if t.Failed() {
-			t.Logf("Prometheus said:\n%s", said.String())
-		}
-	})
+	runUntilEnd(t, cmd)
 	return "http://" + address
 }
 

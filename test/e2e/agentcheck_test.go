@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"waggle/pkg/lab"
-	"waggle/pkg/lab/labtest"
 )
 
 // agentConfig has two servers; an agent speaks for the first, the second is only connected to. follower_in tracks the first.
@@ -46,24 +45,11 @@ func TestAgentSteersBothPaths(t *testing.T) {
 }
 
 func agentSteers(t *testing.T, datapath string) {
-	l := newLab(t, lab.Options{})
-	var tasks []*lab.Task
-	for range 2 {
-		task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tasks = append(tasks, task)
-	}
-	says := startAgent(t, l.Balancer)
+	b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
+	tasks := b.rawTasks(2)
+	says := startAgent(t, b.Balancer)
 	says.Store("up 100% ready")
-	b := &balancer{Lab: l, t: t}
-	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "--datapath="+datapath)
-	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, agentConfig, tasks[0].Addr(), tasks[1].Addr())}
-	var err error
-	if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {
-		t.Fatal(err)
-	}
+	b.runConfig("--datapath="+datapath, agentConfig, tasks[0].Addr(), tasks[1].Addr())
 	b.eventually(5*time.Second, "waggle is ready", func() error {
 		if !strings.Contains(b.process.Output(), "waggle is ready") {
 			return fmt.Errorf("it has said %q", b.process.Output())

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"waggle/pkg/lab"
-	"waggle/pkg/lab/labtest"
 )
 
 // backupConfig has the same servers twice, with and without option allbackups.
@@ -48,22 +47,9 @@ func TestBackupServersStandIn(t *testing.T) {
 }
 
 func backupsStandIn(t *testing.T, datapath string) {
-	l := newLab(t, lab.Options{})
-	var tasks []*lab.Task
-	for range 4 {
-		task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tasks = append(tasks, task)
-	}
-	b := &balancer{Lab: l, t: t}
-	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "--datapath="+datapath)
-	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, backupConfig, tasks[0].Addr(), tasks[1].Addr(), tasks[2].Addr(), tasks[3].Addr())}
-	var err error
-	if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {
-		t.Fatal(err)
-	}
+	b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
+	tasks := b.rawTasks(4)
+	b.runConfig("--datapath="+datapath, backupConfig, tasks[0].Addr(), tasks[1].Addr(), tasks[2].Addr(), tasks[3].Addr())
 	const one, two, three, four = "hostname: raw-1", "hostname: raw-2", "hostname: raw-3", "hostname: raw-4"
 	for _, step := range []struct {
 		what       string

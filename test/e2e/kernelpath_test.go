@@ -2,12 +2,10 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
 	"waggle/pkg/lab"
-	"waggle/pkg/lab/labtest"
 )
 
 // kernelConfig has a frontend on a range of ports, one of whose two servers starts slowly.
@@ -31,22 +29,9 @@ listen ranged
 
 // A range of ports is the kernel's as one frontend, and so is a server that starts slowly: it has a small share at first.
 func TestPortRangeAndSlowstartInTheKernel(t *testing.T) {
-	l := newLab(t, lab.Options{})
-	var tasks []*lab.Task
-	for range 2 {
-		task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tasks = append(tasks, task)
-	}
-	b := &balancer{Lab: l, t: t}
-	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", kernelFlag())
-	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, kernelConfig, tasks[0].Addr(), tasks[1].Addr())}
-	var err error
-	if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {
-		t.Fatal(err)
-	}
+	b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
+	tasks := b.rawTasks(2)
+	b.runConfig(kernelFlag(), kernelConfig, tasks[0].Addr(), tasks[1].Addr())
 	const one, two = "hostname: raw-1", "hostname: raw-2"
 	b.eventually(10*time.Second, "both servers are used", func() error { return b.shares(b.rawName, 6, one, two) })
 

@@ -75,12 +75,8 @@ func start(t *testing.T, flags ...string) *balancer {
 // startIn does so in a lab that has the web tasks.
 func startIn(t *testing.T, l *lab.Lab, flags ...string) *balancer {
 	t.Helper()
-	for range 3 {
-		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	b := &balancer{Lab: l, t: t}
+	b.rawTasks(3)
 	b.run(flags...)
 	b.eventually(10*time.Second, "all servers are used", func() error {
 		return errors.Join(
@@ -88,6 +84,20 @@ func startIn(t *testing.T, l *lab.Lab, flags ...string) *balancer {
 			b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"))
 	})
 	return b
+}
+
+// rawTasks adds tasks of the service raw, which answer connections with their names.
+func (b *balancer) rawTasks(n int) []*lab.Task {
+	b.t.Helper()
+	var tasks []*lab.Task
+	for range n {
+		task, err := b.AddTask(labtest.Context(b.t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		tasks = append(tasks, task)
+	}
+	return tasks
 }
 
 // swarmStopDelay is the time that Swarm leaves between a task's removal from DNS and its SIGTERM.
@@ -103,6 +113,20 @@ func (b *balancer) run(flags ...string) {
 	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "-f", lab.FilesDir+"/tcp.cfg")
 	c.Argv = append(c.Argv, flags...)
 	c.Files = map[string][]byte{"haproxy.cfg": seed, "tcp.cfg": []byte(tcpConfig)}
+	b.execute(c)
+}
+
+// runConfig starts it with this configuration, whose verbs args fill in.
+func (b *balancer) runConfig(flag, config string, args ...any) {
+	b.t.Helper()
+	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", flag)
+	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, config, args...)}
+	b.execute(c)
+}
+
+func (b *balancer) execute(c lab.Command) {
+	b.t.Helper()
+	var err error
 	if b.process, err = b.Balancer.Start(labtest.Context(b.t), c); err != nil {
 		b.t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"waggle/pkg/lab"
-	"waggle/pkg/lab/labtest"
 )
 
 // queueConfig has a frontend on each path in front of one server.
@@ -210,17 +209,8 @@ func (w *waiting) viaKernel() float64 {
 // startWaiting starts waggle with limits on the frontends and on the server.
 func startWaiting(t *testing.T, global, frontend, server string) *waiting {
 	t.Helper()
-	l := newLab(t, lab.Options{})
-	task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &waiting{balancer: &balancer{Lab: l, t: t}, served: make(chan int, 1000)}
-	c := w.command("run", "-f", lab.FilesDir+"/haproxy.cfg", kernelFlag())
-	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, queueConfig, task.Addr(), frontend, server, global)}
-	if w.process, err = w.Balancer.Start(labtest.Context(t), c); err != nil {
-		t.Fatal(err)
-	}
+	w := &waiting{balancer: &balancer{Lab: newLab(t, lab.Options{}), t: t}, served: make(chan int, 1000)}
+	w.runConfig(kernelFlag(), queueConfig, w.rawTasks(1)[0].Addr(), frontend, server, global)
 	w.eventually(10*time.Second, "both frontends serve", func() error {
 		for _, port := range []int{byKernel, byUserspace} {
 			if _, err := w.rawNameAt(port); err != nil {

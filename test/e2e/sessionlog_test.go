@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"waggle/pkg/lab"
-	"waggle/pkg/lab/labtest"
 )
 
 // loggedConfig logs the sessions of two frontends, in each of the two forms of a TCP line.
@@ -64,17 +63,9 @@ type logged struct {
 
 func startLogged(t *testing.T, datapath string) *logged {
 	t.Helper()
-	l := newLab(t, lab.Options{})
-	task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &logged{balancer: &balancer{Lab: l, t: t}, task: task}
-	c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "--datapath="+datapath)
-	c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, loggedConfig, task.Addr(), task.Addr(), task.Addr())}
-	if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {
-		t.Fatal(err)
-	}
+	b := &logged{balancer: &balancer{Lab: newLab(t, lab.Options{}), t: t}}
+	b.task = b.rawTasks(1)[0]
+	b.runConfig("--datapath="+datapath, loggedConfig, b.task.Addr(), b.task.Addr(), b.task.Addr())
 	b.eventually(5*time.Second, "waggle is ready", func() error {
 		if !strings.Contains(b.process.Output(), "waggle is ready") {
 			return fmt.Errorf("it has said %q", b.process.Output())

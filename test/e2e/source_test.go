@@ -14,7 +14,6 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"waggle/pkg/lab"
-	"waggle/pkg/lab/labtest"
 )
 
 // sourceConfig has two servers that connections come to from addresses of the balancer's that it would not choose itself, one
@@ -55,12 +54,9 @@ listen foreign
 func TestSourceOfConnections(t *testing.T) {
 	for _, datapath := range datapaths() {
 		t.Run("datapath "+datapath, func(t *testing.T) {
-			l := newLab(t, lab.Options{})
-			task, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP})
-			if err != nil {
-				t.Fatal(err)
-			}
-			own := l.Balancer.OverlayAddr()
+			b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
+			task := b.rawTasks(1)[0]
+			own := b.Balancer.OverlayAddr()
 			second := own.Next()
 			if second == task.Addr() {
 				second = second.Next()
@@ -69,13 +65,8 @@ func TestSourceOfConnections(t *testing.T) {
 			if third == task.Addr() {
 				third = third.Next()
 			}
-			b := &balancer{Lab: l, t: t}
 			b.addAddresses(task.Addr(), second, third)
-			c := b.command("run", "-f", lab.FilesDir+"/haproxy.cfg", "--datapath="+datapath)
-			c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, sourceConfig, task.Addr(), second, third)}
-			if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {
-				t.Fatal(err)
-			}
+			b.runConfig("--datapath="+datapath, sourceConfig, task.Addr(), second, third)
 			b.eventually(5*time.Second, "waggle is ready", func() error {
 				if !strings.Contains(b.process.Output(), "waggle is ready") {
 					return fmt.Errorf("it has said %q", b.process.Output())

@@ -7,14 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"waggle/pkg/lab/pki"
-	"waggle/pkg/lab/require"
 )
 
 // TestNamedLogFormatsAsHAProxy: the lines of the options that name a format are those of HAProxy, but for numbers and times.
@@ -46,11 +44,7 @@ frontend web
 backend app
     server a %s
 `, defaults, plain, secure, certificate, logs.LocalAddr(), option, server.Listener.Addr())
-			if contender == "waggle" {
-				waggle(t, config, plain)
-			} else {
-				run(t, exec.Command(require.Tool(t, "haproxy"), "-db", "-f", pki.Write(t, t.TempDir(), "haproxy.cfg", config)), plain)
-			}
+			contend(t, contender, config, plain)
 			var lines []string
 			for _, url := range []string{"http://" + plain + "/a?b=%22c", "https://" + secure + "/secure"} {
 				get(t, url)

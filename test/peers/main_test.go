@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"waggle/pkg/lab/pattern"
+	"waggle/pkg/lab/pki"
+	"waggle/pkg/lab/require"
 	"waggle/test/program"
 )
 
@@ -40,11 +42,18 @@ defaults
 // waggle runs the program with a configuration and waits until it listens at addr.
 func waggle(t *testing.T, config, addr string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
-		t.Fatal(err)
+	contend(t, "waggle", config, addr)
+}
+
+// contend does so with waggle or haproxy.
+func contend(t *testing.T, contender, config, addr string) {
+	t.Helper()
+	file := pki.Write(t, t.TempDir(), "haproxy.cfg", config)
+	if contender == "waggle" {
+		run(t, program.Command(t, "run", "-f", file, "--datapath=off"), addr)
+	} else {
+		run(t, exec.Command(require.Tool(t, contender), "-db", "-f", file), addr)
 	}
-	run(t, program.Command(t, "run", "-f", file, "--datapath=off"), addr)
 }
 
 // between runs waggle in front of one server, and returns its address.

@@ -5,12 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"testing"
 	"time"
-
-	"waggle/pkg/lab/pki"
-	"waggle/pkg/lab/require"
 )
 
 // TestInspectionAsHAProxy: by the client's first bytes waggle and HAProxy choose the same server, at the same time.
@@ -47,11 +43,7 @@ backend b
 	for _, contender := range []string{"waggle", "haproxy"} {
 		addr := free(t)
 		config := fmt.Sprintf(text, addr, names["a"], names["b"], delay.Milliseconds())
-		if contender == "waggle" {
-			waggle(t, config, addr)
-		} else {
-			run(t, exec.Command(require.Tool(t, "haproxy"), "-db", "-f", pki.Write(t, t.TempDir(), "haproxy.cfg", config)), addr)
-		}
+		contend(t, contender, config, addr)
 		e := &edge{name: contender, dir: dir, web: addr}
 		for name, want := range map[string]string{"a.test": "a1.1 200", "A.test": "a1.1 200", "x.a.test": "a1.1 200", "b.test": "b1.1 200", "za.test": "b1.1 200"} {
 			if got := e.curl(t, name, addr, "-k", "--http1.1"); got != want {

@@ -7,15 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"waggle/pkg/lab/pki"
-	"waggle/pkg/lab/require"
 )
 
 // TestStickTablesAsHAProxy: what is counted of a client, and who is refused for it, is the same in HAProxy.
@@ -52,11 +48,7 @@ backend keys
 	for _, contender := range []string{"waggle", "haproxy"} {
 		addr, socket := free(t), filepath.Join(t.TempDir(), "s")
 		config := fmt.Sprintf(text, addr, server.Listener.Addr(), socket)
-		if contender == "waggle" {
-			waggle(t, config, addr)
-		} else {
-			run(t, exec.Command(require.Tool(t, "haproxy"), "-db", "-f", pki.Write(t, t.TempDir(), "haproxy.cfg", config)), addr)
-		}
+		contend(t, contender, config, addr)
 		var b strings.Builder
 		for _, requests := range [][]string{{"/", "/missing"}, {"/err"}, {"/", "/"}, {"/"}} {
 			c := dial(t, addr)
