@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"slices"
 	"time"
 
 	"waggle/pkg/pool"
@@ -19,6 +18,8 @@ type link struct {
 	private uint64
 	w       *worker
 	list    *idleList // while it is idle
+	older   *link     // its neighbours in the list
+	newer   *link
 
 	name    string // TLS: that the server was asked for
 	shaking bool   // the handshake goes on
@@ -31,17 +32,26 @@ type idleLinks struct {
 	byServer []*idleList // by pool.Server.Key
 	spare    []*link
 	sweep    loop.Timer
+	sweeping bool // some that are to go are still there
 	total    int
 }
 
+// idleList holds the idle connections to one server. Each can be taken out at the same cost wherever it is, since a server
+// that ends may close thousands in any order.
 type idleList struct {
-	links []*link
-	low   int // fewest links since the last sweep: nobody missed these
+	oldest, newest *link
+	len            int
+	low            int // fewest links since the last sweep, without those that are to go: nobody missed these
+	doomed         int // so many of the oldest are to go
 }
 
-// sweepEvery is how often connections that nobody missed are closed, half of them each time, as HAProxy's
-// pool-purge-delay does.
-const sweepEvery = 5 * time.Second
+const (
+	// sweepEvery is how often connections that nobody missed are closed, half of them each time, as HAProxy's
+	// pool-purge-delay does.
+	sweepEvery = 5 * time.Second
+	// sweepPause is how long everybody else has their turn when a sweep has closed sweepAtOnce connections.
+	sweepPause = time.Millisecond
+)
 
 // keepLinks is how many closed links a loop keeps for their storage.
 const keepLinks = 256
@@ -58,18 +68,16 @@ func (i *idleLinks) list(s *pool.Server) *idleList {
 // server has sent something that nobody asked for: it would be taken for the next response.
 func (i *idleLinks) take(t pool.Target, private uint64, ok func(*link) bool) *link {
 	list := i.list(t.Server)
-	for n := len(list.links) - 1; n >= 0; n-- {
-		l := list.links[n]
+	for l := list.newest; l != nil; {
+		older := l.older
 		if l.target.Addr != t.Addr || l.fill() {
 			i.remove(l)
 			l.discard()
-			continue
+		} else if l.private == private && (ok == nil || ok(l)) {
+			i.remove(l)
+			return l
 		}
-		if l.private != private || ok != nil && !ok(l) {
-			continue
-		}
-		i.remove(l)
-		return l
+		l = older
 	}
 	return nil
 }
@@ -78,8 +86,7 @@ func (i *idleLinks) take(t pool.Target, private uint64, ok func(*link) bool) *li
 func (i *idleLinks) put(l *link) {
 	l.follow()
 	list := i.list(l.server)
-	list.links = append(list.links, l)
-	l.list = list
+	list.push(l)
 	l.owner = l
 	i.total++
 	l.server.Idle.Add(1)
@@ -89,15 +96,33 @@ func (i *idleLinks) put(l *link) {
 	l.w.tidySoon()
 }
 
-func (i *idleLinks) remove(l *link) {
-	links := l.list.links
-	n := len(links) - 1
-	for links[n] != l {
-		n--
+func (l *idleList) push(k *link) {
+	k.list, k.older = l, l.newest
+	if l.newest != nil {
+		l.newest.newer = k
+	} else {
+		l.oldest = k
 	}
-	l.list.links = slices.Delete(links, n, n+1)
-	l.list.low = min(l.list.low, len(l.list.links))
-	l.list = nil
+	l.newest = k
+	l.len++
+}
+
+func (i *idleLinks) remove(l *link) {
+	list := l.list
+	if l.older != nil {
+		l.older.newer = l.newer
+	} else {
+		list.oldest = l.newer
+	}
+	if l.newer != nil {
+		l.newer.older = l.older
+	} else {
+		list.newest = l.older
+	}
+	l.list, l.older, l.newer = nil, nil, nil
+	list.len--
+	list.low = min(list.low, list.len)
+	list.doomed = min(list.doomed, list.len)
 	i.total--
 	l.server.Idle.Add(-1)
 }
@@ -131,26 +156,43 @@ func (w *worker) newLink() *link {
 	return &link{w: w}
 }
 
-// sweepIdle closes half of the connections that have not been needed since the last time.
+// sweepIdle closes half of the connections that have not been needed since the last time, but no more than sweepAtOnce in
+// one go: the rest follows after a pause.
 func (w *worker) sweepIdle() {
-	for _, list := range w.idle.byServer {
-		for range (list.low + 1) / 2 {
-			l := list.links[0]
-			w.idle.remove(l)
+	i := &w.idle
+	if !i.sweeping {
+		for _, list := range i.byServer {
+			list.doomed = (list.low + 1) / 2
+			list.low = list.len - list.doomed
+		}
+	}
+	if i.sweeping = !i.closeDoomed(sweepAtOnce); i.sweeping {
+		w.loop.Arm(&i.sweep, sweepPause)
+	} else if i.total > 0 {
+		w.loop.Arm(&i.sweep, sweepEvery)
+	}
+}
+
+// closeDoomed closes at most n of the connections that are to go. It reports whether none is left.
+func (i *idleLinks) closeDoomed(n int) bool {
+	for _, list := range i.byServer {
+		for ; list.doomed > 0; n-- {
+			if n == 0 {
+				return false
+			}
+			list.doomed--
+			l := list.oldest
+			i.remove(l)
 			l.discard()
 		}
-		list.low = len(list.links)
 	}
-	if w.idle.total > 0 {
-		w.loop.Arm(&w.idle.sweep, sweepEvery)
-	}
+	return true
 }
 
 // giveUp closes the idle connection that has been kept for longest of a server that has any, for its descriptor; false if there is none.
 func (i *idleLinks) giveUp() bool {
 	for _, list := range i.byServer {
-		if len(list.links) > 0 {
-			l := list.links[0]
+		if l := list.oldest; l != nil {
 			i.remove(l)
 			l.discard()
 			return true
@@ -164,21 +206,39 @@ func (i *idleLinks) giveUp() bool {
 func (w *worker) purge() {
 	w.endSessions('D', func(s *pool.Server) bool { return s.ShutdownSessions && s.View().Op == pool.Stopped })
 	for _, list := range w.idle.byServer {
-		for n := len(list.links) - 1; n >= 0; n-- {
-			if l := list.links[n]; !current(l.target) {
-				w.idle.remove(l)
-				l.discard()
-			} else {
-				l.follow()
-			}
+		list.purge(&w.idle)
+	}
+}
+
+func (l *idleList) purge(i *idleLinks) {
+	var of *pool.Server // whose present state now and ok are
+	var now pool.Target
+	var ok bool
+	for k := l.newest; k != nil; {
+		older := k.older
+		if k.target.Server != of {
+			of = k.target.Server
+			now, ok = refresh(k.target)
 		}
+		if ok && agrees(now, k.target) {
+			k.server, k.target.Server = now.Server, now.Server
+		} else {
+			i.remove(k)
+			k.discard()
+		}
+		k = older
 	}
 }
 
 // current says whether t's server is usable, at t's address, and spoken to in the same way.
 func current(t pool.Target) bool {
 	now, ok := refresh(t)
-	return ok && now.Server.Wire == t.Server.Wire && (now.Addr == t.Addr || t.Server.MapPort && now.Addr.Addr() == t.Addr.Addr())
+	return ok && agrees(now, t)
+}
+
+// agrees says whether a connection to t is one that would be made for now, which is the same server.
+func agrees(now, t pool.Target) bool {
+	return now.Server.Wire == t.Server.Wire && (now.Addr == t.Addr || t.Server.MapPort && now.Addr.Addr() == t.Addr.Addr())
 }
 
 // refresh returns t as its backend has it now; false if balancing may not choose it any more.
@@ -216,8 +276,8 @@ func (l *link) follow() {
 // closeAll closes all idle connections, after the loop has ended.
 func (i *idleLinks) closeAll() {
 	for _, list := range i.byServer {
-		for len(list.links) > 0 {
-			l := list.links[0]
+		for list.oldest != nil {
+			l := list.oldest
 			i.remove(l)
 			l.close()
 		}

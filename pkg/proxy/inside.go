@@ -91,7 +91,7 @@ func (w *worker) look() LoopInfo {
 		}
 	}
 	for _, list := range w.idle.byServer {
-		for _, l := range list.links {
+		for l := list.oldest; l != nil; l = l.newer {
 			info.Files = append(info.Files, l.file(IdleFile, true))
 		}
 	}

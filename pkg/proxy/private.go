@@ -45,11 +45,13 @@ func (s *session) idleLink(t pool.Target) *link {
 // discardPrivate closes what is private to a session that ends.
 func (i *idleLinks) discardPrivate(session uint64) {
 	for _, list := range i.byServer {
-		for n := len(list.links) - 1; n >= 0; n-- {
-			if l := list.links[n]; l.private == session {
+		for l := list.newest; l != nil; {
+			older := l.older
+			if l.private == session {
 				i.remove(l)
 				l.discard()
 			}
+			l = older
 		}
 	}
 }
