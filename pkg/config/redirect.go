@@ -3,8 +3,6 @@ package config
 import (
 	"slices"
 	"strconv"
-
-	"waggle/pkg/sample"
 )
 
 // redirectLine reads a `redirect` directive, whose rules run after those of http-request.
@@ -33,6 +31,10 @@ func (r *ruleParser) redirect() bool {
 		case "location", "prefix", "scheme":
 			if r.i++; r.text(r.i) == "" {
 				r.errorf(i, "%s : missing argument for '%s'", what, word)
+				return false
+			}
+			if r.set == onResponse && word != "location" { // the target of the request, which they keep, has gone
+				r.errorf(i, "%s : a response can only be redirected by 'location'", what)
 				return false
 			}
 			if !r.destination(word, what) {
@@ -78,7 +80,7 @@ func (r *ruleParser) redirect() bool {
 }
 
 func (r *ruleParser) destination(kind, what string) bool {
-	f, ok := r.format(r.i, what, sample.AtRequest)
+	f, ok := r.format(r.i, what, r.set.where())
 	if !ok {
 		return false
 	}

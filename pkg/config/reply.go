@@ -14,6 +14,7 @@ type replyParser struct {
 	i       int
 	codes   func(int) bool // which statuses there may be
 	statusW []string       // words for the status
+	where   sample.Where   // when the answer is made
 	reply   *Reply
 	said    bool // something about the answer, apart from its status
 	page    bool // the body is a whole page, which headers cannot be added to
@@ -22,7 +23,7 @@ type replyParser struct {
 }
 
 func (r *ruleParser) returns() bool {
-	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"status"}, codes: between(200, 599), reply: &Reply{Status: 200}}
+	p := &replyParser{statement: r.statement, what: r.what, i: r.i, where: r.set.where(), statusW: []string{"status"}, codes: between(200, 599), reply: &Reply{Status: 200}}
 	ok := p.parse()
 	r.i, r.rule.Reply, r.rule.Status = p.i, p.reply, p.reply.Status
 	return ok
@@ -36,7 +37,7 @@ func (r *ruleParser) deny() bool {
 	case r.rule.Action == ActionTarpit:
 		status = 500
 	}
-	p := &replyParser{statement: r.statement, what: r.what, i: r.i, statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status}}
+	p := &replyParser{statement: r.statement, what: r.what, i: r.i, where: r.set.where(), statusW: []string{"deny_status", "status"}, codes: between(200, 599), reply: &Reply{Status: status}}
 	ok := p.parse()
 	r.i, r.rule.Status = p.i, p.reply.Status
 	if ok && !p.said && !hasErrorPage(p.reply.Status) {
@@ -162,7 +163,7 @@ func (p *replyParser) header() bool {
 		p.i += 3
 		return true
 	}
-	f, ok := p.format(p.i+2, p.what, sample.AtRequest)
+	f, ok := p.format(p.i+2, p.what, p.where)
 	if !ok {
 		return false
 	}
@@ -197,6 +198,7 @@ func (p *replyParser) body(word string) bool {
 		return true
 	}
 	env := p.exprEnv(i)
+	env.Where = p.where
 	f, err := sample.ParseFormat(text, sample.MessageFormat, true, env)
 	if err != nil {
 		p.exprError(err, i, p.what)

@@ -21,6 +21,7 @@ type message struct {
 	respHead []byte    // and of the response's, unless the client gets one of ours
 	headGone bool      // the request's head is not to be looked at
 	answered bool      // the response's head is there
+	replaced bool      // the server's response is not to be looked at: the one that takes its place is being made
 }
 
 // captures are the slots for parts of requests or of responses.
@@ -40,7 +41,7 @@ func (m *message) reset() {
 	m.cookies[0], m.cookies[1] = m.cookies[0][:0], m.cookies[1][:0]
 	m.method, m.id, m.head, m.respHead = m.method[:0], m.id[:0], m.head[:0], m.respHead[:0]
 	m.level = ""
-	m.headGone, m.answered = false, false
+	m.headGone, m.answered, m.replaced = false, false, false
 }
 
 func (c *captures) reset() {
@@ -89,7 +90,12 @@ func (m *message) captureCookie(side int, line []byte, c config.CookieCapture) b
 }
 
 // Status implements sample.Subject.
-func (s *subject) Status() int { return max(s.status, 0) }
+func (s *subject) Status() int {
+	if s.msg.replaced {
+		return 0
+	}
+	return max(s.status, 0)
+}
 
 // ResponseVersion implements sample.Subject.
 func (s *subject) ResponseVersion() []byte {

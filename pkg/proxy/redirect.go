@@ -14,6 +14,12 @@ func (s *session) redirect(r *config.HTTPRule) bool {
 	}
 	s.terminate('L', 'R')
 	s.feShard().Intercepted.Add(1)
+	s.sendRedirect(r, location)
+	return true
+}
+
+// sendRedirect answers with a redirect to a place.
+func (s *session) sendRedirect(r *config.HTTPRule, location []byte) {
 	status := r.Status
 	if status == 0 {
 		status = 302
@@ -25,7 +31,6 @@ func (s *session) redirect(r *config.HTTPRule) bool {
 		message = withField(message, "set-cookie: "+r.SetCookie+"\r\n")
 	}
 	s.reply(message)
-	return true
 }
 
 // location is where a redirect leads.

@@ -58,7 +58,7 @@ func (s *session) errorPage(status int) []byte {
 // reply has a whole response of our own written. The server, if one was chosen, is given back.
 func (s *session) reply(message []byte) {
 	(*subject)(s).UniqueID() // the log will ask for it
-	s.msg.respHead = s.msg.respHead[:0]
+	s.msg.respHead, s.msg.replaced = s.msg.respHead[:0], false
 	if s.fe.after && s.fe.cfg.HTTP {
 		message = s.afterResponse(message)
 	}

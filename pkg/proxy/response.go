@@ -57,6 +57,14 @@ func (s *session) runResponse(rules []config.HTTPRule) bool {
 		case config.ActionDeny:
 			s.denyResponse(r)
 			return true
+		case config.ActionReturn:
+			s.replaceResponse()
+			s.sendReply(r.Reply)
+			return true
+		case config.ActionRedirect:
+			if s.redirectResponse(r) {
+				return true
+			}
 		case config.ActionSetStatus:
 			if s.msg.response.SetStatus(&s.resp, r.Status, r.Target) {
 				s.status = r.Status
@@ -74,14 +82,32 @@ func (s *session) denyResponse(r *config.HTTPRule) {
 	s.be.stats.Counters.Shard(s.w.shard).DeniedResp.Add(1)
 	s.target.Server.Counters.Shard(s.w.shard).DeniedResp.Add(1)
 	s.terminate('P', 'H')
-	s.clock.response = 0 // as if the head had never come
-	s.dropLink(false)
-	s.msg.response.Reset()
+	s.replaceResponse()
 	if r.Reply != nil {
 		s.sendReply(r.Reply)
 		return
 	}
 	s.answer(r.Status)
+}
+
+// replaceResponse forgets the response of the server, of which nothing has been sent: what follows answers in its place.
+func (s *session) replaceResponse() {
+	s.terminate('L', 'H')
+	s.clock.response = 0 // as if the head had never come
+	s.dropLink(false)
+	s.msg.response.Reset()
+	s.msg.answered, s.msg.replaced = false, true
+}
+
+// redirectResponse answers with a redirect in place of the server. It reports whether it did.
+func (s *session) redirectResponse(r *config.HTTPRule) bool {
+	location := s.location(r)
+	if len(location) == 0 && r.IgnoreEmpty {
+		return false
+	}
+	s.replaceResponse()
+	s.sendRedirect(r, location)
+	return true
 }
 
 // responseEdits gives the changes to the response, nil for an interim one.
