@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,7 +17,8 @@ import (
 
 	"waggle/pkg/agent"
 	"waggle/pkg/config"
-	"waggle/pkg/lab/require"
+	"waggle/pkg/lab/haproxy"
+	"waggle/pkg/lab/labtest"
 )
 
 var update = flag.Bool("update", false, "record what HAProxy answers")
@@ -107,14 +107,9 @@ func runtimeCommand(t *testing.T, socket, command string) string {
 // writeRuntimeConfig writes the configuration with a free port and a socket of its own.
 func writeRuntimeConfig(t *testing.T) (file, socket string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	dir := t.TempDir()
 	file, socket = filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "s")
-	text := fmt.Sprintf(runtimeConfig, socket, l.Addr().(*net.TCPAddr).Port)
+	text := fmt.Sprintf(runtimeConfig, socket, labtest.FreeAddr(t).Port())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -174,23 +169,9 @@ func TestRuntimeAPIAnswers(t *testing.T) {
 	compareRecords(t, exchangeAll(t, socket))
 }
 
-// startHAProxy runs HAProxy until the test ends.
-func startHAProxy(t *testing.T, program, file string) {
-	t.Helper()
-	cmd := exec.Command(program, "-db", "-f", file)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-}
-
 func TestRuntimeAPIOfHAProxy(t *testing.T) {
-	program := require.Tool(t, "haproxy")
 	file, socket := writeRuntimeConfig(t)
-	startHAProxy(t, program, file)
+	haproxy.StartFile(t, file, haproxy.Options{})
 	waitForSocket(t, socket)
 	record := exchangeAll(t, socket)
 	if *update {
@@ -226,11 +207,6 @@ func compareRecords(t *testing.T, got string) {
 
 // TestStatsAdminEndToEnd posts the page's form to a running balancer: who may is the configuration's say.
 func TestStatsAdminEndToEnd(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close() // the port is free
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := `defaults
   mode http
@@ -238,7 +214,7 @@ func TestStatsAdminEndToEnd(t *testing.T) {
   timeout client 5s
   timeout server 5s
 listen in
-  bind ` + l.Addr().String() + `
+  bind ` + labtest.FreeAddr(t).String() + `
   stats enable
   stats uri /s
   stats admin if { hdr(x-operator) yes }

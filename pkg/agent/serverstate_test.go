@@ -13,7 +13,8 @@ import (
 
 	"waggle/pkg/agent"
 	"waggle/pkg/config"
-	"waggle/pkg/lab/require"
+	"waggle/pkg/lab/haproxy"
+	"waggle/pkg/lab/labtest"
 )
 
 // stateConfig has the directory of the socket and the state file, and the frontend's port. CHECKED accepts checks.
@@ -72,18 +73,13 @@ var stateCommands = []string{
 // writeStateConfig writes the configuration into a directory of its own.
 func writeStateConfig(t *testing.T, edit func(string) string) (dir, file string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()                             // the port is free
-	dir, err = os.MkdirTemp("", "states") // short: the path of a socket has a limit
+	dir, err := os.MkdirTemp("", "states") // short: the path of a socket has a limit
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file = filepath.Join(dir, "haproxy.cfg")
-	text := fmt.Sprintf(stateConfig, dir, l.Addr().(*net.TCPAddr).Port)
+	text := fmt.Sprintf(stateConfig, dir, labtest.FreeAddr(t).Port())
 	if err := os.WriteFile(file, []byte(edit(text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -131,9 +127,8 @@ func comparable(states string) string {
 // TestServerStatesAreThoseOfHAProxy has each program write the states and each read them, with the same configuration and
 // another one: both must make the same of both files.
 func TestServerStatesAreThoseOfHAProxy(t *testing.T) {
-	program := require.Tool(t, "haproxy")
 	programs := map[string]func(*testing.T, string){
-		"haproxy": func(t *testing.T, file string) { startHAProxy(t, program, file) },
+		"haproxy": func(t *testing.T, file string) { haproxy.StartFile(t, file, haproxy.Options{}) },
 		"waggle":  func(t *testing.T, file string) { startWaggle(t, file) },
 	}
 	same := withChecked(t)

@@ -16,9 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"waggle/pkg/config"
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/require"
 	"waggle/pkg/pool"
 )
@@ -110,7 +109,7 @@ type fakeServer struct {
 func (s *scenario) start(t *testing.T) (*fakeServer, netip.AddrPort) {
 	t.Helper()
 	if !s.listens {
-		return nil, closedPort(t)
+		return nil, labtest.ClosedAddr(t)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -129,24 +128,6 @@ func (s *scenario) start(t *testing.T) (*fakeServer, netip.AddrPort) {
 	})
 	t.Cleanup(func() { close(f.stop); ln.Close(); f.wg.Wait() })
 	return f, addr
-}
-
-// closedPort is a port on which nobody listens, and on which nobody will during the test.
-func closedPort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*unix.SockaddrInet4).Port))
 }
 
 func (f *fakeServer) serve(c net.Conn) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"waggle/pkg/lab/labtest"
 )
 
 func TestWithoutSecrets(t *testing.T) {
@@ -79,7 +81,7 @@ func TestReloadLooksAtCertificates(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said := &record{}
+	said := &labtest.Transcript{}
 	cfg, lines, err := reload(Env{Stdout: said, Stderr: said, Getenv: os.LookupEnv}, &settings{files: []string{file}})
 	if cfg != nil || err == nil {
 		t.Fatalf("it was taken, having said %q", lines)

@@ -4,46 +4,24 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab/labtest"
 )
-
-// record is a writer that may be read meanwhile.
-type record struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (r *record) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(b)
-}
-
-func (r *record) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.String()
-}
 
 // TestWatchedConfiguration swaps the symbolic link of a directory, as whoever mounts configurations does. Nobody sends a
 // signal.
 func TestWatchedConfiguration(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close() // the port is free
+	addr := labtest.FreeAddr(t)
 	dir := t.TempDir()
 	swap := func(version, answer string) {
 		t.Helper()
-		text := fmt.Sprintf("defaults\n mode http\n timeout client 5s\nfrontend f\n bind %s\n http-request return status 200 content-type text/plain string %s\n", l.Addr(), answer)
+		text := fmt.Sprintf("defaults\n mode http\n timeout client 5s\nfrontend f\n bind %s\n http-request return status 200 content-type text/plain string %s\n", addr, answer)
 		link := filepath.Join(dir, "new")
 		for _, err := range []error{
 			os.Mkdir(filepath.Join(dir, version), 0o755),
@@ -56,7 +34,7 @@ func TestWatchedConfiguration(t *testing.T) {
 			}
 		}
 	}
-	var said record
+	var said labtest.Transcript
 	eventually := func(what string, holds func() bool) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
@@ -67,7 +45,7 @@ func TestWatchedConfiguration(t *testing.T) {
 	}
 	answers := func(want string) func() bool {
 		return func() bool {
-			resp, err := http.Get("http://" + l.Addr().String() + "/")
+			resp, err := http.Get("http://" + addr.String() + "/")
 			if err != nil {
 				return false
 			}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"waggle/pkg/lab/message"
-	"waggle/pkg/lab/require"
 )
 
 // conditionRows are lines of a global section and the notices that come of them, or "line:col error".
@@ -79,11 +78,10 @@ func TestConditionalBlocksAsHAProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	t.Setenv("A", "x")
 	for _, row := range conditionRows {
 		failing := strings.Contains(row.want, ":")
-		out, _ := haproxyAccepts(t, haproxy, "global\n"+row.lines+"\ndefaults\n mode http\nlisten l\n bind :1\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n")
+		out, _ := haproxyAccepts(t, "global\n"+row.lines+"\ndefaults\n mode http\nlisten l\n bind :1\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n")
 		refused := strings.Contains(out, "[ALERT]")
 		if refused != failing && !strings.Contains(row.want, "too many nested") && !strings.Contains(row.want, "is not a version") {
 			t.Errorf("%s\nwe say %q, HAProxy %s", row.lines, row.want, out)

@@ -1,16 +1,12 @@
 package config
 
 import (
-	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"waggle/pkg/lab/require"
+	"waggle/pkg/lab/haproxy"
 )
 
 // stricter are lines that HAProxy 2.6 accepts and we refuse: it reads a number until the first other
@@ -36,12 +32,11 @@ func TestHAProxyRefusesTheSameMistakes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	for _, row := range slices.Concat(alertRows, rareAlertRows) {
 		if strings.Contains(row.want, "not supported by waggle") || slices.Contains(stricter, row.line) {
 			continue
 		}
-		if out, ok := haproxyAccepts(t, haproxy, in(row.section, row.line)); ok {
+		if out, ok := haproxyAccepts(t, in(row.section, row.line)); ok {
 			t.Errorf("%s: %s\nHAProxy accepts it, and we say: %s\n%s", row.section, row.line, row.want, out)
 		}
 	}
@@ -52,7 +47,6 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	seed, err := os.ReadFile("testdata/seed.cfg")
 	if err != nil {
 		t.Fatal(err)
@@ -92,24 +86,15 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		if _, _, err := parse(text); err != nil {
 			t.Errorf("we refuse\n%s\n%v", text, err)
 		}
-		if out, ok := haproxyAccepts(t, haproxy, text); !ok {
+		if out, ok := haproxyAccepts(t, text); !ok {
 			t.Errorf("HAProxy refuses\n%s\n%s", text, out)
 		}
 	}
 }
 
-func haproxyAccepts(t *testing.T, haproxy, text string) (string, bool) {
+// haproxyAccepts has HAProxy check sections, and gives what it says about them.
+func haproxyAccepts(t *testing.T, sections string) (string, bool) {
 	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "t.cfg")
-	text += "\nfrontend listener\n bind :65000\n timeout client 1s\n" // without one it refuses for that reason
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, haproxy, "-c", "-f", file)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	return string(out), err == nil
+	// Without a listener it refuses for that reason.
+	return haproxy.Accepts(t, sections+"\nfrontend listener\n bind :65000\n timeout client 1s\n")
 }

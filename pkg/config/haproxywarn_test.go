@@ -3,8 +3,6 @@ package config
 import (
 	"strings"
 	"testing"
-
-	"waggle/pkg/lab/require"
 )
 
 const webDefaults = "defaults\n mode http\n timeout connect 1s\n timeout client 2s\n timeout server 2s\n"
@@ -98,7 +96,6 @@ func TestHAProxyWarnsOfTheSame(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	for _, row := range warnRows {
 		text := row.text()
 		_, said, err := Parse("t.cfg", []byte(text), pure(map[string]string{"/dev/null": ""}))
@@ -108,7 +105,7 @@ func TestHAProxyWarnsOfTheSame(t *testing.T) {
 				ours++
 			}
 		}
-		out, ok := haproxyAccepts(t, haproxy, text)
+		out, ok := haproxyAccepts(t, text)
 		if ok != (err == nil) {
 			t.Errorf("%s\nHAProxy accepts it: %v, and we say %v\n%s", text, ok, err, out)
 			continue

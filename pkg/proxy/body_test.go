@@ -95,22 +95,11 @@ func TestRequestBodies(t *testing.T) {
 
 // echo answers each request with its body.
 func echo(t *testing.T) netip.AddrPort {
-	return listen(t, func(c net.Conn, r *bufio.Reader) {
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			body, err := io.ReadAll(req.Body)
-			if err != nil {
-				return
-			}
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
-			if _, err := c.Write(body); err != nil {
-				return
-			}
-		}
-	})
+	return listen(t, answering(func(c net.Conn, _ *http.Request, body []byte) bool {
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
+		_, err := c.Write(body)
+		return err == nil
+	}))
 }
 
 func TestChunksAreUnpackedForHTTP10Client(t *testing.T) {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net"
-	"net/netip"
 	"regexp"
 	"testing"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/lab/pki"
-	"waggle/pkg/lab/require"
 )
 
 // faultRow is a connection that comes to nothing, and the line that HAProxy 2.6 writes of it.
@@ -112,16 +110,13 @@ func TestFaultsAsHAProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	file := pki.New(t).File(t.TempDir(), "site.pem", pki.Request{CN: "site.test"})
 	for _, row := range faultRows {
 		bind := " accept-proxy"
 		if row.tls {
 			bind = " ssl crt " + file
 		}
-		line := lineOfHAProxy(t, haproxy, func(addr string) string {
-			return ruleConfig(row.rows(), addr+bind, netip.MustParseAddrPort("127.0.0.1:1").String(), "")
-		}, func(addr string) { row.send(t, addr) })
+		line := lineOfHAProxy(t, ruleConfig(row.rows(), "fd@3"+bind, "127.0.0.1:1", ""), func(addr string) { row.send(t, addr) })
 		if got := whoAndWhen.ReplaceAllString(line, "CLIENT"); got != row.want {
 			t.Errorf("sent %q\nHAProxy %s\nwant    %s", row.sent, got, row.want)
 		}

@@ -12,17 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 )
-
-// logging hands each session's log line to a channel.
-func logging(lines chan string) option {
-	return func(s *Setup, fe, _ *config.Proxy) {
-		fe.Logs = []config.LogTarget{{Address: "stdout"}}
-		s.Access = func(_ *config.Proxy, e *accesslog.Entry) { lines <- string(e.Append(nil, time.UTC)) }
-	}
-}
 
 // TestFinTimeouts: once one side has been closed, the shorter timeouts apply, and only then.
 func TestFinTimeouts(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
 )
@@ -136,6 +137,14 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
+// logging hands each session's log line, in the style of its mode, to a channel.
+func logging(lines chan string) option {
+	return func(s *Setup, fe, _ *config.Proxy) {
+		fe.Logs = []config.LogTarget{{Address: "stdout"}}
+		s.Access = func(_ *config.Proxy, e *accesslog.Entry) { lines <- string(e.Append(nil, time.UTC)) }
+	}
+}
+
 // eventually waits for what another goroutine is about to do.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -188,20 +197,27 @@ func named(t *testing.T, name string) netip.AddrPort {
 // namedAt does so at an address.
 func namedAt(t *testing.T, addr, name string) netip.AddrPort {
 	t.Helper()
-	return listenAt(t, addr, func(c net.Conn, r *bufio.Reader) {
+	return listenAt(t, addr, answering(func(c net.Conn, req *http.Request, body []byte) bool {
+		text := fmt.Sprintf("%s %s %s %d", name, req.Method, req.RequestURI, len(body))
+		_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+		return err == nil
+	}))
+}
+
+// answering makes a server that reads request after request, each with its body, as long as answer returns true.
+func answering(answer func(c net.Conn, req *http.Request, body []byte) bool) serverFunc {
+	return func(c net.Conn, r *bufio.Reader) {
 		for {
 			req, err := http.ReadRequest(r)
 			if err != nil {
 				return
 			}
 			body, err := io.ReadAll(req.Body)
-			if err != nil {
+			if err != nil || !answer(c, req, body) {
 				return
 			}
-			text := fmt.Sprintf("%s %s %s %d", name, req.Method, req.RequestURI, len(body))
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 		}
-	})
+	}
 }
 
 // scripted runs a server that reads one request head and answers with the same bytes each time, then closes.

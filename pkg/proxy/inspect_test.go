@@ -7,17 +7,13 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"waggle/pkg/config"
+	"waggle/pkg/lab/haproxy"
 	"waggle/pkg/lab/pki"
-	"waggle/pkg/lab/require"
 )
 
 // tellsName is a TLS server that says its own name, and the name that it was asked for.
@@ -192,7 +188,8 @@ backend b
 `, says("a"), says("b"))
 	w := startConfig(t, text)
 	ours := w.dial().RemoteAddr().String()
-	theirs := runHAProxy(t, text)
+	socket, theirs := haproxy.Listen(t)
+	haproxy.Start(t, strings.Replace(text, "127.0.0.1:1\n", "fd@3\n", 1), haproxy.Options{Sockets: []*net.TCPListener{socket}})
 	for said, want := range map[string]string{
 		"GET /x HTTP/1.1\r\nHost: A.test\r\n\r\n":            "a got GET /x HTTP/1.1\r\n",
 		"GET /x HTTP/1.1\r\nHost: b.test\r\n\r\n":            "b got GET /x HTTP/1.1\r\n",
@@ -223,35 +220,4 @@ backend b
 			}
 		}
 	}
-}
-
-// runHAProxy runs the HAProxy of this machine on a configuration that listens on 127.0.0.1:1, elsewhere, until the test
-// ends.
-func runHAProxy(t *testing.T, text string) (addr string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = ln.Addr().String()
-	ln.Close()
-	file := filepath.Join(t.TempDir(), "h.cfg")
-	if err := os.WriteFile(file, []byte(strings.Replace(text, "127.0.0.1:1\n", addr+"\n", 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(require.Tool(t, "haproxy"), "-db", "-f", file)
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	t.Cleanup(stop)
-	for end := time.Now().Add(patience); !listens(addr); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			stop()
-			t.Fatalf("HAProxy does not listen:\n%s", complaints.String())
-		}
-	}
-	return addr
 }

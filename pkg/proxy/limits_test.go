@@ -15,6 +15,7 @@ import (
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
+	"waggle/pkg/lab/labtest"
 )
 
 // short is a timeout that a test waits out.
@@ -218,19 +219,9 @@ func TestFrontendMaxConn(t *testing.T) {
 	}
 }
 
-// refused is an address on which nobody listens.
-func refused(t *testing.T) netip.AddrPort {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return netip.MustParseAddrPort(ln.Addr().String())
-}
-
 func TestRetries(t *testing.T) {
 	t.Run("without redispatch the same server is tried", func(t *testing.T) {
-		w := start(t, []netip.AddrPort{refused(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
+		w := start(t, []netip.AddrPort{labtest.ClosedAddr(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
 			be.Timeouts.Connect = short / 5 // also the pause between attempts
 		})
 		c := w.dial()
@@ -243,7 +234,7 @@ func TestRetries(t *testing.T) {
 		}
 	})
 	t.Run("with redispatch another one serves at once", func(t *testing.T) {
-		w := start(t, []netip.AddrPort{refused(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
+		w := start(t, []netip.AddrPort{labtest.ClosedAddr(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
 			be.Options.Redispatch, be.Options.RedispatchInterval = true, -1
 		})
 		c := w.dial()

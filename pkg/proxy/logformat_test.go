@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -15,7 +13,7 @@ import (
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
-	"waggle/pkg/lab/require"
+	"waggle/pkg/lab/haproxy"
 )
 
 // logRow is a log format, what else the frontend says, a request, and the line that HAProxy 2.6 writes, in which varying
@@ -126,73 +124,32 @@ func TestLogFormatsAsHAProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	server := mirror(t)
 	for _, row := range logRows {
-		line := lineOfHAProxy(t, haproxy, func(addr string) string { return ruleConfig(row.rows(), addr, server.String(), "") },
-			func(addr string) { row.send(t, addr) })
+		line := lineOfHAProxy(t, ruleConfig(row.rows(), "fd@3", server.String(), ""), func(addr string) { row.send(t, addr) })
 		if comparable(row, line) != row.want {
 			t.Errorf("%s\nHAProxy %s\nwant    %s", row.format, comparable(row, line), row.want)
 		}
 	}
 }
 
-// lineOfHAProxy runs HAProxy on a configuration made for an address, and gives the first line that it logs once something has
-// been sent there.
-func lineOfHAProxy(t *testing.T, haproxy string, text func(addr string) string, send func(addr string)) string {
+// lineOfHAProxy runs HAProxy on a configuration whose frontend is bound to fd@3, and gives the first line that it logs once
+// something has been sent there.
+func lineOfHAProxy(t *testing.T, text string, send func(addr string)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	socket, addr := haproxy.Listen(t)
+	out, stdout, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().String()
-	ln.Close()
-	file := filepath.Join(t.TempDir(), "h.cfg")
-	if err := os.WriteFile(file, []byte(text(addr)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(haproxy, "-db", "-f", file)
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	up := false
-	for end := time.Now().Add(patience); !up && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		up = listens(addr)
-	}
-	line := ""
-	if up {
-		send(addr)
-		giveUp := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-		line, _ = bufio.NewReader(out).ReadString('\n')
-		giveUp.Stop()
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	if !up {
-		t.Errorf("HAProxy does not listen:\n%s", complaints.String())
-	}
+	defer out.Close()
+	stop := haproxy.Start(t, text, haproxy.Options{Sockets: []*net.TCPListener{socket}, Stdout: stdout})
+	defer stop()
+	stdout.Close()
+	send(addr)
+	_ = out.SetReadDeadline(time.Now().Add(patience))
+	line, _ := bufio.NewReader(out).ReadString('\n')
 	return strings.TrimSuffix(line, "\n")
-}
-
-// listens asks the kernel, without connecting: each connection would be logged.
-func listens(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	table, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		return false
-	}
-	var n int
-	_, _ = fmt.Sscan(port, &n)
-	return strings.Contains(string(table), fmt.Sprintf(":%04X 00000000:0000 0A", n))
 }
 
 // set-log-level changes the line's level or keeps it away, and what a monitor asks is not logged.

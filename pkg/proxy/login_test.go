@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/http"
@@ -119,16 +118,11 @@ func TestRulesGoOnBehindAPassword(t *testing.T) {
 // showing is a server that answers with the values of a header that it was sent.
 func showing(t *testing.T, name string) netip.AddrPort {
 	t.Helper()
-	return listen(t, func(c net.Conn, r *bufio.Reader) {
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			text := fmt.Sprint(req.Header.Values(name))
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
-		}
-	})
+	return listen(t, answering(func(c net.Conn, req *http.Request, _ []byte) bool {
+		text := fmt.Sprint(req.Header.Values(name))
+		_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+		return err == nil
+	}))
 }
 
 // Rules about a TCP client's first bytes wait for a password, too.

@@ -9,19 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
+	"waggle/pkg/lab/labtest"
 )
-
-// logTo makes the frontend log into ch, in the style of its mode.
-func logTo(ch chan string) option {
-	return func(s *Setup, fe, _ *config.Proxy) {
-		fe.Logs = []config.LogTarget{{Address: "stdout"}}
-		s.Access = func(_ *config.Proxy, e *accesslog.Entry) { ch <- string(e.Append(nil, time.UTC)) }
-	}
-}
 
 // TestBindMaxConn leaves what is over the limit of an address in its queue, whichever loop it is on, while the
 // frontend's other address goes on.
@@ -72,7 +63,7 @@ func TestWhatIsLogged(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lines := make(chan string, 10)
-			w := start(t, []netip.AddrPort{named(t, "a")}, logTo(lines), func(_ *Setup, fe, _ *config.Proxy) {
+			w := start(t, []netip.AddrPort{named(t, "a")}, logging(lines), func(_ *Setup, fe, _ *config.Proxy) {
 				if tc.set != nil {
 					tc.set(fe)
 				}
@@ -107,7 +98,7 @@ func TestLogASAP(t *testing.T) {
 				}
 			})
 			lines := make(chan string, 10)
-			w := start(t, []netip.AddrPort{server}, logTo(lines), func(_ *Setup, fe, be *config.Proxy) {
+			w := start(t, []netip.AddrPort{server}, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
 				fe.Options.LogASAP = true
 				fe.HTTP, be.HTTP = mode == "http", mode == "http"
 			})
@@ -135,7 +126,7 @@ func TestAbortOnClose(t *testing.T) {
 		t.Run(fmt.Sprint(on), func(t *testing.T) {
 			g := newGate(t)
 			lines := make(chan string, 10)
-			w := start(t, []netip.AddrPort{g.addr}, logTo(lines), func(_ *Setup, _, be *config.Proxy) {
+			w := start(t, []netip.AddrPort{g.addr}, logging(lines), func(_ *Setup, _, be *config.Proxy) {
 				be.Servers[0].MaxConn, be.Options.Abortonclose = 1, on
 			})
 			queue := func(n int64) func() bool { return func() bool { return w.pool.Backend("be").Queue.Load() == n } }
@@ -178,7 +169,7 @@ func TestRedispatchInterval(t *testing.T) {
 		{-1, 3, 3}, {-2, 3, 2}, {1, 3, 1}, {2, 3, 2}, {3, 3, 3}, {-1, 1, 1},
 	} {
 		t.Run(fmt.Sprint(tc.interval, " of ", tc.retries), func(t *testing.T) {
-			w := start(t, []netip.AddrPort{refused(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
+			w := start(t, []netip.AddrPort{labtest.ClosedAddr(t), named(t, "b")}, func(_ *Setup, _, be *config.Proxy) {
 				be.Balance.Algorithm, be.Retries = "first", tc.retries
 				be.Options.Redispatch, be.Options.RedispatchInterval = true, tc.interval
 				be.Timeouts.Connect = short / 5 // also the pause between attempts
@@ -213,7 +204,7 @@ func TestIdleConnectionsAreCounted(t *testing.T) {
 func TestPortsThatFollowTheClients(t *testing.T) {
 	for _, offset := range []bool{false, true} {
 		t.Run(fmt.Sprint("offset ", offset), func(t *testing.T) {
-			front := refused(t) // a port that is free on 127.0.0.1
+			front := labtest.FreeAddr(t)
 			servers := namedAt(t, fmt.Sprintf("127.0.0.2:%d", front.Port()), "same")
 			shifted := named(t, "shifted")
 			w := start(t, []netip.AddrPort{netip.AddrPortFrom(servers.Addr(), 0)}, func(_ *Setup, fe, be *config.Proxy) {
@@ -245,7 +236,7 @@ func TestPortsThatFollowTheClients(t *testing.T) {
 func TestMaxQueue(t *testing.T) {
 	g := newGate(t)
 	lines := make(chan string, 10)
-	w := start(t, []netip.AddrPort{g.addr, g.addr}, logTo(lines), func(_ *Setup, _, be *config.Proxy) {
+	w := start(t, []netip.AddrPort{g.addr, g.addr}, logging(lines), func(_ *Setup, _, be *config.Proxy) {
 		be.Balance.Algorithm = "source"
 		for i := range be.Servers {
 			be.Servers[i].MaxConn, be.Servers[i].MaxQueue = 1, 1

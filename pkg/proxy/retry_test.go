@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -37,27 +36,15 @@ func (j *journal) list() []string {
 // failing runs a server that notes each request with its body and answers with a text; "hang" is none at all.
 func (j *journal) failing(t *testing.T, name, answer string) netip.AddrPort {
 	t.Helper()
-	return listen(t, func(c net.Conn, r *bufio.Reader) {
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			body, err := io.ReadAll(req.Body)
-			if err != nil {
-				return
-			}
-			j.add(strings.TrimSpace(name + " " + string(body)))
-			if answer == "hang" {
-				_, _ = io.Copy(io.Discard, r)
-				return
-			}
-			_, _ = io.WriteString(c, answer)
-			if !strings.HasPrefix(answer, "HTTP/1.1 ") {
-				return
-			}
+	return listen(t, answering(func(c net.Conn, _ *http.Request, body []byte) bool {
+		j.add(strings.TrimSpace(name + " " + string(body)))
+		if answer == "hang" {
+			_, _ = io.Copy(io.Discard, c)
+			return false
 		}
-	})
+		_, _ = io.WriteString(c, answer)
+		return strings.HasPrefix(answer, "HTTP/1.1 ")
+	}))
 }
 
 // TestRetryOn: which failure is repeated, where, and how often, as HAProxy 2.6 was seen to do with the same servers:

@@ -9,15 +9,13 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"waggle/pkg/config"
-	"waggle/pkg/lab/require"
+	"waggle/pkg/lab/haproxy"
 )
 
 var update = flag.Bool("update", false, "write testdata/rules.txt from what HAProxy does")
@@ -186,47 +184,17 @@ func TestRulesAsHAProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy")
 	}
-	haproxy := require.Tool(t, "haproxy")
 	rows := ruleRows(t)
 	server := mirror(t)
 	var text strings.Builder
 	addrs := make([]string, len(rows))
-	var held []net.Listener
+	sockets := make([]*net.TCPListener, len(rows))
 	for i, row := range rows {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, ln) // so that no two rows get the same port
-		addrs[i] = ln.Addr().String()
-		text.WriteString(ruleConfig(row, addrs[i], server.String(), fmt.Sprint(i)))
-	}
-	for _, ln := range held {
-		ln.Close()
+		sockets[i], addrs[i] = haproxy.Listen(t)
+		text.WriteString(ruleConfig(row, fmt.Sprintf("fd@%d", 3+i), server.String(), fmt.Sprint(i)))
 	}
 	fmt.Fprintf(&text, otherBackend, server)
-	file := filepath.Join(t.TempDir(), "h.cfg")
-	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(haproxy, "-db", "-f", file)
-	var out strings.Builder
-	cmd.Stderr = &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	defer stop()
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addrs[len(addrs)-1]); err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(end) {
-			stop()
-			t.Fatalf("HAProxy does not listen:\n%s", out.String())
-		}
-	}
+	haproxy.Start(t, text.String(), haproxy.Options{Sockets: sockets})
 	var written strings.Builder
 	for i, row := range rows {
 		got := seenThrough(t, addrs[i], row.request)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"waggle/pkg/config"
+	"waggle/pkg/lab/labtest"
 )
 
 func TestTCPRelayHalfClose(t *testing.T) {
@@ -76,7 +77,7 @@ func TestTCPWithoutServerClosesAtOnce(t *testing.T) {
 }
 
 func TestTCPRefusedIsRetriedElsewhere(t *testing.T) {
-	w := start(t, []netip.AddrPort{refused(t), scriptedGreeting(t, "b")}, tcpMode, func(_ *Setup, _, be *config.Proxy) {
+	w := start(t, []netip.AddrPort{labtest.ClosedAddr(t), scriptedGreeting(t, "b")}, tcpMode, func(_ *Setup, _, be *config.Proxy) {
 		be.Options.Redispatch = true
 	})
 	c := w.dial()

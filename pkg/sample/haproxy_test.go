@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"waggle/pkg/lab/require"
+	"waggle/pkg/lab/haproxy"
 )
 
 // echoRequest is the request on which testdata/formats.txt is evaluated.
@@ -99,46 +98,12 @@ func TestFormatsAsHAProxy(t *testing.T) {
 		text := strings.ReplaceAll(strings.ReplaceAll(row[0], `\`, `\\`), `"`, `\"`)
 		fmt.Fprintf(&rules, " http-request return status 200 content-type text/plain lf-string \"[%s]\" if { req.hdr(x-case) %d }\n", text, i)
 	}
-	addr := startHAProxy(t, rules.String())
+	socket, addr := haproxy.Listen(t)
+	haproxy.Start(t, "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\nfrontend f\n bind fd@3\n"+rules.String(),
+		haproxy.Options{Sockets: []*net.TCPListener{socket}, Dir: "testdata"})
 	for i, row := range rows {
 		if got := echo(t, addr, echoRequest(), i); got != "["+row[1]+"]" {
 			t.Errorf("HAProxy: %s = %q, want %q", row[0], got, row[1])
-		}
-	}
-}
-
-// startHAProxy runs HAProxy with a frontend that has the given rules, and gives its address.
-func startHAProxy(t *testing.T, rules string) string {
-	t.Helper()
-	haproxy := require.Tool(t, "haproxy")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	file := filepath.Join(t.TempDir(), "h.cfg")
-	config := "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\nfrontend f\n bind " + addr + "\n" + rules
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(haproxy, "-db", "-f", file)
-	cmd.Dir = "testdata"
-	var out strings.Builder
-	cmd.Stderr = &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			return addr
-		}
-		if time.Now().After(end) {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			t.Fatalf("HAProxy does not listen:\n%s", out.String())
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/require"
 	"waggle/test/program"
 )
@@ -38,7 +39,7 @@ func start(t *testing.T, requests int) *balancer {
 	t.Helper()
 	dir := t.TempDir()
 	b := &balancer{socket: filepath.Join(dir, "stats.sock"), log: filepath.Join(dir, "log"), requests: requests}
-	web, stats := freePort(t), freePort(t)
+	web, stats := labtest.FreeAddr(t).Port(), labtest.FreeAddr(t).Port()
 	b.csv = fmt.Sprintf("http://127.0.0.1:%d/stats;csv", stats)
 	config := fmt.Sprintf(`global
     stats socket %s mode 600 level admin
@@ -62,7 +63,7 @@ backend web
     server up-1 %s check inter 100ms
     server up-2 %s check inter 100ms
     server gone 127.0.0.1:%d check inter 100ms fall 1
-`, b.socket, web, stats, server(t, "one"), server(t, "two"), freePort(t))
+`, b.socket, web, stats, server(t, "one"), server(t, "two"), labtest.FreeAddr(t).Port())
 	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -124,17 +125,6 @@ func server(t *testing.T, name string) string {
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
 	return l.Addr().String()
-}
-
-// freePort is a port that nothing listened on just now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func get(url string) (string, error) {
@@ -203,7 +193,7 @@ func TestHatop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var screen lockedBuffer
+	var screen labtest.Transcript
 	cmd.Stdout, cmd.Stderr = &screen, &screen
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -230,7 +220,7 @@ func TestPrometheusExporter(t *testing.T) {
 	exporter := require.Tool(t, "prometheus-haproxy-exporter")
 	b := start(t, 12)
 	for _, uri := range []string{b.csv, "unix:" + b.socket} {
-		port := freePort(t)
+		port := labtest.FreeAddr(t).Port()
 		cmd := exec.Command(exporter, "--haproxy.scrape-uri="+uri, fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
 		runUntilEnd(t, cmd)
 		var text string
@@ -288,7 +278,7 @@ func TestNetdata(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, plugin, "nolock", "haproxy", "1")
 	cmd.Env = append(os.Environ(), "NETDATA_USER_CONFIG_DIR="+dir, "NETDATA_STOCK_CONFIG_DIR=/usr/lib/netdata/conf.d", "NETDATA_PLUGINS_DIR="+filepath.Dir(plugin))
-	var said lockedBuffer
+	var said labtest.Transcript
 	cmd.Stdout = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/require"
 )
 
@@ -22,12 +23,12 @@ import (
 func TestMonitoring(t *testing.T) {
 	program := require.Tool(t, "prometheus")
 	dir := t.TempDir()
-	stats, shaky := freePort(t), freePort(t)
+	stats, shaky := labtest.FreeAddr(t).Port(), labtest.FreeAddr(t).Port()
 	config := filepath.Join(dir, "haproxy.cfg")
 	text := fmt.Sprintf("defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 1s\n"+
 		"frontend stats\n bind 127.0.0.1:%d\n http-request use-service prometheus-exporter if { path /metrics }\n"+
 		"listen shop\n bind 127.0.0.1:%d\n server steady %s check inter 100ms\n server shaky 127.0.0.1:%d check inter 100ms fall 1 rise 1\n",
-		stats, freePort(t), server(t, "steady"), shaky)
+		stats, labtest.FreeAddr(t).Port(), server(t, "steady"), shaky)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func runPrometheus(t *testing.T, program, dir, target string) (url string) {
 			t.Fatal(err)
 		}
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", labtest.FreeAddr(t).Port())
 	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
 	runUntilEnd(t, cmd)
 	return "http://" + address

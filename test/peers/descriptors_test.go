@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/test/program"
 )
 
@@ -85,14 +86,14 @@ func TestOutOfDescriptors(t *testing.T) {
 	go func() { _ = server.Serve(ln) }()
 	defer server.Close()
 
-	addr := free(t)
+	addr := labtest.FreeAddr(t).String()
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	config := "global\n maxconn 1000\n" + defaults + fmt.Sprintf(" retries 0\nlisten web\n bind %[1]s\n http-request use-service prometheus-exporter if { path /metrics }\n"+
 		" http-request return status 200 if { path /own }\n use_backend other if { path /first }\n server a %[2]s\nbackend other\n server b %[2]s\n", addr, ln.Addr())
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var said transcript
+	var said labtest.Transcript
 	cmd := program.Command(t, "run", "-f", file, "--datapath=off", "--loops=1", "--health-socket=@"+filepath.Dir(file))
 	start(t, cmd, &said, addr)
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pki"
 )
 
@@ -18,7 +19,7 @@ func TestRequestsChooseNoFiles(t *testing.T) {
 	page := pki.Write(t, dir, "page", "the page")
 	pki.Write(t, dir, "secret", "the secret")
 	where := pki.Write(t, dir, "backends.map", "/known known\n")
-	addr := free(t)
+	addr := labtest.FreeAddr(t).String()
 	waggle(t, defaults+fmt.Sprintf(`
 frontend web
     bind %s

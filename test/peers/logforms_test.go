@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pki"
 )
 
@@ -31,7 +32,7 @@ func TestNamedLogFormatsAsHAProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { logs.Close() })
-			plain, secure := free(t), free(t)
+			plain, secure := labtest.FreeAddr(t).String(), labtest.FreeAddr(t).String()
 			config := fmt.Sprintf(`%s
 frontend web
     bind %s

@@ -12,10 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pattern"
 	"waggle/pkg/lab/pki"
 	"waggle/pkg/lab/require"
@@ -59,7 +59,7 @@ func contend(t *testing.T, contender, config, addr string) {
 // between runs waggle in front of one server, and returns its address.
 func between(t *testing.T, server string) string {
 	t.Helper()
-	addr := free(t)
+	addr := labtest.FreeAddr(t).String()
 	waggle(t, defaults+fmt.Sprintf("listen web\n    bind %s\n    server a %s\n", addr, server), addr)
 	return addr
 }
@@ -67,11 +67,11 @@ func between(t *testing.T, server string) string {
 // run starts a program, waits until it listens at addr, and ends it with the test.
 func run(t *testing.T, cmd *exec.Cmd, addr string) {
 	t.Helper()
-	start(t, cmd, &transcript{}, addr)
+	start(t, cmd, &labtest.Transcript{}, addr)
 }
 
 // start does so with what it says going to output.
-func start(t *testing.T, cmd *exec.Cmd, output *transcript, addr string) {
+func start(t *testing.T, cmd *exec.Cmd, output *labtest.Transcript, addr string) {
 	t.Helper()
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.WaitDelay = time.Second
@@ -101,35 +101,6 @@ func start(t *testing.T, cmd *exec.Cmd, output *transcript, addr string) {
 			t.Fatalf("%s does not listen at %s", cmd.Path, addr)
 		}
 	}
-}
-
-// transcript is what a process has said so far.
-type transcript struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *transcript) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *transcript) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// free returns an address that nobody listens at.
-func free(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // sizes are those of the files that servers have: around the sizes of buffers, and large enough for splicing.

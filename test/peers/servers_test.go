@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pattern"
 	"waggle/pkg/lab/require"
 )
@@ -21,7 +22,7 @@ import (
 func nginx(t *testing.T, dir string) (addr string) {
 	t.Helper()
 	path := require.Tool(t, "nginx")
-	addr = free(t)
+	addr = labtest.FreeAddr(t).String()
 	work := t.TempDir()
 	config := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr;
 events { }
@@ -43,7 +44,7 @@ http {
 func pythonServer(t *testing.T, dir string) (addr string) {
 	t.Helper()
 	path := require.Tool(t, "python3")
-	addr = free(t)
+	addr = labtest.FreeAddr(t).String()
 	host, port, _ := net.SplitHostPort(addr)
 	run(t, exec.Command(path, "-m", "http.server", "--bind", host, "--directory", dir, port), addr)
 	return addr
@@ -66,7 +67,7 @@ func TestServers(t *testing.T) {
 		"nginx":  func(t *testing.T) string { return nginx(t, dir) },
 		"python": func(t *testing.T) string { return pythonServer(t, dir) },
 		"python, until close": func(t *testing.T) string {
-			addr := free(t)
+			addr := labtest.FreeAddr(t).String()
 			_, port, _ := net.SplitHostPort(addr)
 			run(t, exec.Command(require.Tool(t, "python3"), "-c", untilClose, port, dir), addr)
 			return addr
@@ -126,7 +127,7 @@ S(('127.0.0.1', int(sys.argv[1])), H).serve_forever()
 
 // TestWebSocketEcho: handshake, frames of all three lengths, and the close, through the balancer.
 func TestWebSocketEcho(t *testing.T) {
-	server := free(t)
+	server := labtest.FreeAddr(t).String()
 	_, port, _ := net.SplitHostPort(server)
 	run(t, exec.Command(require.Tool(t, "python3"), "-c", webSocketServer, port), server)
 	webSocketEcho(t, dial(t, between(t, server)))

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab/labtest"
 )
 
 // TestInspectionAsHAProxy: by the client's first bytes waggle and HAProxy choose the same server, at the same time.
@@ -41,7 +43,7 @@ backend b
     server s %[3]s
 `
 	for _, contender := range []string{"waggle", "haproxy"} {
-		addr := free(t)
+		addr := labtest.FreeAddr(t).String()
 		config := fmt.Sprintf(text, addr, names["a"], names["b"], delay.Milliseconds())
 		contend(t, contender, config, addr)
 		e := &edge{name: contender, dir: dir, web: addr}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab/labtest"
 )
 
 // TestStickTablesAsHAProxy: what is counted of a client, and who is refused for it, is the same in HAProxy.
@@ -46,7 +48,7 @@ backend keys
 `
 	var told []string
 	for _, contender := range []string{"waggle", "haproxy"} {
-		addr, socket := free(t), filepath.Join(t.TempDir(), "s")
+		addr, socket := labtest.FreeAddr(t).String(), filepath.Join(t.TempDir(), "s")
 		config := fmt.Sprintf(text, addr, server.Listener.Addr(), socket)
 		contend(t, contender, config, addr)
 		var b strings.Builder

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/pattern"
 	"waggle/pkg/lab/pki"
 	"waggle/pkg/lab/require"
@@ -86,7 +87,7 @@ func edges(t *testing.T) []*edge {
 	for _, name := range []string{"waggle", "haproxy"} {
 		e := &edge{name: name, dir: dir}
 		for _, at := range []*string{&e.plain, &e.web, &e.strict, &e.mutual, &e.optional, &e.old, &e.relay} {
-			*at = free(t)
+			*at = labtest.FreeAddr(t).String()
 		}
 		text := fmt.Sprintf(edgeConfig,
 			e.plain, e.web, e.strict, e.mutual, e.optional, e.old, e.relay, server.Listener.Addr(), dir)
@@ -262,11 +263,11 @@ func TestStackTLSConfig(t *testing.T) {
 		fmt.Fprintf(w, "%s by %s;", r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"))
 	}))
 	t.Cleanup(server.Close)
-	e := &edge{dir: t.TempDir(), plain: free(t), web: free(t)}
+	e := &edge{dir: t.TempDir(), plain: labtest.FreeAddr(t).String(), web: labtest.FreeAddr(t).String()}
 	certificates(t, e.dir)
 	text := string(content)
 	for old, now := range map[string]string{
-		"*:8080": e.plain, "*:8443": e.web, "*:8404": free(t), "/run/secrets/site.pem": filepath.Join(e.dir, "certs", "site.pem"),
+		"*:8080": e.plain, "*:8443": e.web, "*:8404": labtest.FreeAddr(t).String(), "/run/secrets/site.pem": filepath.Join(e.dir, "certs", "site.pem"),
 		"server-template web- 16 tasks.web:8000 resolvers docker init-addr none": "server a " + server.Listener.Addr().String(),
 	} {
 		if strings.Count(text, old) != 1 {

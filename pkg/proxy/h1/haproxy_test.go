@@ -8,51 +8,22 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/haproxy"
 	"waggle/pkg/lab/require"
 )
 
-// startHAProxy runs a real HAProxy with the sections given, whose frontend listens on the returned address.
-// The socket is ours and inherited, so it accepts before HAProxy is up and no port is guessed.
-func startHAProxy(t *testing.T, config string) (addr string) {
+// startHAProxy runs HAProxy with the lines given in a frontend that listens on the returned address.
+func startHAProxy(t *testing.T, lines string) (addr string) {
 	t.Helper()
-	program := require.Tool(t, "haproxy")
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	inherited, err := l.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inherited.Close()
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	config = "defaults\n mode http\n timeout connect 2s\n timeout client 5s\n timeout server 5s\nfrontend f\n bind fd@3\n" + config
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-db", "-f", file)
-	cmd.ExtraFiles = []*os.File{inherited}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("haproxy said: %s", out.String())
-		}
-	})
-	return l.Addr().String()
+	socket, addr := haproxy.Listen(t)
+	haproxy.Start(t, "defaults\n mode http\n timeout connect 2s\n timeout client 5s\n timeout server 5s\nfrontend f\n bind fd@3\n"+lines,
+		haproxy.Options{Sockets: []*net.TCPListener{socket}})
+	return addr
 }
 
 // ask sends a request and reads the answer to its end.
