@@ -69,6 +69,7 @@ func ruleActions() []ruleAction {
 		{name: "capture", args: "<expression> len <n> | <expression> id <n>", doc: "keeps a value for the log", in: onAny, action: ActionCapture, parse: (*ruleParser).capture},
 		{name: "set-log-level", args: "emerg|…|debug|silent", doc: "the level of the log line, or that there is none", in: onRequest | onResponse, action: ActionSetLogLevel, parse: (*ruleParser).logLevel},
 		{name: "disable-l7-retry", doc: "the request is not sent again after it has reached a server", in: onRequest, action: ActionDisableRetry},
+		{name: "wait-for-body", args: "time <time> [at-least <bytes>]", doc: "waits for the body, or for so many bytes of it, as far as tune.bufsize has room for it; 408 if it takes longer", in: onRequest, action: ActionWaitForBody, parse: (*ruleParser).waitForBody},
 		{name: "set-status", args: "<code> [reason <text>]", doc: "replaces the status", in: onResponse | onAfterResponse, action: ActionSetStatus, parse: (*ruleParser).setStatus},
 	}
 }
@@ -77,7 +78,7 @@ func ruleActions() []ruleAction {
 const otherActions = `add-acl cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
-	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode wait-for-body wait-for-handshake`
+	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode wait-for-handshake`
 
 // ruleParser reads one rule.
 type ruleParser struct {

@@ -218,6 +218,7 @@ type Options struct {
 	Abortonclose             bool
 	HTTPReuse                HTTPReuse
 	Persist                  bool // cookies also lead to servers that are down
+	BufferRequest            bool
 }
 
 // ConnectionMode is how connections are kept after a response.

@@ -39,6 +39,7 @@ func optionDirectives() []directive {
 		flag("socket-stats", frontOrDef, "counts each address of a frontend by itself", func(o *Options) *bool { return &o.SocketStats }),
 		flag("logasap", frontOrDef, "logs before the end of a transfer", func(o *Options) *bool { return &o.LogASAP }),
 		flag("log-separate-errors", frontOrDef, "raises the level of errors", func(o *Options) *bool { return &o.LogSeparateErrors }),
+		flag("http-buffer-request", anyProxy, "does nothing with a request before its body has come, or as much of it as tune.bufsize has room for; 'timeout http-request' bounds that", func(o *Options) *bool { return &o.BufferRequest }),
 		flag("log-health-checks", backOrDef, "logs every change of a check's result", func(o *Options) *bool { return &o.LogHealthChecks }),
 		connection("http-keep-alive", "keeps connections open after a response (the default)", KeepAlive),
 		connection("http-server-close", "closes the server's connection after a response", ServerClose),
@@ -75,7 +76,7 @@ func foreignOptions() []directive {
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
 		group(backOrDef, Unsupported, "health checks of SPOE agents", "", "option+spop-check"),
 		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
-		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-buffer-request option+http-restrict-req-hdr-names option+independent-streams option+nolinger
+		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-restrict-req-hdr-names option+independent-streams option+nolinger
 			option+http-drop-request-trailers option+http-drop-response-trailers`),
 		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+idle-close-on-response
 			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request`),

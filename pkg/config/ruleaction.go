@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"waggle/pkg/sample"
 )
@@ -182,6 +183,39 @@ func (r *ruleParser) setStatus() bool {
 		return false
 	}
 	return true
+}
+
+// waitForBody reads `time <time>` and `at-least <bytes>`.
+func (r *ruleParser) waitForBody() bool {
+	timed := false
+	for r.i < len(r.args) {
+		word, at := r.args[r.i].text, r.i
+		if word != "time" && word != "at-least" {
+			break
+		}
+		r.i++
+		text, ok := r.next("a value behind '" + word + "'")
+		if !ok {
+			return false
+		}
+		var err error
+		if word == "time" {
+			timed = true
+			r.rule.Time, err = parseTime(text, word, time.Millisecond)
+		} else {
+			var n int
+			n, err = parseSize(text, word)
+			r.rule.Bytes = int64(n)
+		}
+		if err != nil {
+			r.errorf(at+1, "%s : %s", r.what, err)
+			return false
+		}
+	}
+	if !timed {
+		r.errorf(-1, "%s expects 'time' and how long to wait", r.what)
+	}
+	return timed
 }
 
 // capture reads `<expression> len <n>`, which makes a slot, or `<expression> id <n>`.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"time"
 
 	"waggle/pkg/sample"
 )
@@ -66,6 +67,8 @@ type HTTPRule struct {
 	Var                    sample.VarName
 	Expr                   *sample.Expr // set-var, capture
 	Slot                   int          // capture
+	Time                   time.Duration
+	Bytes                  int64 // wait-for-body: that many are enough; 0 = all
 	Reply                  *Reply       // deny and return; nil = the error page of Status
 }
 
@@ -135,6 +138,7 @@ const (
 	ActionTrack0 // Target is the table, Expr the key
 	ActionTrack1
 	ActionTrack2
+	ActionWaitForBody // for Time
 )
 
 // RedirectKind is the form of a redirect.

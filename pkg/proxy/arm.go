@@ -14,6 +14,8 @@ func (s *session) arm() {
 	switch s.phase {
 	case reading:
 		s.armReading()
+	case buffering:
+		s.armBody()
 	case exchanging:
 		blocked, jammed := s.clientBlocked(), s.serverBlocked()
 		s.armClient(s.up.open && !jammed || blocked, s.fe.timeouts.client)
@@ -113,6 +115,8 @@ func (s *session) clientTimeout() {
 		s.hurried = true
 	case reading:
 		s.headTimeout()
+	case buffering:
+		s.bodyTimeout()
 	case gathering:
 		s.terminate('c', 'D')
 		s.answer(408)

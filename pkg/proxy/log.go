@@ -124,7 +124,7 @@ func (s *session) entryTimes(e *accesslog.Entry, now time.Duration) {
 		if c.first > 0 {
 			from = c.first
 		}
-		e.TR = span(from, c.head)
+		e.TR = span(from, c.heard)
 		if c.head > 0 {
 			e.Request = s.line
 		}

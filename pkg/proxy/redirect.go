@@ -25,7 +25,7 @@ func (s *session) sendRedirect(r *config.HTTPRule, location []byte) {
 		status = 302
 	}
 	s.status = status
-	s.keep = s.mayKeep() && s.up.complete()
+	s.keep = s.mayKeep() && s.up.complete() // also with a body that has come HAProxy closes
 	message := h1.AppendRedirect(nil, status, location, s.how())
 	if r.SetCookie != "" {
 		message = withField(message, "set-cookie: "+r.SetCookie+"\r\n")

@@ -19,11 +19,17 @@ func (s *session) replyMinor() uint8 {
 	return s.req.Minor
 }
 
+// keepsClient says whether the client's connection can be used again after an answer of our own.
+func (s *session) keepsClient() bool {
+	s.skipBody()
+	return s.mayKeep() && s.up.complete()
+}
+
 // answer sends the page of a status: the proxy's errorfile, or HAProxy's own. A connection on which a body
 // has not been read, or no request could be, is closed after it.
 func (s *session) answer(status int) {
 	s.status = status
-	s.keep = s.mayKeep() && s.up.complete() && status != 408 && status != 400
+	s.keep = s.keepsClient() && status != 408 && status != 400
 	if page := s.errorPage(status); page != nil {
 		s.replyPage(page)
 		return

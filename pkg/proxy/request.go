@@ -131,6 +131,7 @@ func (s *session) begin(n int) {
 		p.Begin()
 	}
 	s.clock.head = s.w.loop.Now()
+	s.clock.heard = s.clock.head
 	s.w.loop.Disarm(&s.clientTimer)
 	s.up.begin(s.req.Framing, s.req.ContentLength)
 	s.keepLine()

@@ -159,7 +159,7 @@ func (s *session) sendReplyAs(r *config.Reply, status int) {
 		s.replyPage(r.Page)
 		return
 	}
-	s.keep = s.mayKeep() && s.up.complete() && status != 408 && status != 400
+	s.keep = s.keepsClient() && status != 408 && status != 400
 	var fields []byte
 	for _, h := range r.Headers {
 		fields = append(append(fields, h.Name...), ": "...)

@@ -41,6 +41,11 @@ func (s *session) rules(p *config.Proxy) outcome {
 			s.setSource(r)
 		case config.ActionTrack0, config.ActionTrack1, config.ActionTrack2:
 			s.track(int(r.Action-config.ActionTrack0), r.Expr, r.Target, true)
+		case config.ActionWaitForBody:
+			if !s.gathered(r.Bytes) {
+				s.awaitBody(r.Time, r.Bytes)
+				return answered
+			}
 		case config.ActionReturn:
 			s.terminate('L', 'R')
 			s.feShard().Intercepted.Add(1)

@@ -178,6 +178,6 @@ func (s *session) served(resp ServiceResponse) {
 		fields.WriteString(f[0] + ": " + f[1] + "\r\n")
 	}
 	s.status = resp.Status
-	s.keep = s.mayKeep() && s.up.complete()
+	s.keep = s.keepsClient()
 	s.reply(h1.AppendReply(nil, resp.Status, contentType, fields.String(), resp.Body, s.how()))
 }

@@ -17,7 +17,8 @@ const (
 	greeting         // the PROXY header of the connection
 	inspecting       // what a TCP client says first
 	reading          // a request's head, or waiting for one
-	gathering        // a request's body, for a service of ours
+	buffering        // a request's body, for rules or because it is said so
+	gathering        // the same, for a service of ours
 	checking         // the password of a request
 	serving          // a service goroutine makes the answer
 	queued           // no server has room
@@ -64,7 +65,13 @@ type session struct {
 }
 
 // times are the moments of a request on the loop's clock; 0 = has not come yet.
-type times struct{ idle, first, head, queued, assigned, connected, response time.Duration }
+type times struct {
+	idle, first, head time.Duration
+	heard             time.Duration // the head, or the part of the body that was waited for
+	queued, assigned  time.Duration
+	connected         time.Duration
+	response          time.Duration
+}
 
 // accepted starts a session on a connection that l has admitted.
 func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
@@ -141,6 +148,8 @@ func (s *session) step() step {
 		return s.inspect()
 	case reading:
 		return s.readHead()
+	case buffering:
+		return s.bufferBody()
 	case gathering:
 		return s.gather()
 	case connecting:

@@ -15,9 +15,11 @@ type stage uint8
 const (
 	frontContent stage = iota // tcp-request content
 	frontFixed                // what is answered whatever rules say
+	frontBody
 	frontRules
 	frontPage
 	routing
+	backBody
 	backContent
 	backRules
 	backPage
@@ -53,6 +55,8 @@ func (s *session) handle() outcome {
 		return s.contentAllowed(s.fe.cfg)
 	case frontFixed:
 		return s.fixed()
+	case frontBody:
+		return s.buffersBody(s.fe.cfg, s.fe.timeouts.httpRequest)
 	case frontRules:
 		return s.rules(s.fe.cfg)
 	case frontPage:
@@ -65,6 +69,8 @@ func (s *session) handle() outcome {
 	switch b := s.be.cfg; {
 	case b == s.fe.cfg: // all this has been done
 		return passed
+	case s.stage == backBody:
+		return s.buffersBody(b, s.be.cfg.Timeouts.HTTPRequest)
 	case s.stage == backContent:
 		return s.contentAllowed(b)
 	case s.stage == backRules:

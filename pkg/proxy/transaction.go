@@ -19,6 +19,7 @@ type transaction struct {
 	edits     h1.Edits
 	up, down  stream
 	preview   preview // of a TCP session
+	payload   payload // of a request
 	stage     stage
 	rule      int // of the stage, the next to run
 	login     credentials
@@ -130,7 +131,7 @@ func (t *transaction) reset() {
 	t.peer = netip.AddrPort{}
 	t.avoid, t.retries, t.status = nil, 0, -1
 	t.persist = persist{}
-	t.preview = preview{}
+	t.preview, t.payload = preview{}, payload{}
 	t.why = [2]byte{'-', '-'}
 	t.place.server, t.place.backend = 0, 0
 	t.clock = times{}

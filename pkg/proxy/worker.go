@@ -37,6 +37,7 @@ type worker struct {
 	waking       atomic.Bool // resume has been posted
 	entry        accesslog.Entry
 	text         []byte // scratch memory of rules
+	payload      []byte // and of what they see of a chunked body: no more than a buffer
 }
 
 func newWorker(e *Engine, index int) (*worker, error) {

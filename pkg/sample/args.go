@@ -17,7 +17,7 @@ type args struct {
 	vars       [2]*VarName
 	re         *regexp.Regexp
 	again      *regexp.Regexp // regsub: the same for what follows a match
-	all        bool           // regsub: every match
+	all        bool           // regsub: every match; parameters: names in either case
 	table      *mapping
 	acls       []term
 }

@@ -115,17 +115,20 @@ var paramArgs = argSpec{0, 3, func(p *argParser) *Error {
 	return nil
 }}
 
-// walkParams offers the values of a parameter of the request target, of all parameters where no name is
-// given: to a condition all of them, otherwise the first.
+// walkParams offers the values of a parameter of the request target: see [evaluator.walkParamsOf].
 func (e *evaluator) walkParams(a *args, want Type) {
-	uri := e.subject.URI()
-	i := bytes.IndexByte(uri, a.texts[1][0])
-	if i < 0 {
-		return
+	uri, delimiter := e.subject.URI(), a.texts[1][0]
+	if i := bytes.IndexByte(uri, delimiter); i >= 0 {
+		e.walkParamsOf(uri[i+1:], a, want, delimiter)
 	}
-	for list := uri[i+1:]; len(list) > 0; {
+}
+
+// walkParamsOf offers the values of a parameter in a list, of all parameters where no name is given: to a condition all of
+// them, otherwise the first.
+func (e *evaluator) walkParamsOf(list []byte, a *args, want Type, delimiter byte) {
+	for len(list) > 0 {
 		end := 0 // HAProxy 2.6 was seen to separate at the delimiter again, too
-		for end < len(list) && list[end] != '&' && list[end] != ';' && list[end] != a.texts[1][0] {
+		for end < len(list) && list[end] != '&' && list[end] != ';' && list[end] != delimiter {
 			end++
 		}
 		name, value, _ := bytes.Cut(list[:end], equals)

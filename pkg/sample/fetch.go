@@ -25,7 +25,7 @@ func (f *fetch) http() bool {
 }
 
 // fetches has every fetch by its newest name.
-var fetches = tableOfFetches(connectionFetches, tlsFetches, contentFetches, stickyFetches(), requestFetches, authFetches, responseFetches, internalFetches)
+var fetches = tableOfFetches(connectionFetches, tlsFetches, contentFetches, stickyFetches(), requestFetches, payloadFetches, authFetches, responseFetches, internalFetches)
 
 func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
 	all := make(map[string]*fetch)
