@@ -39,7 +39,7 @@ type checkedServer struct {
 func build(cfg *config.Config, loops, maxConn int, initial map[string][]netip.Addr, saved savedStates, before datapath.Identities) (*building, error) {
 	b := &building{cfg: cfg, maxConn: maxConn, initial: initial, saved: saved, pool: pool.New(loops)}
 	_, given := before.Max()
-	b.pool.RememberKeys(func(backend, server string) uint32 { return before.Server(identity(backend, server)) }, given)
+	b.pool.RememberKeys(before.Server, given)
 	b.pool.SetLimit(maxConn)
 	for _, p := range cfg.Proxies {
 		if p.Disabled {

@@ -134,7 +134,7 @@ func (k *kernel) fallback(reason, warning string) {
 func (k *kernel) begin(verdicts []offload.Verdict) {
 	if k.path() != nil {
 		k.mu.Lock()
-		err := k.share(k.plan())
+		err := errors.Join(k.share(k.plan()), k.recall())
 		k.mu.Unlock()
 		if err != nil {
 			k.log.Warn("limits hold on each path by itself", "err", err)
@@ -349,19 +349,8 @@ func (k *kernel) backends(now datapath.Snapshot) {
 		s.SetKernelSessions(int64(n.Current))
 		backends[s.Backend.Identity()] = s.Backend
 		current[s.Backend.Identity()] += int64(n.Current)
-		for _, shard := range []*pool.Shard{s.Counters.Shard(pool.KernelShard), s.Backend.Counters.Shard(pool.KernelShard)} {
-			shard.Sessions.Add(d.Sessions + d.Failures)
-			shard.LBTotal.Add(d.Connections)
-			shard.Connects.Add(d.Connections + d.Retries)
-			shard.ConnErrors.Add(d.Failures)
-			shard.ClientAborts.Add(d.ClientAborts)
-			shard.ServerAborts.Add(d.ServerResets + d.ServerTimeouts)
-			shard.RespErrors.Add(d.ServerResets) // as HAProxy has it
-			shard.Retries.Add(d.Retries)
-			shard.Redispatches.Add(d.Redispatches)
-			shard.BytesIn.Add(d.BytesIn)
-			shard.BytesOut.Add(d.BytesOut)
-		}
+		addKernel(s.Counters.Shard(pool.KernelShard), d)
+		addKernel(s.Backend.Counters.Shard(pool.KernelShard), d)
 		for _, t := range []*pool.Times{&s.Times, &s.Backend.Times} {
 			t.AddSessions(d.Ended, d.Connect.Sum, d.Connect.Longest, d.Life.Sum, d.Life.Longest)
 		}
@@ -374,6 +363,21 @@ func (k *kernel) backends(now datapath.Snapshot) {
 	for b, n := range current {
 		backends[b].Sessions.SetKernel(n)
 	}
+}
+
+// addKernel adds what the kernel path has counted to the counters of a server or backend.
+func addKernel(to *pool.Shard, d datapath.Counts) {
+	to.Sessions.Add(d.Sessions + d.Failures)
+	to.LBTotal.Add(d.Connections)
+	to.Connects.Add(d.Connections + d.Retries)
+	to.ConnErrors.Add(d.Failures)
+	to.ClientAborts.Add(d.ClientAborts)
+	to.ServerAborts.Add(d.ServerResets + d.ServerTimeouts)
+	to.RespErrors.Add(d.ServerResets) // as HAProxy has it
+	to.Retries.Add(d.Retries)
+	to.Redispatches.Add(d.Redispatches)
+	to.BytesIn.Add(d.BytesIn)
+	to.BytesOut.Add(d.BytesOut)
 }
 
 // grown is how much cumulative counters grew. A counter that went back was started anew. Of the longest times those are left

@@ -24,17 +24,27 @@ func (p *kernelPlan) service(id uint32) *service { return p.byID[id] }
 
 // departed is a server that a reload, or an operator, has taken away. Sessions and flows that it had may live on.
 type departed struct {
-	server   *pool.Server
-	since    time.Time
-	unshared bool
+	server *pool.Server
+	since  time.Time
+	step   farewell
 }
 
 // departedFrontend is the same for a frontend that the kernel path serves no more.
 type departedFrontend struct {
-	service  *service
-	since    time.Time
-	unshared bool
+	service *service
+	since   time.Time
+	step    farewell
 }
+
+// farewell is how far something is that departs. There is a round of [kernel.reap] between two steps, so that whoever has just
+// looked where to count has done so.
+type farewell int
+
+const (
+	inUse    farewell = iota // sessions or flows go on
+	unshared                 // userspace counts its places by itself again
+	returned                 // the kernel path may forget what it has counted; until then the id is nobody else's
+)
 
 // settleTime is how long something stays as it is after it has departed, for those who have just looked it up.
 const settleTime = 5 * time.Second
@@ -48,32 +58,39 @@ func (k *kernel) makePlan(p *pool.Pool, verdicts []offload.Verdict, logs *logs) 
 			next.others = append(next.others, v)
 			continue
 		}
-		s := &service{id: k.takeID(f.Name), frontend: f, backend: p.Backend(v.Backend.Name), verdict: v, logs: logs}
+		s := &service{id: k.takeID(f), frontend: f, backend: p.Backend(v.Backend.Name), verdict: v, logs: logs}
 		next.services = append(next.services, s)
 		next.byID[s.id] = s
 	}
 	return next
 }
 
-// takeID returns the id of a frontend's service, a new one if it has none.
-func (k *kernel) takeID(frontend string) uint32 {
-	if id, ok := k.ids[frontend]; ok {
-		return id
-	}
-	if id := k.before.Service(frontend); id != 0 && k.begins() {
-		k.ids[frontend] = id
+// takeID returns the id of a frontend's service, a new one if it has none. One that was removed and is added again is another one,
+// even while flows of the former live on, as it is to the pool.
+func (k *kernel) takeID(f *pool.Frontend) uint32 {
+	if id := k.before.Service(f.Name); id != 0 && k.begins() {
+		k.ids[f.Name] = id
 		return id
 	}
 	used := make(map[uint32]bool)
 	for _, id := range k.ids {
 		used[id] = true
 	}
+	if !k.begins() {
+		now := k.plan()
+		if id, ok := k.ids[f.Name]; ok && f.Continues(now.pool) {
+			return id
+		}
+		for id := range now.byID {
+			used[id] = true
+		}
+	}
 	id, _ := k.before.Max() // flows may have any of these
 	id++
 	for used[id] {
 		id++
 	}
-	k.ids[frontend] = id
+	k.ids[f.Name] = id
 	return id
 }
 
@@ -92,7 +109,7 @@ func (k *kernel) discard(p *kernelPlan) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for id, s := range p.byID {
-		if k.plan().service(id) == nil {
+		if k.plan().service(id) == nil && k.ids[s.frontend.Name] == id {
 			delete(k.ids, s.frontend.Name)
 		}
 	}
@@ -118,9 +135,48 @@ func (k *kernel) swap(next *kernelPlan, t *pool.Takeover) error {
 		k.depart(s, now)
 	}
 	t.Commit()
-	err := k.share(next)
+	err := errors.Join(k.retainBackends(old.pool, next.pool), k.share(next))
 	k.current.Store(next)
 	return err
+}
+
+// retainBackends has the kernel path forget the backends that are gone: what they have counted is not that of another one.
+func (k *kernel) retainBackends(old, next *pool.Pool) error {
+	dp := k.path()
+	if dp == nil {
+		return nil
+	}
+	var names []string
+	for _, b := range next.Backends {
+		if was := old.Backend(b.Name); was != nil && was.Identity() == b.Identity() {
+			names = append(names, b.Name)
+		}
+	}
+	return dp.RetainBackends(names)
+}
+
+// recall makes known, at the start, the servers that a process before this one had and whose flows live on: those included that
+// the configuration has no more, or has anew, which depart. What others have counted that are forgotten stays their backend's.
+func (k *kernel) recall() error {
+	dp, p, now := k.path(), k.plan().pool, time.Now()
+	errs := []error{k.retainBackends(p, p)}
+	for _, b := range p.Backends {
+		present := make(map[uint32]*pool.Server)
+		for _, s := range b.Servers() {
+			present[s.Key] = s
+		}
+		for _, n := range k.before.ServersOf(b.Name) {
+			s := present[n.ID]
+			if s == nil {
+				s = b.Former(n.Name, n.ID)
+				k.depart(s, now)
+			}
+			k.servers.add(s)
+			errs = append(errs, k.shareServer(n.ID, s))
+		}
+		addKernel(b.Counters.Shard(pool.KernelShard), dp.Bequest(b.Name))
+	}
+	return errors.Join(errs...)
 }
 
 func (k *kernel) isLeaving(id uint32) bool {
@@ -199,15 +255,12 @@ func (k *kernel) shareService(s *service) (*atomic.Int64, error) {
 	return places.Waiting, nil
 }
 
-// identity is what a server is known by to a later process.
-func identity(backend, server string) string { return backend + "/" + server }
-
 func (k *kernel) shareServer(key uint32, s *pool.Server) error {
 	dp := k.path()
 	if dp == nil || s.Sessions.Shared() {
 		return nil
 	}
-	places, err := dp.ServerPlaces(key, identity(s.Backend.Name, s.Name))
+	places, err := dp.ServerPlaces(key, s.Backend.Name, s.Name)
 	if err != nil {
 		return err
 	}
@@ -227,42 +280,53 @@ func (k *kernel) reap(now time.Time) {
 	}
 }
 
-// reapServer takes a server out in two steps, so that whoever has just looked where to count has done so.
+// reapServer takes a server out step by step.
 func (k *kernel) reapServer(d *departed, now time.Time) (done bool) {
-	s := d.server
+	s, dp := d.server, k.path()
+	known := dp != nil && k.servers.get(s.Key) != nil
+	_, counted := k.last.Servers[s.Key]
 	switch {
-	case d.unshared:
-		if dp := k.path(); dp != nil && k.servers.get(s.Key) != nil {
-			dp.UnshareServer(s.Key)
+	case d.step == inUse:
+		if now.Sub(d.since) >= settleTime && s.Sessions.User() == 0 && s.Idle.Load() == 0 && s.Queue.Load() == 0 && k.last.Servers[s.Key].Entries == 0 {
+			s.Sessions.Unshare()
+			d.step = unshared
 		}
-		k.servers.remove(s)
-		k.plan().pool.Recycle(s)
-		return true
-	case now.Sub(d.since) < settleTime, s.Sessions.User() != 0, s.Idle.Load() != 0, s.Queue.Load() != 0, k.last.Servers[s.Key].Entries != 0:
+		return false
+	case d.step == unshared && known:
+		dp.UnshareServer(s.Key)
+		d.step = returned
+		return false
+	case d.step == returned && counted:
 		return false
 	}
-	s.Sessions.Unshare()
-	d.unshared = true
-	return false
+	k.servers.remove(s)
+	k.plan().pool.Recycle(s)
+	return true
 }
 
 func (k *kernel) reapFrontend(d *departedFrontend, now time.Time) (done bool) {
-	f := d.service.frontend
+	id, f, dp := d.service.id, d.service.frontend, k.path()
+	_, counted := k.last.Services[id]
 	switch {
-	case d.unshared:
-		if dp := k.path(); dp != nil {
-			dp.UnshareService(d.service.id)
+	case d.step == inUse:
+		if now.Sub(d.since) >= settleTime && k.last.Services[id].Entries == 0 {
+			f.Sessions.Unshare()
+			f.ShareHold(nil)
+			f.Sessions.SetKernel(0)
+			d.step = unshared
 		}
-		delete(k.ids, f.Name)
-		return true
-	case now.Sub(d.since) < settleTime, k.last.Services[d.service.id].Entries != 0:
+		return false
+	case d.step == unshared && dp != nil:
+		dp.UnshareService(id)
+		d.step = returned
+		return false
+	case d.step == returned && counted:
 		return false
 	}
-	f.Sessions.Unshare()
-	f.ShareHold(nil)
-	f.Sessions.SetKernel(0)
-	d.unshared = true
-	return false
+	if k.ids[f.Name] == id {
+		delete(k.ids, f.Name)
+	}
+	return true
 }
 
 // forgetServices publishes the plan without services that are gone for good.

@@ -1,11 +1,8 @@
 package datapath
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -16,10 +13,10 @@ import (
 const (
 	bookGauges   = "wg_book_gauges" // gaugeKey to index into wg_gauges
 	bookCounters = "wg_book_pairs"  // pair to index into wg_counters
-	bookNames    = "wg_book_names"  // gaugeKey to the name in the configuration
+	bookNames    = "wg_book_names"  // gaugeKey to what it is in the configuration: storedIdentity
 	bookPast     = "wg_book_past"   // gaugeKey, or pastTotal, to a sum of the ledger
+	bookGone     = "wg_book_gone"   // name of a backend to what servers of it have counted that are forgotten
 	bookPrograms = "wg_book_progs"  // interface to the id of the program that was put on it
-	bookNameLen  = 128
 )
 
 // pastTotal is the key of the ledger's total in bookPast.
@@ -27,17 +24,27 @@ var pastTotal = entry{2, 0}
 
 // bookSpecs are the maps of the book, in the order of openBook. sizes are those of the maps that they are about.
 func bookSpecs(sizes map[string]*ebpf.MapSpec) []*ebpf.MapSpec {
-	hash := func(name string, value, entries uint32) *ebpf.MapSpec {
-		return &ebpf.MapSpec{Name: name, Type: ebpf.Hash, KeySize: 8, ValueSize: value, MaxEntries: entries, Flags: noPrealloc}
+	hash := func(name string, key, value uintptr, entries uint32) *ebpf.MapSpec {
+		return &ebpf.MapSpec{Name: name, Type: ebpf.Hash, KeySize: uint32(key), ValueSize: uint32(value), MaxEntries: entries, Flags: noPrealloc}
 	}
-	gauges := sizes[lbMapWgGauges].MaxEntries
-	return []*ebpf.MapSpec{hash(bookGauges, 4, gauges), hash(bookCounters, 4, counterMax), hash(bookNames, bookNameLen, gauges), hash(bookPast, uint32(unsafe.Sizeof(lbWgCounter{})), gauges+1),
-		hash(bookPrograms, 4, sizes[lbMapWgIfaces].MaxEntries)}
+	const index = 4
+	key, sum, gauges := unsafe.Sizeof(entry{}), unsafe.Sizeof(lbWgCounter{}), sizes[lbMapWgGauges].MaxEntries
+	return []*ebpf.MapSpec{
+		hash(bookGauges, key, index, gauges),
+		hash(bookCounters, key, index, counterMax),
+		hash(bookNames, key, unsafe.Sizeof(storedIdentity{}), gauges),
+		hash(bookPast, key, sum, gauges+1),
+		hash(bookGone, unsafe.Sizeof(storedName{}), sum, gauges),
+		hash(bookPrograms, key, index, sizes[lbMapWgIfaces].MaxEntries),
+	}
 }
 
 // openBook is the book of these maps, which are its own from then on.
 func openBook(maps []*ebpf.Map) *book {
-	return &book{gauges: maps[0], counters: maps[1], names: maps[2], past: maps[3], programs: maps[4]}
+	return &book{
+		gauges: maps[0], counters: maps[1], names: maps[2], past: maps[3], gone: maps[4], programs: maps[5],
+		named: make(map[gaugeKey]storedIdentity), bequests: make(map[storedName]lbWgCounter),
+	}
 }
 
 const noPrealloc = 1 // BPF_F_NO_PREALLOC
@@ -57,96 +64,45 @@ func (k gaugeKey) entry() entry {
 func pairOf(e entry) pair         { return pair{service: e[0], server: e[1]} }
 func gaugeKeyOf(e entry) gaugeKey { return gaugeKey{server: e[0] == 1, id: e[1]} }
 
-// storedName is a name as the book has it. Of a longer one the end is replaced by a digest.
-func storedName(name string) (stored [bookNameLen]byte) {
-	if len(name) >= bookNameLen {
-		sum := sha256.Sum256([]byte(name))
-		digest := hex.EncodeToString(sum[:8])
-		name = name[:bookNameLen-1-len(digest)] + digest
-	}
-	copy(stored[:], name)
-	return stored
-}
-
-// Identities are the ids that were given to frontends and servers by a process before this one, by their names. A name that is
-// longer than 127 bytes is found by Service and Server only.
-type Identities struct {
-	services, servers map[[bookNameLen]byte]uint32
-}
-
-// Service returns the id of a service, 0 if it had none.
-func (i Identities) Service(name string) uint32 { return i.services[storedName(name)] }
-
-// Server returns the id of a server, 0 if it had none.
-func (i Identities) Server(name string) uint32 { return i.servers[storedName(name)] }
-
-// Max is the highest id of services and servers; new ones have to be above it, since flows may have it.
-func (i Identities) Max() (service, server uint32) {
-	for _, id := range i.services {
-		service = max(service, id)
-	}
-	for _, id := range i.servers {
-		server = max(server, id)
-	}
-	return service, server
-}
-
-// ReadIdentities returns what a process before this one has left under the directory of pins, which is nothing if it is
-// empty, or of another version: Open will say so then.
-func ReadIdentities(pinDir string) (Identities, error) {
-	found := Identities{services: make(map[[bookNameLen]byte]uint32), servers: make(map[[bookNameLen]byte]uint32)}
-	spec, err := specFor(Options{}.withDefaults())
-	if err != nil {
-		return found, err
-	}
-	m, err := ebpf.LoadPinnedMap(filepath.Join(pinDir, layoutOf(spec.Maps, bookSpecs(spec.Maps)), bookNames), &ebpf.LoadPinOptions{ReadOnly: true})
-	if err != nil {
-		return found, nil
-	}
-	defer m.Close()
-	names, err := readMap[entry, [bookNameLen]byte](m)
-	if err != nil {
-		return found, fmt.Errorf("read the names of the kernel path before: %w", err)
-	}
-	for e, name := range names {
-		if key := gaugeKeyOf(e); key.server {
-			found.servers[name] = key.id
-		} else {
-			found.services[name] = key.id
-		}
-	}
-	return found, nil
-}
-
 // book is the maps of the book; nil where nothing is pinned.
 type book struct {
-	gauges, counters, names, past, programs *ebpf.Map
+	gauges, counters, names, past, gone, programs *ebpf.Map
+
+	// named is what names holds, bequests what gone does.
+	named    map[gaugeKey]storedIdentity
+	bequests map[storedName]lbWgCounter
+	order    uint64 // of the newest in named
 }
 
 func (b *book) close() error {
 	if b == nil {
 		return nil
 	}
-	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close(), b.past.Close(), b.programs.Close())
+	return errors.Join(b.gauges.Close(), b.counters.Close(), b.names.Close(), b.past.Close(), b.gone.Close(), b.programs.Close())
 }
 
-// name notes the name of a service or server.
-func (b *book) name(key gaugeKey, name string) error {
-	if b == nil || name == "" {
-		return nil
-	}
-	if err := b.names.Put(key.entry(), storedName(name)); err != nil {
-		return fmt.Errorf("note the name %s: %w", name, err)
-	}
-	return nil
-}
-
-// forget drops a name and what the ledger has of it.
+// forget drops what there is of a service or server, but for what a server has left to its backend.
 func (b *book) forget(key gaugeKey) error {
 	if b == nil {
 		return nil
 	}
-	return errors.Join(ignoreMissing(b.names.Delete(key.entry())), ignoreMissing(b.past.Delete(key.entry())))
+	err := errors.Join(ignoreMissing(b.names.Delete(key.entry())), ignoreMissing(b.past.Delete(key.entry())))
+	if err == nil {
+		delete(b.named, key)
+	}
+	return err
+}
+
+// bequeath adds what a server has counted that is forgotten to what its backend has of such.
+func (b *book) bequeath(backend storedName, sum lbWgCounter) error {
+	if b == nil || backend == (storedName{}) || sum == (lbWgCounter{}) {
+		return nil
+	}
+	b.bequests[backend] = plus(b.bequests[backend], sum)
+	if err := b.gone.Put(backend, b.bequests[backend]); err != nil {
+		return fmt.Errorf("note what a server has counted: %w", err)
+	}
+	return nil
 }
 
 // carry notes the sums of the ledger that a pair is part of.

@@ -22,14 +22,15 @@ type Places struct {
 func (dp *Datapath) ProcessPlaces() Places { return dp.obj.places(0) }
 
 // ServicePlaces returns the places of a service's Limit. Its entry is kept from now on, whether the service is desired or not.
-// name is what a later process finds the id by, where the kernel path is pinned; "" if nobody is to.
+// name is what a later process finds the id by, where the kernel path is pinned; "" if nobody is to. Of two ids of one name it finds
+// the one that got it last.
 func (dp *Datapath) ServicePlaces(id uint32, name string) (Places, error) {
-	return dp.share(gaugeKey{id: id}, name)
+	return dp.share(gaugeKey{id: id}, "", name)
 }
 
-// ServerPlaces returns the places of a server's Limit, in the same way.
-func (dp *Datapath) ServerPlaces(id uint32, name string) (Places, error) {
-	return dp.share(gaugeKey{server: true, id: id}, name)
+// ServerPlaces returns the places of a server's Limit, in the same way. backend is not "" if name is not.
+func (dp *Datapath) ServerPlaces(id uint32, backend, name string) (Places, error) {
+	return dp.share(gaugeKey{server: true, id: id}, backend, name)
 }
 
 // UnshareServer ends what ServerPlaces began: the entry goes once the server is desired no more and has no flow. Nobody
@@ -48,7 +49,7 @@ func (dp *Datapath) unshare(key gaugeKey) {
 	}
 }
 
-func (dp *Datapath) share(key gaugeKey, name string) (Places, error) {
+func (dp *Datapath) share(key gaugeKey, backend, name string) (Places, error) {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
 	if dp.closed {
@@ -58,7 +59,7 @@ func (dp *Datapath) share(key gaugeKey, name string) (Places, error) {
 	if err != nil {
 		return Places{}, fmt.Errorf("share the places of %d: %w", key.id, err)
 	}
-	if err := dp.book.name(key, name); err != nil {
+	if err := dp.book.name(key, backend, name); err != nil {
 		return Places{}, err
 	}
 	dp.shared[key] = true

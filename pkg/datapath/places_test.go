@@ -171,7 +171,7 @@ func TestBindsShareALimit(t *testing.T) {
 func TestSharedPlacesStay(t *testing.T) {
 	top := newTopology(t, 1)
 	dp := openIn(t, top.lb, Options{})
-	server, err := dp.ServerPlaces(101, "")
+	server, err := dp.ServerPlaces(101, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestSharedPlacesStay(t *testing.T) {
 	dp.mu.Unlock()
 	// One that is given back and wanted again at once, as when an operator adds a server behind one that is gone, stays, too.
 	dp.UnshareServer(101)
-	if server, err = dp.ServerPlaces(101, ""); err != nil {
+	if server, err = dp.ServerPlaces(101, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	dp.mu.Lock()
@@ -201,7 +201,7 @@ func TestSharedPlacesStay(t *testing.T) {
 	}
 	dp.mu.Unlock()
 	dp.sweep()
-	if another, err := dp.ServerPlaces(103, ""); err != nil || another.Taken == server.Taken {
+	if another, err := dp.ServerPlaces(103, "", ""); err != nil || another.Taken == server.Taken {
 		t.Errorf("two servers have the same places (%v)", err)
 	}
 	server.Taken.Add(2)
@@ -213,7 +213,7 @@ func TestSharedPlacesStay(t *testing.T) {
 	if n := server.Taken.Add(-1); n != 1 {
 		t.Errorf("%d places taken, want 1", n)
 	}
-	if _, err := dp.ServerPlaces(102, ""); err == nil {
+	if _, err := dp.ServerPlaces(102, "", ""); err == nil {
 		t.Error("places of a closed datapath")
 	}
 }

@@ -73,17 +73,19 @@ func (dp *Datapath) forget(key gaugeKey) error {
 			return err
 		}
 	}
-	if key.server {
-		delete(dp.past.servers, key.id)
-	} else {
-		delete(dp.past.services, key.id)
-		delete(dp.timeouts, key.id)
-	}
+	backend := dp.book.backendOf(key)
 	dp.obj.load(dp.planner.gauges.used[key]).clear()
 	dp.obj.gauges[dp.planner.gauges.used[key]] = lbWgGauge{}
 	if err := errors.Join(dp.book.forget(key), dp.planner.gauges.put(key)); err != nil {
 		return err
 	}
 	delete(dp.retired, key)
-	return nil
+	if !key.server {
+		delete(dp.past.services, key.id)
+		delete(dp.timeouts, key.id)
+		return nil
+	}
+	sum := dp.past.servers[key.id]
+	delete(dp.past.servers, key.id)
+	return dp.book.bequeath(backend, sum)
 }

@@ -157,8 +157,10 @@ func (dp *Datapath) restoreIndices() error {
 		return err
 	}
 	dp.planner.counters.restore(counters)
-	dp.past, err = dp.book.readPast()
-	return err
+	if dp.past, err = dp.book.readPast(); err != nil {
+		return err
+	}
+	return dp.book.readNames()
 }
 
 // readBook returns the indices that a map of the book has, by their keys.

@@ -291,7 +291,7 @@ func TestTakeOverByAnotherConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = dp.ServicePlaces(7, "web")
-	server, err2 := dp.ServerPlaces(101, "tasks/one")
+	server, err2 := dp.ServerPlaces(101, "tasks", "one")
 	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
@@ -304,14 +304,14 @@ func TestTakeOverByAnotherConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ids.Service("web") != 7 || ids.Server("tasks/one") != 101 || ids.Server("web") != 0 {
+	if ids.Service("web") != 7 || ids.Server("tasks", "one") != 101 || ids.Server("", "web") != 0 {
 		t.Errorf("identities %+v", ids)
 	}
 	if service, server := ids.Max(); service != 7 || server != 101 {
 		t.Errorf("highest ids %d and %d", service, server)
 	}
 	dp = openIn(t, top.lb, opts)
-	places, err := dp.ServerPlaces(101, "tasks/one")
+	places, err := dp.ServerPlaces(101, "tasks", "one")
 	if err != nil {
 		t.Fatal(err)
 	}

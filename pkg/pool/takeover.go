@@ -57,7 +57,7 @@ func (t *Takeover) Commit() {
 }
 
 func (t *Takeover) frontend(p *Pool, f, was *Frontend) {
-	if was == nil || was.Mode != f.Mode {
+	if !f.goesOnWith(was) {
 		f.frontendLife.pool = p.poolLife
 		return
 	}
@@ -254,6 +254,11 @@ func (c *change) revive(s, was *Server) {
 		c.event(EventUp, Notice, s, "%sServer %s is UP (%s).", backupWord(s), s.path(), CauseConfig)
 	}
 }
+
+// Continues says whether f, of a pool that is to take over from old, will be the same as one of old's.
+func (f *Frontend) Continues(old *Pool) bool { return f.goesOnWith(old.Frontend(f.Name)) }
+
+func (f *Frontend) goesOnWith(was *Frontend) bool { return was != nil && was.Mode == f.Mode }
 
 // Same says whether two frontends are one and the same, of different configurations perhaps.
 func (f *Frontend) Same(o *Frontend) bool { return f.frontendLife == o.frontendLife }

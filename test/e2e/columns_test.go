@@ -199,7 +199,7 @@ func (w truth) add(row, column string, n int64) {
 }
 
 // counted reads `show stat` into the same shape; cells that are no numbers are left out.
-func (b *columnsLab) counted() (truth, error) {
+func (b *balancer) counted() (truth, error) {
 	text, err := b.runtime("show stat")
 	if err != nil {
 		return nil, err

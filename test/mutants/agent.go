@@ -33,4 +33,10 @@ var agentMutants = []mutant{
 		"if !balance.Deterministic(b.Balance.Algorithm) {", "if true {", "TestWhichRetriesAreRedispatched"),
 	in("pkg/offload", "a frontend with rules is the kernel's", "pkg/offload/offload.go",
 		"j.rules()\n", "", "TestWhatKeepsAFrontendInUserspace"),
+	in("test/e2e", "servers that were removed are not known to a later process", "pkg/agent/kernelplan.go",
+		"range k.before.ServersOf(b.Name)", "range k.before.ServersOf(\"\")", "TestRowsStayRightOverReloadsAndTakeOvers"),
+	in("pkg/agent", "a key is used again while there are counts of it", "pkg/agent/kernelplan.go",
+		"\t_, counted := k.last.Servers[s.Key]\n", "\tcounted := false\n", "TestAKeyIsGivenAwayWhenItsCountsAreForgotten"),
+	in("test/e2e", "a frontend that comes back is the one that has left", "pkg/agent/kernelplan.go",
+		"if id, ok := k.ids[f.Name]; ok && f.Continues(now.pool) {", "if id, ok := k.ids[f.Name]; ok {", "TestRowsStayRightOverReloadsAndTakeOvers"),
 }
