@@ -22,8 +22,8 @@ type RingConfig struct {
 
 // RingServer takes the lines of a ring over TCP, as syslog servers do (RFC 6587).
 type RingServer struct {
-	Name, Address string
-	OctetCount    bool // each line begins with its length, instead of ending in a line feed
+	Address    string
+	OctetCount bool // each line begins with its length, instead of ending in a line feed
 }
 
 // Ring keeps the last lines of a log in memory. Old lines make room for new ones: nobody who reads holds the log up. It is

@@ -152,7 +152,7 @@ func expectLine(t *testing.T, in *bufio.Reader, want string) {
 // A server that comes, goes and comes again gets every line, those from before it came too.
 func TestRingServerGetsAllLines(t *testing.T) {
 	server := newSyslog(t)
-	r := newRing(t, RingConfig{Size: 1000, MaxLength: 100, Servers: []RingServer{{Name: "s", Address: server.addr}}})
+	r := newRing(t, RingConfig{Size: 1000, MaxLength: 100, Servers: []RingServer{{Address: server.addr}}})
 	r.append([]byte("first"))
 	conn, in := server.accept()
 	expectLine(t, in, "first")
@@ -179,7 +179,7 @@ func TestRingDoesNotWaitForServers(t *testing.T) {
 	closed := newSyslog(t)
 	closed.Close()
 	r := newRing(t, RingConfig{
-		Size: 64 << 10, MaxLength: 1000, Servers: []RingServer{{Name: "deaf", Address: deaf.addr}, {Name: "gone", Address: closed.addr, OctetCount: true}},
+		Size: 64 << 10, MaxLength: 1000, Servers: []RingServer{{Address: deaf.addr}, {Address: closed.addr, OctetCount: true}},
 	})
 	deaf.accept()
 	began, line := time.Now(), make([]byte, 1000)

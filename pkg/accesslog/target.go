@@ -119,23 +119,16 @@ func newTarget(t Target, o *Options) (*target, error) {
 
 func (p *target) severities(t Target) error {
 	var ok bool
-	if p.facility, ok = parseFacility(orElse(t.Facility, "daemon")); !ok {
+	if p.facility, ok = parseFacility(strings.ToLower(cmp.Or(t.Facility, "daemon"))); !ok {
 		return fmt.Errorf("log target '%s': unknown facility '%s'", t.Address, t.Facility)
 	}
-	if p.level, ok = ParseLevel(orElse(t.Level, "debug")); !ok {
+	if p.level, ok = ParseLevel(strings.ToLower(cmp.Or(t.Level, "debug"))); !ok {
 		return fmt.Errorf("log target '%s': unknown level '%s'", t.Address, t.Level)
 	}
-	if p.capped, ok = ParseLevel(orElse(t.MinLevel, "emerg")); !ok {
+	if p.capped, ok = ParseLevel(strings.ToLower(cmp.Or(t.MinLevel, "emerg"))); !ok {
 		return fmt.Errorf("log target '%s': unknown level '%s'", t.Address, t.MinLevel)
 	}
 	return nil
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return strings.ToLower(s)
 }
 
 // wants counts a line and says whether it is among the sample.

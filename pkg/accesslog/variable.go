@@ -69,7 +69,7 @@ func appendPort(dst []byte, a netip.AddrPort, f sample.Flags) []byte {
 
 // number gives the variables that are numbers.
 func (e *Entry) number(v sample.Variable) (int64, bool) {
-	n := 0
+	var n int
 	switch v {
 	case sample.VarBytesRead:
 		return e.Bytes, true

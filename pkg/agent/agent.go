@@ -103,7 +103,7 @@ func New(ctx context.Context, opts Options) (_ *Agent, err error) {
 	if a.opts.Datapath == "" {
 		a.opts.Datapath = DatapathAuto
 	}
-	a.reloads.began(a.startedAt, opts.StartupLogs)
+	a.reloads.note(a.startedAt, opts.StartupLogs, nil)
 	a.watch = newWatcher(opts.Watch, a.log)
 	a.loops = loops(opts)
 	leaveRoom(a.loops)

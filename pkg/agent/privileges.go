@@ -38,19 +38,19 @@ func DropPrivileges() error {
 	for capability := range uintptr(unix.CAP_LAST_CAP + 1) {
 		if keep>>capability&1 == 0 {
 			// Without SETPCAP the bounding set stays; nothing can be had from it with no_new_privs.
-			if _, err := onAllThreads(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
+			if err := onAllThreads(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
 				return fmt.Errorf("bound capabilities: %w", err)
 			}
 		}
 	}
-	if _, err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+	if err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return fmt.Errorf("set no_new_privs: %w", err)
 	}
 	for i := range sets {
 		part := uint32(keep >> (32 * i))
 		sets[i] = unix.CapUserData{Effective: part, Permitted: part}
 	}
-	if _, err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0); err != nil {
+	if err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0); err != nil {
 		return fmt.Errorf("drop capabilities: %w", err)
 	}
 	return nil
@@ -60,10 +60,9 @@ func DropPrivileges() error {
 // What pointers among the arguments point to is kept where it is until it returns.
 //
 //go:uintptrescapes
-func onAllThreads(trap, a1, a2, a3 uintptr) (uintptr, error) {
-	r, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0)
-	if errno != 0 {
-		return r, errno
+func onAllThreads(trap, a1, a2, a3 uintptr) error {
+	if _, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0); errno != 0 {
+		return errno
 	}
-	return r, nil
+	return nil
 }

@@ -26,16 +26,9 @@ type reloads struct {
 	at      time.Time // of the last attempt
 	failure string    // of the last attempt, in one line; "" for none
 	said    []string  // by the last attempt, a line each
-	loaded  time.Time // of the configuration in use
-	count   int       // that succeeded
 }
 
-func (r *reloads) began(now time.Time, said []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at, r.loaded, r.said = now, now, said
-}
-
+// note says how an attempt went, the first one included.
 func (r *reloads) note(now time.Time, said []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -48,10 +41,7 @@ func (r *reloads) note(now time.Time, said []string, err error) {
 				r.said = append(r.said, fmt.Sprintf("[ALERT]    (%d) : %s", os.Getpid(), one))
 			}
 		}
-		return
 	}
-	r.loaded = now
-	r.count++
 }
 
 // last returns when the last attempt was, and what was wrong with it.

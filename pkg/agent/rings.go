@@ -20,7 +20,7 @@ func ringConfig(r *config.Ring) accesslog.RingConfig {
 		ConnectTimeout: r.ConnectTimeout, ServerTimeout: r.ServerTimeout,
 	}
 	for _, s := range r.Servers {
-		out.Servers = append(out.Servers, accesslog.RingServer{Name: s.Name, Address: s.Address, OctetCount: s.OctetCount})
+		out.Servers = append(out.Servers, accesslog.RingServer{Address: s.Address, OctetCount: s.OctetCount})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -59,7 +60,7 @@ func explainFrontend(w io.Writer, v offload.Verdict) {
 }
 
 func explainBackend(w io.Writer, p *config.Proxy) {
-	fmt.Fprintf(w, "backend %s: balance %s\n", p.Name, orDefault(p.Balance.Algorithm, "roundrobin"))
+	fmt.Fprintf(w, "backend %s: balance %s\n", p.Name, cmp.Or(p.Balance.Algorithm, "roundrobin"))
 	for i := range p.Servers {
 		s := &p.Servers[i]
 		name := s.Name
@@ -80,13 +81,6 @@ func origin(s *config.Server) string {
 	default:
 		return fmt.Sprintf("%s, port %d, resolved once at start", s.Host, s.Addr.Port())
 	}
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
 }
 
 func explainJSON(e Env, verdicts []offload.Verdict) int {

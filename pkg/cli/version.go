@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,7 +28,7 @@ func printVersion(e Env, long, asJSON bool) int {
 	fmt.Fprintf(e.Stdout, "waggle version %s\n", v.Version)
 	fmt.Fprintf(e.Stdout, "Reads the configuration of HAProxy version %s\n", agent.HAProxyVersion)
 	if long {
-		fmt.Fprintf(e.Stdout, "Revision: %s\nBuilt with: %s for %s\n", orDefault(v.Revision, "unknown"), v.Go, v.Platform)
+		fmt.Fprintf(e.Stdout, "Revision: %s\nBuilt with: %s for %s\n", cmp.Or(v.Revision, "unknown"), v.Go, v.Platform)
 	}
 	return ExitOK
 }

@@ -65,12 +65,12 @@ func (s *statement) checkComment(list *stepList) {
 		return
 	}
 	if s.atMost(1) {
-		s.addStep(list, CheckStep{Pos: s.at(-1), Comment: s.text(0)})
+		s.addStep(list, CheckStep{Comment: s.text(0)})
 	}
 }
 
 func (s *statement) checkConnect(list *stepList) {
-	step := CheckStep{Pos: s.at(-1), Connect: &CheckConnect{}}
+	step := CheckStep{Connect: &CheckConnect{}}
 	for i := 0; i < len(s.args); i++ {
 		switch word := s.text(i); word {
 		case "default":
@@ -109,7 +109,7 @@ func (s *statement) checkSend(list *stepList) {
 		s.errorf(-1, "'%s' expects what to send as argument", s.name())
 		return
 	}
-	step := CheckStep{Pos: s.at(-1), Send: &CheckSend{Data: []byte(text)}}
+	step := CheckStep{Send: &CheckSend{Data: []byte(text)}}
 	switch s.name() {
 	case "tcp-check send-binary":
 		data, ok := s.checkHex(0)
@@ -158,7 +158,7 @@ func (s *statement) checkExpect(list *stepList, http bool) {
 		s.errorf(-1, "'%s' : expects at least a matching pattern as arguments", s.name())
 		return
 	}
-	step, e := CheckStep{Pos: s.at(-1)}, &CheckExpect{MinRecv: -1}
+	step, e := CheckStep{}, &CheckExpect{MinRecv: -1}
 	i, ok := s.expectParams(0, &step, e)
 	if !ok {
 		return

@@ -25,7 +25,7 @@ func globalDirectives() []directive {
 			}
 		}},
 		{name: "description", in: inGlobal, args: "<text>", doc: "a text for the stats page", parse: func(s *statement) {
-			s.p.cfg.Global.Description = s.rest(0)
+			s.p.cfg.Global.Description = s.rest()
 		}},
 		{name: "log", in: inGlobal, args: "<target> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", doc: "where logs go", switchable: true, parse: func(s *statement) {
 			s.log(&s.p.cfg.Global.Logs, false)

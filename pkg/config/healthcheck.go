@@ -47,7 +47,6 @@ type HealthCheck struct {
 
 // CheckStep is one step of a check; exactly one of the pointers is set, none for a comment.
 type CheckStep struct {
-	Pos     Pos
 	Comment string
 	Connect *CheckConnect
 	Send    *CheckSend

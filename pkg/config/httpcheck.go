@@ -90,7 +90,7 @@ func (s *statement) oldCheckHeaders(r *CheckSend, lines []string) {
 }
 
 func (s *statement) httpCheckSend() {
-	step, send := CheckStep{Pos: s.at(-1)}, &CheckSend{}
+	step, send := CheckStep{}, &CheckSend{}
 	for i := 0; i < len(s.args); i++ {
 		word, value := s.args[i].text, s.text(i+1)
 		at := i

@@ -372,7 +372,6 @@ type Cookie struct {
 
 // PersistRule is one force-persist or ignore-persist line.
 type PersistRule struct {
-	Pos   Pos
 	Force bool // otherwise persistence is ignored
 	Cond  *sample.Cond
 }
@@ -386,10 +385,7 @@ type UseServer struct {
 }
 
 // Permission is a `stats admin` line: what its condition says is allowed.
-type Permission struct {
-	Pos  Pos
-	Cond *sample.Cond
-}
+type Permission struct{ Cond *sample.Cond }
 
 // Stats is what the `stats` lines of a proxy say.
 type Stats struct {

@@ -122,9 +122,9 @@ func (p *parser) preprocessor(s *statement) {
 		if word == ".warning" {
 			severity = Warning
 		}
-		p.report(Diagnostic{Severity: severity, Pos: s.at(-1), Text: s.rest(0), Line: s.raw})
+		p.report(Diagnostic{Severity: severity, Pos: s.at(-1), Text: s.rest(), Line: s.raw})
 	case ".alert":
-		p.report(Diagnostic{Severity: Alert, Pos: s.at(-1), Text: s.rest(0), Line: s.raw})
+		p.report(Diagnostic{Severity: Alert, Pos: s.at(-1), Text: s.rest(), Line: s.raw})
 	default:
 		s.errorf(-1, "unknown directive '%s'", word)
 	}

@@ -101,7 +101,7 @@ func (s *statement) persistRule(force bool) {
 		return
 	}
 	if c, ok := s.condition(0, "'"+s.name()+"'"); ok {
-		s.p.proxy.Persist = append(s.p.proxy.Persist, PersistRule{Pos: s.at(-1), Force: force, Cond: c})
+		s.p.proxy.Persist = append(s.p.proxy.Persist, PersistRule{Force: force, Cond: c})
 	}
 }
 

@@ -26,7 +26,7 @@ func proxyDirectives() []directive {
 			if s.text(0) == "" {
 				s.errorf(-1, "'description' expects a text")
 			}
-			s.p.proxy.Description = s.rest(0)
+			s.p.proxy.Description = s.rest()
 		}},
 		{name: "id", in: inProxies, args: "<n>", doc: "the proxy's number in statistics", parse: (*statement).proxyID},
 		{name: "disabled", in: anyProxy, doc: "the proxy is not started", parse: func(s *statement) {

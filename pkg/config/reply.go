@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,9 +62,9 @@ func (p *replyParser) parse() bool {
 			break
 		}
 		at := p.i
-		p.said = p.said || !contains(p.statusW, word)
+		p.said = p.said || !slices.Contains(p.statusW, word)
 		switch {
-		case contains(p.statusW, word):
+		case slices.Contains(p.statusW, word):
 			if !p.status(word) {
 				return false
 			}
@@ -90,7 +91,7 @@ func (p *replyParser) parse() bool {
 			}
 			p.p.proxy.errorUses = append(p.p.proxy.errorUses, errorUse{at: p.at(p.i + 1), set: p.text(p.i + 1), reply: p.reply})
 			p.page, p.i, p.reply.ErrorPage, p.needsPage = true, p.i+2, false, true
-		case contains(payloads, word):
+		case slices.Contains(payloads, word):
 			if !p.body(word) {
 				return false
 			}
@@ -104,15 +105,6 @@ func (p *replyParser) parse() bool {
 
 // payloads are the ways to give a body.
 var payloads = []string{"string", "lf-string", "file", "lf-file", "errorfile"}
-
-func contains(list []string, word string) bool {
-	for _, w := range list {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
 
 // check gets the places of the last of both words, -1 for none.
 func (p *replyParser) check(contentType, header int) bool {
@@ -211,14 +203,14 @@ func (p *replyParser) body(word string) bool {
 // httpError reads `http-error status <code> …`, a reply in place of an error page.
 func (s *statement) httpError() {
 	codes := strings.Fields(errorStatuses)
-	p := &replyParser{statement: s, what: "'http-error'", statusW: []string{"status"}, reply: &Reply{}, codes: func(n int) bool { return contains(codes, strconv.Itoa(n)) }}
+	p := &replyParser{statement: s, what: "'http-error'", statusW: []string{"status"}, reply: &Reply{}, codes: func(n int) bool { return slices.Contains(codes, strconv.Itoa(n)) }}
 	for _, a := range s.args {
 		if a.text == "if" || a.text == "unless" {
 			s.errorf(-1, "'http-error' takes no condition")
 			return
 		}
 	}
-	if s.text(0) == "status" && s.text(1) != "" && !contains(codes, s.text(1)) {
+	if s.text(0) == "status" && s.text(1) != "" && !slices.Contains(codes, s.text(1)) {
 		s.errorf(1, "'http-error' : 'status' expects one of %s, not '%s'", quoteList(codes), s.text(1))
 		return
 	}
@@ -239,7 +231,7 @@ func (s *statement) httpError() {
 // hasErrorPage says whether a status may be asked for without saying what to answer: those of errorStatuses, and some that
 // HAProxy has a page for, too.
 func hasErrorPage(status int) bool {
-	return contains(strings.Fields(errorStatuses+" 414 421 422 431"), strconv.Itoa(status))
+	return slices.Contains(strings.Fields(errorStatuses+" 414 421 422 431"), strconv.Itoa(status))
 }
 
 // errorStatuses are the statuses that have error pages.

@@ -52,7 +52,7 @@ func ringDirectives() []directive {
 				s.errorf(-1, "'description' expects a text")
 				return
 			}
-			s.p.ring.Description = s.rest(0)
+			s.p.ring.Description = s.rest()
 		}},
 		{name: "format", in: inRing, args: strings.Join(logFormats(), "|"), doc: "the header of its lines, whatever their log lines say; raw if it is not said", parse: func(s *statement) {
 			if s.oneOf(0, "format", logFormats()...) && s.atMost(1) {

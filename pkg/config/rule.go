@@ -38,7 +38,7 @@ func (s *statement) aclLine() {
 	}
 	acl := s.p.proxy.acl(name)
 	if acl == nil {
-		acl = &sample.ACL{Name: name}
+		acl = &sample.ACL{}
 	}
 	if err := acl.Add(texts(s.args[1:]), s.exprEnv(1)); err != nil {
 		s.exprError(err, 1, "error detected while parsing ACL '"+name+"'")

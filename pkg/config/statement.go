@@ -133,10 +133,8 @@ func (s *statement) size(low int, into *int) {
 	*into = n
 }
 
-// rest joins the arguments from i on, as texts that take the whole line are written.
-func (s *statement) rest(i int) string {
-	return joinTexts(s.args[min(i, len(s.args)):])
-}
+// rest joins the arguments, as texts that take the whole line are written.
+func (s *statement) rest() string { return joinTexts(s.args) }
 
 func joinTexts(words []word) string {
 	var b strings.Builder

@@ -37,7 +37,7 @@ func statsDirectives() []directive {
 			}
 		}},
 		{name: "stats show-desc", in: anyProxy, args: "[<text>]", doc: "shows a description", parse: func(s *statement) {
-			s.stats().ShowDesc, s.stats().Description = true, s.rest(0)
+			s.stats().ShowDesc, s.stats().Description = true, s.rest()
 		}},
 		{name: "stats realm", in: anyProxy, args: "<text>", doc: "what a browser shows when it asks for a password", parse: func(s *statement) {
 			if v, ok := s.one("a realm"); ok {
@@ -92,7 +92,7 @@ func (s *statement) statsAdmin() {
 	}
 	if c, ok := s.condition(0, "'stats admin'"); ok {
 		stats := s.stats()
-		stats.Admin = append(stats.Admin, Permission{Pos: s.at(-1), Cond: c})
+		stats.Admin = append(stats.Admin, Permission{Cond: c})
 	}
 }
 

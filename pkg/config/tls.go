@@ -59,10 +59,10 @@ type ServerTLS struct {
 
 // GlobalTLS is what the global section says about TLS and HTTP/2.
 type GlobalTLS struct {
-	CrtBase, CABase, KeyBase string // where relative names begin
-	Bind, Server             TLSOptions
-	NoServerVerify           bool // ssl-server-verify none
-	MaxStreams               int  // of an HTTP/2 connection at once; 0 = 100
+	CrtBase, CABase string // where relative names begin
+	Bind, Server    TLSOptions
+	NoServerVerify  bool // ssl-server-verify none
+	MaxStreams      int  // of an HTTP/2 connection at once; 0 = 100
 }
 
 var tlsVersions = []struct {

@@ -33,8 +33,7 @@ type skbContext struct {
 
 // collector forgets flows whose time is over.
 type collector struct {
-	obj   *object
-	ports uint32 // size of the range of source ports
+	obj *object
 	// timeouts of a service, also of one that is gone but has flows.
 	timeouts func(service uint32) Timeouts
 	// each calls yield for the timeouts of every service that timeouts knows.

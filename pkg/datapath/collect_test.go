@@ -7,7 +7,7 @@ import (
 
 // collectorAt returns a collector for k with these timeouts.
 func (k *kernel) collector(t Timeouts) *collector {
-	return &collector{obj: k.obj, ports: 31744, timeouts: func(uint32) Timeouts { return t }, each: func(yield func(Timeouts)) { yield(t) }}
+	return &collector{obj: k.obj, timeouts: func(uint32) Timeouts { return t }, each: func(yield func(Timeouts)) { yield(t) }}
 }
 
 // pass runs the collector as if d had gone by, and demands how many flows it deletes.

@@ -176,7 +176,7 @@ func (dp *Datapath) openReports() error {
 
 // start runs what keeps the kernel path alive until life ends.
 func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
-	dp.collector = &collector{obj: dp.obj, ports: dp.ports.size(), timeouts: dp.timeoutsOf, each: dp.eachTimeouts}
+	dp.collector = &collector{obj: dp.obj, timeouts: dp.timeoutsOf, each: dp.eachTimeouts}
 	if dp.resetter != nil {
 		dp.collector.reset = dp.resetter.reset
 	}

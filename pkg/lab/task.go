@@ -68,9 +68,6 @@ type Task struct {
 	started bool // guarded by lab.mu; the task is not listed before
 }
 
-// Service is the name of the task's service.
-func (t *Task) Service() string { return t.service }
-
 // Kind is what the task runs, unless its TaskOptions had a Command.
 func (t *Task) Kind() Kind { return t.kind }
 

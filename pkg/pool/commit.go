@@ -58,7 +58,7 @@ func (b *Backend) tell() {
 
 func (c *change) event(kind EventKind, level Level, s *Server, format string, args ...any) {
 	c.events = append(c.events, Event{
-		Time: c.now, Kind: kind, Level: level, Backend: c.b, Server: s, Text: fmt.Sprintf(format, args...),
+		Kind: kind, Level: level, Backend: c.b, Server: s, Text: fmt.Sprintf(format, args...),
 	})
 }
 

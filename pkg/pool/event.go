@@ -1,7 +1,5 @@
 package pool
 
-import "time"
-
 // Level is how much an event matters; HAProxy logs state changes at these syslog levels.
 type Level uint8
 
@@ -34,7 +32,6 @@ const (
 
 // Event is one committed change. Text is the log line in HAProxy's words, without time or level.
 type Event struct {
-	Time    time.Time
 	Kind    EventKind
 	Level   Level
 	Backend *Backend

@@ -71,8 +71,7 @@ func TestQueuesRaiseTheirFlagsAtOnce(t *testing.T) {
 	p := New(1)
 	b := p.AddBackend(BackendOptions{Name: "be"})
 	var first, second atomic.Int64
-	b.ShareQueue(&first)
-	b.ShareQueue(&second)
+	b.ShareQueues([]*atomic.Int64{&first, &second})
 	got := 0
 	w := &Waiter{Grant: func(Target) bool { got++; return true }}
 	b.Enqueue(w)

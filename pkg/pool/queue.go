@@ -42,13 +42,7 @@ func (w *waitList) add(n int64) {
 	}
 }
 
-// ShareQueue has the length of the queue added to flag from now on, at once with every change. It must be
-// called before traffic starts, and flag must stay valid for as long as the backend is used.
-func (b *Backend) ShareQueue(flag *atomic.Int64) {
-	b.ShareQueues(append(b.waiting.flags[:len(b.waiting.flags):len(b.waiting.flags)], flag))
-}
-
-// ShareQueues has the length of the queue be part of flags, and of no others any more. Flags that are given up must
+// ShareQueues has the length of the queue be part of flags, at once with every change, and of no others any more. Flags that are given up must
 // stay valid until it returns.
 func (b *Backend) ShareQueues(flags []*atomic.Int64) {
 	q := &b.waiting

@@ -10,7 +10,7 @@ import (
 // notePrivate has the server's connection be the client's alone when the server asks for a password in a way that
 // authenticates the connection instead of each request, as HAProxy does (configuration manual, http-reuse).
 func (s *session) notePrivate() {
-	name := ""
+	var name string
 	switch s.status {
 	case 401:
 		name = "www-authenticate"

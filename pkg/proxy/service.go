@@ -153,7 +153,6 @@ func (s *session) serviceRequest() ServiceRequest {
 	r := ServiceRequest{
 		Method: string(s.req.MethodBytes()),
 		URI:    string(s.req.Target()),
-		Src:    s.src,
 		Fields: make([][2]string, 0, s.req.NumFields()),
 	}
 	for i := range s.req.NumFields() {

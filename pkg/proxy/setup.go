@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"log/slog"
-	"net/netip"
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
@@ -38,8 +37,7 @@ type Setup struct {
 // likes.
 type ServiceRequest struct {
 	Method string
-	URI    string // the request target as it came
-	Src    netip.AddrPort
+	URI    string      // the request target as it came
 	Fields [][2]string // the header fields as they came
 	// Body is as much of the body as came along with the head, at most tune.bufsize bytes.
 	Body []byte

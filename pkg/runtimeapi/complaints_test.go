@@ -176,7 +176,7 @@ func TestComplaintsOfSockets(t *testing.T) {
 		{config.StatsSocket{Addr: at}, "listen on stats socket " + at.String() + ": listen tcp " + at.String() + ": bind: address already in use"},
 		{config.StatsSocket{Path: dir}, "listen on stats socket " + dir + ": there is something else than a socket (drwxr-xr-x)"},
 	} {
-		if _, err := Listen(tt.cfg); err == nil || err.Error() != tt.want {
+		if _, err := listen(tt.cfg); err == nil || err.Error() != tt.want {
 			t.Errorf("%v\nwant %s", err, tt.want)
 		}
 		message.Shown(t, tt.want)

@@ -48,19 +48,6 @@ type Listener struct {
 	Level Level
 }
 
-// Listen opens the socket of a `stats socket` line and puts it in its place. Closing the listener removes it.
-func Listen(cfg config.StatsSocket) (Listener, error) {
-	o, err := Open(cfg, nil)
-	if err != nil {
-		return Listener{}, err
-	}
-	if err := o.Place(); err != nil {
-		o.Discard()
-		return Listener{}, err
-	}
-	return o.Listener, nil
-}
-
 // Opened is a socket that listens and that nobody finds yet, so that one of the same name stays in use as long as it is
 // not certain that this one will be. The owner calls Place or Discard.
 type Opened struct {

@@ -25,10 +25,23 @@ import (
 	"waggle/pkg/lab/message"
 )
 
+// listen opens the socket of a `stats socket` line and puts it in its place.
+func listen(cfg config.StatsSocket) (Listener, error) {
+	o, err := Open(cfg, nil)
+	if err != nil {
+		return Listener{}, err
+	}
+	if err := o.Place(); err != nil {
+		o.Discard()
+		return Listener{}, err
+	}
+	return o.Listener, nil
+}
+
 // serve starts a server on a unix socket and stops it at the end of the test.
 func serve(t *testing.T, opts Options, cfg config.StatsSocket) Listener {
 	t.Helper()
-	l, err := Listen(cfg)
+	l, err := listen(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +248,7 @@ func TestClientsBeyondTheLimitWait(t *testing.T) {
 }
 
 func TestStopEndsClients(t *testing.T) {
-	l, err := Listen(socket(t))
+	l, err := listen(socket(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +275,7 @@ func TestStopEndsClients(t *testing.T) {
 }
 
 func TestServeReportsABrokenListener(t *testing.T) {
-	l, err := Listen(config.StatsSocket{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	l, err := listen(config.StatsSocket{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +301,7 @@ func TestListen(t *testing.T) {
 		}
 		defer file.Close()
 		for range 2 { // a reload may take it away and bring it back
-			l, err := Listen(config.StatsSocket{FD: int(file.Fd()), Level: "admin"})
+			l, err := listen(config.StatsSocket{FD: int(file.Fd()), Level: "admin"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +320,7 @@ func TestListen(t *testing.T) {
 			client.Close()
 			l.Close()
 		}
-		if l, err := Listen(config.StatsSocket{FD: 1 << 20}); err == nil {
+		if l, err := listen(config.StatsSocket{FD: 1 << 20}); err == nil {
 			l.Close()
 			t.Error("a descriptor that is not open is taken")
 		}
@@ -315,7 +328,7 @@ func TestListen(t *testing.T) {
 	t.Run("mode and level", func(t *testing.T) {
 		cfg := socket(t)
 		cfg.Level = ""
-		l, err := Listen(cfg)
+		l, err := listen(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +352,7 @@ func TestListen(t *testing.T) {
 		if _, err := unix.InotifyAddWatch(watch, dir, unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
 			t.Fatal(err)
 		}
-		l, err := Listen(cfg)
+		l, err := listen(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -365,11 +378,11 @@ func TestListen(t *testing.T) {
 	})
 	t.Run("takes over, and leaves the successor's socket", func(t *testing.T) {
 		cfg := socket(t)
-		old, err := Listen(cfg)
+		old, err := listen(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := Listen(cfg)
+		next, err := listen(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,7 +411,7 @@ func TestListen(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, "s")
-		l, err := Listen(config.StatsSocket{Path: path})
+		l, err := listen(config.StatsSocket{Path: path})
 		if err != nil || len(path) != longest {
 			t.Fatalf("%d bytes: %v", len(path), err)
 		}
@@ -410,7 +423,7 @@ func TestListen(t *testing.T) {
 	})
 	t.Run("stays while another one is not certain", func(t *testing.T) {
 		cfg := socket(t)
-		old, err := Listen(cfg)
+		old, err := listen(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -431,7 +444,7 @@ func TestListen(t *testing.T) {
 		}
 	})
 	t.Run("two levels of one address", func(t *testing.T) {
-		old, err := Listen(config.StatsSocket{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Level: "user"})
+		old, err := listen(config.StatsSocket{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Level: "user"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -454,7 +467,7 @@ func TestListen(t *testing.T) {
 		if err := os.WriteFile(cfg.Path, []byte("precious"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if l, err := Listen(cfg); err == nil {
+		if l, err := listen(cfg); err == nil {
 			l.Close()
 			t.Error("it did")
 		}
@@ -462,7 +475,7 @@ func TestListen(t *testing.T) {
 	t.Run("unknown level", func(t *testing.T) {
 		cfg := socket(t)
 		cfg.Level = "root"
-		if _, err := Listen(cfg); err == nil || !strings.Contains(err.Error(), "root") {
+		if _, err := listen(cfg); err == nil || !strings.Contains(err.Error(), "root") {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -42,14 +43,14 @@ func (c *session) eachServer(args []string, header string, line func(*pool.Serve
 
 func stateLine(s *pool.Server, now time.Time) string {
 	v := s.View()
-	fqdn, record := dash(v.FQDN), "-"
+	fqdn, record := cmp.Or(v.FQDN, "-"), "-"
 	if strings.HasPrefix(v.FQDN, "_") { // the name is one of service records
 		fqdn, record = "-", v.FQDN
 	}
 	return fmt.Sprintf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d %d 0 0 %s %d %s 0 %d %s %s %d\n",
 		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, adminNumber(s, &v), v.Weight, s.Weight,
 		max(0, int64(now.Sub(v.LastChange)/time.Second)),
-		checkNumber(v.Check.Status), checkResult(s, &v), healthNumber(s, &v), checkState(s, &v), agentState(s, &v),
+		checkNumber(v.Check.Status), checkResult(&v), healthNumber(s, &v), checkState(s, &v), agentState(s, &v),
 		fqdn, v.Addr.Port(), record, v.CheckTarget.Port, checkAddress(&v), agentAddress(&v), v.AgentTarget.Port)
 }
 
@@ -81,13 +82,6 @@ func checkAddress(v *pool.View) string {
 		return "-"
 	}
 	return v.CheckTarget.Addr.String()
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // checkOf is the outcome of a number of HAProxy's.
@@ -127,7 +121,7 @@ const (
 	checkPaused     = 8
 )
 
-func checkResult(s *pool.Server, v *pool.View) int {
+func checkResult(v *pool.View) int {
 	switch {
 	case !v.Checking || !v.Checked:
 		return resultUnknown

@@ -24,10 +24,7 @@ type Env struct {
 
 // ACL is a named access list: it holds when one of its lines does. Lines are added while the
 // configuration is read; after that it is immutable and safe for concurrent use.
-type ACL struct {
-	Name  string
-	lines []*test
-}
+type ACL struct{ lines []*test }
 
 // test is one sample expression with the patterns it is compared with.
 type test struct {

@@ -76,7 +76,7 @@ func (p *argParser) number(i int, fallback int64) *Error {
 }
 
 // variable reads argument i as the name of a variable; an absent one is nil.
-func (p *argParser) variable(i, into int) *Error {
+func (p *argParser) variable(i int) *Error {
 	if p.text(i) == "" {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (p *argParser) variable(i, into int) *Error {
 	if err != nil {
 		return err
 	}
-	p.out.vars[into] = &name
+	p.out.vars[0] = &name
 	return nil
 }
 
@@ -103,7 +103,7 @@ var (
 	optNumber = argSpec{0, 1, func(p *argParser) *Error { return p.number(0, 0) }}
 	// index,delimiters[,count]
 	partArgs = argSpec{2, 3, (*argParser).part}
-	oneVar   = argSpec{1, 1, func(p *argParser) *Error { return p.variable(0, 0) }}
+	oneVar   = argSpec{1, 1, func(p *argParser) *Error { return p.variable(0) }}
 )
 
 func (p *argParser) keepTexts() *Error {
@@ -131,7 +131,7 @@ func (p *argParser) operand() *Error {
 		p.out.nums[0] = n
 		return nil
 	}
-	return p.variable(0, 0)
+	return p.variable(0)
 }
 
 func (p *argParser) part() *Error {

@@ -201,7 +201,7 @@ func namedACL(name string, at int, env Env) (*ACL, *Error) {
 	if err != nil {
 		return nil, errorf(at, "predefined ACL '%s' is valid HAProxy but not supported by waggle yet", name)
 	}
-	return &ACL{Name: name, lines: []*test{t}}, nil
+	return &ACL{lines: []*test{t}}, nil
 }
 
 // predefined are the ACLs that exist without being declared (HAProxy configuration manual, 7.4).

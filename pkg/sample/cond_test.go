@@ -44,7 +44,7 @@ func testEnv(t testing.TB) Env {
 	for _, line := range []string{"shop path_beg /Shop", "either path /nope", "either method GET", "mine src 10.0.0.0/8", "never path /no"} {
 		words := strings.Fields(line)
 		if acls[words[0]] == nil {
-			acls[words[0]] = &ACL{Name: words[0]}
+			acls[words[0]] = &ACL{}
 		}
 		if err := acls[words[0]].Add(words[1:], env); err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ var codeConverters = map[string]*converter{
 	"hex":     {in: Any, out: String, do: encodeHex},
 	"hex2i":   {in: String, out: Int, do: decodeHexInt},
 	"json":    {in: String, out: String, arg: argSpec{0, 1, parseJSON}, do: encodeJSON},
-	"sha1":    {in: String, out: String, do: func(e *evaluator, v Value, _ *args) (Value, bool) { s := sha1.Sum(v.Text); return e.keep(s[:]), true }},
+	"sha1":    {in: String, out: String, do: func(e *evaluator, v Value, _ *args) (Value, bool) { s := sha1.Sum(v.Text); return keep(e, s[:]), true }},
 	"sha2":    {in: String, out: String, arg: argSpec{0, 1, parseSHA2}, do: hashSHA2},
 	"crc32":   hashing(crc32.ChecksumIEEE),
 	"crc32c":  hashing(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }),
@@ -34,13 +34,6 @@ var codeConverters = map[string]*converter{
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// keep copies bytes into the evaluator's memory.
-func (e *evaluator) keep(b []byte) Value {
-	start := len(e.scratch)
-	e.scratch = append(e.scratch, b...)
-	return text(e.scratch[start:])
-}
 
 func encodeBase64(enc *base64.Encoding) func(*evaluator, Value, *args) (Value, bool) {
 	return func(e *evaluator, v Value, _ *args) (Value, bool) {
@@ -230,16 +223,16 @@ func hashSHA2(e *evaluator, v Value, a *args) (Value, bool) {
 	switch a.nums[0] {
 	case 224:
 		s := sha256.Sum224(v.Text)
-		return e.keep(s[:]), true
+		return keep(e, s[:]), true
 	case 384:
 		s := sha512.Sum384(v.Text)
-		return e.keep(s[:]), true
+		return keep(e, s[:]), true
 	case 512:
 		s := sha512.Sum512(v.Text)
-		return e.keep(s[:]), true
+		return keep(e, s[:]), true
 	}
 	s := sha256.Sum256(v.Text)
-	return e.keep(s[:]), true
+	return keep(e, s[:]), true
 }
 
 // hashing makes a converter of a 32-bit hash; an argument that is not 0 adds a full avalanche.

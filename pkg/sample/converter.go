@@ -32,18 +32,18 @@ var valueConverters = map[string]*converter{
 	"utime":     {in: Int, out: String, arg: argSpec{1, 2, parseTimeFormat}, do: formatTime(true)},
 }
 
-// lend puts a constant into the evaluator's memory.
-func (e *evaluator) lend(s string) Value {
+// keep copies bytes into the evaluator's memory.
+func keep[T string | []byte](e *evaluator, b T) Value {
 	start := len(e.scratch)
-	e.scratch = append(e.scratch, s...)
+	e.scratch = append(e.scratch, b...)
 	return text(e.scratch[start:])
 }
 
 func chooseText(e *evaluator, v Value, a *args) (Value, bool) {
 	if v.Int != 0 {
-		return e.lend(a.texts[0]), true
+		return keep(e, a.texts[0]), true
 	}
-	return e.lend(a.texts[1]), true
+	return keep(e, a.texts[1]), true
 }
 
 func storeVar(e *evaluator, v Value, a *args) (Value, bool) {

@@ -256,7 +256,7 @@ func appendExpanded[T []byte | string](dst, b []byte, m []int, template T) []byt
 // parseConcat reads `start[,variable[,end]]`.
 func parseConcat(p *argParser) *Error {
 	p.out.texts[0], p.out.texts[1] = p.text(0), p.text(2)
-	return p.variable(1, 0)
+	return p.variable(1)
 }
 
 // concat appends a text, a variable and another text.

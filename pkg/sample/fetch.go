@@ -187,7 +187,7 @@ func parseVar(p *argParser) *Error {
 	if p.list[0] == "" {
 		return errorf(0, "%s expects the name of a variable", p.what)
 	}
-	return p.variable(0, 0)
+	return p.variable(0)
 }
 
 func fetchVar(e *evaluator, a *args) {

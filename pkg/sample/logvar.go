@@ -73,7 +73,6 @@ const (
 	VarStateCookie               // %tsc
 	VarTLSCipher                 // %sslc
 	VarTLSVersion                // %sslv
-	NumVariables        = int(iota)
 )
 
 // captures says whether the variable shows captured headers, which may be nothing at all.

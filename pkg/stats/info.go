@@ -24,7 +24,6 @@ type Field struct {
 
 // processCounts is what the fields need besides the description of the process.
 type processCounts struct {
-	now    time.Time
 	uptime time.Duration
 	pool   *pool.Pool
 	pool.Totals
@@ -35,7 +34,7 @@ type processCounts struct {
 
 // newProcessCounts sums the frontends of a snapshot up.
 func newProcessCounts(s *Snapshot) *processCounts {
-	c := &processCounts{now: s.Now, uptime: s.uptime(), pool: s.Pool}
+	c := &processCounts{uptime: s.uptime(), pool: s.Pool}
 	if c.pool == nil {
 		c.pool = pool.New(0)
 	}
@@ -99,13 +98,13 @@ func processFields() []Field {
 		{Name: "Uptime_sec", Metric: "uptime_seconds", Type: U32, Tags: lasting, Help: "Time since the start.",
 			Value: func(_ *Process, c *processCounts) Value { return seconds(c.uptime) }},
 		{Name: "Memmax_MB", Type: U32, Tags: limit, Help: "Limit of memory: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "PoolAlloc_MB", Type: U32, Tags: gauge, Help: "Memory that the Go runtime has from the system.",
 			Value: func(p *Process, _ *processCounts) Value { return count(p.Memory.Total >> 20) }},
 		{Name: "PoolUsed_MB", Type: U32, Tags: gauge, Help: "Memory of live objects.",
 			Value: func(p *Process, _ *processCounts) Value { return count(p.Memory.Used >> 20) }},
 		{Name: "PoolFailed", Metric: "pool_failures_total", Type: U32, Tags: counter, Help: "Allocations that failed: the Go runtime would end the process, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "Ulimit-n", Metric: "max_fds", Type: U32, Tags: limit, Help: "Limit of open files.",
 			Value: func(p *Process, _ *processCounts) Value { return unless(p.MaxFiles == 0, integer(p.MaxFiles)) }},
 		{Name: "Maxsock", Metric: "max_sockets", Type: U32, Tags: limit, Help: "Limit of sockets, which is that of open files.",
@@ -121,7 +120,7 @@ func processFields() []Field {
 		{Name: "CumReq", Metric: "requests_total", Type: U32, Tags: counter, Help: "Requests since the start.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.Requests) }},
 		{Name: "MaxSslConns", Metric: "max_ssl_connections", Type: U32, Tags: maximum, Help: "Limit of TLS connections: there is none but that of all connections, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "CurrSslConns", Metric: "current_ssl_connections", Type: U32, Tags: gauge, Help: "TLS connections now, with clients and servers.",
 			Value: func(_ *Process, c *processCounts) Value { return integer(c.tlsConns) }},
 		{Name: "CumSslConns", Metric: "ssl_connections_total", Type: U32, Tags: counter, Help: "TLS connections since the start, with clients and servers; those whose handshake failed, too.",
@@ -135,19 +134,19 @@ func processFields() []Field {
 		{Name: "ConnRate", Metric: "current_connection_rate", Type: U32, Tags: rated, Help: "Connections in the last second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.ConnRate.Cur()) }},
 		{Name: "ConnRateLimit", Metric: "limit_connection_rate", Type: U32, Tags: limit, Help: "Limit of connections a second: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "MaxConnRate", Metric: "max_connection_rate", Type: U32, Tags: maximum, Help: "Most connections in one second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.ConnRate.Max()) }},
 		{Name: "SessRate", Metric: "current_session_rate", Type: U32, Tags: rated, Help: "Sessions in the last second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.SessRate.Cur()) }},
 		{Name: "SessRateLimit", Metric: "limit_session_rate", Type: U32, Tags: limit, Help: "Limit of sessions a second: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "MaxSessRate", Metric: "max_session_rate", Type: U32, Tags: rated, Help: "Most sessions in one second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.SessRate.Max()) }},
 		{Name: "SslRate", Metric: "current_ssl_rate", Type: U32, Tags: rated, Help: "TLS handshakes of clients in the last second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().Rate.Cur()) }},
 		{Name: "SslRateLimit", Metric: "limit_ssl_rate", Type: U32, Tags: limit, Help: "Limit of handshakes a second: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "MaxSslRate", Metric: "max_ssl_rate", Type: U32, Tags: maximum, Help: "Most handshakes in one second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().Rate.Max()) }},
 		{Name: "SslFrontendKeyRate", Metric: "current_frontend_ssl_key_rate", Type: U32, Tags: gauge, Help: "Handshakes of clients in the last second that took a private key: those without a session to go on with.",
@@ -161,19 +160,19 @@ func processFields() []Field {
 		{Name: "SslBackendMaxKeyRate", Metric: "max_backend_ssl_key_rate", Type: U32, Tags: maximum, Help: "Most of those in one second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.tls().ServerKeyRate.Max()) }},
 		{Name: "SslCacheLookups", Metric: "ssl_cache_lookups_total", Type: U32, Tags: counter, Help: "Look-ups in the cache of TLS sessions: there is none, clients keep them in tickets, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "SslCacheMisses", Metric: "ssl_cache_misses_total", Type: U32, Tags: counter, Help: "Misses there: always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "CompressBpsIn", Metric: "http_comp_bytes_in_total", Type: U32, Tags: rated, Help: "Bytes into compression: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "CompressBpsOut", Metric: "http_comp_bytes_out_total", Type: U32, Tags: rated, Help: "Bytes out of compression: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "CompressBpsRateLim", Metric: "limit_http_comp", Type: U32, Tags: limit, Help: "Limit of compression: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "ZlibMemUsage", Metric: "current_zlib_memory", Type: U32, Tags: gauge, Help: "Memory of compression: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "MaxZlibMemUsage", Metric: "max_zlib_memory", Type: U32, Tags: limit, Help: "Limit of memory of compression: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "Tasks", Metric: "current_tasks", Type: U32, Tags: gauge, Help: "Goroutines.",
 			Value: func(p *Process, _ *processCounts) Value { return integer(p.Goroutines) }},
 		{Name: "Run_queue", Metric: "current_run_queue", Type: U32, Tags: gauge, Help: "Goroutines that wait for a processor.",
@@ -191,19 +190,19 @@ func processFields() []Field {
 				return integer(int64(p.Listeners) + c.pool.Process.Conns.Load())
 			}},
 		{Name: "Unstoppable Jobs", Metric: "unstoppable_jobs", Type: U32, Tags: gauge, Help: "Jobs that a stop does not wait for: always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "Listeners", Metric: "listeners", Type: U32, Tags: gauge, Help: "Listening sockets of frontends.",
 			Value: func(p *Process, _ *processCounts) Value { return integer(p.Listeners) }},
 		{Name: "ActivePeers", Metric: "active_peers", Type: U32, Tags: gauge, Help: "Peers: there are none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "ConnectedPeers", Metric: "connected_peers", Type: U32, Tags: gauge, Help: "Peers: there are none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "DroppedLogs", Metric: "dropped_logs_total", Type: U32, Tags: gauge, Help: "Log lines that could not be written.",
 			Value: func(p *Process, _ *processCounts) Value { return count(p.DroppedLogs) }},
 		{Name: "BusyPolling", Metric: "busy_polling_enabled", Type: U32, Tags: gauge, Help: "Whether loops poll without waiting: never, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "FailedResolutions", Metric: "failed_resolutions", Type: U32, Tags: gauge, Help: "Resolutions that could not be begun: always 0. How they end is told by the resolvers' counters.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "TotalBytesOut", Metric: "bytes_out_total", Type: U64, Tags: gauge, Help: "Payload to clients since the start.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.BytesOut) }},
 		{Name: "TotalSplicedBytesOut", Metric: "spliced_bytes_out_total", Type: U64, Tags: gauge, Help: "Payload to clients and servers that was spliced, since the start.",
@@ -211,13 +210,13 @@ func processFields() []Field {
 		{Name: "BytesOutRate", Metric: "bytes_out_rate", Type: U64, Tags: rated, Help: "Payload to clients in the last second.",
 			Value: func(_ *Process, c *processCounts) Value { return count(c.pool.Process.OutRate.Cur()) }},
 		{Name: "DebugCommandsIssued", Type: U32, Tags: gauge, Help: "Commands for debugging: there are none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "CumRecvLogs", Metric: "recv_logs_total", Type: U32, Tags: counter, Help: "Log lines received: there is no log-forward, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "Build info", Metric: "build_info", Type: Str, Tags: productText, Label: "version", Help: "Version.",
 			Value: func(p *Process, _ *processCounts) Value { return word(p.HAProxyVersion()) }},
 		{Name: "Memmax_bytes", Metric: "max_memory_bytes", Type: U32, Tags: limit, Help: "Limit of memory: there is none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "PoolAlloc_bytes", Metric: "pool_allocated_bytes", Type: U64, Tags: gauge, Help: "Memory that the Go runtime has from the system.",
 			Value: func(p *Process, _ *processCounts) Value { return count(p.Memory.Total) }},
 		{Name: "PoolUsed_bytes", Metric: "pool_used_bytes", Type: U64, Tags: gauge, Help: "Memory of live objects.",
@@ -230,7 +229,7 @@ func processFields() []Field {
 		{Name: "MaxconnReached", Type: U32, Tags: counter},
 		{Name: "BootTime_ms", Type: U32, Tags: lasting},
 		{Name: "Niced_tasks", Type: U32, Tags: gauge, Help: "Tasks of another priority: there are none, always 0.",
-			Value: always(0)},
+			Value: zero},
 		{Name: "CurrStreams", Type: U64, Tags: gauge},
 		{Name: "CumStreams", Type: U64, Tags: gauge},
 		{Name: "BlockedTrafficWarnings", Type: U32, Tags: gauge},
@@ -242,10 +241,8 @@ func processFields() []Field {
 	}
 }
 
-// always is the value of what does not exist here, which tools read nevertheless.
-func always(n int) func(*Process, *processCounts) Value {
-	return func(*Process, *processCounts) Value { return integer(n) }
-}
+// zero is the value of what does not exist here, which tools read nevertheless.
+func zero(*Process, *processCounts) Value { return integer(0) }
 
 func oneIf(b bool) int {
 	if b {

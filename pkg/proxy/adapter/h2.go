@@ -165,7 +165,7 @@ func (x *exchange) giveUp() {
 
 // ServeHTTP implements http.Handler: one stream.
 func (h *h2conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	head, ok := appendRequest(nil, r)
+	head, ok := requestHead(r)
 	if !ok {
 		w.WriteHeader(http.StatusBadRequest)
 		return

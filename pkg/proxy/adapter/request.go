@@ -11,17 +11,17 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// appendRequest appends the head of a request that came by HTTP/2 as one of HTTP/1.1. http2.Server has checked the
+// requestHead makes the head of a request that came by HTTP/2 as one of HTTP/1.1. http2.Server has checked the
 // pseudo-header fields, that no field belongs to a connection, that names are lower case and values free of control
 // characters; what could still be read as something else in HTTP/1 is refused here: ok is false then.
-func appendRequest(b []byte, r *http.Request) (_ []byte, ok bool) {
+func requestHead(r *http.Request) (b []byte, ok bool) {
 	if !validMethod(r.Method) || !validTarget(r) || !validHost(r.Host) {
 		return nil, false
 	}
 	if hosts := r.Header["Host"]; len(hosts) > 1 || len(hosts) == 1 && !strings.EqualFold(hosts[0], r.Host) {
 		return nil, false // RFC 9113, section 8.3.1: it must not differ from :authority
 	}
-	b = append(append(b, r.Method...), ' ')
+	b = append([]byte(r.Method), ' ')
 	b = append(b, target(r)...)
 	b = append(append(b, " HTTP/1.1\r\nhost: "...), r.Host...)
 	b = append(b, "\r\n"...)

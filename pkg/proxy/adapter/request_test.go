@@ -52,7 +52,7 @@ func TestRequestHead(t *testing.T) {
 		{h2request("GET", "/", "a", 0, "X", " y"), ""},
 		{h2request("GET", "/", "a", 0, "X y", "z"), ""},
 	} {
-		got, ok := appendRequest(nil, tc.r)
+		got, ok := requestHead(tc.r)
 		if ok != (tc.want != "") || string(got) != tc.want {
 			t.Errorf("%s %q %q %v: %q, want %q", tc.r.Method, tc.r.RequestURI, tc.r.Host, tc.r.Header, got, tc.want)
 		}
@@ -68,7 +68,7 @@ func TestRequestBody(t *testing.T) {
 			r.Trailer = http.Header{"X-Sum": {"7"}, "Content-Length": {"3"}, "X-Bad": {"a\r\nb"}}
 		}
 		var out bytes.Buffer
-		head, _ := appendRequest(nil, r)
+		head, _ := requestHead(r)
 		out.Write(head)
 		if err := sendBody(&out, r); err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func FuzzRequestHead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, uri, host, name, value string, length int64) {
 		r := h2request(method, uri, host, length)
 		r.Header[name] = []string{value}
-		head, ok := appendRequest(nil, r)
+		head, ok := requestHead(r)
 		if !ok {
 			return
 		}

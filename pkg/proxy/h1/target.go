@@ -103,7 +103,7 @@ func cutPort(a []byte, port string) []byte {
 // validHost says whether b is host[:port] (RFC 3986 section 3.2). An empty host is one unless a port is
 // demanded, as it is for CONNECT.
 func validHost(b []byte, needPort bool) bool {
-	rest := b
+	var rest []byte
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')
 		if end < 3 || !validLiteral(b[1:end]) {

@@ -6,9 +6,6 @@ import (
 	"strconv"
 )
 
-// MaxAppended is how many bytes [Append] takes at most.
-const MaxAppended = maxV1
-
 // Append appends the header of version 1 or 2 for a TCP connection from src to dst (proxy-protocol.txt, sections
 // 2.1 and 2.2).
 func Append(b []byte, version int, src, dst netip.AddrPort) []byte {

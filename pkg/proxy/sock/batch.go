@@ -88,9 +88,6 @@ func (b *Batch) Add(fd int, data []byte) {
 	b.n++
 }
 
-// Len is the number of writes that were added.
-func (b *Batch) Len() int { return b.n }
-
 // Submit does all writes, and empties the batch. The results, one for each in their order, are valid until the next call.
 // A socket that the peer has closed answers EPIPE, and SIGPIPE, which Go programs ignore.
 func (b *Batch) Submit() []Result {

@@ -48,7 +48,7 @@ func connect(addr netip.AddrPort, congestion string, from Source, port uint16) (
 		return -1, e
 	}
 	fd = int(n)
-	setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	enable(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
 	if congestion != "" {
 		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
 	}
@@ -76,8 +76,10 @@ func ConnectError(fd int) unix.Errno {
 }
 
 // KeepAlive turns TCP keep-alive on.
-func KeepAlive(fd int) { setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
+func KeepAlive(fd int) { enable(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE) }
 
-func setInt(fd, level, name int, v int32) {
-	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&v)), 4, 0)
+// enable turns a socket option on.
+func enable(fd, level, name int) {
+	on := int32(1)
+	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&on)), 4, 0)
 }

@@ -57,9 +57,9 @@ func (s Source) Bind(fd int, to netip.Addr, port uint16) unix.Errno {
 		return unix.EAFNOSUPPORT
 	}
 	if port == 0 { // the system chooses when the peer is known: the port then need only be free towards that one
-		setInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		enable(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT)
 	} else {
-		setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+		enable(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR)
 	}
 	var r rawAddr
 	r.set(netip.AddrPortFrom(addr, port))

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -145,7 +146,7 @@ A keyword of HAProxy that is not listed is an error that says so.`)
 		for _, k := range g.Keywords {
 			switch k.Status {
 			case config.Supported:
-				p.item(strings.TrimSpace(k.Name+" "+k.Args), orNothing(k.Doc))
+				p.item(strings.TrimSpace(k.Name+" "+k.Args), cmp.Or(k.Doc, "as in HAProxy"))
 			case config.Ignored:
 				p.item(k.Name, "Accepted, and ignored: "+k.Doc)
 			}
@@ -155,11 +156,4 @@ A keyword of HAProxy that is not listed is an error that says so.`)
 	p.macro("Sh SEE ALSO")
 	p.macro("Xr waggle 1")
 	return p.String()
-}
-
-func orNothing(doc string) string {
-	if doc == "" {
-		return "as in HAProxy"
-	}
-	return doc
 }
