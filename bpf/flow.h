@@ -91,7 +91,8 @@ WG_GLOBAL int flow_recycle(const struct packet *p, struct wg_flow *f)
 }
 
 /* Makes a flow established when the client acknowledges the server's SYN: only someone who has received the
- * SYN-ACK can, so a flood from made-up addresses never leaves the half-open ring. */
+ * SYN-ACK can, so a flood from made-up addresses never leaves the half-open ring. A server that has taken data from the SYN (fast
+ * open, RFC 7413) may send its own at once, and when the first acknowledgement is lost the next one is of these as well. */
 WG_GLOBAL int flow_promote(struct wg_flow *f, const struct packet *p)
 {
 	struct wg_flow *twin;
@@ -99,7 +100,7 @@ WG_GLOBAL int flow_promote(struct wg_flow *f, const struct packet *p)
 	if (!f || !p)
 		return 0;
 	twin = flow_twin(f);
-	if (!twin || !(twin->tcp_flags & WG_SYN) || p->ack != twin->syn_next)
+	if (!twin || !(twin->tcp_flags & WG_SYN) || p->ack - twin->syn_next > twin->seq_next - twin->syn_next)
 		return 0;
 	if (flow_shift(f, WG_HALF, WG_ESTABLISHED)) {
 		gauges_add(f, 0, 0, 1);
@@ -118,6 +119,20 @@ static __always_inline int rst_is_credible(const struct wg_flow *f, const struct
 	return p->seq == twin->ack || p->seq == f->seq_next;
 }
 
+/* Whether a FIN can be of this flow, whose direction had come to before: it follows what was sent so far, or not much that was lost on
+ * the way here, or comes again, or stands where the other end expects it. Any other may be forged. To believe it would give the flow
+ * the shorter life of one that is half closed, and let the other side's FIN end it. */
+static __always_inline int fin_is_credible(const struct wg_flow *twin, const struct packet *p, __u32 before)
+{
+	__u32 at = p->seq + p->payload;
+
+	if (p->tcp_flags & WG_SYN)
+		return 0;
+	if (at == twin->ack || at + 1 == twin->ack)
+		return 1;
+	return (__s32)(p->seq - before) <= WG_FIN_HOLE && (__s32)(at + 1 - before) >= 0;
+}
+
 /* Ends a flow whose server has not taken the connection. */
 static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *rev)
 {
@@ -127,9 +142,9 @@ static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *re
 	gauges_add(fwd, 1, -1, 0);
 }
 
-/* Follows a FIN or RST; the second FIN or the first credible RST closes the flow. The atomic or orders the two
- * directions: of two FINs that cross on two CPUs at least one sees the other. */
-WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p)
+/* Follows a FIN or RST; the second credible FIN or the first credible RST closes the flow. before is what f->seq_next was before this
+ * packet. The atomic or orders the two directions: of two FINs that cross on two CPUs at least one sees the other. */
+WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p, __u32 before)
 {
 	struct wg_flow *twin, *fwd, *rev;
 	enum wg_end end = WG_END_FIN;
@@ -149,6 +164,8 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p)
 		end = f->dir == WG_FORWARD ? WG_END_CLIENT_RST : WG_END_SERVER_RST;
 		closed = 1;
 	} else {
+		if (!fin_is_credible(twin, p, before))
+			return 0;
 		__sync_fetch_and_or(&f->tcp_flags, WG_FIN);
 		closed = (twin->tcp_flags & WG_FIN) != 0;
 		if (!closed && !fwd->closer)
@@ -167,11 +184,14 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p)
 	return 0;
 }
 
-/* Whether a SYN sets where the sequence numbers of its direction begin: not in an established flow, where a client's SYN
- * is a forgery or a mistake that the server answers with a challenge ACK (RFC 5961, section 4). */
+/* Whether a SYN sets where the sequence numbers of its direction begin: not when it comes again, when data may have come behind it,
+ * nor in an established flow, where a client's SYN is a forgery or a mistake that the server answers with a challenge ACK (RFC 5961,
+ * section 4). */
 static __always_inline int flow_begins(const struct wg_flow *f, const struct packet *p)
 {
-	return (p->tcp_flags & WG_SYN) && (f->dir == WG_REVERSE || f->state == WG_HALF);
+	if (!(p->tcp_flags & WG_SYN) || ((f->tcp_flags & WG_SYN) && f->syn_next == p->seq + 1))
+		return 0;
+	return f->dir == WG_REVERSE || f->state == WG_HALF;
 }
 
 /* Moves the end of the stream in this direction and returns by how many bytes of payload. So retransmissions are not
@@ -191,7 +211,7 @@ static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet
 		return 0;
 	}
 	ahead = end - f->seq_next;
-	if (!(p->payload + fin) || ahead > WG_WINDOW_MAX || (__s32)(ahead + fin) <= 0)
+	if (!(p->payload + fin) || ahead > (p->payload ? WG_WINDOW_MAX : WG_FIN_HOLE) || (__s32)(ahead + fin) <= 0)
 		return 0;
 	f->seq_next = end + fin;
 	return ahead;
@@ -213,13 +233,14 @@ WG_GLOBAL int flow_remember(struct wg_frame *frame, struct wg_flow *f, const str
 /* Notes what a packet tells about its flow. Activity is payload, SYN, FIN or RST; a bare ACK is not. */
 static __always_inline void flow_note(struct wg_frame *frame, struct wg_flow *f, const struct packet *p)
 {
+	__u32 before = f->seq_next;
 	__u32 bytes = flow_advance(f, p);
 
 	if ((p->tcp_flags & WG_SYN) && f->dir == WG_REVERSE && !(f->tcp_flags & WG_SYN))
 		f->connect = (bpf_ktime_get_coarse_ns() - f->created) / 1000;
 	count_packet(f, bytes);
 	if (p->tcp_flags & (WG_FIN | WG_RST))
-		flow_end(f, p);
+		flow_end(f, p, before);
 	if (p->payload || (p->tcp_flags & (WG_SYN | WG_FIN | WG_RST)))
 		f->seen = bpf_ktime_get_coarse_ns();
 	if (p->tcp_flags & WG_SYN)

@@ -55,6 +55,10 @@
 /* Bytes that a packet can be ahead of the last one of its direction. */
 #define WG_WINDOW_MAX (64 << 20)
 
+/* Bytes that may have been lost right before a FIN: where more are missing it is not believed, and the flow ends by a timeout. Of the
+ * numbers that who sees no packet can make up, one in 4096 is as near as that. */
+#define WG_FIN_HOLE (1 << 20)
+
 /* Flows that one run of the collector's program can delete. */
 #define WG_DOOMED_MAX 128
 

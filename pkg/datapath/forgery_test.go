@@ -210,3 +210,51 @@ func TestRSTInFlightIsNoEnd(t *testing.T) {
 		}
 	}
 }
+
+// A FIN with a number that is far from all that was sent neither gives a flow the short life of one that is half closed, nor has the
+// other side's FIN end it. One that is right does both, also when it comes again, or behind something that was lost.
+func TestForgedFINIsNoEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		off   uint32 // of the FIN's number, from the next one
+		flags uint8
+		want  FlowState
+	}{
+		{"right", 0, fin | ack, FlowClosed}, {"behind a loss", 1 << 16, fin | ack, FlowClosed},
+		{"far ahead", 1 << 21, fin | ack, FlowEstablished}, {"half the numbers ahead", 1 << 31, fin | ack, FlowEstablished},
+		{"of what was sent before", ^uint32(499), fin | ack, FlowEstablished}, {"of a SYN", ^uint32(0), syn | fin, FlowEstablished},
+	} {
+		for _, ofClient := range []bool{true, false} {
+			k := newKernel(t, Options{})
+			k.sync(t, oneService(1))
+			c := k.establish(t, client(0))
+			part := string(make([]byte, 1000))
+			forge, seq, other := c.fromClient, &c.clientSeq, c.fromTask
+			if !ofClient {
+				forge, seq, other = c.fromTask, &c.taskSeq, c.fromClient
+			}
+			forge(t, ack, part)
+			next := *seq
+			*seq += tt.off
+			forge(t, tt.flags, "")
+			*seq = next
+			brief := Timeouts{Client: time.Hour, Server: time.Hour, ClientFin: time.Second, ServerFin: time.Second}
+			if tt.want == FlowEstablished {
+				k.pass(t, k.collector(brief), time.Minute, 0)
+			}
+			other(t, fin|ack, "")
+			if s := c.state(t); s != tt.want {
+				t.Errorf("%s, of the client %v: %s, want %s", tt.name, ofClient, s, tt.want)
+			}
+			if s := k.snapshot(t).Total; tt.want == FlowEstablished && s.BytesIn+s.BytesOut != 1000 {
+				t.Errorf("%s, of the client %v: %d bytes in and %d out were counted", tt.name, ofClient, s.BytesIn, s.BytesOut)
+			}
+			if tt.want == FlowEstablished { // and then the real one
+				forge(t, fin|ack, "")
+				if s := c.state(t); s != FlowClosed {
+					t.Errorf("%s, of the client %v: %s after both FINs", tt.name, ofClient, s)
+				}
+			}
+		}
+	}
+}

@@ -87,7 +87,7 @@ func (m *model) fromClient(p packet) *modelFlow {
 		}
 		f = &modelFlow{client: p.src}
 		m.claim(f)
-	} else if f.state == FlowHalfOpen && p.flags&(ack|rst) == ack && f.rev.syn && p.ack == f.rev.synNext {
+	} else if f.state == FlowHalfOpen && p.flags&(ack|rst) == ack && f.rev.syn && p.ack-f.rev.synNext <= f.rev.seqNext-f.rev.synNext {
 		m.shift(f, FlowEstablished)
 		m.total.Sessions++
 	}
@@ -120,7 +120,7 @@ func (m *model) fromTask(p packet) *modelFlow {
 // note follows a packet of one side.
 func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 	reverse := side == &f.rev
-	before := side.bytes
+	before, next := side.bytes, side.seqNext
 	m.advance(f, side, reverse, p)
 	if grown := side.bytes - before; reverse {
 		m.total.BytesOut += grown
@@ -137,7 +137,7 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 		if credible && f.state != FlowClosed {
 			m.aborted(f, reverse, side.syn)
 		}
-	case p.flags&fin != 0:
+	case p.flags&fin != 0 && credibleFIN(other, p, next):
 		side.fin = true
 		if !other.fin && f.closer == nil {
 			f.closer = side
@@ -152,6 +152,13 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 	if p.flags&ack != 0 {
 		side.lastAck = p.ack
 	}
+}
+
+// credibleFIN tells whether a FIN is near enough to what its side had come to, or right where the other side waits for it.
+func credibleFIN(other *modelSide, p packet, next uint32) bool {
+	at := p.seq + uint32(len(p.payload))
+	near := int32(p.seq-next) <= 1<<20 && int32(at+1-next) >= 0
+	return p.flags&syn == 0 && (near || at == other.lastAck || at+1 == other.lastAck)
 }
 
 // aborted counts what a RST ends: a session, or an attempt that the server did not take.
@@ -176,7 +183,7 @@ func (m *model) end(f *modelFlow) {
 
 // advance counts the bytes that the packet adds to the stream of its side.
 func (m *model) advance(f *modelFlow, side *modelSide, reverse bool, p packet) {
-	begins := p.flags&syn != 0 && (reverse || f.state == FlowHalfOpen)
+	begins := p.flags&syn != 0 && (reverse || f.state == FlowHalfOpen) && !(side.syn && side.synNext == p.seq+1)
 	if begins {
 		side.synNext, side.seqNext = p.seq+1, p.seq+1
 	} else if p.flags&(syn|rst) != 0 {
@@ -191,7 +198,7 @@ func (m *model) advance(f *modelFlow, side *modelSide, reverse bool, p packet) {
 		last++
 	}
 	ahead := int32(end - side.seqNext)
-	if bare := p.payload == "" && p.flags&fin == 0; bare || ahead > 64<<20 || int32(last-side.seqNext) <= 0 {
+	if bare := p.payload == "" && p.flags&fin == 0; bare || ahead > 64<<20 || p.payload == "" && ahead > 1<<20 || int32(last-side.seqNext) <= 0 {
 		return
 	}
 	side.seqNext = last
