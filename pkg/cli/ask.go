@@ -41,21 +41,31 @@ func ask(ctx context.Context, e Env, command string, args []string) int {
 	if err != nil {
 		return failUsage(e, err)
 	}
-	if s.json {
-		command += " json"
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	var answer bytes.Buffer
-	if err := agent.Ask(ctx, s.healthSocket, command, &answer); err != nil {
-		fmt.Fprintf(e.Stderr, "waggle: %v\n", err)
+	answer, ok := answerOf(ctx, e, s, command)
+	if !ok {
 		return ExitFailed
 	}
-	text := bytes.TrimRight(answer.Bytes(), "\n")
+	text := bytes.TrimRight(answer, "\n")
 	if !bytes.HasPrefix(text, []byte("#")) && !bytes.HasPrefix(text, []byte("{")) {
 		fmt.Fprintf(e.Stderr, "waggle: %s\n", text)
 		return ExitFailed
 	}
 	fmt.Fprintf(e.Stdout, "%s\n", text)
 	return ExitOK
+}
+
+// answerOf is what the running waggle answers to a command, in JSON if that is wanted. ok is false if that failed, which has
+// been said then.
+func answerOf(ctx context.Context, e Env, s *settings, command string) (answer []byte, ok bool) {
+	if s.json {
+		command += " json"
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var out bytes.Buffer
+	if err := agent.Ask(ctx, s.healthSocket, command, &out); err != nil {
+		fmt.Fprintf(e.Stderr, "waggle: %v\n", err)
+		return nil, false
+	}
+	return out.Bytes(), true
 }

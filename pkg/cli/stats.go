@@ -9,8 +9,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-
-	"waggle/pkg/agent"
 )
 
 // shownColumns are the columns of `show stat` that fit a terminal, with what stands above them.
@@ -29,22 +27,15 @@ func statsCommand(ctx context.Context, e Env, args []string) int {
 	if err != nil {
 		return failUsage(e, err)
 	}
-	command := "show stat"
-	if s.json {
-		command += " json"
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	var answer bytes.Buffer
-	if err := agent.Ask(ctx, s.healthSocket, command, &answer); err != nil {
-		fmt.Fprintf(e.Stderr, "waggle: %v\n", err)
+	answer, ok := answerOf(ctx, e, s, "show stat")
+	if !ok {
 		return ExitFailed
 	}
 	if s.json {
-		fmt.Fprintf(e.Stdout, "%s\n", bytes.TrimSpace(answer.Bytes()))
+		fmt.Fprintf(e.Stdout, "%s\n", bytes.TrimSpace(answer))
 		return ExitOK
 	}
-	if err := writeTable(e.Stdout, &answer); err != nil {
+	if err := writeTable(e.Stdout, bytes.NewReader(answer)); err != nil {
 		fmt.Fprintf(e.Stderr, "waggle: %v\n", err)
 		return ExitFailed
 	}

@@ -115,39 +115,50 @@ func (s *statement) statsSocket() {
 	if !s.expandAddress(0) {
 		return
 	}
-	target = s.text(0)
 	sock := StatsSocket{Pos: s.at(-1), Level: "operator"}
+	if s.statsSocketAddress(&sock, s.text(0)) && s.statsSocketParams(&sock) {
+		s.p.cfg.Global.StatsSockets = append(s.p.cfg.Global.StatsSockets, sock)
+	}
+}
+
+// statsSocketAddress says whether target is where a socket can be, and puts it into sock.
+func (s *statement) statsSocketAddress(sock *StatsSocket, target string) bool {
 	if number, ok := strings.CutPrefix(target, "fd@"); ok {
 		var err error
 		if sock.FD, err = strconv.Atoi(number); err != nil || sock.FD < 3 {
 			s.errorf(0, "'stats socket' : 'fd@' expects the number of a descriptor that the process is started with, from 3 on, not '%s'", number)
-			return
+			return false
 		}
 	} else if path, ok := socketPath(target); ok {
 		if len(path) > maxSocketPath {
 			s.errorf(0, "'stats socket' : socket path '%s' too long (max %d)", path, maxSocketPath)
-			return
+			return false
 		}
 		sock.Path = path
 	} else {
 		addrs, err := parseBindAddresses(target)
 		if err == nil && len(addrs) != 1 {
 			s.errorf(0, "'stats socket' takes one address")
-			return
+			return false
 		}
 		if err != nil {
 			s.errorf(0, "'stats socket' : %s", err)
-			return
+			return false
 		}
 		sock.Addr = addrs[0]
 	}
+	return true
+}
+
+// statsSocketParams says whether the parameters behind the address are right, and puts them into sock.
+func (s *statement) statsSocketParams(sock *StatsSocket) bool {
 	for i := 1; i < len(s.args); i++ {
 		name, value := s.args[i].text, s.text(i+1)
 		switch name {
 		case "level":
 			if value != "user" && value != "operator" && value != "admin" {
 				s.errorf(i, "'level' of 'stats socket' expects 'user', 'operator' or 'admin', not '%s'", value)
-				return
+				return false
 			}
 			sock.Level = value
 			i++
@@ -155,7 +166,7 @@ func (s *statement) statsSocket() {
 			mode, err := strconv.ParseUint(value, 8, 12)
 			if err != nil {
 				s.errorf(i, "'mode' of 'stats socket' expects octal permission bits such as 660, not '%s'", value)
-				return
+				return false
 			}
 			sock.Mode = uint32(mode)
 			i++
@@ -166,19 +177,18 @@ func (s *statement) statsSocket() {
 			i++
 		default:
 			s.errorf(i, "'stats socket' : unknown keyword '%s'%s", name, didYouMean(name, []string{"level", "mode", "expose-fd", "user", "group", "uid", "gid", "name", "maxconn"}))
-			return
+			return false
 		}
 	}
-	s.p.cfg.Global.StatsSockets = append(s.p.cfg.Global.StatsSockets, sock)
+	return true
 }
 
 // maxSocketPath is HAProxy's (measured on 2.6): it, and we, need some of the 107 bytes for the name of a socket that is being made.
 const maxSocketPath = 97
 
 func socketPath(target string) (string, bool) {
-	const family = "unix@"
-	if len(target) > len(family) && target[:len(family)] == family {
-		return target[len(family):], true
+	if path, ok := strings.CutPrefix(target, "unix@"); ok && path != "" {
+		return path, true
 	}
 	return target, target[0] == '/' || target[0] == '.'
 }

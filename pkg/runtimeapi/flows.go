@@ -142,18 +142,23 @@ func (c *session) flows(f flowFilter) ([]Flow, int, string) {
 
 // collectFlows is flows with an error of the kernel path.
 func (c *session) collectFlows(f flowFilter) (flows []Flow, more int, err error) {
-	err = c.server.opts.Sessions.Flows(func(w Flow) bool {
+	return oldestFirst(c.server.opts.Sessions.Flows, f.match, f.max, func(w *Flow) time.Duration { return w.Age })
+}
+
+// oldestFirst collects those that match of all that each yields, at most max, and counts the others.
+func oldestFirst[T any](each func(func(T) bool) error, match func(*T) bool, max int, age func(*T) time.Duration) (list []T, more int, err error) {
+	err = each(func(one T) bool {
 		switch {
-		case !f.match(&w):
-		case len(flows) < f.max:
-			flows = append(flows, w)
+		case !match(&one):
+		case len(list) < max:
+			list = append(list, one)
 		default:
 			more++
 		}
 		return true
 	})
-	slices.SortFunc(flows, func(a, b Flow) int { return int(b.Age/time.Millisecond) - int(a.Age/time.Millisecond) })
-	return flows, more, err
+	slices.SortStableFunc(list, func(a, b T) int { return int(age(&b)/time.Millisecond) - int(age(&a)/time.Millisecond) })
+	return list, more, err
 }
 
 // showFlows prints a table for people, one flow a line.

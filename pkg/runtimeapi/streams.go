@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,18 +72,8 @@ func showSess(c *session, args []string) string {
 
 // streams collects those of the userspace path, the oldest first, and counts what found no room.
 func (c *session) streams(id uint64, one bool) (all []Stream, more int, err error) {
-	err = c.server.opts.Sessions.Streams(func(s Stream) bool {
-		switch {
-		case one && s.ID != id:
-		case len(all) < maxFlows:
-			all = append(all, s)
-		default:
-			more++
-		}
-		return true
-	})
-	slices.SortStableFunc(all, func(a, b Stream) int { return int(b.Age/time.Millisecond) - int(a.Age/time.Millisecond) })
-	return all, more, err
+	match := func(s *Stream) bool { return !one || s.ID == id }
+	return oldestFirst(c.server.opts.Sessions.Streams, match, maxFlows, func(s *Stream) time.Duration { return s.Age })
 }
 
 // carried collects flows; without a kernel path there are none.

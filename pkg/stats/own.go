@@ -68,90 +68,104 @@ func newOwnMetrics() *ownMetrics {
 	return m
 }
 
-func (m *ownMetrics) collect(s *Snapshot, out chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		out <- series(d, prometheus.GaugeValue, v, labels...)
-	}
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		out <- series(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge(m.buildInfo, 1, s.Process.Version, s.Process.Revision, s.Process.GoVersion)
-	if !s.Process.Config.LoadedAt.IsZero() {
-		gauge(m.configLoaded, float64(oneIf(!s.Process.Config.Failed)))
-		gauge(m.configLoadedAt, float64(s.Process.Config.LoadedAt.UnixMilli())/1000)
-	}
+// feed takes the series of one scrape.
+type feed chan<- prometheus.Metric
 
-	for _, mode := range datapathModes(s.Datapath.Mode) {
-		gauge(m.mode, float64(oneIf(mode == s.Datapath.Mode)), mode)
-	}
-	gauge(m.degraded, float64(len(s.Datapath.Degraded)))
-	for _, i := range s.Datapath.Interfaces {
-		gauge(m.interfaces, 1, i.Name, i.Attach, i.WithoutXDP)
-	}
-	for _, r := range s.Datapath.Reasons {
-		counter(m.verdicts, r.Count, r.Name)
-		gauge(m.reasons, 1, r.Name, yesNo(r.Expected))
-	}
-	if s.Datapath.Runs > 0 {
-		counter(m.runs, s.Datapath.Runs)
-		out <- series(m.runTime, prometheus.CounterValue, s.Datapath.RunTime.Seconds())
-	}
-	for _, u := range s.Datapath.SourcePorts {
-		gauge(m.portsUsed, float64(u.Used), u.Proxy, u.Server)
-		gauge(m.ports, float64(u.Max), u.Proxy, u.Server)
-	}
-	for _, u := range s.Datapath.Maps {
-		gauge(m.mapEntries, float64(u.Entries), u.Name)
-		gauge(m.mapMax, float64(u.Max), u.Name)
-	}
+func (f feed) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	f <- series(d, prometheus.GaugeValue, v, labels...)
+}
 
-	counter(m.shortages, s.Process.Shortages.Accepts, "accept")
-	counter(m.shortages, s.Process.Shortages.Connects, "connect")
-	counter(m.certsReloaded, s.Process.Certificates.Loaded, "loaded")
-	counter(m.certsReloaded, s.Process.Certificates.Failed, "failed")
-	for _, c := range mergeCertificates(s.Certificates) {
-		gauge(m.certsExpire, float64(c.Expires.Unix()), c.Proxy, c.Bind)
-		gauge(m.certsCount, float64(c.Count), c.Proxy, c.Bind)
-	}
-	handshakes := func(d *prometheus.Desc, t pool.TLSTotals, proxy string) {
-		if t.All() > 0 { // else a proxy that speaks clear text, as most do
-			counter(d, t.Full, proxy, "full")
-			counter(d, t.Resumed, proxy, "resumed")
-			counter(d, t.Failed, proxy, "failed")
-		}
-	}
+func (f feed) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	f <- series(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func (m *ownMetrics) collect(s *Snapshot, out feed) {
+	m.collectProcess(s, out)
+	m.collectDatapath(&s.Datapath, out)
 	for i := range s.Proxies {
 		if be := s.Proxies[i].Backend; be != nil {
-			handshakes(m.tlsBack, be.TLS.Sum(), be.Name)
-		}
-		if fe := s.Proxies[i].Frontend; fe != nil {
-			handshakes(m.tlsFront, fe.TLS.Sum(), fe.Name)
-			kernel := fe.Path().Kernel
-			gauge(m.path, float64(oneIf(kernel)), fe.Name, "kernel")
-			gauge(m.path, float64(oneIf(!kernel)), fe.Name, "userspace")
-			gauge(m.sessions, float64(fe.Sessions.Kernel()), fe.Name, "kernel")
-			gauge(m.sessions, float64(fe.Sessions.User()), fe.Name, "userspace")
-			kernelTotal, userTotal := sessionsByPath(&fe.Counters)
-			counter(m.sessionsTotal, kernelTotal, fe.Name, "kernel")
-			counter(m.sessionsTotal, userTotal, fe.Name, "userspace")
-		}
-	}
-	for i := range s.Proxies {
-		if be := s.Proxies[i].Backend; be != nil {
+			m.handshakes(m.tlsBack, be.TLS.Sum(), be.Name, out)
 			out <- spread(m.connect, be.Latency.Connect(), be.Name)
 			out <- spread(m.response, be.Latency.Response(), be.Name)
 			out <- spread(m.total, be.Latency.Total(), be.Name)
 		}
+		if fe := s.Proxies[i].Frontend; fe != nil {
+			m.handshakes(m.tlsFront, fe.TLS.Sum(), fe.Name, out)
+			m.collectPaths(fe, out)
+		}
 	}
 	for _, r := range s.Resolvers {
 		for _, e := range r.Events {
-			counter(m.resolverEvents, e.Value, r.Name, e.Name)
+			out.counter(m.resolverEvents, e.Value, r.Name, e.Name)
 		}
 	}
 	for _, sp := range mergeSurpluses(s.surpluses()) {
-		gauge(m.surplus, float64(len(sp.Tasks)), sp.Proxy, sp.Name)
-		gauge(m.slots, float64(sp.Slots), sp.Proxy, sp.Name)
+		out.gauge(m.surplus, float64(len(sp.Tasks)), sp.Proxy, sp.Name)
+		out.gauge(m.slots, float64(sp.Slots), sp.Proxy, sp.Name)
 	}
+}
+
+func (m *ownMetrics) collectProcess(s *Snapshot, out feed) {
+	p := &s.Process
+	out.gauge(m.buildInfo, 1, p.Version, p.Revision, p.GoVersion)
+	if !p.Config.LoadedAt.IsZero() {
+		out.gauge(m.configLoaded, float64(oneIf(!p.Config.Failed)))
+		out.gauge(m.configLoadedAt, float64(p.Config.LoadedAt.UnixMilli())/1000)
+	}
+	out.counter(m.shortages, p.Shortages.Accepts, "accept")
+	out.counter(m.shortages, p.Shortages.Connects, "connect")
+	out.counter(m.certsReloaded, p.Certificates.Loaded, "loaded")
+	out.counter(m.certsReloaded, p.Certificates.Failed, "failed")
+	for _, c := range mergeCertificates(s.Certificates) {
+		out.gauge(m.certsExpire, float64(c.Expires.Unix()), c.Proxy, c.Bind)
+		out.gauge(m.certsCount, float64(c.Count), c.Proxy, c.Bind)
+	}
+}
+
+func (m *ownMetrics) collectDatapath(d *Datapath, out feed) {
+	for _, mode := range datapathModes(d.Mode) {
+		out.gauge(m.mode, float64(oneIf(mode == d.Mode)), mode)
+	}
+	out.gauge(m.degraded, float64(len(d.Degraded)))
+	for _, i := range d.Interfaces {
+		out.gauge(m.interfaces, 1, i.Name, i.Attach, i.WithoutXDP)
+	}
+	for _, r := range d.Reasons {
+		out.counter(m.verdicts, r.Count, r.Name)
+		out.gauge(m.reasons, 1, r.Name, yesNo(r.Expected))
+	}
+	if d.Runs > 0 {
+		out.counter(m.runs, d.Runs)
+		out <- series(m.runTime, prometheus.CounterValue, d.RunTime.Seconds())
+	}
+	for _, u := range d.SourcePorts {
+		out.gauge(m.portsUsed, float64(u.Used), u.Proxy, u.Server)
+		out.gauge(m.ports, float64(u.Max), u.Proxy, u.Server)
+	}
+	for _, u := range d.Maps {
+		out.gauge(m.mapEntries, float64(u.Entries), u.Name)
+		out.gauge(m.mapMax, float64(u.Max), u.Name)
+	}
+}
+
+// handshakes says nothing of a proxy that speaks clear text, as most do.
+func (m *ownMetrics) handshakes(d *prometheus.Desc, t pool.TLSTotals, proxy string, out feed) {
+	if t.All() > 0 {
+		out.counter(d, t.Full, proxy, "full")
+		out.counter(d, t.Resumed, proxy, "resumed")
+		out.counter(d, t.Failed, proxy, "failed")
+	}
+}
+
+func (m *ownMetrics) collectPaths(fe *pool.Frontend, out feed) {
+	kernel := fe.Path().Kernel
+	out.gauge(m.path, float64(oneIf(kernel)), fe.Name, "kernel")
+	out.gauge(m.path, float64(oneIf(!kernel)), fe.Name, "userspace")
+	out.gauge(m.sessions, float64(fe.Sessions.Kernel()), fe.Name, "kernel")
+	out.gauge(m.sessions, float64(fe.Sessions.User()), fe.Name, "userspace")
+	kernelTotal, userTotal := sessionsByPath(&fe.Counters)
+	out.counter(m.sessionsTotal, kernelTotal, fe.Name, "kernel")
+	out.counter(m.sessionsTotal, userTotal, fe.Name, "userspace")
 }
 
 // spread makes a histogram.
