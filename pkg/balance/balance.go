@@ -52,9 +52,7 @@ type Spec struct {
 func New(spec Spec, b *pool.Backend) (Algorithm, error) {
 	switch name := spec.Name; name {
 	case "", "roundrobin", "static-rr":
-		rr := NewRoundRobin(b)
-		rr.table = tableOf(name)
-		return rr, nil
+		return newRoundRobin(b, name), nil
 	case "leastconn":
 		return &leastConn{backend: b}, nil
 	case "first":

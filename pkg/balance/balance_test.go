@@ -89,7 +89,7 @@ func picks(a Algorithm, n int, req Request) map[string]int {
 
 func TestRoundRobinIsExactAcrossGoroutines(t *testing.T) {
 	b := backendOf(t, pool.ServerOptions{}, pool.ServerOptions{Weight: 2}, pool.ServerOptions{})
-	rr := NewRoundRobin(b)
+	rr := newRoundRobin(b, "roundrobin")
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -111,7 +111,7 @@ func TestRoundRobinIsExactAcrossGoroutines(t *testing.T) {
 
 func TestRoundRobinSkipsFullAndFailedServers(t *testing.T) {
 	b := backendOf(t, pool.ServerOptions{MaxConn: 1}, pool.ServerOptions{}, pool.ServerOptions{})
-	rr := NewRoundRobin(b)
+	rr := newRoundRobin(b, "roundrobin")
 	if !b.Servers()[0].Acquire() {
 		t.Fatal("the first session of s1 was refused")
 	}

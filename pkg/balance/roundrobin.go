@@ -6,20 +6,20 @@ import (
 	"waggle/pkg/pool"
 )
 
-// RoundRobin walks the smooth weighted schedule of the usable servers with one atomic cursor, so it is
+// roundRobin walks the smooth weighted schedule of the usable servers with one atomic cursor, so it is
 // exact across event loops. The cursor outlives changes of the server set.
-type RoundRobin struct {
+type roundRobin struct {
 	planner
 	cursor atomic.Uint64
 }
 
-// NewRoundRobin returns round robin over b.
-func NewRoundRobin(b *pool.Backend) *RoundRobin {
-	return &RoundRobin{planner: planner{backend: b, table: tableOf("roundrobin")}}
+// newRoundRobin makes roundrobin or static-rr.
+func newRoundRobin(b *pool.Backend, name string) *roundRobin {
+	return &roundRobin{planner: planner{backend: b, table: tableOf(name)}}
 }
 
 // Pick takes the next server of the schedule that has room.
-func (r *RoundRobin) Pick(req Request) (pool.Target, bool) {
+func (r *roundRobin) Pick(req Request) (pool.Target, bool) {
 	p := r.current()
 	n := uint64(len(p.slots))
 	if n == 0 {
@@ -41,8 +41,8 @@ func (r *RoundRobin) Pick(req Request) (pool.Target, bool) {
 }
 
 // Continue implements [Continuer].
-func (r *RoundRobin) Continue(from Algorithm) {
-	if o, ok := from.(*RoundRobin); ok {
+func (r *roundRobin) Continue(from Algorithm) {
+	if o, ok := from.(*roundRobin); ok {
 		r.cursor.Store(o.cursor.Load())
 	}
 }

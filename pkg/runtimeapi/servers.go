@@ -148,7 +148,7 @@ func setWeight(s *pool.Server, proxy *stats.Proxy, text string) string {
 	case w < 0 || w > pool.MaxWeight:
 		return "Absolute weight can only be between 0 and 256 inclusive.\n"
 	}
-	if w != 0 && w != s.Weight && fixedWeights(proxy) {
+	if w != 0 && w != s.Weight && !dynamicBalance(proxy) {
 		return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n"
 	}
 	if err := s.SetWeight(w); err != nil {
@@ -157,13 +157,8 @@ func setWeight(s *pool.Server, proxy *stats.Proxy, text string) string {
 	return ""
 }
 
-// fixedWeights says whether the algorithm of a backend is one whose weights HAProxy does not change at
-// run time: static-rr, and the hashes with their default, map-based type.
-func fixedWeights(p *stats.Proxy) bool {
-	return !dynamicBalance(p)
-}
-
-// dynamicBalance says whether weights and servers of a backend may change at run time in HAProxy.
+// dynamicBalance says whether weights and servers of a backend may change at run time in HAProxy: not with static-rr, nor
+// with the hashes with their default, map-based type.
 func dynamicBalance(p *stats.Proxy) bool {
 	dynamic := []string{"", "roundrobin", "leastconn", "random", "first"}
 	return p.Config == nil || p.Config.Balance.Consistent || slices.Contains(dynamic, p.Config.Balance.Algorithm)
