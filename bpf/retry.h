@@ -107,12 +107,12 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	return 0;
 }
 
-/* Finds another server for a half-open flow. Returns 0 if it has one. */
-static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, const struct wg_flow *f,
-				      const struct wg_service *svc)
+/* Finds another server for a half-open flow, if its own is not to be avoided perhaps the same one at another address. Returns 0 if
+ * it has one. */
+static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, __u32 avoid, const struct wg_service *svc)
 {
 	struct choice choice = {};
-	int reason = choose_server(svc->id, svc->gauge, addr_hash(p->key.saddr), f->server_gauge, &choice);
+	int reason = choose_server(svc->id, svc->gauge, addr_hash(p->key.saddr), avoid, &choice);
 
 	if (reason)
 		return reason;
@@ -122,9 +122,21 @@ static __always_inline int redispatch(struct __sk_buff *skb, const struct packet
 	return reason;
 }
 
+/* Whether the server of a flow may still be chosen, and is where it was: one that is down, in maintenance or gone is in no map. */
+static __always_inline int server_stays(const struct wg_flow *f)
+{
+	__u32 id = f->server;
+	const struct wg_server *server = bpf_map_lookup_elem(&wg_servers, &id);
+
+	if (!server)
+		return 0;
+	return server->port == bpf_ntohs(f->dport) && addr_equal(server->addr, f->daddr);
+}
+
 /* Called with a client's SYN that comes again. When the attempt at the flow's server has failed, because the server
  * refused it or `timeout connect` has passed without an answer, the next one begins: at another server with `option
- * redispatch` if there is one, else at the same. In all other cases the SYN is an ordinary retransmission. */
+ * redispatch` if there is one, else at the same; also without it if the server has left meanwhile, as in userspace (HAProxy would
+ * stay there and fail). In all other cases the SYN is an ordinary retransmission. */
 WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 {
 	struct wg_service *svc;
@@ -132,6 +144,7 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 zero = 0, left;
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
+	int stays;
 
 	if (!p || !key)
 		return 0;
@@ -148,8 +161,10 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 		return 0;
 	if (!f->refused && (!svc->connect || now - rev->created < svc->connect))
 		return 0;
+	stays = server_stays(f);
 	/* svc->retries may have changed since: then it is any number, and no harm is done. */
-	if (svc->redispatch && (svc->retries + 1 - left) % svc->redispatch == 0 && !redispatch(skb, p, f, svc)) {
+	if ((!stays || (svc->redispatch && (svc->retries + 1 - left) % svc->redispatch == 0)) &&
+	    !redispatch(skb, p, stays ? f->server_gauge : 0, svc)) {
 		count_retry(f, 1);
 		return 0;
 	}
