@@ -98,7 +98,7 @@ func (s *session) gather() step {
 		want += int(s.req.ContentLength)
 	}
 	if s.client.in.len() < want {
-		if !s.client.fill() {
+		if !s.client.fill() && !s.client.eof { // the end may have been read while a password was checked
 			return stuck
 		}
 		if s.client.eof {
