@@ -60,7 +60,7 @@ var reasons = map[string]string{
 	"github.com/vishvananda/netlink":      "interfaces, addresses, routes, neighbours and tc by netlink",
 	"github.com/vishvananda/netns":        "network namespaces of the lab",
 	"go.uber.org/goleak":                  "finds goroutines that tests leave",
-	"golang.org/x/crypto":                 "bcrypt, for the passwords of userlists",
+	"golang.org/x/crypto":                 "Blowfish, for bcrypt of the passwords of userlists",
 	"golang.org/x/net":                    "HTTP/2, and HTML in tests",
 	"golang.org/x/sys":                    "system calls that package syscall does not have",
 }

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/crypto/bcrypt"
 )
 
 // Hash is a password as crypt(3) keeps it. It is immutable and safe for concurrent use.
@@ -75,19 +73,28 @@ func Parse(text string) (*Hash, error) {
 		}
 		return h.salted(sha512crypt, rest, maxSalt, 86)
 	case "2a", "2b", "2y":
-		cost, err := bcrypt.Cost([]byte(text))
-		switch {
-		case err != nil || len(text) != 60:
-			return nil, ErrNever
-		case cost > maxBcrypt:
-			return nil, fmt.Errorf("a hash of cost %d is valid HAProxy but not supported by waggle: it takes minutes for each password that somebody sends: at most %d", cost, maxBcrypt)
-		}
-		return h, nil
+		return h.bcrypt(rest)
 	}
 	if slices.Contains(others, name) {
 		return nil, fmt.Errorf("a hash of kind $%s$ is valid HAProxy but not supported by waggle: 'mkpasswd -m sha-512' makes one that is", name)
 	}
 	return nil, ErrNever
+}
+
+// bcrypt reads `<cost>$<salt><sum>`.
+func (h *Hash) bcrypt(rest string) (*Hash, error) {
+	if len(h.text) != bcryptLength {
+		return nil, ErrNever
+	}
+	cost, salt, err := parseBcrypt(rest)
+	switch {
+	case err != nil:
+		return nil, err
+	case cost > maxBcrypt:
+		return nil, fmt.Errorf("a hash of cost %d is valid HAProxy but not supported by waggle: it takes minutes for each password that somebody sends: at most %d", cost, maxBcrypt)
+	}
+	h.scheme, h.salt, h.rounds = bcrypt, salt, 1<<cost
+	return h, nil
 }
 
 // takeRounds reads `rounds=<n>$` in front of the salt.
@@ -119,13 +126,11 @@ func (h *Hash) salted(s scheme, rest string, longest, size int) (*Hash, error) {
 	return h, nil
 }
 
-// Match says whether the hash is that of a password. It takes milliseconds of a CPU, or much more, as the hash asks for.
+// Match says whether the hash is that of a password. It takes milliseconds of a CPU, or much more, as the hash asks for, and lets
+// other goroutines in meanwhile.
 func (h *Hash) Match(password []byte) bool {
 	if len(password) > MaxPassword {
 		return false
-	}
-	if h.scheme == nil {
-		return bcrypt.CompareHashAndPassword([]byte(h.text), password) == nil
 	}
 	sum := h.scheme(password, []byte(h.salt), h.rounds)
 	return subtle.ConstantTimeCompare([]byte(sum), []byte(h.text[len(h.text)-len(sum):])) == 1

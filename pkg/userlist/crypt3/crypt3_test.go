@@ -2,6 +2,7 @@ package crypt3
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,12 @@ func TestParse(t *testing.T) {
 		{"$apr1$abc$aaaaaaaaaaaaaaaaaaaaaa", ErrNever.Error()},
 		{"$2y$31$" + strings.Repeat("a", 53), "takes minutes"},
 		{"$2y$05$short", ErrNever.Error()},
+		{"$2y$03$" + strings.Repeat("a", 53), ErrNever.Error()},
+		{"$2y$32$" + strings.Repeat("a", 53), ErrNever.Error()},
+		{"$2y$-5$" + strings.Repeat("a", 53), ErrNever.Error()},
+		{"$2y$055" + strings.Repeat("a", 53), ErrNever.Error()},
+		{"$2y$05$" + strings.Repeat("*", 22) + strings.Repeat("a", 31), ErrNever.Error()},
+		{"$2y$05$" + strings.Repeat("a", 22) + strings.Repeat("=", 31), ErrNever.Error()},
 		{"$y$j9T$abc$def", "kind $y$"},
 		{"abNANd1rDfiNc", "DES"},
 		{"_J9..rasmz0.F/jqjWck", "DES"},
@@ -54,6 +61,43 @@ func TestParse(t *testing.T) {
 	}
 	if _, err := Parse("*"); !errors.Is(err, ErrNever) {
 		t.Error(err)
+	}
+}
+
+// TestHashesLetOthersIn: another goroutine has its turn all the time while a hash is made, also if there is one place to run
+// Go code. Without yielding it would have one each 10 ms, when the runtime preempts.
+func TestHashesLetOthersIn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for name, want := range map[string]int{
+		"$1$abc$" + strings.Repeat("a", 22): 1000 / yieldEvery,
+		"$5$abc$" + strings.Repeat("a", 43): 5000 / yieldEvery,
+		"$6$abc$" + strings.Repeat("a", 86): 5000 / yieldEvery,
+		"$2y$08$" + strings.Repeat("a", 53): 1 << 8,
+	} {
+		h, err := Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		turns := 0
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					turns++
+					runtime.Gosched()
+				}
+			}
+		}()
+		h.Match([]byte("x"))
+		close(stop)
+		<-stopped
+		if turns < want/2 {
+			t.Errorf("%s: another goroutine had %d turns, want %d", name[:3], turns, want)
+		}
 	}
 }
 
