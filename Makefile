@@ -51,6 +51,14 @@ test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a
 	WAGGLE_TEST_DATAPATH=xdp go test -timeout 20m -skip '^Test(Migrate|CommandsOfTheDocuments|ScalingIsFollowed)' $(TESTFLAGS) ./test/e2e
 	for module in test/stack test/grafana; do (cd $$module && go vet ./... && go test $(TESTFLAGS) ./...); done
 
+# The packages that run goroutines; the others are pure. Generated code and programs of tests need no detector.
+RACE_PACKAGES := ./pkg/accesslog ./pkg/agent ./pkg/balance ./pkg/certs ./pkg/check ./pkg/pool ./pkg/proxy/... ./pkg/resolver ./pkg/runtimeapi \
+	./pkg/sample ./pkg/stats ./pkg/stick ./pkg/userlist/...
+.PHONY: race
+race: ## Run the tests of the packages that run goroutines with the race detector, which takes some minutes. TESTFLAGS=-run=REGEXP for some.
+	@test/install.sh $(NEED_TEST) gcc:gcc
+	CGO_ENABLED=1 go test -race -p 1 -timeout 20m $(TESTFLAGS) $(RACE_PACKAGES)
+
 .PHONY: reloads
 reloads: ## Make 100 reloads under load on each path (root); `make test` makes 15.
 	WAGGLE_TEST_RELOADS=100 go test -count=1 -timeout 20m -run 'TestReloadsUnderLoad' -v ./test/e2e

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/require"
 	"waggle/pkg/sample"
 )
 
@@ -89,7 +90,7 @@ func TestFormatsOfEntries(t *testing.T) {
 	}
 }
 
-// A line of a format costs no memory, and a rule may give it another level.
+// A rule may give a line of a format another level.
 func TestCustomLines(t *testing.T) {
 	target, out := pipeTarget(t, "short")
 	o := utc()
@@ -104,8 +105,12 @@ func TestCustomLines(t *testing.T) {
 	if !strings.HasPrefix(lines[0], "<6>0007 ") || !strings.HasPrefix(lines[1], "<4>0007 ") || !strings.HasSuffix(lines[0], " 127.0.0.1") {
 		t.Errorf("%q", lines)
 	}
+}
 
-	e.Format = format(t, httpFormat+" %[src] %[capture.req.hdr(0)]")
+func TestCustomLinesAllocateNothing(t *testing.T) {
+	require.NoRace(t, "it counts allocations")
+	e := served()
+	e.Style, e.Format = Custom, format(t, httpFormat+" %[src] %[capture.req.hdr(0)]")
 	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(500, func() { buf = e.Append(buf[:0], time.UTC) }); n != 0 {
 		t.Errorf("%v allocations a line", n)

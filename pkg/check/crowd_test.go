@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/config"
+	"waggle/pkg/lab/require"
 	"waggle/pkg/pool"
 )
 
@@ -20,6 +21,7 @@ func TestTwoThousandServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds of real time")
 	}
+	require.NoRace(t, "2000 checks a second take more than all of a CPU")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

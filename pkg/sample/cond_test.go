@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"waggle/pkg/lab/message"
+	"waggle/pkg/lab/require"
 )
 
 func sampleRequest() request {
@@ -236,9 +237,7 @@ func TestLineWithoutPatternsWarns(t *testing.T) {
 }
 
 func TestEvaluationDoesNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector changes what is allocated")
-	}
+	require.NoRace(t, "it counts allocations")
 	env := testEnv(t)
 	s := newStatic(sampleRequest())
 	for _, cond := range []string{

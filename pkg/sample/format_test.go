@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"waggle/pkg/lab/message"
+	"waggle/pkg/lab/require"
 )
 
 func mustFormat(t testing.TB, source string, style FormatStyle, env Env) *Format {
@@ -225,9 +226,7 @@ func TestTextsAreBounded(t *testing.T) {
 }
 
 func TestFormatsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Skip("sync.Pool drops items at random under the race detector")
-	}
+	require.NoRace(t, "it counts allocations")
 	s := newStatic(*echoRequest())
 	env := Env{ReadFile: readTestdata}
 	buf := make([]byte, 0, 4096)

@@ -39,3 +39,12 @@ func Tool(t testing.TB, name string) string {
 	}
 	return path
 }
+
+// NoRace skips the test, everywhere, if the race detector is on, because of reason: with it sync.Pool drops things at random, so
+// allocations cannot be counted, and all takes up to twenty times as long.
+func NoRace(t testing.TB, reason string) {
+	t.Helper()
+	if race {
+		t.Skip("with the race detector: " + reason)
+	}
+}
