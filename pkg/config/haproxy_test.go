@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -32,13 +33,16 @@ func TestHAProxyRefusesTheSameMistakes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	for _, row := range slices.Concat(alertRows, rareAlertRows) {
+	for i, row := range slices.Concat(alertRows, rareAlertRows) {
 		if strings.Contains(row.want, "not supported by waggle") || slices.Contains(stricter, row.line) {
 			continue
 		}
-		if out, ok := haproxyAccepts(t, in(row.section, row.line)); ok {
-			t.Errorf("%s: %s\nHAProxy accepts it, and we say: %s\n%s", row.section, row.line, row.want, out)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			if out, ok := haproxyAccepts(t, in(row.section, row.line)); ok {
+				t.Errorf("%s: %s\nHAProxy accepts it, and we say: %s\n%s", row.section, row.line, row.want, out)
+			}
+		})
 	}
 }
 
@@ -82,13 +86,16 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 	} {
 		configs = append(configs, in("frontend", line))
 	}
-	for _, text := range configs {
-		if _, _, err := parse(text); err != nil {
-			t.Errorf("we refuse\n%s\n%v", text, err)
-		}
-		if out, ok := haproxyAccepts(t, text); !ok {
-			t.Errorf("HAProxy refuses\n%s\n%s", text, out)
-		}
+	for i, text := range configs {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			if _, _, err := parse(text); err != nil {
+				t.Errorf("we refuse\n%s\n%v", text, err)
+			}
+			if out, ok := haproxyAccepts(t, text); !ok {
+				t.Errorf("HAProxy refuses\n%s\n%s", text, out)
+			}
+		})
 	}
 }
 

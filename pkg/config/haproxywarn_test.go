@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -96,22 +97,25 @@ func TestHAProxyWarnsOfTheSame(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts HAProxy for each of its rows")
 	}
-	for _, row := range warnRows {
-		text := row.text()
-		_, said, err := Parse("t.cfg", []byte(text), pure(map[string]string{"/dev/null": ""}))
-		ours := 0
-		for _, d := range said {
-			if d.Severity == Warning {
-				ours++
+	for i, row := range warnRows {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			text := row.text()
+			_, said, err := Parse("t.cfg", []byte(text), pure(map[string]string{"/dev/null": ""}))
+			ours := 0
+			for _, d := range said {
+				if d.Severity == Warning {
+					ours++
+				}
 			}
-		}
-		out, ok := haproxyAccepts(t, text)
-		if ok != (err == nil) {
-			t.Errorf("%s\nHAProxy accepts it: %v, and we say %v\n%s", text, ok, err, out)
-			continue
-		}
-		if theirs := strings.Count(out, "[WARNING]"); ok && theirs != ours {
-			t.Errorf("%s\nHAProxy warns of %d things, and we of %d: %v\n%s", text, theirs, ours, said, out)
-		}
+			out, ok := haproxyAccepts(t, text)
+			if ok != (err == nil) {
+				t.Errorf("%s\nHAProxy accepts it: %v, and we say %v\n%s", text, ok, err, out)
+				return
+			}
+			if theirs := strings.Count(out, "[WARNING]"); ok && theirs != ours {
+				t.Errorf("%s\nHAProxy warns of %d things, and we of %d: %v\n%s", text, theirs, ours, said, out)
+			}
+		})
 	}
 }
