@@ -119,17 +119,12 @@ func (dp *Datapath) open() (err error) {
 	if err = dp.openReports(); err != nil {
 		return err
 	}
-	dp.planner = planner{
-		gauges:   newIndices[gaugeKey](lbMapWgGauges, dp.obj.WgGauges.MaxEntries()),
-		counters: newIndices[pair](lbMapWgCounters, counterMax),
-		targets:  newTargets(dp.obj.targets, dp.obj.own),
-		ways:     newWays(dp.obj.ways),
-	}
+	dp.planner = newPlanner(dp.obj)
 	dp.keepBook()
 	dp.obj.ports.add(dp.ports.min, dp.ports.max)
 	// Not from the first port on: a task may still remember those of the process before us.
 	dp.planner.targets.port = func() uint32 { return rand.Uint32N(dp.ports.size()) }
-	dp.tables = tables{obj: dp.obj, targets: dp.planner.targets, schedules: make(map[uint32][]lbWgSlot)}
+	dp.tables = newTables(dp.obj, dp.planner.targets)
 	dp.obj.settings.PortMin, dp.obj.settings.PortMax = dp.ports.min, dp.ports.max
 	dp.beat()
 	if err = dp.takeOver(); err != nil {

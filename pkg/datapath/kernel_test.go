@@ -70,18 +70,8 @@ func newKernel(t testing.TB, o Options) *kernel {
 			t.Error(err)
 		}
 	})
-	k := &kernel{
-		room: r,
-		obj:  obj,
-		planner: planner{
-			gauges:   newIndices[gaugeKey](lbMapWgGauges, obj.WgGauges.MaxEntries()),
-			counters: newIndices[pair](lbMapWgCounters, counterMax),
-			targets:  newTargets(obj.targets, obj.own),
-			ways:     newWays(obj.ways),
-		},
-		tables: tables{obj: obj, schedules: make(map[uint32][]lbWgSlot)},
-	}
-	k.tables.targets = k.planner.targets
+	k := &kernel{room: r, obj: obj, planner: newPlanner(obj)}
+	k.tables = newTables(obj, k.planner.targets)
 	obj.settings.PortMin, obj.settings.PortMax = 1024, 32767
 	obj.ports.add(1024, 32767)
 	k.beat()

@@ -59,19 +59,16 @@ func (dp *Datapath) neighbourChanged(n neighbour) {
 
 // neighbour takes a change over into wg_ways and wg_targets, and into wg_neighs if it is a new one.
 func (t *tables) neighbour(w *ways, n neighbour) error {
-	key := neighKey(n.hop)
-	if _, listed := t.neighs[key]; !listed && n.valid() {
+	var err error
+	if n.valid() {
 		if id := w.id(n.hop); id != 0 {
-			if err := t.obj.WgNeighs.Put(key, id); err != nil {
-				return err
-			}
-			t.neighs[key] = id
+			err = t.neighs.add(neighKey(n.hop), id)
 		}
 	}
 	if w.learn(n) {
 		t.targets.follow(w)
 	}
-	return nil
+	return err
 }
 
 // lookAfterNeighbours does what the kernel does for neighbours that it sends to itself: one whose entry has become

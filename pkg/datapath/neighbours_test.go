@@ -141,7 +141,7 @@ func TestRoutingRulesAreFollowed(t *testing.T) {
 	copied := func() bool {
 		dp.mu.Lock()
 		defer dp.mu.Unlock()
-		for key := range dp.tables.routes {
+		for key := range dp.tables.routes.have {
 			if netip.AddrFrom16(key.Addr).Is4In6() {
 				return true
 			}

@@ -42,6 +42,15 @@ type planner struct {
 	sources  map[uint32]uint32 // of the last plan: how many addresses a server is connected to from
 }
 
+func newPlanner(obj *object) planner {
+	return planner{
+		gauges:   newIndices[gaugeKey](lbMapWgGauges, obj.WgGauges.MaxEntries()),
+		counters: newIndices[pair](lbMapWgCounters, counterMax),
+		targets:  newTargets(obj.targets, obj.own),
+		ways:     newWays(obj.ways),
+	}
+}
+
 // plan leaves out what cannot be planned, which the error is about.
 func (p *planner) plan(d Desired, v view) (plan, error) {
 	out := plan{

@@ -1,9 +1,9 @@
 package datapath
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -11,7 +11,9 @@ import (
 )
 
 // apply makes the maps hold the plan. What is referred to is written before what refers to it and deleted after it, so a SYN
-// never meets an id without its entry, whenever it comes.
+// never meets an id without its entry, whenever it comes. What cannot be written is left out, and the rest is done all the same: of
+// a server what its schedule leads to, and its first source address; of a service all, so that its SYNs fall through. The next call tries
+// again.
 func (t *tables) apply(p plan) error {
 	var errs []error
 	oldServers, err := readMap[uint32, lbWgServer](t.obj.WgServers)
@@ -45,8 +47,26 @@ type tables struct {
 	targets *targets // the planner's
 	// schedules is what wg_sched holds: an inner map is never changed, only replaced.
 	schedules map[uint32][]lbWgSlot
-	routes    map[lbWgRouteKey]lbWgRoute
-	neighs    map[lbWgNeighKey]uint32
+	routes    mirror[lbWgRouteKey, lbWgRoute]
+	neighs    mirror[lbWgNeighKey, uint32]
+}
+
+func newTables(obj *object, t *targets) tables {
+	return tables{
+		obj: obj, targets: t, schedules: make(map[uint32][]lbWgSlot),
+		routes: mirror[lbWgRouteKey, lbWgRoute]{m: obj.WgRoutes}, neighs: mirror[lbWgNeighKey, uint32]{m: obj.WgNeighs},
+	}
+}
+
+// applyWays writes the routes and the on-link neighbours. Identities of ways are not used twice, so what is old here when it fails, or
+// before it is done, leads packets through the kernel's own routing. That holds as long as no address meets a wider prefix than
+// the one that is its own, which a flow would remember: the narrower ones come first.
+func (t *tables) applyWays(p plan) error {
+	err := t.routes.become(p.routes, func(a, b lbWgRouteKey) int { return cmp.Compare(b.Bits, a.Bits) })
+	if err != nil {
+		return err
+	}
+	return t.neighs.become(p.neighs, nil)
 }
 
 func (t *tables) putSchedules(want map[uint32][]lbWgSlot) error {
@@ -99,52 +119,4 @@ func (t *tables) dropSchedule(id uint32) error {
 	}
 	delete(t.schedules, id)
 	return nil
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return nil
-	}
-	return err
-}
-
-// readMap returns all that a small hash map holds. Only this process writes it, so the iteration is complete.
-func readMap[K, V comparable](m *ebpf.Map) (map[K]V, error) {
-	out := make(map[K]V)
-	var key K
-	var value V
-	it := m.Iterate()
-	for it.Next(&key, &value) {
-		out[key] = value
-	}
-	if err := it.Err(); err != nil {
-		return out, fmt.Errorf("read %s: %w", m, err)
-	}
-	return out, nil
-}
-
-func putChanged[K, V comparable](m *ebpf.Map, have, want map[K]V) error {
-	var errs []error
-	for key, value := range want {
-		if old, ok := have[key]; ok && old == value {
-			continue
-		}
-		if err := m.Put(key, value); err != nil {
-			errs = append(errs, fmt.Errorf("write %s: %w", m, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func deleteAbsent[K, V comparable](m *ebpf.Map, have, want map[K]V) error {
-	var errs []error
-	for key := range maps.Keys(have) {
-		if _, ok := want[key]; ok {
-			continue
-		}
-		if err := ignoreMissing(m.Delete(key)); err != nil {
-			errs = append(errs, fmt.Errorf("delete from %s: %w", m, err))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -192,12 +192,7 @@ func (t *tables) restore() error {
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("read %s: %w", t.obj.WgSched, err)
 	}
-	var err error
-	if t.routes, err = readMap[lbWgRouteKey, lbWgRoute](t.obj.WgRoutes); err != nil {
-		return err
-	}
-	t.neighs, err = readMap[lbWgNeighKey, uint32](t.obj.WgNeighs)
-	return err
+	return nil
 }
 
 // restore forgets the ways of a process before this one, but none of their identities, which flows refer to: they ask anew.

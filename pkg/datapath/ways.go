@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -169,26 +168,4 @@ func (b portBits) add(from, to uint16) {
 	for p := int(from); p <= int(to); p++ {
 		atomic.StoreUint64(&b[p/64], b[p/64]|1<<(p%64))
 	}
-}
-
-// applyWays writes the routes and the on-link neighbours.
-func (t *tables) applyWays(p plan) error {
-	if err := replace(t.obj.WgRoutes, t.routes, p.routes); err != nil {
-		t.routes = nil
-		return err
-	}
-	t.routes = p.routes
-	if err := replace(t.obj.WgNeighs, t.neighs, p.neighs); err != nil {
-		return err
-	}
-	t.neighs = p.neighs
-	return nil
-}
-
-// replace makes m, which holds have, hold want.
-func replace[K, V comparable](m *ebpf.Map, have, want map[K]V) error {
-	if err := deleteAbsent(m, have, want); err != nil {
-		return err
-	}
-	return putChanged(m, have, want)
 }

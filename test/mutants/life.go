@@ -78,4 +78,10 @@ var lifeMutants = []mutant{
 		"return dp.book.bequeath(backend, sum)", "_ = sum\n\t_ = backend\n\treturn nil", "TestForgottenServersLeaveTheirCountsToTheirBackend"),
 	one("a backend leaves what it has counted to its namesake", "pkg/datapath/identity.go",
 		"ignoreMissing(b.gone.Delete(backend))", "error(nil)", "TestForgottenServersLeaveTheirCountsToTheirBackend"),
+	one("what a failed change has left of routes is not looked at", "pkg/datapath/mirror.go",
+		"\tx.have = nil\n\tif err := deleteAbsent", "\tx.have = map[K]V{}\n\tif err := deleteAbsent", "TestRoutesThatCouldNotBeWrittenAreMadeRightLater"),
+	one("wider prefixes are written before narrower ones", "pkg/datapath/mirror.go",
+		"if before != nil {", "if false {", "TestRoutesThatCouldNotBeWrittenAreMadeRightLater"),
+	one("what cannot be written stays as it was", "pkg/datapath/mirror.go",
+		"errors.Join(err, ignoreMissing(m.Delete(key)))", "err", "TestWhatCannotBeWrittenIsTakenAway"),
 }
