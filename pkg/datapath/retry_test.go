@@ -94,51 +94,48 @@ func TestRetransmissionKeepsItsServer(t *testing.T) {
 // A server that has left the configuration, or has another address, loses the connections that it has not taken, also without option
 // redispatch: as soon as it has refused them or has not answered in time, and not before.
 func TestRetryLeavesAServerThatIsGone(t *testing.T) {
-	moved := netip.MustParseAddrPort(net.JoinHostPort(taskAddr(2), fmt.Sprint(taskPort)))
+	addr := func(i int) netip.AddrPort {
+		return netip.MustParseAddrPort(net.JoinHostPort(taskAddr(i), fmt.Sprint(taskPort)))
+	}
+	gone := func(s *Service) { s.Servers, s.Schedule = s.Servers[1:], s.Schedule[1:] }
+	refused := func(c *conn) { c.refuse(t, false) }
 	for name, c := range map[string]struct {
 		change func(*Service)
-		want   netip.AddrPort // where its connections go; zero: they stay
+		fail   func(*conn)
+		want   netip.AddrPort // where its connections go then
+		moves  uint64
 	}{
-		"gone":     {func(s *Service) { s.Servers, s.Schedule = s.Servers[1:], s.Schedule[1:] }, oneService(2).Services[0].Servers[1].Addr},
-		"moved":    {func(s *Service) { s.Servers, s.Schedule = s.Servers[:1], s.Schedule[:1]; s.Servers[0].Addr = moved }, moved},
-		"all gone": {func(s *Service) { s.Servers, s.Schedule = nil, nil }, netip.AddrPort{}},
+		"gone":             {gone, refused, addr(1), 1},
+		"gone and silent":  {gone, func(c *conn) { c.late(t) }, addr(1), 1},
+		"at a new address": {func(s *Service) { s.Servers, s.Schedule = s.Servers[:1], s.Schedule[:1]; s.Servers[0].Addr = addr(2) }, refused, addr(2), 1},
+		"gone as the last": {func(s *Service) { s.Servers, s.Schedule = nil, nil }, refused, addr(0), 0},
 	} {
-		for how, fail := range map[string]func(*conn){
-			"refused":  func(c *conn) { c.refuse(t, false) },
-			"too late": func(c *conn) { c.late(t) },
-		} {
-			k := newKernel(t, Options{})
-			d := retrying(2, 3, false)
-			k.sync(t, d)
-			conn := k.open(t, client(0))
-			if serverOf(conn.task) != 101 {
-				conn = k.open(t, client(1))
-			}
-			first := conn.way()
-			c.change(&d.Services[0])
-			k.sync(t, d)
-			if conn.again(t); conn.way() != first {
-				t.Errorf("%s: %v became %v before it had failed", name, first, conn.way())
-			}
-			fail(conn)
-			conn.again(t)
-			want := c.want
-			if !want.IsValid() {
-				want = first.task
-			}
-			if conn.task != want {
-				t.Errorf("%s, %s: is at %v, want %v", name, how, conn.task, want)
-			}
-			conn.fromTask(t, syn|ack, "")
-			if conn.fromClient(t, ack, ""); conn.state(t) != FlowEstablished {
-				t.Errorf("%s, %s: the flow is %s", name, how, conn.state(t))
-			}
-			if s := k.snapshot(t).Total; s.Redispatches != map[bool]uint64{true: 1}[c.want.IsValid()] || s.Retries+s.Redispatches != 1 {
-				t.Errorf("%s, %s: %+v", name, how, s)
-			}
-			if g := k.gaugeOf(t, serverOf(first.task)); c.want == oneService(2).Services[0].Servers[1].Addr && g.Taken != 0 {
-				t.Errorf("%s, %s: the server that has gone has %d places taken", name, how, g.Taken)
-			}
+		k := newKernel(t, Options{})
+		d := retrying(2, 3, false)
+		k.sync(t, d)
+		conn := k.open(t, client(0))
+		if conn.task != addr(0) {
+			conn = k.open(t, client(1))
+		}
+		first := conn.way()
+		c.change(&d.Services[0])
+		k.sync(t, d)
+		if conn.again(t); conn.way() != first {
+			t.Errorf("%s: %v became %v before it had failed", name, first, conn.way())
+		}
+		c.fail(conn)
+		if conn.again(t); conn.task != c.want {
+			t.Errorf("%s: is at %v, want %v", name, conn.task, c.want)
+		}
+		conn.fromTask(t, syn|ack, "")
+		if conn.fromClient(t, ack, ""); conn.state(t) != FlowEstablished {
+			t.Errorf("%s: the flow is %s", name, conn.state(t))
+		}
+		if s := k.snapshot(t).Total; s.Redispatches != c.moves || s.Retries != 1-c.moves {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if g := k.gaugeOf(t, 101); c.want == addr(1) && g.Taken != 0 {
+			t.Errorf("%s: the server has %d places taken", name, g.Taken)
 		}
 	}
 }

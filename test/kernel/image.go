@@ -13,7 +13,7 @@ const EnvDir = "WAGGLE_TEST_KERNEL"
 // EnvRun names a variable that, if set, is a regular expression: only tests of that name are run, for those who look into one.
 const EnvRun = "WAGGLE_TEST_KERNEL_RUN"
 
-// EnvAll names a variable that, if set, has tests make as many connections and packets as they do elsewhere.
+// EnvAll names a variable that, if set, has all tests run also where the machine is emulated.
 const EnvAll = "WAGGLE_TEST_KERNEL_ALL"
 
 // image is a kernel and its modules.

@@ -42,7 +42,7 @@ func TestOnTheOldestKernel(t *testing.T) {
 	} else {
 		t.Logf("KVM does not run a machine here, so it is emulated, which takes much longer: %v", err)
 	}
-	for _, s := range chosen() {
+	for _, s := range chosen(l.machine.by.fast) {
 		if ok := t.Run(s.name, func(t *testing.T) {
 			if !s.gate {
 				t.Parallel()
@@ -75,7 +75,7 @@ func (l *laboratory) prepare(t *testing.T, s *suite) *machine {
 	in := newInitramfs(f)
 	var plan guest.Plan
 	if s != nil {
-		plan.Jobs = append(plan.Jobs, s.build(t, in, l.root, tmp))
+		plan.Jobs = append(plan.Jobs, s.build(t, in, l.root, tmp, m.by.fast))
 	}
 	if err := in.boot(l.init, m.image, plan); err != nil {
 		t.Fatal(err)

@@ -33,15 +33,16 @@ type machine struct {
 // accelerator is what runs a machine's instructions.
 type accelerator struct {
 	name string
+	fast bool // about as fast as this machine
 	args []string
 }
 
-var kvm = accelerator{"by KVM", []string{"-accel", "kvm", "-cpu", "host", "-smp", "2"}}
+var kvm = accelerator{"by KVM", true, []string{"-accel", "kvm", "-cpu", "host", "-smp", "2"}}
 
 // emulation has no clock but the machine's own progress: each instruction takes a nanosecond, and a machine with nothing to do goes
 // on to its next timer at once. So limits of seconds mean work, as on a fast machine, and hold however slow this one is, or if it
 // stands still for a while.
-var emulation = accelerator{"emulated", []string{
+var emulation = accelerator{"emulated", false, []string{
 	"-accel", "tcg,thread=single", "-cpu", "max,la57=off", "-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-smp", "1,maxcpus=2",
 }}
 
