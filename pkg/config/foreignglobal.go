@@ -30,10 +30,10 @@ func foreignGlobals() []directive {
 			tune.quic.frontend.max-data-size tune.quic.frontend.max-idle-timeout tune.quic.frontend.max-streams-bidi tune.quic.frontend.max-tx-mem tune.quic.frontend.stream-data-ratio
 			tune.quic.frontend.default-max-window-size tune.quic.frontend.conn-tx-buffers.limit tune.quic.frontend.max-window-size tune.quic.max-frame-loss tune.quic.reorder-ratio
 			tune.quic.retry-threshold tune.quic.socket-owner tune.quic.zero-copy-fwd-send tune.quic.backend.max-idle-timeout harden.reject-privileged-ports.quic`),
-		group(inGlobal, Ignored, "tuning of Lua, variables, stick tables and compression", feature, `tune.vars.check-max-size tune.lua.bool-sample-conversion tune.lua.burst-timeout tune.lua.forced-yield tune.lua.log.loggers
+		group(inGlobal, Ignored, "tuning of Lua, variables, stick tables and zlib", feature, `tune.vars.check-max-size tune.lua.bool-sample-conversion tune.lua.burst-timeout tune.lua.forced-yield tune.lua.log.loggers
 			tune.lua.log.stderr tune.lua.maxmem tune.lua.service-timeout tune.lua.session-timeout tune.lua.task-timeout tune.vars.global-max-size tune.vars.proc-max-size
-			tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size tune.stick-counters tune.peers.max-updates-at-once tune.zlib.memlevel tune.zlib.windowsize
-			tune.comp.maxlevel maxcompcpuusage maxcomprate maxzlibmem`),
+			tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size tune.stick-counters tune.peers.max-updates-at-once tune.zlib.memlevel tune.zlib.windowsize`),
+		group(inGlobal, Ignored, "memory of compression", "a compressor belongs to an event loop, and no response has one of its own", "maxzlibmem"),
 		group(inGlobal, Ignored, "tuning of memory and scheduling", own, `tune.applet.zero-copy-forwarding tune.buffers.limit tune.buffers.reserve tune.bufsize.small tune.chksize tune.glitches.kill.cpu-usage tune.notsent-lowat.client
 			tune.notsent-lowat.server tune.disable-fast-forward
 			tune.disable-zero-copy-forwarding tune.epoll.mask-events tune.events.max-events-at-once tune.fail-alloc tune.fd.edge-triggered tune.h1.zero-copy-fwd-recv

@@ -87,7 +87,7 @@ func globalDirectives() []directive {
 			s.p.env.keepOnly(names)
 		}},
 	}
-	return slices.Concat(rows, serverStateGlobals(), tlsGlobals(), foreignGlobals())
+	return slices.Concat(rows, serverStateGlobals(), tlsGlobals(), compressionGlobals(), foreignGlobals())
 }
 
 func (s *statement) setenv(override bool) {

@@ -45,7 +45,10 @@ type Global struct {
 	BufSize       int // tune.bufsize, bytes
 	MaxHdr        int // tune.http.maxhdr
 	MaxRewrite    int // tune.maxrewrite, bytes
-	SpreadChecks  int // percent
+	// CompressionLevel is tune.comp.maxlevel, 0 = 1; CompressionRate maxcomprate, kilobytes a second, 0 = no limit;
+	// CompressionIdle the percentage of idle time below which there is no compression.
+	CompressionLevel, CompressionRate, CompressionIdle int
+	SpreadChecks                                       int // percent
 	// MaxSpreadChecks bounds the time over which the first checks are spread; 0 = their interval.
 	MaxSpreadChecks time.Duration
 
@@ -174,20 +177,22 @@ type Proxy struct {
 	MonitorFail    []*sample.Cond // any that holds makes the monitor answer 503
 
 	// Backend side.
-	Balance    Balance
-	Servers    []Server // in file order, templates not expanded
-	Source     Source   // of connections to servers whose line names none
-	Retries    int      // default 3
-	RetryOn    RetryOn  // default conn-failure
-	Cookie     *Cookie
-	Check      *HealthCheck // nil = checks connect only
-	CookieKey  string       // dynamic-cookie-key
-	Persist    []PersistRule
-	UseServer  []UseServer
-	Stick      []StickRule
-	Stats      *Stats         // nil unless `stats enable` or another stats directive
-	ErrorFiles map[int]string // file names by status; each holds a whole response, head included
-	HTTPErrors map[int]*Reply // http-error by status; not for a status that an errorfile has
+	Balance   Balance
+	Servers   []Server // in file order, templates not expanded
+	Source    Source   // of connections to servers whose line names none
+	Retries   int      // default 3
+	RetryOn   RetryOn  // default conn-failure
+	Cookie    *Cookie
+	Check     *HealthCheck // nil = checks connect only
+	CookieKey string       // dynamic-cookie-key
+	Persist   []PersistRule
+	UseServer []UseServer
+	Stick     []StickRule
+	// Compression of responses; nil = none. It may be shared, and nobody changes it.
+	Compression *Compression
+	Stats       *Stats         // nil unless `stats enable` or another stats directive
+	ErrorFiles  map[int]string // file names by status; each holds a whole response, head included
+	HTTPErrors  map[int]*Reply // http-error by status; not for a status that an errorfile has
 
 	LoadServerState     StateSource
 	ServerStateFileName string // "" = the backend's name

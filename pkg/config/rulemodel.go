@@ -68,8 +68,8 @@ type HTTPRule struct {
 	Expr                   *sample.Expr // set-var, capture
 	Slot                   int          // capture
 	Time                   time.Duration
-	Bytes                  int64 // wait-for-body: that many are enough; 0 = all
-	Reply                  *Reply       // deny and return; nil = the error page of Status
+	Bytes                  int64  // wait-for-body: that many are enough; 0 = all
+	Reply                  *Reply // deny and return; nil = the error page of Status
 }
 
 // Reply is a response of our own.

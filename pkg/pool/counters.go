@@ -31,6 +31,10 @@ type Shard struct {
 	Intercepted    atomic.Uint64 // requests answered by us (stats page, redirects, monitor)
 	InternalErrs   atomic.Uint64
 	FailedRewrites atomic.Uint64    // heads that rules made larger than a buffer
+	CompIn         atomic.Uint64    // bytes of response bodies that were compressed
+	CompOut        atomic.Uint64    // what they became
+	CompBypassed   atomic.Uint64    // bytes of bodies whose coding is identity
+	CompResponses  atomic.Uint64    // responses that went through compression, whole
 	HTTP           [6]atomic.Uint64 // responses: 1xx, 2xx, 3xx, 4xx, 5xx, other
 
 	_ [64]byte
@@ -52,6 +56,7 @@ type Totals struct {
 	ConnErrors, RespErrors, Retries, Redispatches            uint64
 	LBTotal, ClientAborts, ServerAborts, Connects            uint64
 	Reuses, Intercepted, InternalErrs, FailedRewrites        uint64
+	CompIn, CompOut, CompBypassed, CompResponses             uint64
 	HTTP                                                     [6]uint64
 }
 
@@ -143,6 +148,10 @@ func (c *Counters) all() Totals {
 		t.Intercepted += s.Intercepted.Load()
 		t.InternalErrs += s.InternalErrs.Load()
 		t.FailedRewrites += s.FailedRewrites.Load()
+		t.CompIn += s.CompIn.Load()
+		t.CompOut += s.CompOut.Load()
+		t.CompBypassed += s.CompBypassed.Load()
+		t.CompResponses += s.CompResponses.Load()
 		for j := range s.HTTP {
 			t.HTTP[j] += s.HTTP[j].Load()
 		}
@@ -173,6 +182,10 @@ func (t *Totals) add(o *Totals) {
 	t.Intercepted += o.Intercepted
 	t.InternalErrs += o.InternalErrs
 	t.FailedRewrites += o.FailedRewrites
+	t.CompIn += o.CompIn
+	t.CompOut += o.CompOut
+	t.CompBypassed += o.CompBypassed
+	t.CompResponses += o.CompResponses
 	for i := range t.HTTP {
 		t.HTTP[i] += o.HTTP[i]
 	}
@@ -201,6 +214,10 @@ func (t *Totals) subtract(o *Totals) {
 	t.Intercepted -= o.Intercepted
 	t.InternalErrs -= o.InternalErrs
 	t.FailedRewrites -= o.FailedRewrites
+	t.CompIn -= o.CompIn
+	t.CompOut -= o.CompOut
+	t.CompBypassed -= o.CompBypassed
+	t.CompResponses -= o.CompResponses
 	for i := range t.HTTP {
 		t.HTTP[i] -= o.HTTP[i]
 	}

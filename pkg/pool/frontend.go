@@ -63,6 +63,8 @@ type frontendLife struct {
 	ConnRate    Rate
 	RequestRate Rate
 	outRate     Rate // bytes to clients
+	compIn      Rate // bytes that were compressed
+	compOut     Rate
 	Counters    Counters
 	Trend       Trend
 	TLS         TLS // with clients

@@ -35,6 +35,10 @@ type poolLife struct {
 		ReqRate  Rate
 		OutRate  Rate // bytes to clients
 		TLS      TLSRates
+		// CompIn and CompOut are bytes of responses before and after compression, CompLimit what may be compressed in a
+		// second, 0 for no limit.
+		CompIn, CompOut Rate
+		CompLimit       atomic.Int64
 	}
 
 	limit   atomic.Int64
@@ -187,7 +191,7 @@ func (p *Pool) SkipRates() {
 
 // Tick samples all rates and moves servers on that start slowly. The owner calls it once a second, from one goroutine.
 func (p *Pool) Tick() {
-	var conns, sessions, reqs, out uint64
+	var conns, sessions, reqs, out, compIn, compOut uint64
 	for _, f := range p.Frontends {
 		t := f.Counters.all()
 		f.SessionRate.tick(t.Sessions)
@@ -195,16 +199,22 @@ func (p *Pool) Tick() {
 		f.ConnRate.tick(t.Connections)
 		f.RequestRate.tick(t.Requests)
 		f.outRate.tick(t.BytesOut)
+		f.compIn.tick(t.CompIn)
+		f.compOut.tick(t.CompOut)
 		// The sum of rates, and not the rate of the sum: totals leave with frontends that a reload takes away.
 		conns += f.ConnRate.Cur()
 		sessions += f.SessionRate.Cur()
 		reqs += f.RequestRate.Cur()
 		out += f.outRate.Cur()
+		compIn += f.compIn.Cur()
+		compOut += f.compOut.Cur()
 	}
 	p.Process.ConnRate.set(conns)
 	p.Process.SessRate.set(sessions)
 	p.Process.ReqRate.set(reqs)
 	p.Process.OutRate.set(out)
+	p.Process.CompIn.set(compIn)
+	p.Process.CompOut.set(compOut)
 	p.tickTLS()
 	for _, b := range p.Backends {
 		b.warmUp()

@@ -30,6 +30,7 @@ type stream struct {
 	bad     h1.Reason
 	bulk    bool // so much has come at once that a pipe is worth it
 	pipe    *sock.Pipe
+	coding  *coding // nil: the payload stays as it is
 }
 
 // begin starts a body.
@@ -56,6 +57,9 @@ func (s *stream) move(src, dst *conn, at *int) step {
 		return stuck
 	}
 	if src.in.len() > *at {
+		if s.coding != nil {
+			return s.encode(src, dst, at)
+		}
 		return s.copyOut(src, dst, at)
 	}
 	if s.bounded() && s.left == 0 && s.pipe == nil { // Length has been reached by splicing
@@ -73,7 +77,7 @@ func (s *stream) move(src, dst *conn, at *int) step {
 func (s *stream) bounded() bool { return s.framing == h1.BodyLength }
 
 // piping says whether splicing is worth a try for this kind of stream.
-func (s *stream) piping() bool { return s.bounded() || s.bulk }
+func (s *stream) piping() bool { return s.coding == nil && (s.bounded() || s.bulk) }
 
 // spliceable is how many payload bytes may go by unseen.
 func (s *stream) spliceable() int64 {

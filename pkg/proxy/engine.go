@@ -35,10 +35,11 @@ type Engine struct {
 	shortages shortages
 	logins    *userlist.Checker
 
-	live    atomic.Int64  // sessions
-	numbers atomic.Uint64 // of requests, where a format shows them
-	paused  atomic.Int32  // listeners that wait for a place
-	started bool
+	live       atomic.Int64  // sessions
+	compressed meter         // bytes of responses
+	numbers    atomic.Uint64 // of requests, where a format shows them
+	paused     atomic.Int32  // listeners that wait for a place
+	started    bool
 
 	services chan func()
 	quit     chan struct{} // closed when no work is left for the service goroutines
@@ -67,6 +68,7 @@ func New(setup Setup) (*Engine, error) {
 		return nil, err
 	}
 	e.plan.Store(pl)
+	pl.tellLimits()
 	e.sizes = pl.sizes
 	e.refusals.limits = pl.limits
 	e.setup.Config, e.setup.Pool, e.setup.Access = nil, nil, nil

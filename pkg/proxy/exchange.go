@@ -143,6 +143,7 @@ func (s *session) passHead() step {
 	s.status = s.resp.Status
 	s.target.Server.ReportTraffic(trafficOf(s.status))
 	s.notePrivate()
+	compresses := s.compresses()
 	if s.responseRules() {
 		return moved
 	}
@@ -152,6 +153,10 @@ func (s *session) passHead() step {
 	s.down.begin(s.resp.Framing, s.resp.ContentLength)
 	hop := h1.Hop{Minor: s.req.Minor}
 	switch {
+	case compresses:
+		s.compress()
+		hop.Body = h1.Recoded
+		s.keep = s.mayKeep()
 	case s.resp.Framing == h1.BodyTunnel:
 		hop.Upgrade = true
 	case s.resp.Framing == h1.BodyChunked && s.req.Minor == 0:
@@ -231,6 +236,9 @@ func (s *session) download() step {
 func (s *session) exchangeDone() {
 	if !s.up.complete() {
 		s.keep = false
+	}
+	if s.down.coding != nil {
+		s.coding.count(func(sh *pool.Shard) { sh.CompResponses.Add(1) })
 	}
 	s.finish()
 }

@@ -109,11 +109,12 @@ type plan struct {
 	access    func(p *config.Proxy, e *accesslog.Entry)
 	sizes
 
-	maxStreams int // tune.h2.max-concurrent-streams; 0 = default
-	sessions   atomic.Int64
-	superseded atomic.Bool
-	ending     sync.Once
-	ended      chan struct{} // closed when the plan is superseded and its last session has gone
+	compression compressionLimits
+	maxStreams  int // tune.h2.max-concurrent-streams; 0 = default
+	sessions    atomic.Int64
+	superseded  atomic.Bool
+	ending      sync.Once
+	ended       chan struct{} // closed when the plan is superseded and its last session has gone
 }
 
 // sizes bound what a loop stores. They are those of the configuration that the process began with.
@@ -154,6 +155,7 @@ func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
 	pl := &plan{backends: make(map[string]*backend), off: make(map[string]bool), tables: newTables(cfg), pool: p, ended: make(chan struct{}), sizes: sizes{bufSize: cfg.Global.BufSize}}
 	pl.userlists = cfg.Userlists
 	pl.maxStreams = cfg.Global.TLS.MaxStreams
+	pl.compression = compressionLimits{level: max(cfg.Global.CompressionLevel, 1), rate: uint64(cfg.Global.CompressionRate) << 10, idle: cfg.Global.CompressionIdle}
 	if p.Limit() == 0 {
 		p.SetLimit(cfg.Global.MaxConn)
 	}

@@ -85,6 +85,7 @@ func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct
 	}
 	during()
 	old := e.plan.Swap(c.plan)
+	c.plan.tellLimits()
 	e.refusals.keep(c.plan)
 	c.plan.inherit(old)
 	e.mu.Lock()

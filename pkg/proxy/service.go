@@ -87,6 +87,7 @@ func (s *session) serveMetrics() {
 // handOut has a service goroutine answer once the body, if it fits the buffer, has come: forms are small.
 func (s *session) handOut(handler func(ServiceRequest) ServiceResponse) {
 	s.terminate('L', 'R')
+	s.chooseCoding()
 	s.handler = handler
 	s.phase = gathering
 }
@@ -176,7 +177,12 @@ func (s *session) served(resp ServiceResponse) {
 		}
 		fields.WriteString(f[0] + ": " + f[1] + "\r\n")
 	}
+	body := resp.Body
+	if coded, ok := s.compressPage(&resp, contentType); ok {
+		body = coded
+		fields.WriteString("content-encoding: " + s.coding.algo.Name() + "\r\nvary: Accept-Encoding\r\n")
+	}
 	s.status = resp.Status
 	s.keep = s.keepsClient()
-	s.reply(h1.AppendReply(nil, resp.Status, contentType, fields.String(), resp.Body, s.how()))
+	s.reply(h1.AppendReply(nil, resp.Status, contentType, fields.String(), body, s.how()))
 }

@@ -127,6 +127,7 @@ func (s *session) leave() outcome {
 	s.addForwardFor()
 	s.addOriginalTo()
 	s.addUniqueID()
+	s.chooseCoding()
 	s.dispatch()
 	return answered
 }

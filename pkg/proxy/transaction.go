@@ -20,6 +20,7 @@ type transaction struct {
 	up, down  stream
 	preview   preview // of a TCP session
 	payload   payload // of a request
+	coding    coding  // of its response
 	stage     stage
 	rule      int // of the stage, the next to run
 	login     credentials
@@ -131,7 +132,7 @@ func (t *transaction) reset() {
 	t.peer = netip.AddrPort{}
 	t.avoid, t.retries, t.status = nil, 0, -1
 	t.persist = persist{}
-	t.preview, t.payload = preview{}, payload{}
+	t.preview, t.payload, t.coding = preview{}, payload{}, coding{}
 	t.why = [2]byte{'-', '-'}
 	t.place.server, t.place.backend = 0, 0
 	t.clock = times{}

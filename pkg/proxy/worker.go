@@ -37,7 +37,8 @@ type worker struct {
 	waking       atomic.Bool // resume has been posted
 	entry        accesslog.Entry
 	text         []byte // scratch memory of rules
-	payload      []byte // and of what they see of a chunked body: no more than a buffer
+	payload      []byte // and of what is seen of a chunked body: no more than a buffer
+	compressor   compressor
 }
 
 func newWorker(e *Engine, index int) (*worker, error) {

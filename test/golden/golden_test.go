@@ -2,6 +2,7 @@ package golden
 
 import (
 	"bufio"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -149,7 +150,14 @@ func (x *exchange) do(addr string, jar map[string]string) (outcome, error) {
 
 func newOutcome(resp *http.Response) (outcome, error) {
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	var coded io.Reader = resp.Body
+	if resp.Header.Get("content-encoding") == "gzip" {
+		var err error
+		if coded, err = gzip.NewReader(resp.Body); err != nil {
+			return outcome{}, err
+		}
+	}
+	body, err := io.ReadAll(coded)
 	if err != nil {
 		return outcome{}, err
 	}

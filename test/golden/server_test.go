@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -49,7 +50,7 @@ func echo(name string) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("X-Server", name)
-		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Type", cmp.Or(r.Header.Get("X-Type"), "text/plain"))
 		for _, h := range r.Header["X-Set"] {
 			key, value, _ := strings.Cut(h, ":")
 			w.Header().Add(strings.TrimSpace(key), strings.TrimSpace(value))

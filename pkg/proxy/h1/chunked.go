@@ -90,6 +90,10 @@ func (c *Chunked) AppendPayload(dst, b []byte) (out []byte, n int, done bool, wh
 	return dst, n, done || c.state == chunkDone, why
 }
 
+// Trailer is the number of bytes of the trailer section that have been seen, the empty line that ends it included. They are the
+// last of those that Next and Scan say are used.
+func (c *Chunked) Trailer() int { return c.trailer }
+
 // Payload is the number of payload bytes seen so far.
 func (c *Chunked) Payload() int64 { return c.payload }
 

@@ -30,6 +30,9 @@ const (
 	// Enchunked adds `transfer-encoding: chunked`: a body that the server ends by closing is sent
 	// in chunks, so that the connection of an HTTP/1.1 client lives on. Only for BodyUntilClose.
 	Enchunked
+	// Recoded is for a body that is sent in chunks of its own, whose length nobody knows yet: Content-Length and
+	// Transfer-Encoding are replaced. Only to an HTTP/1.1 client.
+	Recoded
 )
 
 // BodyFor is how the body of this response is best sent to a client of the given minor version: in chunks as
@@ -63,7 +66,7 @@ func (r *Request) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
 		dst = append(dst, r.buf[r.scan.begin:r.scan.first]...)
 	}
 	upgrade := hop.Upgrade && r.Upgrade
-	dst = r.appendFields(dst, e, upgrade, false)
+	dst = r.appendFields(dst, e, framing{upgrade: upgrade})
 	dst = e.appendTo(dst)
 	switch {
 	case upgrade:
@@ -90,9 +93,9 @@ func (r *Response) AppendTo(dst []byte, e *Edits, hop Hop) []byte {
 	dst = append(dst, "\r\n"...)
 	upgrade := r.Upgrade && (hop.Upgrade || r.Status == 426)
 	bare := hop.Body == Dechunked || hop.Minor == 0
-	dst = r.appendFields(dst, e, upgrade, bare)
+	dst = r.appendFields(dst, e, framing{upgrade: upgrade, bare: bare, recoded: hop.Body == Recoded})
 	dst = e.appendTo(dst)
-	if hop.Body == Enchunked && r.Framing == BodyUntilClose {
+	if hop.Body == Recoded || hop.Body == Enchunked && r.Framing == BodyUntilClose {
 		dst = append(dst, "transfer-encoding: chunked\r\n"...)
 	}
 	if upgrade {
@@ -129,19 +132,36 @@ func appendConnection(dst []byte, minor uint8, keepAlive bool) []byte {
 	return dst
 }
 
+// framing is which fields about the message itself go on.
+type framing struct {
+	upgrade bool // Upgrade does
+	bare    bool // what belongs to chunked framing does not
+	recoded bool // neither does what says where the body ends
+}
+
+func (g framing) drops(f *field) bool {
+	switch f.id {
+	case idUpgrade:
+		return f.hop && !g.upgrade
+	case idTransferEncoding:
+		return f.hop || g.bare || g.recoded
+	case idTrailer:
+		return f.hop || g.bare
+	case idContentLength:
+		return f.hop || g.recoded
+	}
+	return f.hop
+}
+
 // appendFields appends the field lines that go on, as they came. Lines that stay together are copied in one piece.
-// bare drops what belongs to chunked framing.
-func (h *Head) appendFields(dst []byte, e *Edits, upgrade, bare bool) []byte {
+func (h *Head) appendFields(dst []byte, e *Edits, g framing) []byte {
 	if len(h.fields) == 0 {
 		return dst
 	}
 	from := h.fields[0].line // start of the lines that stay and are not copied yet
 	for i := range h.fields {
 		f := &h.fields[i]
-		drop := f.hop && !(upgrade && f.id == idUpgrade) ||
-			bare && (f.id == idTransferEncoding || f.id == idTrailer) ||
-			e.dropped(h.at(f.name))
-		if !drop {
+		if !g.drops(f) && !e.dropped(h.at(f.name)) {
 			continue
 		}
 		dst = append(dst, h.buf[from:f.line]...)
