@@ -188,7 +188,7 @@ func TestFullTable(t *testing.T) {
 		if got := k.reasons(t)["table_full"]; int(got) != want || refused != want {
 			t.Errorf("%d counted, %d refused, want %d", got, refused, want)
 		}
-		if s := k.snapshot(t).Total; int(s.HalfOpen) != flows-1 || int(s.Entries) != flows+orphans || int(s.Current) != 1+orphans {
+		if s := k.snapshot(t).Total; int(s.HalfOpen) != flows-1 || int(s.Entries) != flows+orphans || int(s.Current) != 1+orphans || int(s.Connections) != flows+orphans {
 			t.Errorf("%+v", s)
 		}
 		if n := k.entries(t); n != 2*flows+orphans {

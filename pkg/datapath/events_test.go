@@ -148,6 +148,36 @@ func TestEventOfARetriedSession(t *testing.T) {
 	}
 }
 
+// The time of connecting is that from the last attempt to the answer; a session lasts from its first SYN on, whatever server it has moved to.
+func TestTimesOfASession(t *testing.T) {
+	for _, redispatch := range []bool{false, true} {
+		k := newKernel(t, Options{})
+		d := retrying(2, 3, redispatch)
+		d.Services[0].Logged = true
+		k.sync(t, d)
+		c := k.open(t, client(0))
+		keys, entries := c.entriesOf(t)
+		entries[0].Created -= uint64(time.Hour)
+		if err := k.obj.WgFlows.Put(keys[0], entries[0]); err != nil {
+			t.Fatal(err)
+		}
+		c.refuse(t, false)
+		c.again(t)
+		c.late(t) // by two seconds
+		c.fromTask(t, syn|ack, "")
+		c.fromClient(t, ack, "")
+		c.fromClient(t, rst, "")
+		events := k.events(t)
+		if len(events) != 1 || events[0].Duration < time.Hour || events[0].Connect < 2*time.Second || events[0].Connect > time.Hour {
+			t.Errorf("redispatch %v: %+v", redispatch, events)
+		}
+		total := k.snapshot(t).Total
+		if total.Connect.Sum != events[0].Connect || total.Connect.Longest != events[0].Connect || total.Life.Sum < time.Hour || total.Life.Longest < time.Hour {
+			t.Errorf("redispatch %v: %+v", redispatch, total)
+		}
+	}
+}
+
 // Silent are services that do not log, clients that never finish their handshake, and flows that the ring of half-open
 // flows recycles: a flood must not become a flood of lines.
 func TestNoEvent(t *testing.T) {

@@ -41,6 +41,9 @@ type kernel struct {
 	known  []neighbour
 	// oneCPU keeps packets on CPU 0, for what the program keeps by CPU.
 	oneCPU bool
+	// summed has packets come to TC with a sum over all of them, as from a NIC (CHECKSUM_COMPLETE); the kernel then demands that
+	// it is right still when the program has changed them.
+	summed bool
 	// accepts is what XDP may send by the interface. Once useXDP was called, packets come by XDP first.
 	accepts uint16
 	// byXDP tells that the last packet did not come to TC.
@@ -138,6 +141,9 @@ func (k *kernel) sendFrame(t testing.TB, frame []byte) (verdict int, out []byte)
 		}
 	}
 	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}}
+	if k.summed {
+		run.Flags = unix.BPF_F_TEST_SKB_CHECKSUM_COMPLETE
+	}
 	k.must(t, "run", func() error {
 		if k.oneCPU { // the thread is this call's own
 			var set unix.CPUSet

@@ -1,16 +1,44 @@
 package datapath
 
 import (
-	"bytes"
-	"fmt"
-	"math/rand/v2"
 	"net/netip"
-	"testing"
 	"time"
-
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
+
+// model says what the program has to do with a packet, in words of its own: it knows no hash, no map and no pointer. What it
+// does by chance, or by which port it tries first, the model is told when it has been seen, and only says whether it may be.
+type model struct {
+	services map[netip.AddrPort]*Service // by frontend
+	limits   map[gaugeKey]int
+	gauges   map[gaugeKey]*modelGauge // the zero key is over all
+	counts   map[pair]*Counts
+	turns    map[uint32]uint64 // by service
+
+	flows map[[2]netip.AddrPort]*modelFlow // by client and frontend
+	backs map[modelWay]*modelFlow
+	tombs map[modelWay]*modelTomb
+
+	ring    []*modelFlow
+	begun   int
+	room    int // entries that the table holds
+	first   uint16
+	last    uint16 // source ports
+	stale   bool   // the agent gives no sign of life
+	reasons map[string]uint64
+	clock   time.Duration  // by how much the test has set time forward
+	seen    map[string]int // how often what has happened
+	started time.Time      // the program, for the last packet
+}
+
+// modelGauge are the current numbers of a service, a server or all.
+type modelGauge struct {
+	open, established, held int
+	user                    int // places that userspace has taken
+	waiting                 int // connections that wait there
+}
+
+// modelWay is how a connection goes on.
+type modelWay struct{ back, task netip.AddrPort }
 
 // modelSide is one direction of a modelled flow.
 type modelSide struct {
@@ -18,125 +46,152 @@ type modelSide struct {
 	synNext, seqNext uint32
 	lastAck          uint32
 	bytes            uint64
+	seen             moment
 }
 
 type modelFlow struct {
-	state    FlowState
-	client   netip.AddrPort
-	back     uint16
-	fwd, rev modelSide
-	closer   *modelSide // the side of the first FIN
-	reset    bool
+	state           FlowState
+	service, server uint32
+	client, front   netip.AddrPort
+	way             modelWay
+	fwd, rev        modelSide
+	closer          *modelSide // the side of the first FIN
+	reset           bool
+	retries         uint32
+	refused         bool
+	attempt         moment // when the one at this server began
+	stamp           uint32 // the client's last, once closed
 }
 
-// model says what the program has to do with a packet, in words of its own: it knows no hash, no map and no pointer. One
-// service with one server.
-type model struct {
-	flows   map[netip.AddrPort]*modelFlow
-	backs   map[uint16]*modelFlow
-	held    map[uint16]bool // ports that the server may have in TIME_WAIT
-	ring    []*modelFlow
-	begun   int
-	noFlow  uint64
-	total   Counts
-	claimed *modelFlow // by the packet just seen
+// modelTomb is what holds a port of a server that has lost its flow, or is in TIME_WAIT.
+type modelTomb struct {
+	server      uint32
+	seen        moment
+	ended       bool // by FINs; else the server was abandoned
+	waits       bool // it is known to be in TIME_WAIT, and next and stamp are what it remembers
+	next, stamp uint32
 }
 
-func newModel(ring int) *model {
-	return &model{flows: make(map[netip.AddrPort]*modelFlow), backs: make(map[uint16]*modelFlow), held: make(map[uint16]bool), ring: make([]*modelFlow, ring)}
+// moment is when something happened: by the clock that the test sets forward, and by that of the wall.
+type moment struct {
+	set  time.Duration
+	wall time.Time
 }
 
-func (m *model) forget(f *modelFlow) {
-	delete(m.flows, f.client)
-	delete(m.backs, f.back)
-	m.shift(f, "")
+// now is when the program was started last: it may have looked at its clock at any time since.
+func (m *model) now() moment { return moment{m.clock, m.started} }
+
+// passed tells whether so much time has gone by since, for sure or perhaps: the wall's clock goes on as well.
+func (m *model) passed(since moment, d time.Duration) (sure, perhaps bool) {
+	const coarse = 20 * time.Millisecond
+	set := m.clock - since.set
+	return set >= d, set+time.Since(since.wall)+coarse >= d
 }
 
-// shift changes the state of a flow and what is counted by it.
-func (m *model) shift(f *modelFlow, to FlowState) {
-	for state, n := range map[FlowState]int{f.state: -1, to: 1} {
-		switch state {
-		case FlowHalfOpen:
-			m.total.HalfOpen += uint64(n)
-		case FlowEstablished:
-			m.total.Current += uint64(n)
-		}
+func newModel(ring, flows int, first, last uint16) *model {
+	return &model{services: make(map[netip.AddrPort]*Service), gauges: make(map[gaugeKey]*modelGauge), counts: make(map[pair]*Counts),
+		turns: make(map[uint32]uint64), flows: make(map[[2]netip.AddrPort]*modelFlow), backs: make(map[modelWay]*modelFlow),
+		tombs: make(map[modelWay]*modelTomb), ring: make([]*modelFlow, ring), room: 2 * flows, first: first, last: last,
+		reasons: make(map[string]uint64), seen: make(map[string]int)}
+}
+
+func (m *model) gauge(key gaugeKey) *modelGauge {
+	if m.gauges[key] == nil {
+		m.gauges[key] = &modelGauge{}
 	}
-	switch {
-	case to == "":
-		m.total.Entries--
-	case f.state == "":
-		m.total.Entries++
+	return m.gauges[key]
+}
+
+func (m *model) gaugesOf(f *modelFlow) []*modelGauge {
+	return []*modelGauge{m.gauge(gaugeKey{}), m.gauge(gaugeKey{id: f.service}), m.gauge(gaugeKey{server: true, id: f.server})}
+}
+
+func (m *model) count(f *modelFlow) *Counts {
+	key := pair{f.service, f.server}
+	if m.counts[key] == nil {
+		m.counts[key] = &Counts{}
+	}
+	return m.counts[key]
+}
+
+// entries is how many the table has.
+func (m *model) entries() int { return 2*len(m.flows) + len(m.tombs) }
+
+// shift changes the state of a flow and the numbers of those that have it; "" is that it is gone.
+func (m *model) shift(f *modelFlow, to FlowState) {
+	for _, g := range m.gaugesOf(f) {
+		for state, n := range map[FlowState]int{f.state: -1, to: 1} {
+			switch state {
+			case FlowHalfOpen:
+				g.open += n
+			case FlowEstablished:
+				g.open += n
+				g.established += n
+			case FlowClosed:
+				g.held += n
+			}
+		}
 	}
 	f.state = to
 }
 
-// fromClient returns the flow that the packet passes by; nil if it goes to the stack.
-func (m *model) fromClient(p packet) *modelFlow {
-	opening := p.flags&(syn|ack|rst|fin) == syn
-	f := m.flows[p.src]
-	if f != nil && f.state == FlowClosed && opening {
-		m.held[f.back] = f.closer == &f.rev && !f.reset
-		m.forget(f)
-		f = nil
+func (m *model) forget(f *modelFlow) {
+	delete(m.flows, [2]netip.AddrPort{f.client, f.front})
+	delete(m.backs, f.way)
+	m.shift(f, "")
+}
+
+func (m *model) bury(way modelWay, t *modelTomb) {
+	m.tombs[way] = t
+	m.gauge(gaugeKey{server: true, id: t.server}).held++
+}
+
+func (m *model) exhume(way modelWay) {
+	m.gauge(gaugeKey{server: true, id: m.tombs[way].server}).held--
+	delete(m.tombs, way)
+}
+
+// waits tells whether the server is known to be in TIME_WAIT: it has closed first, and all was acknowledged both ways.
+func (f *modelFlow) waits() bool {
+	return f.closer == &f.rev && !f.reset && f.rev.lastAck == f.fwd.seqNext && f.fwd.lastAck == f.rev.seqNext
+}
+
+// recycle makes room for a new connection of the same client.
+func (m *model) recycle(f *modelFlow) {
+	m.forget(f)
+	if f.closer != &f.rev || f.reset {
+		return
 	}
-	if f == nil {
-		if !opening {
-			m.noFlow++
-			return nil
-		}
-		f = &modelFlow{client: p.src}
-		m.claim(f)
-	} else if f.state == FlowHalfOpen && p.flags&(ack|rst) == ack && f.rev.syn && p.ack-f.rev.synNext <= f.rev.seqNext-f.rev.synNext {
+	t := &modelTomb{server: f.server, seen: f.rev.seen, ended: true}
+	if f.waits() {
+		t.waits, t.next, t.stamp = true, f.fwd.seqNext, f.stamp
+	}
+	m.bury(f.way, t)
+}
+
+func opening(p packet) bool { return p.flags&(syn|ack|rst|fin) == syn }
+
+// promote makes a flow established when its client knows the server's number.
+func (m *model) promote(f *modelFlow, p packet) {
+	if f.state == FlowHalfOpen && p.flags&(ack|rst) == ack && f.rev.syn && p.ack-f.rev.synNext <= f.rev.seqNext-f.rev.synNext {
 		m.shift(f, FlowEstablished)
-		m.total.Sessions++
+		m.count(f).Sessions++
 	}
-	m.note(f, &f.fwd, &f.rev, p)
-	return f
-}
-
-// claim makes room on the ring; the port becomes known when the program has chosen it.
-func (m *model) claim(f *modelFlow) {
-	m.shift(f, FlowHalfOpen)
-	m.total.Connections++
-	m.flows[f.client] = f
-	m.claimed = f
-	m.begun++
-	slot := &m.ring[m.begun%len(m.ring)]
-	if old := *slot; old != nil && old.state == FlowHalfOpen {
-		m.forget(old)
-	}
-	*slot = f
-}
-
-func (m *model) fromTask(p packet) *modelFlow {
-	f := m.backs[p.dst.Port()]
-	if f != nil {
-		m.note(f, &f.rev, &f.fwd, p)
-	}
-	return f
 }
 
 // note follows a packet of one side.
 func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
-	reverse := side == &f.rev
-	before, next := side.bytes, side.seqNext
-	m.advance(f, side, reverse, p)
-	if grown := side.bytes - before; reverse {
-		m.total.BytesOut += grown
+	reverse, next := side == &f.rev, side.seqNext
+	grown := m.advance(f, side, reverse, p)
+	side.bytes += grown
+	if reverse {
+		m.count(f).BytesOut += grown
 	} else {
-		m.total.BytesIn += grown
+		m.count(f).BytesIn += grown
 	}
 	switch {
 	case p.flags&rst != 0:
-		credible := p.seq == other.lastAck || p.seq == side.seqNext
-		if reverse && !side.syn {
-			credible = p.ack == other.seqNext
-		}
-		f.reset = f.reset || credible
-		if credible && f.state != FlowClosed {
-			m.aborted(f, reverse, side.syn)
-		}
+		m.noteReset(f, side, other, p)
 	case p.flags&fin != 0 && credibleFIN(other, p, next):
 		side.fin = true
 		if !other.fin && f.closer == nil {
@@ -146,11 +201,17 @@ func (m *model) note(f *modelFlow, side, other *modelSide, p packet) {
 			m.end(f)
 		}
 	}
+	if p.payload != "" || p.flags&(syn|fin|rst) != 0 {
+		side.seen = m.now()
+	}
 	if p.flags&syn != 0 {
 		side.syn = true
 	}
 	if p.flags&ack != 0 {
 		side.lastAck = p.ack
+	}
+	if !reverse && f.state == FlowClosed && p.stamp != 0 && (f.stamp == 0 || int32(p.stamp-f.stamp) > 0) {
+		f.stamp = p.stamp
 	}
 }
 
@@ -161,33 +222,41 @@ func credibleFIN(other *modelSide, p packet, next uint32) bool {
 	return p.flags&syn == 0 && (near || at == other.lastAck || at+1 == other.lastAck)
 }
 
-// aborted counts what a RST ends: a session, or an attempt that the server did not take.
-func (m *model) aborted(f *modelFlow, byServer, answered bool) {
-	switch {
-	case f.state == FlowEstablished && byServer:
-		m.total.ServerResets++
+func (m *model) noteReset(f *modelFlow, side, other *modelSide, p packet) {
+	reverse := side == &f.rev
+	credible := p.seq == other.lastAck || p.seq == side.seqNext
+	if reverse && !side.syn {
+		credible = p.ack == other.seqNext
+	}
+	f.reset = f.reset || credible
+	if !credible || f.state == FlowClosed {
+		return
+	}
+	switch c := m.count(f); {
+	case f.state == FlowEstablished && reverse:
+		c.ServerResets++
 	case f.state == FlowEstablished:
-		m.total.ClientAborts++
-	case byServer && !answered:
-		m.total.Failures++
+		c.ClientAborts++
+	case reverse && !side.syn:
+		c.Failures++
 	}
 	m.end(f)
 }
 
 func (m *model) end(f *modelFlow) {
 	if f.state == FlowEstablished {
-		m.total.Ended++
+		m.count(f).Ended++
 	}
 	m.shift(f, FlowClosed)
 }
 
-// advance counts the bytes that the packet adds to the stream of its side.
-func (m *model) advance(f *modelFlow, side *modelSide, reverse bool, p packet) {
+// advance returns the bytes that the packet adds to the stream of its side.
+func (m *model) advance(f *modelFlow, side *modelSide, reverse bool, p packet) uint64 {
 	begins := p.flags&syn != 0 && (reverse || f.state == FlowHalfOpen) && !(side.syn && side.synNext == p.seq+1)
 	if begins {
 		side.synNext, side.seqNext = p.seq+1, p.seq+1
 	} else if p.flags&(syn|rst) != 0 {
-		return
+		return 0
 	}
 	end := p.seq + uint32(len(p.payload))
 	if p.flags&syn != 0 {
@@ -199,165 +268,8 @@ func (m *model) advance(f *modelFlow, side *modelSide, reverse bool, p packet) {
 	}
 	ahead := int32(end - side.seqNext)
 	if bare := p.payload == "" && p.flags&fin == 0; bare || ahead > 64<<20 || p.payload == "" && ahead > 1<<20 || int32(last-side.seqNext) <= 0 {
-		return
+		return 0
 	}
 	side.seqNext = last
-	side.bytes += uint64(uint32(ahead))
-}
-
-// anyPacket is one that may have to do with the flows of the model: mostly what TCP would send, and sometimes not.
-func (m *model) anyPacket(r *rand.Rand, task netip.AddrPort) packet {
-	flags := []uint8{syn, syn, syn | ack, ack, ack, ack, ack | psh, fin | ack, fin | ack, rst | ack, 0, fin, syn | fin, syn | rst}
-	c := netip.AddrPortFrom(netip.MustParseAddr(clientAddr), uint16(5000+r.IntN(12)))
-	p := packet{src: c, dst: ap(front()), flags: flags[r.IntN(len(flags))]}
-	f := m.flows[c]
-	own, other := &modelSide{}, &modelSide{}
-	if f != nil {
-		own, other = &f.fwd, &f.rev
-	}
-	if r.IntN(2) == 0 {
-		p.src, p.dst = task, netip.AddrPortFrom(netip.MustParseAddr(backAddr), uint16(1024+r.IntN(30000)))
-		if f != nil {
-			p.dst = netip.AddrPortFrom(p.dst.Addr(), f.back)
-			if !f.rev.syn && r.IntN(4) > 0 {
-				p.flags = syn | ack
-			}
-		}
-		own, other = other, own
-	} else if f == nil && r.IntN(2) == 0 {
-		p.flags = syn
-	} else if f != nil && f.state == FlowHalfOpen && f.rev.syn && r.IntN(4) > 0 {
-		p.flags = ack
-	}
-	p.seq, p.ack = anyNumber(r, own.seqNext), anyNumber(r, other.seqNext)
-	p.payload = []string{"", "", "x", "twelve bytes"}[r.IntN(4)]
-	return p
-}
-
-// anyNumber is mostly the right one, else near it, else anywhere.
-func anyNumber(r *rand.Rand, right uint32) uint32 {
-	switch r.IntN(10) {
-	case 0:
-		return right + uint32(r.IntN(30)) - 15
-	case 1:
-		return r.Uint32()
-	}
-	return right
-}
-
-// Random packets fare as the model says, byte for byte, and the counters agree.
-func TestRandomPacketsAgainstTheModel(t *testing.T) {
-	for seed := range uint64(sized(4, 1)) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			// A ring that is shorter than there are clients, so that half-open flows are recycled.
-			const ring = 5
-			k := newKernel(t, Options{FlowMax: 64, HalfOpenRing: ring})
-			k.sync(t, oneService(1))
-			m := newModel(ring)
-			r := rand.New(rand.NewPCG(seed, 1))
-			task := netip.AddrPortFrom(netip.MustParseAddr(taskAddr(0)), taskPort)
-			k.must(t, "run", func() error {
-				var cpu unix.CPUSet
-				cpu.Set(0) // the ring is by CPU; the thread is this call's own
-				if err := unix.SchedSetaffinity(0, &cpu); err != nil {
-					return err
-				}
-				for i := range 5000 {
-					k.beat()
-					p := m.anyPacket(r, task)
-					if err := m.check(t, k, p, task); err != nil {
-						return fmt.Errorf("packet %d, %+v: %w", i, p, err)
-					}
-				}
-				return nil
-			})
-			m.compare(t, k)
-			if m.total.Sessions < 50 || m.begun < 150 {
-				t.Errorf("%d sessions of %d connections: the packets test little", m.total.Sessions, m.begun)
-			}
-		})
-	}
-}
-
-// check sends a packet through both.
-func (m *model) check(t *testing.T, k *kernel, p packet, task netip.AddrPort) error {
-	frame := p.frame(t)
-	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}}
-	ret, err := k.obj.WgIngress.Run(&run)
-	if err != nil {
-		return err
-	}
-	verdict := int(int32(ret))
-	m.claimed = nil
-	var f *modelFlow
-	if p.src == task {
-		f = m.fromTask(p)
-	} else {
-		f = m.fromClient(p)
-	}
-	if p.src == task && m.held[p.dst.Port()] {
-		if verdict != verdictDrop {
-			return fmt.Errorf("verdict %d, want it dropped: its connection has ended", verdict)
-		}
-		return nil
-	}
-	if f == nil {
-		if verdict != verdictNext || !bytes.Equal(run.DataOut, frame) {
-			return fmt.Errorf("verdict %d, want it to pass unchanged", verdict)
-		}
-		return nil
-	}
-	if verdict != verdictRedirect {
-		return fmt.Errorf("verdict %d, want redirect", verdict)
-	}
-	if m.claimed != nil {
-		f.back = decode(t, run.DataOut).src.Port()
-		if other := m.backs[f.back]; other != nil || m.held[f.back] || f.back < 1024 || f.back > 32767 {
-			return fmt.Errorf("port %d claimed, which %+v has", f.back, other)
-		}
-		m.backs[f.back] = f
-	}
-	want := p
-	want.ttl = 63
-	if p.src == task {
-		want.src, want.dst = ap(front()), f.client
-	} else {
-		want.src, want.dst = netip.AddrPortFrom(netip.MustParseAddr(backAddr), f.back), task
-	}
-	if !bytes.Equal(run.DataOut, want.frame(t)) {
-		return fmt.Errorf("leaves as %x, want %x", run.DataOut, want.frame(t))
-	}
-	return nil
-}
-
-// compare looks at all flows and counters.
-func (m *model) compare(t *testing.T, k *kernel) {
-	t.Helper()
-	got := k.snapshot(t).Total
-	if got.Connect.Sum < 0 || got.Connect.Longest > got.Life.Longest+time.Millisecond || got.Connect.Sum > got.Life.Sum {
-		t.Errorf("times %+v of connecting, %+v of the whole", got.Connect, got.Life)
-	}
-	got.Connect, got.Life = Spans{}, Spans{} // the model has no clock
-	if got != m.total {
-		t.Errorf("counters %+v, want %+v", got, m.total)
-	}
-	if got := k.reasons(t)["no_flow"]; got != m.noFlow {
-		t.Errorf("%d packets without a flow, want %d", got, m.noFlow)
-	}
-	flows := k.flows(t)
-	held := 0
-	for _, holds := range m.held {
-		if holds {
-			held++
-		}
-	}
-	if len(flows) != len(m.flows) || k.entries(t) != 2*len(m.flows)+held {
-		t.Errorf("%d flows, %d entries; want %d flows", len(flows), k.entries(t), len(m.flows))
-	}
-	for _, f := range flows {
-		want := m.flows[f.Client]
-		if want == nil || f.State != want.state || f.Back.Port() != want.back || f.BytesIn != want.fwd.bytes || f.BytesOut != want.rev.bytes {
-			t.Errorf("flow %+v, want %+v", f, want)
-		}
-	}
+	return uint64(uint32(ahead))
 }

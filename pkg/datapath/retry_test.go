@@ -79,6 +79,10 @@ func TestRetransmissionKeepsItsServer(t *testing.T) {
 	c.again(t)
 	c.late(t)
 	c.again(t)
+	c.again(t) // the time of the second attempt has just begun
+	if n := k.snapshot(t).Total.Retries; n != 1 {
+		t.Errorf("%d retries, want 1", n)
+	}
 	c.refuse(t, false)
 	c.again(t)
 	if c.way() != first {
@@ -173,6 +177,18 @@ func TestRefusalWithoutRetriesIsHeardAtOnce(t *testing.T) {
 	k.open(t, client(0)).refuse(t, true)
 }
 
+// A server that has answered and then ends the connection has not refused it: the client hears of it, whatever retries remain.
+func TestResetAfterTheAnswerIsNoRefusal(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, retrying(2, 3, true))
+	c := k.open(t, client(0))
+	c.fromTask(t, syn|ack, "")
+	c.fromTask(t, rst|ack, "")
+	if n := k.reasons(t)["refused"]; c.state(t) != FlowClosed || n != 0 {
+		t.Errorf("the flow is %s, %d refusals", c.state(t), n)
+	}
+}
+
 // A forged refusal moves nothing.
 func TestForgedRefusalIsNoRefusal(t *testing.T) {
 	k := newKernel(t, Options{})
@@ -197,6 +213,7 @@ func TestRedispatchAfterTimeout(t *testing.T) {
 	if c.way() != first {
 		t.Fatalf("moved before its time: %v became %v", first, c.way())
 	}
+	k.age(t, 10*time.Second) // what is left of the attempt is younger
 	c.late(t)
 	c.again(t)
 	if c.task == first.task {
@@ -232,6 +249,9 @@ func TestRedispatchAfterTimeout(t *testing.T) {
 	answered.fromTask(t, fin|ack, "")
 	k.pass(t, k.collector(Timeouts{}), 10*time.Second, 1)
 	s := k.snapshot(t)
+	if s.Total.Connections != 3 { // the first client's at both servers, and the other's
+		t.Errorf("%d connections, want 3", s.Total.Connections)
+	}
 	if s.Servers[101].HalfOpen+s.Servers[102].HalfOpen != 0 || s.Total.Current != 1 || s.Total.Redispatches != 1 {
 		t.Errorf("%+v %+v", s.Total, s.Servers)
 	}

@@ -300,6 +300,14 @@ func (r row) run(t *testing.T, k *kernel, six bool, n int) {
 // where the interface takes frames only by redirection.
 func runRows(t *testing.T, rows []row) {
 	t.Run("TC", func(t *testing.T) { playRows(t, rows, newKernel(t, Options{})) })
+	t.Run("TC behind a NIC that sums", func(t *testing.T) {
+		if thisMachine().older(6, 18) {
+			t.Skip("the kernel cannot be asked for such packets")
+		}
+		k := newKernel(t, Options{})
+		k.summed = true
+		playRows(t, rows, k)
+	})
 	for name, accepts := range map[string]uint16{"XDP back": macXDP | macXDPBack, "XDP redirect": macXDP} {
 		t.Run(name, func(t *testing.T) {
 			k := newKernel(t, Options{})

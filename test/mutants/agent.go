@@ -39,4 +39,9 @@ var agentMutants = []mutant{
 		"\t_, counted := k.last.Servers[s.Key]\n", "\tcounted := false\n", "TestAKeyIsGivenAwayWhenItsCountsAreForgotten"),
 	in("test/e2e", "a frontend that comes back is the one that has left", "pkg/agent/kernelplan.go",
 		"if id, ok := k.ids[f.Name]; ok && f.Continues(now.pool) {", "if id, ok := k.ids[f.Name]; ok {", "TestRowsStayRightOverReloadsAndTakeOvers"),
+
+	in("test/e2e", "a frontend on a range of ports is the kernel's on the first one only", "pkg/agent/kernel.go",
+		"for _, b := range p.Binds {\n\t\tbinds = append(binds, datapath.Bind{", "for _, b := range p.Binds[:1] {\n\t\tbinds = append(binds, datapath.Bind{", "TestPortRangeAndSlowstartInTheKernel"),
+	in("test/e2e", "a server's places are counted by each path for itself", "pkg/agent/kernelplan.go",
+		"\ts.Sessions.Share(places.Taken)\n", "", "TestClientsOfBothPathsWaitInOneQueue"),
 }

@@ -84,4 +84,15 @@ var lifeMutants = []mutant{
 		"if before != nil {", "if false {", "TestRoutesThatCouldNotBeWrittenAreMadeRightLater"),
 	one("what cannot be written stays as it was", "pkg/datapath/mirror.go",
 		"errors.Join(err, ignoreMissing(m.Delete(key)))", "err", "TestWhatCannotBeWrittenIsTakenAway"),
+
+	one("old kernels are not told apart", "pkg/datapath/unavailable.go",
+		"case m.older(6, 1):", "case false:", "TestExplain"),
+	one("missing capabilities are not named", "pkg/datapath/unavailable.go",
+		"case len(missing) > 0:", "case false:", "TestExplain"),
+	one("a seccomp profile is not suspected", "pkg/datapath/unavailable.go",
+		"case errors.Is(err, unix.EPERM) && !m.has(unix.CAP_SYS_ADMIN):", "case false:", "TestExplain"),
+	one("a lack of memory is not named", "pkg/datapath/unavailable.go",
+		"case errors.Is(err, unix.ENOMEM):", "case false:", "TestExplain"),
+	one("the verifier is not named", "pkg/datapath/unavailable.go",
+		"case errors.As(err, &verifier):", "case false:", "TestExplain"),
 }

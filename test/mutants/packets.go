@@ -66,4 +66,12 @@ var packetMutants = []mutant{
 		"return frame->gso_size ? frame->len - ETH_HLEN : 0;", "return 0;", "TestBigTCP"),
 	one("ports are written in front of the TCP header of an IPv6 packet of more than 64 kB", "bpf/nat.h",
 		"(p->tcp == WG_TCP6_OFF ? WG_TCP6_OFF : WG_TCP6_JUMBO_OFF)", "WG_TCP6_OFF", "TestBigTCP"),
+	one("the hop limit is not in the sum that a NIC has made of a packet", "bpf/nat.h",
+		"bpf_csum_update(skb, csum_minus(bpf_htons(1)));", ";", "TestTCPRows"),
+	one("the hop limit of an ICMP error is not in the sum that a NIC has made of it", "bpf/icmp.h",
+		"bpf_csum_update(skb, csum_minus(bpf_htons(1)));", ";", "TestICMPRows"),
+	one("the addresses of IPv6 change the sum that a NIC has made of a packet twice", "bpf/checksum.h",
+		"0, diff, BPF_F_PSEUDO_HDR | WG_F_IPV6)", "0, diff, BPF_F_PSEUDO_HDR)", "TestTCPRows"),
+	one("a TCP header of no length is believed", "bpf/parse.h",
+		"tcp->doff < 5 || ", "", "TestTCPRows"),
 }
