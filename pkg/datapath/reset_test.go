@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,51 @@ import (
 
 	"waggle/pkg/lab/require"
 )
+
+// Where something is on its way to an end there are two RSTs: for what it has acknowledged, and for what it may have got since.
+func TestResetsCoverWhatIsOnItsWay(t *testing.T) {
+	require.Root(t)
+	room := newRoom(t)
+	var fd int
+	var r *resetter
+	room.must(t, "open sockets", func() (err error) {
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP); err != nil {
+			return err
+		}
+		r, err = openResetter()
+		return errors.Join(err, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}))
+	})
+	t.Cleanup(func() { unix.Close(fd); r.close() })
+	for _, tt := range []struct {
+		expects, sent uint32
+		want          []uint32
+	}{
+		{1000, 1000, []uint32{1000}},
+		{1000, 5000, []uint32{5000, 1000}},
+		{0xffffff00, 16, []uint32{16, 0xffffff00}},
+		{0, 5000, []uint32{5000}}, // it has acknowledged nothing yet
+	} {
+		r.reset(ended{from: ap("127.0.0.1:8080"), to: ap("127.0.0.2:40001"), ifindex: loIndex, expects: tt.expects, sent: tt.sent, spoke: 77})
+		var got []uint32
+		for buf := make([]byte, 100); len(got) < len(tt.want); {
+			n, _, err := unix.Recvfrom(fd, buf, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _ := gopacket.NewPacket(buf[:n], layers.LayerTypeIPv4, gopacket.Default).Layer(layers.LayerTypeTCP).(*layers.TCP)
+			if p == nil || !p.RST || !p.ACK || p.Ack != 77 || p.SrcPort != 8080 || p.DstPort != 40001 {
+				continue // the answer of the namespace's stack, of which nothing is known
+			}
+			got = append(got, p.Seq)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("expects %d of %d: RSTs for %d, want %d", tt.expects, tt.sent, got, tt.want)
+		}
+	}
+	if n := r.sent.Load(); n != 6 || r.failed.Load() != 0 {
+		t.Errorf("%d sent, %d failed, want 6", n, r.failed.Load())
+	}
+}
 
 // A RST built here is what gopacket reads, and its checksum what gopacket computes.
 func TestRSTPacket(t *testing.T) {

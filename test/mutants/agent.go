@@ -43,5 +43,5 @@ var agentMutants = []mutant{
 	in("test/e2e", "a frontend on a range of ports is the kernel's on the first one only", "pkg/agent/kernel.go",
 		"for _, b := range p.Binds {\n\t\tbinds = append(binds, datapath.Bind{", "for _, b := range p.Binds[:1] {\n\t\tbinds = append(binds, datapath.Bind{", "TestPortRangeAndSlowstartInTheKernel"),
 	in("test/e2e", "a server's places are counted by each path for itself", "pkg/agent/kernelplan.go",
-		"\ts.Sessions.Share(places.Taken)\n", "", "TestClientsOfBothPathsWaitInOneQueue"),
+		"\ts.Sessions.Share(places.Taken)\n", "\t_ = places\n", "TestClientsOfBothPathsWaitInOneQueue"),
 }

@@ -98,6 +98,6 @@ var failureMutants = []mutant{
 		"c.reset(ended{from: s.front, to: s.client,", "_ = (ended{from: s.front, to: s.client,", "TestShutdownResetsBothEndsAtOnce|TestExpiryResetsBothEnds"),
 	one("only the client is reset", "pkg/datapath/collect.go",
 		"c.reset(ended{from: s.back, to: s.task,", "_ = (ended{from: s.back, to: s.task,", "TestShutdownResetsBothEndsAtOnce|TestExpiryResetsBothEnds"),
-	one("ends of a stream in the middle of it are not told the number that they expect", "pkg/datapath/reset.go",
-		"if e.expects != e.sent && e.expects != 0 {", "if false {", "TestShutdownOfAStream"),
+	one("who has not got all that was sent is not told the number that it expects", "pkg/datapath/reset.go",
+		"if e.expects != e.sent && e.expects != 0 {", "if false {", "TestResetsCoverWhatIsOnItsWay"),
 }

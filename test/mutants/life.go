@@ -94,5 +94,5 @@ var lifeMutants = []mutant{
 	one("a lack of memory is not named", "pkg/datapath/unavailable.go",
 		"case errors.Is(err, unix.ENOMEM):", "case false:", "TestExplain"),
 	one("the verifier is not named", "pkg/datapath/unavailable.go",
-		"case errors.As(err, &verifier):", "case false:", "TestExplain"),
+		"case errors.As(err, &verifier):", "case errors.As(err, &verifier) && false:", "TestExplain"),
 }
