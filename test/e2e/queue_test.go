@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"testing"
 	"time"
 
@@ -198,6 +199,43 @@ func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// So are those of the process: with five flows in the kernel and three sessions in userspace all eight are taken, for both paths.
+func TestPlacesOfTheProcessAreSharedByBothPaths(t *testing.T) {
+	const places, inKernel = 8, 5
+	w := startWaiting(t, fmt.Sprintf("maxconn %d\n    nbthread 1", places), "", "")
+	for n := range places - 1 {
+		w.come([]int{byKernel, byUserspace}[n/inKernel])
+		w.expect()
+	}
+	w.eventually(5*time.Second, "the first connections are counted", func() error { // by the last place, which is free again then
+		if got := w.viaKernel(); got != inKernel {
+			return fmt.Errorf("the kernel carries %v", got)
+		}
+		return nil
+	})
+	w.come(byUserspace)
+	w.expect()
+	w.come(byKernel)
+	w.come(byUserspace)
+	w.eventually(5*time.Second, "the kernel has left the next one to userspace", func() error {
+		said, err := w.runtime("show datapath")
+		if err == nil && !regexp.MustCompile(`(?m)^1 +global_limit `).MatchString(said) {
+			err = errors.New(said)
+		}
+		return err
+	})
+	select {
+	case n := <-w.served:
+		t.Fatalf("client %d is served while %d others are", n, places)
+	case <-time.After(200 * time.Millisecond): // as soon as userspace would have been
+	}
+	// A place that comes free in the kernel is one for userspace, too.
+	for n := range 2 {
+		w.leave(n)
+		<-w.served
+	}
 }
 
 // viaKernel is how many of the clients came to kernel_in and were served in the kernel.

@@ -44,4 +44,6 @@ var agentMutants = []mutant{
 		"for _, b := range p.Binds {\n\t\tbinds = append(binds, datapath.Bind{", "for _, b := range p.Binds[:1] {\n\t\tbinds = append(binds, datapath.Bind{", "TestPortRangeAndSlowstartInTheKernel"),
 	in("test/e2e", "a server's places are counted by each path for itself", "pkg/agent/kernelplan.go",
 		"\ts.Sessions.Share(places.Taken)\n", "\t_ = places\n", "TestClientsOfBothPathsWaitInOneQueue"),
+	in("test/e2e", "the places of the process are counted by each path for itself", "pkg/agent/kernelplan.go",
+		"p.pool.Process.Conns.Share(dp.ProcessPlaces().Taken)", "_ = dp.ProcessPlaces()", "TestPlacesOfTheProcessAreSharedByBothPaths"),
 }
