@@ -210,7 +210,12 @@ func (x *modelRun) retry(f *modelFlow, p packet, verdict int, out []byte) {
 	if late := s.Timeouts.Connect > 0 && (sure || perhaps && x.hasRetried(f)); !f.refused && !late {
 		return
 	}
-	if s.Redispatch > 0 && (s.Retries+1-f.retries)%s.Redispatch == 0 && x.redispatch(s, f, p, verdict, out) {
+	avoid := f.server
+	if x.hasLeft(f) {
+		avoid = 0 // it may be chosen at another address
+		x.seen["retry after the server has left"]++
+	}
+	if (avoid == 0 || s.Redispatch > 0 && (s.Retries+1-f.retries)%s.Redispatch == 0) && x.redispatch(s, avoid, f, p, verdict, out) {
 		return
 	}
 	x.count(f).Retries++
@@ -225,9 +230,16 @@ func (x *modelRun) hasRetried(f *modelFlow) bool {
 	return c.Retries+c.Redispatches > want.Retries+want.Redispatches
 }
 
+// hasLeft tells whether no server is where the flow's is any more.
+func (x *modelRun) hasLeft(f *modelFlow) bool {
+	return !slices.ContainsFunc(x.d.Services, func(s Service) bool {
+		return slices.ContainsFunc(s.Servers, func(v Server) bool { return v.ID == f.server && v.Addr == f.way.task })
+	})
+}
+
 // redispatch tells whether the flow has moved, and demands that it has if it can.
-func (x *modelRun) redispatch(s *Service, f *modelFlow, p packet, verdict int, out []byte) bool {
-	outcomes := chooser{x.model, s, f.server}.outcomes(p.src.Addr())
+func (x *modelRun) redispatch(s *Service, avoid uint32, f *modelFlow, p packet, verdict int, out []byte) bool {
+	outcomes := chooser{x.model, s, avoid}.outcomes(p.src.Addr())
 	mayStay, mayMove := false, false
 	for _, o := range outcomes {
 		if o.server == nil {
