@@ -67,7 +67,7 @@ type Agent struct {
 	loops int
 
 	current   atomic.Pointer[generation]
-	naming    sync.Mutex // held while an operator changes a server's name, or another generation takes over what they were
+	changing  sync.Mutex // held while an operator adds, removes or renames a server, or another generation takes over what there is
 	engine    *proxy.Engine
 	kernel    *kernel
 	markedUp  *markedUp

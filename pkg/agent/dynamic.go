@@ -14,8 +14,15 @@ import (
 // control implements [runtimeapi.Control].
 type control struct{ a *Agent }
 
+var errNoBackend = errors.New("No such backend.") //nolint:staticcheck // HAProxy's words
+
 // AddServer adds a server that takes its checks from its backend, as one of the configuration does.
 func (c control) AddServer(b *pool.Backend, name string, words []string) error {
+	c.a.changing.Lock()
+	defer c.a.changing.Unlock()
+	if b = c.a.Pool().Backend(b.Name); b == nil { // a reload came first
+		return errNoBackend
+	}
 	line, remarks, err := config.ParseDynamicServer(name, words)
 	if err != nil {
 		return err
@@ -38,6 +45,11 @@ func (c control) AddServer(b *pool.Backend, name string, words []string) error {
 
 // RemoveServer ends a server's checks, too.
 func (c control) RemoveServer(s *pool.Server) error {
+	c.a.changing.Lock()
+	defer c.a.changing.Unlock()
+	if s = c.a.Pool().Same(s); s == nil { // a reload came first
+		return pool.ErrServerGone
+	}
 	if err := s.RemoveDynamic(); err != nil {
 		return err
 	}
@@ -49,8 +61,8 @@ func (c control) RemoveServer(s *pool.Server) error {
 
 // SetName lasts until the configuration names another name.
 func (c control) SetName(s *pool.Server, fqdn, by string) error {
-	c.a.naming.Lock()
-	defer c.a.naming.Unlock()
+	c.a.changing.Lock()
+	defer c.a.changing.Unlock()
 	return c.a.now().names.rename(s, fqdn, by)
 }
 

@@ -159,6 +159,8 @@ func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
 // commit is the moment of the change. Discovery goes over to the new generation right after it.
 func (a *Agent) commit(ctx context.Context, g *generation, built *building, change *proxy.Change, plan *kernelPlan) (<-chan struct{}, error) {
 	old := a.now()
+	a.changing.Lock() // what an operator adds or removes is part of the old pool, or of the new one
+	defer a.changing.Unlock()
 	takeover := g.pool.TakeOver(old.pool)
 	still, cancel := context.WithTimeout(ctx, standstill)
 	defer cancel()
@@ -168,10 +170,8 @@ func (a *Agent) commit(ctx context.Context, g *generation, built *building, chan
 		if g.maxConn != old.maxConn {
 			g.pool.SetLimit(g.maxConn)
 		}
-		a.naming.Lock()
 		a.current.Store(g)
 		a.discover(g, built, old)
-		a.naming.Unlock()
 		for _, r := range g.resolvers {
 			r.Prime()
 		}

@@ -57,6 +57,19 @@ func (b *Backend) freeID() int {
 	return id
 }
 
+// Same returns the server of p that is the same as s, of another configuration perhaps; nil if there is none.
+func (p *Pool) Same(s *Server) *Server {
+	b := p.Backend(s.Backend.Name)
+	if b == nil || b.Identity() != s.Backend.Identity() {
+		return nil
+	}
+	all := b.Servers()
+	if i := slices.IndexFunc(all, func(o *Server) bool { return o.serverLife == s.serverLife }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
 // RemoveDynamic takes a server out of its backend for good: one in maintenance, without sessions or kept
 // connections, whose address is not discovery's and which no other server tracks. Both paths have forgotten it then.
 func (s *Server) RemoveDynamic() error {

@@ -46,4 +46,6 @@ var agentMutants = []mutant{
 		"\ts.Sessions.Share(places.Taken)\n", "\t_ = places\n", "TestClientsOfBothPathsWaitInOneQueue"),
 	in("test/e2e", "the places of the process are counted by each path for itself", "pkg/agent/kernelplan.go",
 		"p.pool.Process.Conns.Share(dp.ProcessPlaces().Taken)", "_ = dp.ProcessPlaces()", "TestPlacesOfTheProcessAreSharedByBothPaths"),
+	in("pkg/agent", "an operator adds and removes servers in the middle of a reload", "pkg/agent/reload.go",
+		"\ta.changing.Lock() // what an operator adds or removes is part of the old pool, or of the new one\n\tdefer a.changing.Unlock()\n", "", "TestReloadsLoseNoServerOfAnOperator"),
 }
