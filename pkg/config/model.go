@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"net/netip"
 	"strings"
 	"time"
@@ -387,56 +386,4 @@ type UseServer struct {
 	Server string
 	Format *sample.Format // makes the server's name for each request, instead of Server; nil = a fixed name
 	Cond   *sample.Cond   // nil = always
-}
-
-// Permission is a `stats admin` line: what its condition says is allowed.
-type Permission struct{ Cond *sample.Cond }
-
-// Stats is what the `stats` lines of a proxy say.
-type Stats struct {
-	Pos         Pos
-	URI         string        // never ""
-	Refresh     time.Duration // 0 = none
-	Legends     bool          // show-legends
-	ShowNode    bool
-	Node        string // "" = the host's name
-	Description string
-	ShowDesc    bool
-	HideVersion bool
-	Realm       string
-	Auth        []string     // user:password
-	Admin       []Permission // who may change servers from the page; the first whose condition holds
-	Scope       []string
-	Rules       []StatsRule
-}
-
-// DefaultStatsURI is where the page is when `stats uri` is not set (HAProxy's manual, `stats enable`).
-const DefaultStatsURI = "/haproxy?stats"
-
-// Tokens says whether a request target is one of the page, and gives what is behind the page's URI, such as `;csv`. The URI is
-// compared with case; scheme and authority of an absolute target do not matter (RFC 9112, section 3.2.2).
-func (s *Stats) Tokens(target []byte) (tokens []byte, ok bool) {
-	if len(target) > 0 && target[0] != '/' {
-		if _, rest, absolute := bytes.Cut(target, []byte("://")); absolute {
-			target = []byte{'/'}
-			if i := bytes.IndexByte(rest, '/'); i >= 0 {
-				target = rest[i:]
-			}
-		}
-	}
-	if len(target) < len(s.URI) || string(target[:len(s.URI)]) != s.URI {
-		return nil, false
-	}
-	return target[len(s.URI):], true
-}
-
-// StatsRealm is what a browser is told where the configuration says nothing (HAProxy's manual, `stats realm`).
-const StatsRealm = "HAProxy Statistics"
-
-// StatsRule is a `stats http-request` line; the first one whose condition holds decides.
-type StatsRule struct {
-	Pos    Pos
-	Action string       // allow, deny, auth
-	Realm  string       // of auth; "" = StatsRealm
-	Cond   *sample.Cond // nil = always
 }
