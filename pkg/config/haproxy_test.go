@@ -17,7 +17,7 @@ var stricter = []string{
 	"stats socket 127.0.0.1:1-2", "bind *:1-65535,*:1", "bind 1.2.3:80", "bind :80 maxconn x", "bind :80 interface abcdefghijklmnop",
 	"http-request set-header X: y", `http-request set-header X a\r\nb`, "maxconn abc", "retries -1", "balance source 1", "option redispatch x",
 	"server s 1.2.3.4:+x", "option httpchk GET / x", "http-check expect status 99", "stats auth admin", "backend a from",
-	"tcp-check expect min-recv x string a", "server-state-file a\n server-state-file b", "source 10.0.0.1 interface a-name-of-17-byte",
+	"tcp-check expect min-recv x string a", "maxcomprate x", "compression offload x", "server-state-file a\n server-state-file b", "source 10.0.0.1 interface a-name-of-17-byte",
 	// HAProxy 2.6 prints an alert for these and goes on; 3.2 refuses them.
 	"listen a :80", "default-server id 3", "backend a\nlisten a", "mode tcp\n server s 1.1.1.1:1 check observe layer7", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
 	// Of rings it says nothing before it uses them.

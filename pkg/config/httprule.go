@@ -43,6 +43,8 @@ func ruleActions() []ruleAction {
 		{name: "auth", args: "[realm <text>]", doc: "asks for a name and a password with 401; the realm is the proxy's name unless said", in: onRequest, action: ActionAuth, parse: (*ruleParser).auth},
 		{name: "tarpit", args: "[deny_status|status <code>] …", doc: "keeps the client waiting for timeout tarpit, then answers with an error, 500 unless said", in: onRequest, action: ActionTarpit, parse: (*ruleParser).deny},
 		{name: "reject", doc: "closes the connection without an answer", in: onRequest, action: ActionReject},
+		{name: "silent-drop", args: "[rst-ttl <hops>]", doc: "forgets the connection without a word to the client; rst-ttl: after a reset that reaches no further", in: onRequest | onResponse, action: ActionSilentDrop, parse: (*ruleParser).silentDrop},
+		{name: "set-timeout", args: "server|tunnel <time>|<expression>", doc: "replaces a timeout for the request, in backends; an expression gives milliseconds", in: onRequest, action: ActionSetTimeout, parse: (*ruleParser).setTimeout},
 		{name: "set-src", args: "<expression>", doc: "replaces the client's address", in: onRequest, action: ActionSetSrc, parse: (*ruleParser).expression},
 		{name: "use-service", args: "prometheus-exporter", doc: "answers with metrics", in: onRequest, action: ActionPrometheus, parse: (*ruleParser).service},
 		{name: "redirect", args: "location|prefix|scheme <format> [code <n>] [drop-query] [append-slash] [ignore-empty] [set-cookie|clear-cookie <x>]", doc: "answers with a redirect; in place of a response only by location", in: onRequest | onResponse, action: ActionRedirect, parse: (*ruleParser).redirect},
@@ -78,7 +80,7 @@ func ruleActions() []ruleAction {
 const otherActions = `add-acl cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
-	set-priority-offset set-retries set-src-port set-timeout set-tos silent-drop strict-mode wait-for-handshake`
+	set-priority-offset set-retries set-src-port set-tos strict-mode wait-for-handshake`
 
 // ruleParser reads one rule.
 type ruleParser struct {

@@ -75,11 +75,11 @@ func foreignOptions() []directive {
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
 		group(backOrDef, Unsupported, "health checks of SPOE agents", "", "option+spop-check"),
-		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response"),
+		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response option+accept-invalid-http-response"),
 		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-restrict-req-hdr-names option+independent-streams option+nolinger
 			option+http-drop-request-trailers option+http-drop-response-trailers`),
 		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+idle-close-on-response
-			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request`),
+			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request option+accept-invalid-http-request`),
 	}
 	var all []directive
 	for _, r := range rows {

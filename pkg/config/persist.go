@@ -57,6 +57,10 @@ func (s *statement) cookie() {
 		s.errorf(-1, "'cookie' modes 'rewrite', 'insert' and 'prefix' are incompatible")
 		return
 	}
+	if c.Rewrite && c.Indirect {
+		s.errorf(-1, "'cookie' modes 'rewrite' and 'indirect' are incompatible")
+		return
+	}
 	s.p.proxy.Cookie = c
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -182,6 +183,56 @@ func (r *ruleParser) setStatus() bool {
 		r.errorf(r.i-1, "%s : control characters cannot stand in a reason", r.what)
 		return false
 	}
+	return true
+}
+
+// silentDrop reads `rst-ttl <hops>`.
+func (r *ruleParser) silentDrop() bool {
+	if r.text(r.i) != "rst-ttl" {
+		return true
+	}
+	r.i++
+	text, ok := r.next("a number of hops behind 'rst-ttl'")
+	if !ok {
+		return false
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 255 {
+		r.errorf(r.i-1, "%s : 'rst-ttl' expects a number from 1 to 255, not '%s'", r.what, text)
+		return false
+	}
+	r.rule.Hops = n
+	return true
+}
+
+// setTimeout reads `server|tunnel` and a time, or an expression.
+func (r *ruleParser) setTimeout() bool {
+	if r.p.in&(inBackend|inListen|inDefaults) == 0 {
+		r.errorf(0, "%s : '%s' has no servers whose timeouts could be set; the rule belongs into a backend", r.what, r.p.proxy.Name)
+		return false
+	}
+	which, ok := r.next("'server' or 'tunnel'")
+	if !ok || !r.oneOf(r.i-1, "timeout", "server", "tunnel") {
+		return false
+	}
+	r.rule.Target = which
+	text, ok := r.next("a time or an expression")
+	if !ok {
+		return false
+	}
+	if text[0] < '0' || text[0] > '9' {
+		r.i--
+		return r.expression()
+	}
+	d, err := parseTime(text, which, time.Millisecond)
+	if err == nil && d == 0 {
+		err = errors.New("0 is no time that can be set")
+	}
+	if err != nil {
+		r.errorf(r.i-1, "%s : %s", r.what, err)
+		return false
+	}
+	r.rule.Time = d
 	return true
 }
 

@@ -23,6 +23,7 @@ type TCPRule struct {
 	Var    sample.VarName // set-var, unset-var
 	Expr   *sample.Expr   // set-var, track
 	Table  string         // track: "" is the proxy's own
+	Hops   int            // silent-drop, as in HTTPRule
 }
 
 // TCPAction is what such a rule does.
@@ -38,6 +39,7 @@ const (
 	TCPTrack0
 	TCPTrack1
 	TCPTrack2
+	TCPSilentDrop
 )
 
 // Capture is a slot for a part of a message.
@@ -69,6 +71,7 @@ type HTTPRule struct {
 	Slot                   int          // capture
 	Time                   time.Duration
 	Bytes                  int64  // wait-for-body: that many are enough; 0 = all
+	Hops                   int    // silent-drop: how far RST is sent; 0 = there is none
 	Reply                  *Reply // deny and return; nil = the error page of Status
 }
 
@@ -139,6 +142,8 @@ const (
 	ActionTrack1
 	ActionTrack2
 	ActionWaitForBody // for Time
+	ActionSilentDrop
+	ActionSetTimeout // Target is server or tunnel; Time, or Expr in milliseconds
 )
 
 // RedirectKind is the form of a redirect.

@@ -32,7 +32,6 @@ func foreignProxyDirectives() []directive {
 		group(frontOrDef, Unsupported, "health checks by address", "", "monitor-net"),
 		group(frontOrDef, Unsupported, "rules for QUIC", "", "quic-initial"),
 		group(backSide, Unsupported, "other ways to a server", "", "use-fcgi-app dispatch transparent"),
-		group(backSide, Unsupported, "persistence by tables", "", "stick+store-response"),
 		group(anyProxy, Unsupported, "rules for connections", "", "tcp-response+content tcp-response+inspect-delay"),
 	}
 	var all []directive

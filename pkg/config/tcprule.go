@@ -12,7 +12,7 @@ func tcpRuleDirectives() []directive {
 	list := func(of func(*proxyState) *[]TCPRule, where sample.Where) func(*statement) {
 		return func(s *statement) { s.tcpRule(of(s.p.proxy), where) }
 	}
-	const actions = "accept|reject|track-sc0|track-sc1|track-sc2 <key> [table <name>]|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
+	const actions = "accept|reject|silent-drop [rst-ttl <hops>]|track-sc0|track-sc1|track-sc2 <key> [table <name>]|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
 	return []directive{
 		{name: "tcp-request connection", in: frontOrDef, args: "expect-proxy layer4|" + actions, doc: "takes or refuses connections before anything is read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPConnection }, sample.AtConnection)},
 		{name: "tcp-request session", in: frontOrDef, args: actions, doc: "the same, when the PROXY header has been read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPSession }, sample.AtConnection)},
@@ -26,7 +26,7 @@ func tcpRuleDirectives() []directive {
 // otherTCPActions are those of HAProxy 3.2 that are not supported.
 const otherTCPActions = `attach-srv capture do-log do-resolve expect-netscaler-cip sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt
 	sc-set-gpt0 send-spoe-group set-bandwidth-limit set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-log-level set-mark set-nice
-	set-priority-class set-priority-offset set-src set-src-port set-tos set-var-fmt silent-drop switch-mode use-service`
+	set-priority-class set-priority-offset set-src set-src-port set-tos set-var-fmt switch-mode use-service`
 
 // tcpRule reads a rule into a list.
 func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
@@ -65,7 +65,7 @@ func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
 		rule.Action = TCPTrack0 + TCPAction(n[0]-'0')
 		rule.Expr, rule.Table, i = r.rule.Expr, r.rule.Target, r.i
 	} else {
-		actions := []string{"accept", "reject"}
+		actions := []string{"accept", "reject", "silent-drop"}
 		if s.name() == "tcp-request connection" {
 			actions = append(actions, "expect-proxy")
 		}
@@ -75,6 +75,12 @@ func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
 		switch name {
 		case "reject":
 			rule.Action = TCPReject
+		case "silent-drop":
+			r := &ruleParser{statement: s, rule: &HTTPRule{}, what: what, i: 1}
+			if !r.silentDrop() {
+				return
+			}
+			rule.Action, rule.Hops, i = TCPSilentDrop, r.rule.Hops, r.i
 		case "expect-proxy":
 			if s.text(1) != "layer4" {
 				s.errorf(0, "%s expects 'layer4'", what)

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"cmp"
+	"strconv"
 	"time"
 
+	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/loop"
 	"waggle/pkg/sample"
@@ -19,7 +22,7 @@ func (s *session) arm() {
 	case exchanging:
 		blocked, jammed := s.clientBlocked(), s.serverBlocked()
 		s.armClient(s.up.open && !jammed || blocked, s.fe.timeouts.client)
-		s.armServer(!s.up.open && !blocked || jammed, s.be.timeouts.server)
+		s.armServer(!s.up.open && !blocked || jammed, s.serverTimeoutNow())
 	case tunneling:
 		s.armTunnel()
 	case replying, draining, gathering:
@@ -46,6 +49,28 @@ func (s *session) armReading() {
 		s.behind = false
 		s.awaitHead()
 	}
+}
+
+// setTimeout has a rule's say about `timeout server` or `timeout tunnel`. What is no time changes nothing.
+func (s *session) setTimeout(r *config.HTTPRule) {
+	d := r.Time
+	if r.Expr != nil {
+		s.w.text, _ = r.Expr.Append(s.w.text[:0], (*subject)(s))
+		ms, err := strconv.ParseInt(string(s.w.text), 10, 32)
+		if err != nil || ms <= 0 {
+			return
+		}
+		d = time.Duration(ms) * time.Millisecond
+	}
+	if r.Target == "tunnel" {
+		s.ruled.tunnel = d
+	} else {
+		s.ruled.server = d
+	}
+}
+
+func (s *session) serverTimeoutNow() time.Duration {
+	return cmp.Or(s.ruled.server, s.be.timeouts.server)
 }
 
 // clientBlocked says whether bytes wait for the client to read them. Then nothing is read from the server,
@@ -76,8 +101,8 @@ func (s *session) armServer(want bool, d time.Duration) {
 // armTunnel: `timeout tunnel` replaces both sides' timeouts, and so do the -fin ones, where they are set, once a side has
 // been shut.
 func (s *session) armTunnel() {
-	client, server := s.fe.timeouts.client, s.be.timeouts.server
-	if t := s.be.timeouts.tunnel; t > 0 {
+	client, server := s.fe.timeouts.client, s.serverTimeoutNow()
+	if t := cmp.Or(s.ruled.tunnel, s.be.timeouts.tunnel); t > 0 {
 		client, server = t, t
 		if s.link.active { // one timeout for the whole: activity anywhere counts
 			s.client.active = true

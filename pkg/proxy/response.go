@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"waggle/pkg/config"
+	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
 )
 
@@ -11,6 +12,7 @@ func (s *session) responseRules() bool {
 	s.resp.Rebase(s.link.in.bytes()) // they may have moved while the client's buffer was full
 	s.msg.answered, s.msg.headGone = true, true
 	s.keepResponse()
+	s.stickResponse()
 	for _, p := range s.proxies() {
 		if p != nil && s.runResponse(p.HTTPResponse) {
 			return true
@@ -57,6 +59,9 @@ func (s *session) runResponse(rules []config.HTTPRule) bool {
 		case config.ActionDeny:
 			s.denyResponse(r)
 			return true
+		case config.ActionSilentDrop:
+			s.silentDropResponse(r)
+			return true
 		case config.ActionReturn:
 			s.replaceResponse()
 			s.sendReply(r.Reply)
@@ -76,11 +81,14 @@ func (s *session) runResponse(rules []config.HTTPRule) bool {
 	return false
 }
 
+func (s *session) countDeniedResponse() {
+	s.feShard().DeniedResp.Add(1)
+	s.bothShards(func(sh *pool.Shard) { sh.DeniedResp.Add(1) })
+}
+
 // denyResponse answers in place of the server.
 func (s *session) denyResponse(r *config.HTTPRule) {
-	s.feShard().DeniedResp.Add(1)
-	s.be.stats.Counters.Shard(s.w.shard).DeniedResp.Add(1)
-	s.target.Server.Counters.Shard(s.w.shard).DeniedResp.Add(1)
+	s.countDeniedResponse()
 	s.terminate('P', 'H')
 	s.replaceResponse()
 	if r.Reply != nil {

@@ -37,6 +37,11 @@ func (s *session) rules(p *config.Proxy) outcome {
 		case config.ActionReject:
 			s.reject()
 			return answered
+		case config.ActionSilentDrop:
+			s.silentDrop(r)
+			return answered
+		case config.ActionSetTimeout:
+			s.setTimeout(r)
 		case config.ActionSetSrc:
 			s.setSource(r)
 		case config.ActionTrack0, config.ActionTrack1, config.ActionTrack2:

@@ -22,6 +22,9 @@ func (s *session) stickRules() outcome {
 	p.learn = p.learn[:0]
 	for i := range s.be.cfg.Stick {
 		r := &s.be.cfg.Stick[i]
+		if r.Response {
+			continue
+		}
 		holds, waits := s.judge(r.Cond)
 		switch {
 		case waits || holds && r.Key.Waits((*subject)(s)):
@@ -74,6 +77,26 @@ func (s *session) learnServer() {
 	}
 	for _, l := range s.persist.learn {
 		l.table.SetServer(l.key, stick.Server{ID: srv.ID, Name: srv.Name})
+	}
+}
+
+// stickResponse has tables know the server by keys of its response: of each the first, and none that the request has told them
+// of already.
+func (s *session) stickResponse() {
+	p := &s.persist
+	for i := range s.be.cfg.Stick {
+		r := &s.be.cfg.Stick[i]
+		if !r.Response || !r.Cond.Eval((*subject)(s)) {
+			continue
+		}
+		t, srv := s.table(r.Table), s.target.Server
+		if t == nil || p.learns(t) || nonStick(s.be.cfg, srv) {
+			continue
+		}
+		if key, ok := s.stickKey(t, r.Key); ok {
+			t.SetServer(key, stick.Server{ID: srv.ID, Name: srv.Name})
+			p.learn = append(p.learn, learning{table: t})
+		}
 	}
 }
 

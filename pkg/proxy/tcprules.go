@@ -51,6 +51,9 @@ func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits boo
 			return true, greets, false
 		case config.TCPReject:
 			return false, greets, false
+		case config.TCPSilentDrop:
+			s.silence(r.Hops)
+			return false, greets, false
 		case config.TCPExpectProxy:
 			greets = true
 		case config.TCPSetVar:

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -18,9 +19,10 @@ type transaction struct {
 	resp      h1.Response
 	edits     h1.Edits
 	up, down  stream
-	preview   preview // of a TCP session
-	payload   payload // of a request
-	coding    coding  // of its response
+	preview   preview                                // of a TCP session
+	payload   payload                                // of a request
+	coding    coding                                 // of its response
+	ruled     struct{ server, tunnel time.Duration } // timeouts that rules have set; 0 = as configured
 	stage     stage
 	rule      int // of the stage, the next to run
 	login     credentials
@@ -133,6 +135,7 @@ func (t *transaction) reset() {
 	t.avoid, t.retries, t.status = nil, 0, -1
 	t.persist = persist{}
 	t.preview, t.payload, t.coding = preview{}, payload{}, coding{}
+	t.ruled.server, t.ruled.tunnel = 0, 0
 	t.why = [2]byte{'-', '-'}
 	t.place.server, t.place.backend = 0, 0
 	t.clock = times{}

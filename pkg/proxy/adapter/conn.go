@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/proxy/sock"
 )
 
 // Conn is a connected socket in Go's network poller. It implements net.Conn.
@@ -41,6 +43,13 @@ func (c *Conn) Write(b []byte) (int, error) { return c.file.Write(b) }
 
 // Close implements net.Conn.
 func (c *Conn) Close() error { return c.file.Close() }
+
+// Mute prepares Close so that the peer learns nothing of it: see [sock.Mute].
+func (c *Conn) Mute(hops int) {
+	if raw, err := c.file.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { sock.Mute(int(fd), hops) }) // it is closed already otherwise
+	}
+}
 
 // LocalAddr implements net.Conn.
 func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.dst) }
