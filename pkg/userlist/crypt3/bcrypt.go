@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"strconv"
 
-	"golang.org/x/crypto/blowfish"
+	"golang.org/x/crypto/blowfish" //nolint:staticcheck // deprecated for new systems; bcrypt is made of it
 )
 
 // The parts of a hash of bcrypt: "$2y$", two digits, "$", 22 characters of salt, 31 of the sum.
