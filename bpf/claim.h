@@ -24,16 +24,33 @@ static __always_inline struct wg_service *service_for(const struct wg_key *key)
 	return bpf_map_lookup_elem(&wg_services, &at);
 }
 
-/* The largest MSS that fits the MTU of both legs, or 0 when they are alike and nothing needs to be done. */
-static __always_inline __u16 mss_for(__u32 ifindex, const struct packet *p, const struct wg_target *server)
+/* The largest MSS that fits the MTU of both legs, or 0 when they are alike and nothing needs to be done: the ends go by the MTU of their
+ * own interfaces, and of a smaller one that a route of ours has they know nothing. f is
+ * the entry of the way back; mtu is that towards the server, small whether it is a route's. */
+WG_GLOBAL int mss_for(const struct wg_flow *f, __u32 headers, __u32 mtu, __u32 small)
 {
-	const __u32 headers = p->tcp - ETH_HLEN + sizeof(struct tcphdr);
-	struct wg_iface *in = bpf_map_lookup_elem(&wg_ifaces, &ifindex);
-	__u32 mtu;
+	struct wg_route_key to = { .bits = 8 * WG_ADDR_LEN };
+	__u32 zero = 0, ifindex;
+	const struct wg_settings *settings = bpf_map_lookup_elem(&wg_settings, &zero);
+	const struct wg_route *route = 0;
+	const struct wg_iface *in;
 
-	if (!in || in->mtu == server->mtu)
+	if (!f || !settings)
 		return 0;
-	mtu = in->mtu < server->mtu ? in->mtu : server->mtu;
+	ifindex = f->ifindex;
+	in = bpf_map_lookup_elem(&wg_ifaces, &ifindex);
+	if (!in)
+		return 0;
+	if (settings->small) {
+		addr_copy(to.addr, f->daddr);
+		route = bpf_map_lookup_elem(&wg_routes, &to);
+	}
+	if (route && route->mtu && route->mtu < in->mtu && route->mtu < mtu)
+		mtu = route->mtu;
+	else if (in->mtu == mtu && !small)
+		return 0;
+	else if (in->mtu < mtu)
+		mtu = in->mtu;
 	return mtu > headers ? mtu - headers : 0;
 }
 
@@ -50,7 +67,7 @@ static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *sk
 	f->dport = p->key.sport;
 	f->ifindex = skb->ifindex;
 	f->way = way_find(f);
-	f->mss = mss_for(skb->ifindex, p, server);
+	f->mss = mss_for(f, p->tcp - ETH_HLEN + sizeof(struct tcphdr), server->mtu, server->small);
 	f->dir = WG_REVERSE;
 	f->service = svc->id;
 	f->service_gauge = svc->gauge;

@@ -170,10 +170,11 @@ struct wg_target {
 	__u32 ifindex;
 	__u32 way; /* identity of the way to it; 0: none is known */
 	__u16 port; /* host order */
-	__u16 mtu; /* of the interface towards it */
+	__u16 mtu; /* of the route to it */
 	__u8 sources; /* how many of our addresses connect to it; 0: it has no route, see enum wg_server_state */
 	__u8 used; /* as that of the way */
-	__u16 own; /* index into wg_own_macs of our interface's; 0: none */
+	__u8 own; /* index into wg_own_macs of our interface's; 0: none */
+	__u8 small; /* mtu is smaller than that of the interface, so that the server does not know */
 };
 _Static_assert(sizeof(struct wg_target) == 64, "a target fills a cache line");
 
@@ -197,6 +198,7 @@ struct wg_route_key {
 struct wg_route {
 	__u32 ifindex; /* 0: ask the routing table */
 	__u32 way; /* to the gateway; 0: the address is on-link */
+	__u32 mtu; /* that the route has; 0: that of the interface */
 };
 
 /* An on-link address. The value is the identity of the way to it. */
@@ -285,15 +287,21 @@ struct wg_lives {
 
 struct wg_settings {
 	__u64 heartbeat; /* CLOCK_MONOTONIC, ns, of the agent's last sign of life */
-	__u32 pad;
+	__u32 small; /* whether any of wg_routes has an MTU of its own, so that a SYN of others need not ask */
 	__u16 port_min;
 	__u16 port_max; /* inclusive */
+};
+
+/* Of which families an interface has a default route. */
+enum wg_home {
+	WG_HOME_V4 = 1 << 0,
+	WG_HOME_V6 = 1 << 1,
 };
 
 struct wg_iface {
 	__u32 mtu;
 	__u8 mac[6];
-	__u16 pad;
+	__u16 home; /* enum wg_home */
 } __attribute__((aligned(4)));
 
 /* A half-open flow, remembered so that it can be recycled. */

@@ -22,9 +22,20 @@
 #define AF_INET6 10
 #endif
 
-/* The identity of the way to where the flow's packets go, or 0. Only one through the flow's own interface is taken: a
- * client is answered where its SYN came in. */
-WG_GLOBAL int way_find(const struct wg_flow *f)
+/* Whether a flow leaves its interface for another one that the route leads to. A client is answered where its SYN came in, as long as
+ * that interface is there and leads to all addresses; else as the stack would answer, by the routing table. */
+static __always_inline int way_moves(const struct wg_flow *f, __u32 to)
+{
+	__u32 own = f->ifindex;
+	const struct wg_iface *in = bpf_map_lookup_elem(&wg_ifaces, &own);
+
+	if (in && in->home & (addr_is_v4(f->daddr) ? WG_HOME_V4 : WG_HOME_V6))
+		return 0;
+	return to && bpf_map_lookup_elem(&wg_ifaces, &to) != 0;
+}
+
+/* The identity of the way to where the flow's packets go, or 0. On the way the flow's interface is made the right one. */
+WG_GLOBAL int way_find(struct wg_flow *f)
 {
 	struct wg_route_key to = { .bits = 8 * WG_ADDR_LEN };
 	struct wg_neigh_key neigh = {};
@@ -35,14 +46,27 @@ WG_GLOBAL int way_find(const struct wg_flow *f)
 		return 0;
 	addr_copy(to.addr, f->daddr);
 	route = bpf_map_lookup_elem(&wg_routes, &to);
-	if (!route || route->ifindex != f->ifindex)
+	if (!route)
 		return 0;
+	if (route->ifindex != f->ifindex) {
+		if (!way_moves(f, route->ifindex))
+			return 0;
+		f->ifindex = route->ifindex;
+	}
 	if (route->way)
 		return route->way;
 	addr_copy(neigh.addr, f->daddr);
 	neigh.ifindex = f->ifindex;
 	way = bpf_map_lookup_elem(&wg_neighs, &neigh);
 	return way ? *way : 0;
+}
+
+/* Whether a flow's interface is still there. */
+static __always_inline int way_stays(const struct wg_flow *f)
+{
+	__u32 own = f->ifindex;
+
+	return bpf_map_lookup_elem(&wg_ifaces, &own) != 0;
 }
 
 /* The way of a flow, or 0 if none is known. */
@@ -53,7 +77,7 @@ static __always_inline struct wg_way *way_of(struct wg_flow *f)
 
 	if (way && f->way && way->id == f->way)
 		return way;
-	if (!f->way && f->packets % WG_WAY_AGAIN)
+	if (!f->way && f->packets % WG_WAY_AGAIN && way_stays(f))
 		return 0;
 	f->way = way_find(f);
 	index = f->way & (WG_WAY_MAX - 1);

@@ -265,7 +265,8 @@ func (dp *Datapath) refresh() error {
 	if err != nil {
 		return err
 	}
-	failed, err := dp.attach(links)
+	routes, routesErr := dp.routes.read(dp.network)
+	failed, err := dp.attach(links, homes(routes))
 	if err != nil {
 		return err
 	}
@@ -274,9 +275,8 @@ func (dp *Datapath) refresh() error {
 		return nil
 	}
 
-	routes, err := dp.routes.read(dp.network)
-	if err != nil {
-		return err
+	if routesErr != nil {
+		return routesErr
 	}
 	known, err := dp.network.neighbours()
 	if err != nil {
@@ -327,9 +327,8 @@ func (dp *Datapath) degrade(words []string, links int) {
 }
 
 // attach follows the interfaces: it attaches to new ones, anew to those that somebody else has taken the program off, and lets go
-// of those that left. One that cannot be attached to
-// is reported in words; it is an error if there is no other.
-func (dp *Datapath) attach(links []link) (failed []string, err error) {
+// of those that left. homes is of the routing table. One that cannot be attached to is reported in words; it is an error if there is no other.
+func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string, err error) {
 	var errs []error
 	for index, a := range dp.attached {
 		if here := slices.ContainsFunc(links, func(l link) bool { return l.index == index }); here && !a.gone() {
@@ -344,7 +343,7 @@ func (dp *Datapath) attach(links []link) (failed []string, err error) {
 		delete(dp.attached, index)
 	}
 	for _, l := range links {
-		if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac}); err != nil {
+		if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac, Home: homes[l.index]}); err != nil {
 			return nil, fmt.Errorf("note interface %s: %w", l.name, err)
 		}
 		if dp.attached[l.index] != nil {

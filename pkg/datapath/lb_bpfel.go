@@ -168,10 +168,10 @@ type lbWgGauge struct {
 }
 
 type lbWgIface struct {
-	_   structs.HostLayout
-	Mtu uint32
-	Mac [6]uint8
-	Pad uint16
+	_    structs.HostLayout
+	Mtu  uint32
+	Mac  [6]uint8
+	Home uint16
 }
 
 type lbWgKey struct {
@@ -223,6 +223,7 @@ type lbWgRoute struct {
 	_       structs.HostLayout
 	Ifindex uint32
 	Way     uint32
+	Mtu     uint32
 }
 
 type lbWgRouteKey struct {
@@ -281,7 +282,7 @@ type lbWgServiceKey struct {
 type lbWgSettings struct {
 	_         structs.HostLayout
 	Heartbeat uint64
-	Pad       uint32
+	Small     uint32
 	PortMin   uint16
 	PortMax   uint16
 }
@@ -320,7 +321,8 @@ type lbWgTarget struct {
 	Mtu     uint16
 	Sources uint8
 	Used    uint8
-	Own     uint16
+	Own     uint8
+	Small   uint8
 }
 
 type lbWgWay struct {

@@ -33,6 +33,7 @@ type route struct {
 	ifindex int
 	source  netip.Addr // our address on that interface
 	nexthop netip.Addr // the server itself where it is on-link
+	mtu     uint32     // that the route has, 0: that of the interface
 }
 
 // network is what the datapath asks of the namespace's interfaces, addresses and routes.
@@ -178,5 +179,5 @@ func (n *rtnetlink) route(to netip.Addr) (route, bool) {
 	} else if r.Via != nil { // a gateway of the other family
 		return route{}, false
 	}
-	return route{ifindex: r.LinkIndex, source: source.Unmap(), nexthop: nexthop}, true
+	return route{ifindex: r.LinkIndex, source: source.Unmap(), nexthop: nexthop, mtu: mtuOf(r)}, true
 }

@@ -94,7 +94,10 @@ func (p *planner) planWays(out *plan, v view) {
 	p.ways.begin(v.links, !slices.Equal(v.routes, p.routes))
 	p.routes = v.routes
 	for _, r := range v.routes {
-		value := lbWgRoute{Ifindex: uint32(r.hop.ifindex)}
+		if r.spare {
+			continue
+		}
+		value := lbWgRoute{Ifindex: uint32(r.hop.ifindex), Mtu: r.mtu}
 		if r.hop.addr.IsValid() {
 			if value.Way = p.ways.id(r.hop); value.Way == 0 {
 				value.Ifindex = 0
@@ -259,6 +262,9 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 		value.Ifindex = uint32(r.ifindex)
 		target.Way = p.ways.id(hop{r.ifindex, r.nexthop})
 		target.Mtu, target.Own = uint16(min(v.links[at].mtu, 65535)), p.targets.ownMAC(v.links[at].mac)
+		if r.mtu > 0 && r.mtu < uint32(target.Mtu) {
+			target.Mtu, target.Small = uint16(r.mtu), 1
+		}
 	} else {
 		out.degraded = append(out.degraded, fmt.Sprintf("server %s (%s) is not behind an attached interface: its connections go through userspace", s.Name, s.Addr))
 	}

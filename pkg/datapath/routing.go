@@ -16,6 +16,48 @@ type tableRoute struct {
 	prefix netip.Prefix
 	// hop is the gateway, or has no address where the prefix is on-link.
 	hop hop
+	// mtu is that of the route, 0 for that of the interface.
+	mtu uint32
+	// spare is a default route that another one is preferred to, or one of several that are used at once: it only tells that its
+	// interface, too, leads to all addresses.
+	spare bool
+}
+
+// homes says of which families interfaces have a default route, as bits of lbWgIface.Home.
+func homes(routes []tableRoute) map[int]uint16 {
+	out := make(map[int]uint16)
+	for _, r := range routes {
+		switch {
+		case r.prefix.Bits() > 0 || r.hop.ifindex == 0:
+		case r.prefix.Addr().Is4():
+			out[r.hop.ifindex] |= homeV4
+		default:
+			out[r.hop.ifindex] |= homeV6
+		}
+	}
+	return out
+}
+
+// Values of enum wg_home.
+const (
+	homeV4 = 1 << 0
+	homeV6 = 1 << 1
+)
+
+// mtuOf is the MTU that a route has, or what its largest segments come to; 0 if it names none. A TCP socket goes by it, and so must
+// who stands in its place: it is named where a path is known to lose what is longer.
+func mtuOf(r netlink.Route) uint32 {
+	mtu := r.MTU
+	if r.AdvMSS > 0 {
+		headers := ip4Header + tcpHeader
+		if r.Family == unix.AF_INET6 {
+			headers = ip6Header + tcpHeader
+		}
+		if small := r.AdvMSS + headers; mtu == 0 || small < mtu {
+			mtu = small
+		}
+	}
+	return uint32(max(0, mtu))
 }
 
 // routeTable remembers the routing table until the network changes. One that is too large for wg_routes, such as a full feed of
@@ -102,6 +144,7 @@ func (n *rtnetlink) plainRules(family int) (bool, error) {
 func tableOf(list []netlink.Route, family int) []tableRoute {
 	best := make(map[netip.Prefix]netlink.Route)
 	unclear := make(map[netip.Prefix]bool)
+	var spares []tableRoute
 	for _, r := range list {
 		if r.Dst != nil && r.Dst.IP.IsMulticast() {
 			continue
@@ -109,6 +152,9 @@ func tableOf(list []netlink.Route, family int) []tableRoute {
 		prefix, ok := prefixOf(r, family)
 		if !ok {
 			continue
+		}
+		if prefix.Bits() == 0 {
+			spares = append(spares, sparesOf(prefix, r)...)
 		}
 		other, twice := best[prefix]
 		if r.Tos != 0 || twice && other.Priority == r.Priority {
@@ -120,16 +166,33 @@ func tableOf(list []netlink.Route, family int) []tableRoute {
 	}
 	out := make([]tableRoute, 0, len(best))
 	for prefix, r := range best {
-		route := tableRoute{prefix: prefix}
+		route := tableRoute{prefix: prefix, mtu: mtuOf(r)}
 		if !unclear[prefix] {
 			route.hop = hopOf(r)
 		}
 		out = append(out, route)
+		if prefix.Bits() == 0 {
+			spares = slices.DeleteFunc(spares, func(s tableRoute) bool { return s.hop.ifindex == route.hop.ifindex })
+			out = append(out, spares...)
+		}
 	}
 	slices.SortFunc(out, func(a, b tableRoute) int {
-		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()))
+		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()), cmp.Compare(a.hop.ifindex, b.hop.ifindex))
 	})
-	return out
+	return slices.Compact(out)
+}
+
+// sparesOf are the interfaces of a default route.
+func sparesOf(prefix netip.Prefix, r netlink.Route) (spares []tableRoute) {
+	if r.Type != unix.RTN_UNICAST || r.Flags&routeDown != 0 {
+		return nil
+	}
+	for _, to := range append(r.MultiPath, &netlink.NexthopInfo{LinkIndex: r.LinkIndex}) {
+		if to.LinkIndex != 0 {
+			spares = append(spares, tableRoute{prefix: prefix, hop: hop{ifindex: to.LinkIndex}, spare: true})
+		}
+	}
+	return spares
 }
 
 func prefixOf(r netlink.Route, family int) (netip.Prefix, bool) {
@@ -147,10 +210,12 @@ func prefixOf(r netlink.Route, family int) (netip.Prefix, bool) {
 	return netip.PrefixFrom(addr, bits), ok
 }
 
+// routeDown are the flags of a route that leads nowhere now.
+const routeDown = unix.RTNH_F_DEAD | unix.RTNH_F_LINKDOWN
+
 // hopOf is where the route leads, or nowhere if that takes more than a MAC.
 func hopOf(r netlink.Route) hop {
-	const down = unix.RTNH_F_DEAD | unix.RTNH_F_LINKDOWN
-	if r.Type != unix.RTN_UNICAST || len(r.MultiPath) > 0 || r.MPLSDst != nil || r.Encap != nil || r.NewDst != nil || r.Via != nil || r.Flags&down != 0 {
+	if r.Type != unix.RTN_UNICAST || len(r.MultiPath) > 0 || r.MPLSDst != nil || r.Encap != nil || r.NewDst != nil || r.Via != nil || r.Flags&routeDown != 0 {
 		return hop{}
 	}
 	gw, _ := netip.AddrFromSlice(r.Gw)

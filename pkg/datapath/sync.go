@@ -66,6 +66,11 @@ func (t *tables) applyWays(p plan) error {
 	if err != nil {
 		return err
 	}
+	small := uint32(0)
+	for _, r := range p.routes {
+		small |= r.Mtu
+	}
+	atomic.StoreUint32(&t.obj.settings.Small, small)
 	return t.neighs.become(p.neighs, nil)
 }
 

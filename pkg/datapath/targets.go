@@ -142,14 +142,14 @@ func (x *targets) noteUse(w *ways) {
 }
 
 // ownMAC returns the index of the MAC of one of our interfaces, 0 if there is no room.
-func (x *targets) ownMAC(mac [6]byte) uint16 {
+func (x *targets) ownMAC(mac [6]byte) uint8 {
 	for i := 1; i < len(x.own); i++ {
 		if x.own[i].Addr == mac {
-			return uint16(i)
+			return uint8(i)
 		}
 		if x.own[i].Addr == [6]byte{} {
 			x.own[i].Addr = mac
-			return uint16(i)
+			return uint8(i)
 		}
 	}
 	return 0

@@ -74,4 +74,17 @@ var packetMutants = []mutant{
 		"0, diff, BPF_F_PSEUDO_HDR | WG_F_IPV6)", "0, diff, BPF_F_PSEUDO_HDR)", "TestTCPRows"),
 	one("a TCP header of no length is believed", "bpf/parse.h",
 		"tcp->doff < 5 || ", "", "TestTCPRows"),
+
+	one("a client is answered where its SYN came in, whatever leads there", "bpf/way.h",
+		"if (!way_moves(f, route->ifindex))", "if (!(way_moves(f, route->ifindex) & 2))", "TestClientsOfAsymmetricRoutesAreAnswered|TestFlowsSurviveNewInterfaces"),
+	one("a client is answered by the routing table though its interface has a default route", "bpf/way.h",
+		"if (in && in->home & (addr_is_v4(f->daddr) ? WG_HOME_V4 : WG_HOME_V6))", "if (0)", "TestClientsOfAsymmetricRoutesAreAnswered"),
+	one("a flow without a known way stays on an interface that is gone", "bpf/way.h",
+		" && way_stays(f)", "", "TestFlowsSurviveNewInterfaces"),
+	one("the MTU of a route to clients is overlooked", "bpf/claim.h",
+		"if (route && route->mtu && ", "if (route && !route->way && !route->ifindex && ", "TestRoutesWithAnMTU"),
+	one("the MTU of a route to a server is overlooked", "pkg/datapath/plan.go",
+		"if r.mtu > 0 && r.mtu < uint32(target.Mtu) {", "if false {", "TestRoutesWithAnMTU"),
+	one("the largest segments of a route are overlooked", "pkg/datapath/routing.go",
+		"if r.AdvMSS > 0 {", "if false {", "TestRoutesWithAnMTU"),
 }
