@@ -165,7 +165,7 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 	o := pool.ServerOptions{
 		Name: line.Name, FQDN: line.Host, Addr: line.Addr, Weight: line.Weight, Backup: line.Backup,
 		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
-		MaxConn: line.MaxConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
+		MaxConn: line.MaxConn, MinConn: line.MinConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
 		Source: sourceOf(p.SourceOf(line)), SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
 		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled, AgentAt: agentAt(line),

@@ -311,28 +311,31 @@ type Server struct {
 	Weight            int
 	Backup, Disabled  bool
 	MaxConn, MaxQueue int
-	Check             CheckOptions
-	Agent             AgentOptions
-	Track             string // server, or backend/server, whose state this one follows; "" = none
-	InitState         string // "", up, fully-up, down, fully-down
-	Observe           string // "", layer4, layer7
-	OnError           string // "", fail-check, fastinter, sudden-death, mark-down
-	NonStick          bool   // stick tables do not learn it
-	ErrorLimit        int    // 0 = HAProxy's default, 10
-	ShutdownBackups   bool   // on-marked-up shutdown-backup-sessions
-	Cookie            string
-	Resolvers         string // name of a resolvers section; "" also for a literal address
-	ResolvePrefer     string // "", ipv4, ipv6
-	ResolveNet        []netip.Prefix
-	AllowDupIP        bool
-	IgnoreWeight      bool       // of service records
-	InitAddr          []InitAddr // nil = HAProxy's default
-	SendProxy         int        // 0, 1, 2
-	Source            Source     // of this line; see [Proxy.SourceOf]
-	ShutdownSessions  bool       // on-marked-down shutdown-sessions
-	Slowstart         time.Duration
-	TLS               ServerTLS
-	Params            []string // the words after the address as written
+	// MinConn is how many of MaxConn there are when the backend has few sessions, and more as they come near its FullConn;
+	// 0 = all, always. It is below MaxConn.
+	MinConn          int
+	Check            CheckOptions
+	Agent            AgentOptions
+	Track            string // server, or backend/server, whose state this one follows; "" = none
+	InitState        string // "", up, fully-up, down, fully-down
+	Observe          string // "", layer4, layer7
+	OnError          string // "", fail-check, fastinter, sudden-death, mark-down
+	NonStick         bool   // stick tables do not learn it
+	ErrorLimit       int    // 0 = HAProxy's default, 10
+	ShutdownBackups  bool   // on-marked-up shutdown-backup-sessions
+	Cookie           string
+	Resolvers        string // name of a resolvers section; "" also for a literal address
+	ResolvePrefer    string // "", ipv4, ipv6
+	ResolveNet       []netip.Prefix
+	AllowDupIP       bool
+	IgnoreWeight     bool       // of service records
+	InitAddr         []InitAddr // nil = HAProxy's default
+	SendProxy        int        // 0, 1, 2
+	Source           Source     // of this line; see [Proxy.SourceOf]
+	ShutdownSessions bool       // on-marked-down shutdown-sessions
+	Slowstart        time.Duration
+	TLS              ServerTLS
+	Params           []string // the words after the address as written
 }
 
 // Template says whether the line is a server-template.

@@ -40,6 +40,7 @@ var serverParams = sync.OnceValue(func() []serverParam {
 		{name: "no-send-proxy", doc: "cancels an inherited send-proxy", parse: set(func(s *Server) { s.SendProxy = 0 })},
 		{name: "no-send-proxy-v2", doc: "cancels an inherited send-proxy-v2", parse: set(func(s *Server) { s.SendProxy = 0 })},
 		{name: "weight", args: "<0..256>", doc: "share of the load; 0 for none", parse: number(0, 256, func(s *Server) *int { return &s.Weight })},
+		{name: "minconn", args: "<n>", doc: "connections or requests at once while the backend has few; its limit grows to maxconn as the backend's sessions grow to fullconn", parse: number(0, math.MaxInt32, func(s *Server) *int { return &s.MinConn })},
 		{name: "maxconn", args: "<n>", doc: "connections or requests at once; 0 for no limit", parse: number(0, math.MaxInt32, func(s *Server) *int { return &s.MaxConn })},
 		{name: "maxqueue", args: "<n>", doc: "length of the server's own queue; 0 for no limit", parse: number(0, math.MaxInt32, func(s *Server) *int { return &s.MaxQueue })},
 		{name: "rise", args: "<n>", doc: "good checks until it is up", parse: number(1, math.MaxInt16, func(s *Server) *int { return &s.Check.Rise })},
@@ -99,7 +100,7 @@ func foreignServerParams() []serverParam {
 	add(Unsupported, "variants of checks", "", `check-alpn=list check-pool-conn-name=expr check-proto=name check-reuse-pool check-via-socks4`)
 	add(Unsupported, "TLS to the server", "", `allow-0rtt client-sigalgs=list crl-file=file force-sslv3 npn=list sigalgs=list`)
 	add(Unsupported, "variants of the PROXY protocol", "", "proxy-v2-options=list send-proxy-v2-ssl send-proxy-v2-ssl-cn set-proxy-v2-tlv-fmt=format")
-	add(Unsupported, "limits and connection pools", "", "minconn=n max-reuse=n pool-conn-name=expr pool-max-conn=n pool-purge-delay=time strict-maxconn idle-ping=time")
+	add(Unsupported, "limits and connection pools", "", "max-reuse=n pool-conn-name=expr pool-max-conn=n pool-purge-delay=time strict-maxconn idle-ping=time")
 	add(Unsupported, "the way to the server", "", "namespace=name usesrc=addr socks4=addr tcp-ut=time proto=name ws=mode log-proto=name redir=prefix hash-key=key")
 	return params
 }

@@ -247,6 +247,8 @@ func (j *judge) server(s *config.Server) {
 		j.no(s.Pos, "server %s: TLS is spoken in userspace", s.Name)
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
+	case s.MinConn > 0:
+		j.no(s.Pos, "server %s: minconn makes its limit follow the backend's load", s.Name)
 	case s.Observe != "" && s.Observe != "none":
 		j.no(s.Pos, "server %s: observe counts errors in a row, which only userspace sees one by one", s.Name)
 	}

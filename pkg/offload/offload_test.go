@@ -105,6 +105,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Servers = nil }, "has no server"},
 		{func(_, be *config.Proxy) { be.Stats = &config.Stats{} }, "stats"},
 		{func(_, be *config.Proxy) { be.Servers[0].SendProxy = 2 }, "send-proxy"},
+		{func(_, be *config.Proxy) { be.Servers[0].MinConn, be.Servers[0].MaxConn = 1, 2 }, "minconn"},
 		{func(_, be *config.Proxy) { be.Source = config.Source{Written: true, Interface: "eth1"} }, "source interface eth1"},
 		{func(_, be *config.Proxy) { be.Servers[0].Source = config.Source{Written: true, Low: 1, High: 2} }, "source ports"},
 		{func(_, be *config.Proxy) {

@@ -31,11 +31,28 @@ func (s *Server) SetLimit(n int) {
 	s.Backend.drainQueue()
 }
 
+// bound is the limit at this moment. With minconn it follows the load of the backend: as many of maxconn as the backend has
+// sessions of its fullconn, those that wait included, though no fewer than minconn; and no more than that share while the
+// server starts slowly (HAProxy, section 5.2, minconn; srv_dynamic_maxconn of 2.6 was seen to count so).
+func (s *Server) bound() int64 {
+	limit := s.limit.Load()
+	if s.MinConn == 0 || limit == 0 {
+		return limit
+	}
+	load, full := s.Backend.Sessions.Load(), int64(s.Backend.FullConn)
+	if load >= full {
+		return limit
+	}
+	return max(1, max(int64(s.MinConn), load*s.most.Load()/full)*s.warmed.Load()/WeightScale)
+}
+
 // setLimit derives the limit from maxconn and how far a slow start has come; the backend's lock is held.
 func (s *Server) setLimit() {
 	limit := s.state.maxConn
 	if limit > 0 {
 		limit = max(1, limit*s.state.warmth/WeightScale)
 	}
+	s.most.Store(int64(s.state.maxConn))
+	s.warmed.Store(int64(s.state.warmth))
 	s.limit.Store(int64(limit))
 }

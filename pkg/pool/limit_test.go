@@ -37,6 +37,52 @@ func TestServerLimitChanges(t *testing.T) {
 	}
 }
 
+// A limit between minconn and maxconn follows the sessions of the backend, those that wait included.
+func TestMinConn(t *testing.T) {
+	b := newBench(t, BackendOptions{FullConn: 100})
+	s := b.server(func(o *ServerOptions) { o.MinConn, o.MaxConn = 10, 50 })
+	for _, x := range []struct{ load, want int64 }{{0, 10}, {1, 10}, {20, 10}, {21, 10}, {22, 11}, {60, 30}, {99, 49}, {100, 50}, {1000, 50}} {
+		b.Sessions.Add(x.load)
+		if got := s.bound(); got != x.want {
+			t.Errorf("with %d sessions the limit is %d, want %d", x.load, got, x.want)
+		}
+		n := int64(0)
+		for s.Acquire() {
+			n++
+		}
+		if n != x.want || !s.Full() {
+			t.Errorf("with %d sessions %d were let in, want %d", x.load, n, x.want)
+		}
+		for range n {
+			s.Release()
+		}
+		b.Sessions.Add(-x.load)
+	}
+	if s.Limit() != 50 {
+		t.Errorf("statistics are told of a limit of %d", s.Limit())
+	}
+}
+
+// Requests that come make room for those that wait.
+func TestMinConnGrowsWithTheQueue(t *testing.T) {
+	b := newBench(t, BackendOptions{FullConn: 4})
+	s := b.server(func(o *ServerOptions) { o.MinConn, o.MaxConn = 1, 4 })
+	granted := 0
+	for i, want := range []int{0, 1, 2, 3, 3} { // the first has its place without waiting
+		b.Sessions.Add(1)
+		if i == 0 {
+			if !s.Acquire() {
+				t.Fatal("there is no room for one")
+			}
+			continue
+		}
+		b.Enqueue(&Waiter{Grant: func(Target) bool { granted++; return true }})
+		if granted != want {
+			t.Errorf("of %d requests that waited %d were let in, want %d", i, granted, want)
+		}
+	}
+}
+
 func TestOtherLimits(t *testing.T) {
 	p := New(1)
 	f := p.AddFrontend("in", TCP, 7)

@@ -61,7 +61,7 @@ func (b *Backend) ShareQueues(flags []*atomic.Int64) {
 // Acquire takes one session of the server. It returns false when its maxconn is reached, and then the
 // caller holds nothing.
 func (s *Server) Acquire() bool {
-	return s.Sessions.Enter(s.limit.Load())
+	return s.Sessions.Enter(s.bound())
 }
 
 // Limit returns how many sessions the server takes now, both paths together: its maxconn, or less while it
@@ -70,7 +70,7 @@ func (s *Server) Limit() int { return int(s.limit.Load()) }
 
 // Full says whether all places of the server are taken.
 func (s *Server) Full() bool {
-	limit := s.limit.Load()
+	limit := s.bound()
 	return limit > 0 && s.Sessions.Taken() >= limit
 }
 
@@ -277,7 +277,7 @@ func (b *Backend) roomiest() (best Target, ok bool) {
 			continue
 		}
 		free := int64(1) << 32
-		if limit := t.Server.limit.Load(); limit > 0 {
+		if limit := t.Server.bound(); limit > 0 {
 			free = limit - t.Server.Sessions.Taken()
 		}
 		if free > room {

@@ -35,6 +35,7 @@ type ServerOptions struct {
 	LogChecks        bool // option log-health-checks
 	Rise, Fall       int
 	MaxConn          int // as configured: concurrent sessions, 0 = unlimited; see [Server.Limit]
+	MinConn          int // sessions that it takes when the backend has few: see [Server.bound]; 0 = always MaxConn
 	MaxQueue         int // waiting requests, 0 = unlimited
 	Cookie           string
 	Disabled         bool // starts in maintenance by configuration
@@ -84,13 +85,14 @@ type serverLife struct {
 	LastSession UnixSeconds
 	Trend       Trend
 
-	probing atomic.Bool  // a check is under way
-	asking  atomic.Bool  // an agent check is under way
-	errors  atomic.Int64 // in traffic, in a row; see ReportTraffic
-	trail   atomic.Pointer[trail]
-	limit   atomic.Int64 // see Limit
-	wanted  list.List    // waiters that take no other server; guarded by Backend.waiting.mu
-	state   serverState  // guarded by Backend.mu
+	probing      atomic.Bool  // a check is under way
+	asking       atomic.Bool  // an agent check is under way
+	errors       atomic.Int64 // in traffic, in a row; see ReportTraffic
+	trail        atomic.Pointer[trail]
+	limit        atomic.Int64 // see Limit
+	most, warmed atomic.Int64 // what limit is made of: maxconn, and how far a slow start has come
+	wanted       list.List    // waiters that take no other server; guarded by Backend.waiting.mu
+	state        serverState  // guarded by Backend.mu
 }
 
 // serverState is all of a server that changes, as one value, so that a view of it is a copy.
