@@ -20,6 +20,7 @@ func l4() suite {
 		{report.Contender{Name: "plain", Title: "plain forwarding"}, nil, plain},
 		{report.Contender{Name: "waggle-kernel", Title: "waggle, kernel path"}, nil, waggleKernel},
 		{report.Contender{Name: "waggle-bound", Title: "waggle, a frontend per server"}, nil, waggleBound},
+		{report.Contender{Name: "bare", Title: "bare eBPF program"}, nil, bare},
 		{report.Contender{Name: "nftables", Title: "nftables DNAT"}, []tool{nft}, nftables},
 		{report.Contender{Name: "haproxy-1", Title: "HAProxy tcp, 1 thread"}, []tool{haproxy}, haproxyTCP(1)},
 		{report.Contender{Name: "haproxy-2", Title: "HAProxy tcp, 2 threads"}, []tool{haproxy}, haproxyTCP(2)},

@@ -23,7 +23,7 @@ func requireTools(t *testing.T) {
 	require.Tool(t, h2load.name)
 }
 
-// TestARoundOfEachSuite measures for a second each: plain forwarding, and waggle on all its paths.
+// TestARoundOfEachSuite measures for a second each: plain forwarding, the bare program, and waggle on all its paths.
 func TestARoundOfEachSuite(t *testing.T) {
 	requireTools(t)
 	files := t.TempDir()
@@ -34,7 +34,7 @@ func TestARoundOfEachSuite(t *testing.T) {
 		suite suite
 		o     options
 	}{
-		{l4(), options{contenders: "plain,waggle-kernel,waggle-relay", scenarios: "close"}},
+		{l4(), options{contenders: "plain,bare,waggle-kernel,waggle-relay", scenarios: "close"}},
 		{l7(100), options{contenders: "waggle", scenarios: "idle"}},
 		{tlsSuite(), options{contenders: "waggle", scenarios: "kept,h2,new"}},
 	} {
@@ -75,9 +75,9 @@ func plausible(t *testing.T, s report.Sample) {
 		t.Errorf("%s: kernel share %v", s.Contender, s.KernelShare)
 	}
 	switch s.Contender {
-	case "plain":
+	case "plain", "bare":
 		if s.OwnMemory != 0 || s.OwnCPU != 0 {
-			t.Errorf("forwarding has no process, but %+v", s)
+			t.Errorf("%s has no process, but %+v", s.Contender, s)
 		}
 	case "waggle", "waggle-relay":
 		if s.OwnCPU <= 0 || s.OwnCPU > s.SystemCPU+0.05 || s.OwnMemory < 1<<20 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
 	"waggle/pkg/lab"
@@ -21,6 +22,7 @@ type stage struct {
 	targets []netip.AddrPort
 	setting setting
 	kernel  *kernelPath // nil if the contender has none
+	links   []link.Link // of programs that the stage itself has attached
 }
 
 // setting is what all stages of a run have in common.
@@ -71,7 +73,12 @@ func newStage(ctx context.Context, s setting) (st *stage, err error) {
 	return st, st.setCongestion()
 }
 
-func (st *stage) close() { st.lab.Close() }
+func (st *stage) close() {
+	for _, l := range st.links {
+		_ = l.Close() // its namespace ends now
+	}
+	st.lab.Close()
+}
 
 // clientPorts gives the client all the ports there are, and lets it use again those in TIME_WAIT where TCP's
 // timestamps make that safe, so that no contender is limited by the client.
