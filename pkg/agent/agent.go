@@ -39,6 +39,7 @@ type Options struct {
 	PortMin, PortMax uint16       // source ports of the kernel path; 0 = its default
 	PinDir           string       // where the kernel path is pinned, so that it outlives the process; "" = nowhere
 	KeepDatapath     bool         // a stop leaves what is pinned, for a process that follows
+	Follows          bool         // an older process is about to be stopped: the kernel path is taken over when it lets go of the pins
 	Sources          []netip.Addr // at most MaxSources addresses of each family that the kernel path connects from; empty = the one that the route names
 	AllSources       bool         // or all of the interface in the network of the server
 	BPFStats         bool         // measure the time per packet of the kernel path
@@ -125,7 +126,7 @@ func New(ctx context.Context, opts Options) (_ *Agent, err error) {
 	a.page, a.exporter = stats.NewPage(a), stats.NewExporter(a)
 	a.page.Shutdown = a.ShutdownServer
 	a.kernel = newKernel(g.pool, g.verdicts, g.logs, a.log, a.before)
-	a.kernel.sources, a.kernel.keep = opts.Sources, a.keepsDatapath()
+	a.kernel.sources, a.kernel.keep, a.kernel.follows = opts.Sources, a.keepsDatapath(), opts.Follows
 	if err := a.listen(ctx, g); err != nil {
 		return nil, errors.Join(err, g.logs.close())
 	}
@@ -157,8 +158,13 @@ func (a *Agent) setup(g *generation) proxy.Setup {
 }
 
 func (a *Agent) datapathOptions() datapath.Options {
+	patience := time.Duration(0)
+	if a.opts.Follows {
+		patience = -1 // it is told to stop only when we listen
+	}
 	return datapath.Options{
-		Ifaces: a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
+		PinPatience: patience,
+		Ifaces:      a.opts.Ifaces, FlowMax: a.opts.FlowMax, PortMin: a.opts.PortMin, PortMax: a.opts.PortMax, Logger: a.log,
 		RunTime: a.opts.BPFStats, AllSources: a.opts.AllSources, Mode: datapath.Mode(a.opts.Datapath),
 		PinDir: a.opts.PinDir, Keep: a.keepsDatapath(),
 	}

@@ -41,6 +41,9 @@ type kernel struct {
 	keep    bool // a stop leaves the kernel path as it is
 	before  datapath.Identities
 	opened  time.Time    // the kernel path, before any traffic
+	follows bool         // another process, which is about to stop
+	retry   *time.Ticker // while another process is asked for the pins; used by who runs the agent
+	held    bool         // another process had the pins at the last try
 	sources []netip.Addr // that servers are connected to from; empty: it is up to the kernel path
 	current atomic.Pointer[kernelPlan]
 	dp      atomic.Pointer[datapath.Datapath] // nil when the kernel path is not in use
@@ -100,6 +103,7 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 	case len(p.services) == 0 || k.path() != nil:
 		return nil
 	}
+	k.held = false
 	// Sessions end only after the first Sync, and the kernel path is published by then to the goroutine that asks.
 	l := &kernelLog{
 		find: func(id uint32) *service { return k.plan().service(id) }, services: func() []*service { return k.plan().services },
@@ -110,6 +114,11 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 	opts.OnClose = l.closed
 	dp, err := datapath.Open(ctx, opts)
 	if err != nil {
+		var unavailable *datapath.UnavailableError
+		if errors.As(err, &unavailable) && unavailable.InUse && (mode == DatapathAuto || k.follows) {
+			k.waitForPins(err)
+			return nil
+		}
 		if mode != DatapathAuto {
 			return fmt.Errorf("--datapath=%s: %w", mode, err)
 		}
@@ -121,6 +130,28 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 	k.dp.Store(dp)
 	k.fallback("", "")
 	return nil
+}
+
+// pinsAgain is how often it is looked whether another process has let go of the pins.
+const pinsAgain = time.Second
+
+// waitForPins has userspace serve until another process lets go of the pins.
+func (k *kernel) waitForPins(err error) {
+	k.held = true
+	if k.retry != nil {
+		return
+	}
+	k.retry = time.NewTicker(pinsAgain)
+	k.log.Warn("all connections take the userspace path until another waggle lets go of the pins", "err", err)
+	k.fallback(err.Error(), err.Error())
+}
+
+// again tells when to look whether the pins are free; nil: they are not waited for.
+func (k *kernel) again() <-chan time.Time {
+	if k.retry == nil {
+		return nil
+	}
+	return k.retry.C
 }
 
 // fallback notes why frontends that could be the kernel's are not; "" if they are. warning is for people.

@@ -160,6 +160,9 @@ func (k *kernel) retainBackends(old, next *pool.Pool) error {
 func (k *kernel) recall() error {
 	dp, p, now := k.path(), k.plan().pool, time.Now()
 	errs := []error{k.retainBackends(p, p)}
+	if !dp.TakenOver() {
+		return errors.Join(errs...)
+	}
 	for _, b := range p.Backends {
 		present := make(map[uint32]*pool.Server)
 		for _, s := range b.Servers() {

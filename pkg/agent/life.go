@@ -55,6 +55,8 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			return
 		case sig := <-s.reload:
 			a.reloadNow(ctx, sig.String())
+		case <-a.kernel.again():
+			a.takePins(ctx)
 		case <-a.watch.due():
 			a.reloadNow(ctx, "the files have changed")
 		}

@@ -140,8 +140,10 @@ func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
 	undo = append(undo, control.discard)
 	plan := a.kernel.prepare(g.pool, g.verdicts, g.logs)
 	undo = append(undo, func() { a.kernel.discard(plan) })
-	if err := a.kernel.open(ctx, plan, a.opts.Datapath, a.datapathOptions()); err != nil {
-		return fail(err)
+	if a.kernel.retry == nil {
+		if err := a.kernel.open(ctx, plan, a.opts.Datapath, a.datapathOptions()); err != nil {
+			return fail(err)
+		}
 	}
 	ended, err := a.commit(ctx, g, built, change, plan)
 	if err != nil {

@@ -49,7 +49,7 @@ func runCommand(ctx context.Context, e Env, args []string) int {
 	log := logger(e, s)
 	a, err := agent.New(ctx, agent.Options{
 		Config: cfg, Files: s.files, Version: agent.BuildVersion(),
-		Datapath: agent.DatapathMode(s.datapath), PinDir: s.pinDir, KeepDatapath: s.keepDatapath, Ifaces: s.ifaces, FlowMax: s.flowMax,
+		Datapath: agent.DatapathMode(s.datapath), PinDir: s.pinDir, KeepDatapath: s.keepDatapath, Follows: len(s.stop) > 0, Ifaces: s.ifaces, FlowMax: s.flowMax,
 		BPFStats: s.bpfStats, PortMin: s.portMin, PortMax: s.portMax, Sources: s.sources, AllSources: s.allSources,
 		HAProxyHold: s.dnsHold == "haproxy", SubnetGuard: s.subnetGuard,
 		Loops: s.loops, HealthSocket: s.healthSocket, HealthAddress: s.healthAddress,

@@ -130,6 +130,9 @@ func (dp *Datapath) open() (err error) {
 	if err = dp.takeOver(); err != nil {
 		return err
 	}
+	if err = dp.ns.do(func() error { return dp.pins.removeOthers(dp.opts.Logger) }); err != nil {
+		return err
+	}
 
 	changed, err := watchNetwork(life, dp.ns.ns)
 	if err != nil {

@@ -194,7 +194,7 @@ func (i Identities) Max() (service, server uint32) {
 }
 
 // ReadIdentities returns what a process before this one has left under the directory of pins, which is nothing if it is
-// empty, or of another version: Open will say so then.
+// empty, or of another version: Open removes it then.
 func ReadIdentities(pinDir string) (Identities, error) {
 	spec, err := specFor(Options{}.withDefaults())
 	if err != nil {

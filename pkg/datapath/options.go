@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/cilium/ebpf"
 )
@@ -48,6 +49,8 @@ type Options struct {
 	// PinDir is a directory on a BPF file system. Maps and links are pinned under it, so that they outlive the process, and Open goes on
 	// with what a process before this one has left there. Empty: all ends with the process.
 	PinDir string
+	// PinPatience is how long Open waits for another process to let go of the pins; default 3 s, below 0 not at all.
+	PinPatience time.Duration
 	// Keep has Close leave what is pinned, for a process that follows. Without it Close ends all.
 	Keep bool
 	// NetNS is the path of the network namespace to work in, such as /run/netns/lb; empty means that of the process.
@@ -67,6 +70,7 @@ type Options struct {
 }
 
 const (
+	defaultPinPatience  = 3 * time.Second
 	defaultFlowMax      = 262144
 	defaultHalfOpenRing = 4096
 )
@@ -80,6 +84,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.HalfOpenRing == 0 {
 		o.HalfOpenRing = max(1, min(defaultHalfOpenRing, o.FlowMax/2/uint32(ebpf.MustPossibleCPU())))
+	}
+	if o.PinPatience == 0 {
+		o.PinPatience = defaultPinPatience
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,9 +24,6 @@ const (
 	pinXDP = "xdp-"
 )
 
-// pinPatience is how long a new process waits for one before it to let go of the pins.
-const pinPatience = 3 * time.Second
-
 // pins is a directory on a BPF file system with the maps and links of a kernel path, which so live on without a process. nil
 // means that nothing is pinned. Only one process at a time has it.
 type pins struct {
@@ -33,20 +31,22 @@ type pins struct {
 	lock *os.File
 	// taken tells that the maps of a process before this one are there.
 	taken bool
+	// others are the directories of other layouts, of versions of waggle whose maps look different.
+	others []string
 }
 
 // openPins makes the directory for a layout under parent, or finds what a process before this one has left there. names are
-// those of the maps. Pins of another layout are an error: a program of ours could not read their maps.
-func openPins(parent, layout string, names []string) (*pins, error) {
+// those of the maps. It waits for another process to let go of them for as long as patience says.
+func openPins(parent, layout string, names []string, patience time.Duration) (*pins, error) {
 	if err := onBPFFS(parent); err != nil {
 		return nil, err
 	}
-	lock, err := lockDirectory(parent)
+	lock, err := lockDirectory(parent, patience)
 	if err != nil {
 		return nil, err
 	}
 	p := &pins{dir: filepath.Join(parent, layout), lock: lock}
-	if err = p.refuseOthers(parent, layout); err == nil {
+	if err = p.findOthers(parent, layout); err == nil {
 		err = p.prepare(names)
 	}
 	if err != nil {
@@ -91,39 +91,67 @@ func onlyOurs(dir string) error {
 }
 
 // lockDirectory takes a lock that the kernel gives back when the process ends, however it does.
-func lockDirectory(dir string) (*os.File, error) {
+func lockDirectory(dir string, patience time.Duration) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("lock the pins: %w", err)
 	}
-	for deadline := time.Now().Add(pinPatience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return f, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
 			return nil, errors.Join(&UnavailableError{
-				Problem: "another waggle works with the pins in " + dir, Remedy: "end it first, or name another directory with --pin-dir", Err: err,
+				Problem: "another waggle works with the pins in " + dir, Remedy: "end it first, or name another directory with --pin-dir", Err: err, InUse: true,
 			}, f.Close())
 		}
 	}
 }
 
-// refuseOthers is an error if there are pins of another layout.
-func (p *pins) refuseOthers(parent, layout string) error {
+// findOthers finds the pins of other layouts. Those that others than we can write are an error, as ours would be.
+func (p *pins) findOthers(parent, layout string) error {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return fmt.Errorf("read the pins: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), layoutPrefix) && e.Name() != layout {
-			other := filepath.Join(parent, e.Name())
-			return &UnavailableError{
-				Problem: fmt.Sprintf("%s holds the kernel path of another version of waggle, with other maps (%s; ours is %s)", other, e.Name(), layout),
-				Remedy:  "its connections live on, and end when you remove it: rm -r " + other,
-			}
+		if !strings.HasPrefix(e.Name(), layoutPrefix) || e.Name() == layout {
+			continue
 		}
+		other := filepath.Join(parent, e.Name())
+		if err := onlyOurs(other); err != nil {
+			return err
+		}
+		p.others = append(p.others, other)
 	}
+	return nil
+}
+
+// removeOthers ends the kernel paths of other layouts, whose maps a program of ours cannot read, and with them their
+// connections. Those of another namespace are an error. It is called on a thread of ours, and does nothing on nil.
+func (p *pins) removeOthers(log *slog.Logger) error {
+	if p == nil {
+		return nil
+	}
+	for _, dir := range p.others {
+		other := &pins{dir: dir}
+		links, err := other.links()
+		if err == nil {
+			err = other.refuseElsewhere(links)
+		}
+		for _, l := range links {
+			l.Close()
+		}
+		if err == nil {
+			err = os.RemoveAll(dir) // with its pin a link goes
+		}
+		if err != nil {
+			return fmt.Errorf("remove the kernel path of another version: %w", err)
+		}
+		log.Warn("kernel path: that of another version of waggle, with other maps, was removed; its connections end", "pins", dir, "interfaces", len(links))
+	}
+	p.others = nil
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (dp *Datapath) loadMaps() (err error) {
 	for _, s := range specs {
 		all = append(all, s.Name)
 	}
-	if dp.pins, err = openPins(dp.opts.PinDir, layoutOf(spec.Maps, specs), all); err != nil {
+	if dp.pins, err = openPins(dp.opts.PinDir, layoutOf(spec.Maps, specs), all, dp.opts.PinPatience); err != nil {
 		return err
 	}
 	if dp.keep = dp.pins.taken; dp.keep { // until all is in our hands: a start that fails must not end what runs

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"os"
@@ -424,25 +425,52 @@ func TestTheBookIsPartOfTheLayout(t *testing.T) {
 	}
 }
 
-func TestPinsOfAnotherLayoutAreRefused(t *testing.T) {
-	top, opts := newTopology(t, 1), Options{PinDir: pinDir(t)}
+// Another version's kernel path is removed as soon as ours is loaded, and said so: no program of it stays on an interface.
+func TestPinsOfAnotherLayoutAreRemoved(t *testing.T) {
+	require.Root(t)
+	if thisMachine().older(6, 6) {
+		t.Skip("tcx came with Linux 6.6; before, there is no link to remove")
+	}
+	top, opts := taskTopology(t, 1), Options{PinDir: pinDir(t)}
+	dp := openIn(t, top.lb, opts)
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	held := top.talk(t)
+	was := top.lb.attached(t, false)
+	dp.abandon(t)
 	other := filepath.Join(opts.PinDir, "layout-0123456789ab")
-	if err := os.MkdirAll(other, 0o700); err != nil {
+	if err := os.Rename(dp.pins.dir, other); err != nil {
 		t.Fatal(err)
 	}
-	opts.NetNS = top.lb.path()
-	dp, err := Open(t.Context(), opts)
-	var e *UnavailableError
-	if !errors.As(err, &e) {
-		t.Fatalf("opened: %v, %v", dp, err)
+	held.round(t)
+
+	elsewhere := opts
+	elsewhere.NetNS = top.client.path()
+	if _, err := Open(t.Context(), elsewhere); err == nil || !strings.Contains(err.Error(), "of another network namespace") {
+		t.Errorf("opened elsewhere: %v", err)
 	}
-	if !strings.Contains(e.Problem, other) || !strings.Contains(e.Remedy, "rm -r "+other) {
-		t.Errorf("it says %v", e)
+	held.round(t)
+
+	var log strings.Builder
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	dp = openIn(t, top.lb, opts)
+	if now := top.lb.attached(t, false); now == was || now == "" {
+		t.Errorf("on the interface are %q, before it was %q", now, was)
 	}
-	if err := os.RemoveAll(other); err != nil {
+	if _, err := os.Stat(other); !os.IsNotExist(err) {
+		t.Errorf("the pins are there: %v", err)
+	}
+	if n := strings.Count(log.String(), "that of another version of waggle, with other maps, was removed; its connections end"); n != 1 || !strings.Contains(log.String(), other) {
+		t.Errorf("it is said %d times:\n%s", n, log.String())
+	}
+	if err := dp.Sync(oneService(1)); err != nil {
 		t.Fatal(err)
 	}
-	openIn(t, top.lb, opts)
+	top.talk(t).round(t)
+	if n := dp.Counters().Total.Sessions; n != 1 {
+		t.Errorf("%d sessions in the kernel", n)
+	}
 }
 
 // Who can write to the directory could put maps there by which connections go wherever he likes: nothing is taken from it.
@@ -455,7 +483,11 @@ func TestPinsThatOthersCanWriteAreRefused(t *testing.T) {
 	}
 	layout := dp.pins.dir
 	dp.abandon(t)
-	for _, dir := range []string{opts.PinDir, layout} {
+	other := filepath.Join(opts.PinDir, "layout-0123456789ab")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{opts.PinDir, layout, other} {
 		for what, c := range map[string]struct {
 			mode os.FileMode
 			uid  int

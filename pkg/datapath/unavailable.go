@@ -18,6 +18,8 @@ type UnavailableError struct {
 	Err error
 	// Log is the file with all that the verifier said; empty if it said nothing, or there was no place to keep it.
 	Log string
+	// InUse tells that another process has the pins: it may be tried again.
+	InUse bool
 }
 
 func (e *UnavailableError) Error() string {

@@ -62,42 +62,19 @@ func (c *Change) Discard() {
 // has stopped: then nothing has changed, and the caller discards.
 func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct{}, err error) {
 	e := c.e
-	var here, done = make(chan struct{}, len(e.workers)), make(chan struct{}, len(e.workers))
-	goOn := make(chan bool, len(e.workers))
-	posted := 0
-	for i, w := range e.workers {
-		ok := w.loop.Post(func() {
-			here <- struct{}{}
-			if <-goOn {
-				w.apply(c, i)
-				done <- struct{}{}
-			}
-		})
-		if ok {
-			posted++
-		}
-	}
-	if err := c.await(ctx, here, posted); err != nil {
-		for range posted {
-			goOn <- false // a loop that hangs finds it when it turns again
-		}
+	goOn, err := e.pause(ctx, func(w *worker, index int) { w.apply(c, index) })
+	if err != nil {
 		return nil, err
 	}
 	during()
 	old := e.plan.Swap(c.plan)
-	c.plan.tellLimits()
 	e.refusals.keep(c.plan)
 	c.plan.inherit(old)
 	e.mu.Lock()
 	replaced := e.binds
 	e.binds = c.binds
 	e.mu.Unlock()
-	for range e.workers {
-		goOn <- true
-	}
-	for range e.workers {
-		<-done
-	}
+	goOn()
 	for _, b := range replaced { // connections of HTTP/2 come back to the new configuration
 		b.shutdownFront()
 	}
@@ -105,15 +82,60 @@ func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct
 	return old.ended, nil
 }
 
+// StandStill has all loops stand still while during runs. An error means that a loop does not turn, or has stopped; then it is
+// not called.
+func (e *Engine) StandStill(ctx context.Context, during func()) error {
+	goOn, err := e.pause(ctx, func(*worker, int) {})
+	if err != nil {
+		return err
+	}
+	during()
+	goOn()
+	return nil
+}
+
+// pause has all loops stand still until goOn is called, which returns when each of them has done then.
+func (e *Engine) pause(ctx context.Context, then func(w *worker, index int)) (goOn func(), err error) {
+	var here, done = make(chan struct{}, len(e.workers)), make(chan struct{}, len(e.workers))
+	release := make(chan bool, len(e.workers))
+	posted := 0
+	for i, w := range e.workers {
+		ok := w.loop.Post(func() {
+			here <- struct{}{}
+			if <-release {
+				then(w, i)
+				done <- struct{}{}
+			}
+		})
+		if ok {
+			posted++
+		}
+	}
+	if err := e.await(ctx, here, posted); err != nil {
+		for range posted {
+			release <- false // a loop that hangs finds it when it turns again
+		}
+		return nil, err
+	}
+	return func() {
+		for range e.workers {
+			release <- true
+		}
+		for range e.workers {
+			<-done
+		}
+	}, nil
+}
+
 // await returns when every loop is here.
-func (c *Change) await(ctx context.Context, here <-chan struct{}, posted int) error {
-	if posted < len(c.e.workers) {
+func (e *Engine) await(ctx context.Context, here <-chan struct{}, posted int) error {
+	if posted < len(e.workers) {
 		return errors.New("the event loops are stopping")
 	}
 	for n := range posted {
 		select {
 		case <-here:
-		case <-c.e.done:
+		case <-e.done:
 			return errors.New("the event loops have stopped")
 		case <-ctx.Done():
 			return fmt.Errorf("%d of %d event loops do not turn", posted-n, posted)

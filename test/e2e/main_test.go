@@ -132,6 +132,17 @@ func (b *balancer) execute(c lab.Command) {
 	}
 }
 
+// ready returns when the process that was started last is.
+func (b *balancer) ready() {
+	b.t.Helper()
+	b.eventually(10*time.Second, "the start", func() error {
+		if !strings.Contains(b.process.Output(), "waggle is ready") {
+			return errors.New(b.process.Output())
+		}
+		return nil
+	})
+}
+
 // command is waggle with these arguments.
 func (b *balancer) command(args ...string) lab.Command {
 	b.t.Helper()

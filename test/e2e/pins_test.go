@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,34 +187,112 @@ func TestCleanStopUnpinsUnlessAskedToKeep(t *testing.T) {
 	}
 }
 
-// Another version's pins: with auto the old flows live on and userspace serves; with tc the start fails, and says what to do.
+// A new version of the image whose maps look different starts like any other: what the one before has left is removed.
 func TestPinsOfAnotherVersion(t *testing.T) {
-	l := newLab(t, lab.Options{Tasks: 3, StopDelay: swarmStopDelay})
-	dir := mountPins(t)
-	other := filepath.Join(dir, "layout-0123456789ab")
-	if err := os.MkdirAll(other, 0o700); err != nil {
+	b, dir := pinned(t)
+	b.process.Kill()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Fatalf("left: %v, %v", left, err)
+	}
+	if err := os.Rename(filepath.Join(dir, left[0].Name()), filepath.Join(dir, "layout-0123456789ab")); err != nil {
 		t.Fatal(err)
 	}
-	b := startIn(t, l, "--pin-dir="+dir)
-	if b.metric("waggle_datapath_mode", `mode="off"`) != 1 || b.metric("waggle_datapath_degradations", "") == 0 {
-		t.Error("it does not say that the kernel path is off")
+	b.again()
+	b.ready()
+	b.eventually(10*time.Second, "new connections are served", func() error { _, err := b.rawName(); return err })
+	before := b.kernelSessions()
+	if _, err := b.rawName(); err != nil {
+		t.Fatal(err)
 	}
-	if out := b.process.Output(); !strings.Contains(out, "rm -r "+other) {
-		t.Errorf("it does not say what to do:\n%s", out)
+	b.eventually(5*time.Second, "the kernel path serves", func() error {
+		if now := b.kernelSessions(); now <= before {
+			return fmt.Errorf("%v sessions, %v before", now, before)
+		}
+		return nil
+	})
+	if out := b.process.Output(); strings.Count(out, "that of another version of waggle") != 1 || strings.Contains(out, "rm -r") {
+		t.Errorf("it says:\n%s", out)
+	}
+	if now, err := os.ReadDir(dir); err != nil || len(now) != 1 || now[0].Name() != left[0].Name() {
+		t.Errorf("pins %v, %v", now, err)
 	}
 	if err := b.process.Stop(labtest.Context(t)); err != nil {
 		t.Error(err)
 	}
-	b.run("--pin-dir="+dir, kernelFlag())
-	select {
-	case <-b.process.Done():
-	case <-time.After(10 * time.Second):
-		t.Fatal("it runs")
+}
+
+const successorConfig = `
+defaults
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend tcp_in
+    mode tcp
+    bind *:8001
+    default_backend raw
+backend raw
+    mode tcp
+    server one %s
+    server two %s
+frontend stats_in
+    mode http
+    bind *:8404
+    http-request use-service prometheus-exporter
+`
+
+// As with -sf the old process drains while the new one serves. The new one has the kernel path as soon as the old one has ended,
+// also where it was told that there must be one.
+func TestASuccessorTakesThePins(t *testing.T) {
+	b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
+	tasks, dir := b.rawTasks(2), mountPins(t)
+	start := func(flags ...string) {
+		c := b.command(append([]string{"run", "-f", lab.FilesDir + "/haproxy.cfg", "--pin-dir=" + dir, kernelFlag()}, flags...)...)
+		c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, successorConfig, tasks[0].Endpoint(), tasks[1].Endpoint())}
+		b.execute(c)
+		b.ready()
 	}
-	if b.process.Err() == nil || !strings.Contains(b.process.Output(), "rm -r "+other) {
-		t.Errorf("ended with %v:\n%s", b.process.Err(), b.process.Output())
+	start()
+	old := b.process
+	held := b.echo(t)
+	start("-sf", "999999") // a process that there is not in its namespace; the old one is told below
+	const waits, takes = "until another waggle lets go of the pins", "the kernel path is in use"
+	if out := b.process.Output(); strings.Count(out, waits) != 1 || strings.Contains(out, takes) {
+		t.Errorf("it does not say that it waits:\n%s", out)
 	}
-	if _, err := os.Stat(other); err != nil {
-		t.Error(errors.Join(err, errors.New("the pins of the other version are touched")))
+	if err := old.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually(5*time.Second, "the new one serves", func() error {
+		_, err := b.rawName()
+		if err == nil && b.metric("waggle_datapath_mode", `mode="off"`) != 1 {
+			err = errors.New("the kernel path of the old one answers")
+		}
+		return err
+	})
+	if err := held.round(); err != nil {
+		t.Error("the old one's connection:", err)
+	}
+	held.conn.Close()
+	b.eventually(10*time.Second, "the new one has the kernel path", func() error {
+		if !strings.Contains(b.process.Output(), takes) {
+			return errors.New(b.process.Output())
+		}
+		return nil
+	})
+	if err := b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2"); err != nil {
+		t.Error(err)
+	}
+	b.eventually(5*time.Second, "they went by it", func() error {
+		if n := b.kernelSessions(); n < 6 {
+			return fmt.Errorf("%v sessions", n)
+		}
+		return nil
+	})
+	if err := b.process.Stop(labtest.Context(t)); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a clean stop leaves %v, %v", left, err)
 	}
 }

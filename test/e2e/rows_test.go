@@ -46,12 +46,7 @@ func TestRowsStayRightOverReloadsAndTakeOvers(t *testing.T) {
 	run := func() {
 		t.Helper()
 		b.execute(b.command(flags...))
-		b.eventually(10*time.Second, "the start", func() error {
-			if !strings.Contains(b.process.Output(), "waggle is ready") {
-				return errors.New(b.process.Output())
-			}
-			return nil
-		})
+		b.ready()
 	}
 	reload := func(text string) {
 		t.Helper()
