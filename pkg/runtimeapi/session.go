@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -53,10 +54,19 @@ func (c *session) run() {
 	}
 }
 
+// write reports whether the client has taken all of s. It may take as long as it likes, as with HAProxy, while it takes something
+// within each idle time.
 func (c *session) write(s string) bool {
-	c.conn.SetWriteDeadline(time.Now().Add(c.idle))
-	_, err := io.WriteString(c.conn, s)
-	return err == nil
+	for {
+		c.conn.SetWriteDeadline(time.Now().Add(c.idle))
+		n, err := io.WriteString(c.conn, s)
+		if err == nil {
+			return true
+		}
+		if s = s[n:]; n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
+	}
 }
 
 // line runs the commands of one line and hands the answer of each to write before the next one runs: there may be thousands, each
