@@ -63,41 +63,47 @@ func (s *session) cookieLine(c *cookies, line []byte) (out []byte, edited bool) 
 			out, edited = append(make([]byte, 0, len(line)+2), line[:at]...), true
 		}
 	}
-	delimiter := byte(';') // the one before the cookie
+	going := false // the cookie before has gone, and its attributes, which begin with $ (RFC 2109), go with it
+	some := false  // a cookie stays
 	for at := 0; at < len(line); {
 		end := at + sample.CookieEnd(line[at:])
 		next := min(end+1, len(line)) // where the one behind it begins
-		name, value, ok := bytes.Cut(line[at:end], []byte{'='})
-		ours := ok && string(bytes.TrimSpace(name)) == c.line.Name
+		label, value, ok := bytes.Cut(line[at:end], []byte{'='})
+		name := bytes.TrimSpace(label)
+		attribute := len(name) > 0 && name[0] == '$'
+		ours := ok && string(name) == c.line.Name
 		var rest []byte
 		if ours {
 			value = bytes.TrimSpace(value)
 			rest = s.cookieValue(c, value)
 		}
+		gone := ours && c.line.Insert && c.line.Indirect || going && attribute
 		switch {
 		case ours && c.line.Prefix && len(rest) != len(value):
 			edit(at)
-			out = append(append(append(out, name...), '='), rest...)
+			out = append(append(append(out, label...), '='), rest...)
 			out = append(out, line[end:next]...)
-		case ours && c.line.Insert && c.line.Indirect:
+		case gone:
 			edit(at)
 			out = bytes.TrimRight(out, " ;,")
 			for next < len(line) && line[next] == ' ' {
 				next++
 			}
 			if len(out) > 0 && next < len(line) {
-				out = append(out, delimiter, ' ')
+				out = append(out, line[end], ' ')
 			}
 		case edited:
 			out = append(out, line[at:next]...)
 		}
-		if end < len(line) {
-			delimiter = line[end]
-		}
+		some = some || !gone && !attribute
+		going = gone
 		at = next
 	}
-	if !edited {
+	switch {
+	case !edited:
 		return line, false
+	case !some: // attributes of no cookie
+		return nil, true
 	}
 	return out, true
 }

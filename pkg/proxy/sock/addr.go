@@ -3,7 +3,6 @@ package sock
 import (
 	"encoding/binary"
 	"net/netip"
-	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,12 +24,13 @@ func (r *rawAddr) set(ap netip.AddrPort) {
 		return
 	}
 	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&r.any))
-	*sa = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: addr.As16(), Scope_id: scope(addr.Zone())}
+	*sa = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: addr.As16()}
 	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], ap.Port())
 	r.len = unix.SizeofSockaddrInet6
 }
 
-// addrPort returns the address, IPv4-mapped ones as IPv4; the zero value for other families.
+// addrPort returns the address, IPv4-mapped ones as IPv4; the zero value for other families. A link-local one has no zone, as with
+// HAProxy: it would stand in headers and logs, and be in no network that a rule names (netip.Prefix.Contains).
 func (r *rawAddr) addrPort() netip.AddrPort {
 	switch r.any.Addr.Family {
 	case unix.AF_INET:
@@ -38,22 +38,9 @@ func (r *rawAddr) addrPort() netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:]))
 	case unix.AF_INET6:
 		sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&r.any))
-		addr := netip.AddrFrom16(sa.Addr).Unmap()
-		if sa.Scope_id != 0 {
-			addr = addr.WithZone(strconv.Itoa(int(sa.Scope_id)))
-		}
-		return netip.AddrPortFrom(addr, binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:]))
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:]))
 	}
 	return netip.AddrPort{}
-}
-
-// scope reads a numeric zone, the only kind that addresses from the kernel or a configuration carry here.
-func scope(zone string) uint32 {
-	n, err := strconv.ParseUint(zone, 10, 32)
-	if err != nil {
-		return 0
-	}
-	return uint32(n)
 }
 
 // LocalAddr returns the address a socket is bound to, the zero value if it cannot be had.
