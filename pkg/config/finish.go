@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -100,39 +99,43 @@ func (p *parser) checkTargets(s *proxyState) {
 // checkBackendUses looks for the backends that expressions name.
 func (p *parser) checkBackendUses(s *proxyState) {
 	for _, use := range s.backendUses {
-		var names []string
-		for _, t := range p.proxies {
-			if t.Kind.HasBackend() {
-				names = append(names, t.Name)
-			}
-		}
-		if !slices.Contains(names, use.name) {
-			p.alert(use.at, "%s '%s' : unable to find backend '%s' referenced by 'nbsrv'%s", s.Kind, s.Name, use.name, didYouMean(use.name, names))
+		if p.backendNamed(use.name) == nil {
+			p.alert(use.at, "%s '%s' : unable to find backend '%s' referenced by 'nbsrv'%s", s.Kind, s.Name, use.name, didYouMean(use.name, p.backendNames()))
 		}
 	}
 }
 
-func (p *parser) checkTarget(s *proxyState, at Pos, name, rule string) {
-	var names []string
-	for _, t := range p.proxies {
-		if !t.Kind.HasBackend() {
-			continue
+// backendNamed returns the first proxy of a name that has servers, nil if there is none.
+func (p *parser) backendNamed(name string) *proxyState {
+	for _, s := range p.named[name] {
+		if s.Kind.HasBackend() {
+			return s
 		}
-		if t.Name != name {
-			names = append(names, t.Name)
-			continue
-		}
-		switch {
-		case t == s && rule == "default_backend":
-			p.alert(at, "%s '%s' : loop detected for %s '%s'", s.Kind, s.Name, rule, name)
-		case s.HTTP && !t.HTTP:
-			p.alert(at, "http %s '%s' tries to use incompatible tcp %s '%s' (%s) in a '%s' rule (see 'mode')", s.Kind, s.Name, t.Kind, name, t.Pos, rule)
-		case !s.HTTP && t.HTTP:
-			p.alert(at, "tcp %s '%s' with http %s '%s' (%s) in a '%s' rule is valid HAProxy but not supported by waggle yet: give both the same 'mode'", s.Kind, s.Name, t.Kind, name, t.Pos, rule)
-		}
-		return
 	}
-	p.alert(at, "%s '%s' : unable to find required %s '%s'%s", s.Kind, s.Name, rule, name, didYouMean(name, names))
+	return nil
+}
+
+func (p *parser) backendNames() (names []string) {
+	for _, s := range p.proxies {
+		if s.Kind.HasBackend() {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func (p *parser) checkTarget(s *proxyState, at Pos, name, rule string) {
+	t := p.backendNamed(name)
+	switch {
+	case t == nil:
+		p.alert(at, "%s '%s' : unable to find required %s '%s'%s", s.Kind, s.Name, rule, name, didYouMean(name, p.backendNames()))
+	case t == s && rule == "default_backend":
+		p.alert(at, "%s '%s' : loop detected for %s '%s'", s.Kind, s.Name, rule, name)
+	case s.HTTP && !t.HTTP:
+		p.alert(at, "http %s '%s' tries to use incompatible tcp %s '%s' (%s) in a '%s' rule (see 'mode')", s.Kind, s.Name, t.Kind, name, t.Pos, rule)
+	case !s.HTTP && t.HTTP:
+		p.alert(at, "tcp %s '%s' with http %s '%s' (%s) in a '%s' rule is valid HAProxy but not supported by waggle yet: give both the same 'mode'", s.Kind, s.Name, t.Kind, name, t.Pos, rule)
+	}
 }
 
 func (p *parser) checkServers(s *proxyState) {

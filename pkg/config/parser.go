@@ -37,6 +37,8 @@ type parser struct {
 	errorSets   []*errorSet
 	defaults    []*proxyState // in file order
 	proxies     []*proxyState
+	tracked     map[*Server]trackEnd     // see noteTracked
+	named       map[string][]*proxyState // by name, those of one in file order: at most a few
 	zeroWarning bool
 	addresses   int // of all bind lines
 	slots       int // of all server lines

@@ -12,6 +12,8 @@ type proxyState struct {
 	Proxy
 	defaultServer Server
 
+	places           map[string]int // see serverIndex
+	templates        []int          // the places of templates, with them
 	serverAt         map[string]Pos // where each server's name was taken
 	idAt             map[int]Pos    // and each server's id
 	redirects        []HTTPRule     // run after all http-request rules

@@ -126,16 +126,18 @@ func (p *parser) enterProxy(s *statement, kind Kind) {
 	if name == "" {
 		return // reported; the lines are still checked
 	}
+	others := p.named[name]
 	p.proxies = append(p.proxies, base)
-	for _, other := range p.proxies[:len(p.proxies)-1] {
-		sides := other.Kind.HasFrontend() && kind.HasFrontend() || other.Kind.HasBackend() && kind.HasBackend()
-		if other.Name == name && sides {
+	if p.named == nil {
+		p.named = make(map[string][]*proxyState)
+	}
+	p.named[name] = append(others, base)
+	for _, other := range others {
+		if other.Kind.HasFrontend() && kind.HasFrontend() || other.Kind.HasBackend() && kind.HasBackend() {
 			s.errorf(0, "%s '%s' has the same name as %s '%s' declared at %s", p.section, name, other.Kind, name, other.Pos)
 			return
 		}
-		if other.Name == name {
-			s.warnf(0, "%s '%s' has the same name as %s '%s' declared at %s; later versions of HAProxy refuse that", p.section, name, other.Kind, name, other.Pos)
-		}
+		s.warnf(0, "%s '%s' has the same name as %s '%s' declared at %s; later versions of HAProxy refuse that", p.section, name, other.Kind, name, other.Pos)
 	}
 }
 

@@ -153,8 +153,8 @@ func (p *parser) checkTables(s *proxyState) {
 			name = s.Name
 		}
 		found := false
-		for _, other := range p.proxies {
-			found = found || other.Name == name && other.hasTable
+		for _, other := range p.named[name] {
+			found = found || other.hasTable
 		}
 		if !found {
 			p.alert(use.at, "%s '%s' : unable to find table '%s' that is named here", s.Kind, s.Name, name)
