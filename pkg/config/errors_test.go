@@ -442,6 +442,7 @@ var alertRows = []alertRow{
 	{"frontend", "tcp-request connection silent-drop rst-ttl 300", 45, "'tcp-request connection silent-drop' : 'rst-ttl' expects a number from 1 to 255, not '300'"},
 	{"frontend", "http-request set-timeout server 5s", 15, "'http-request set-timeout' : 'f' has no servers whose timeouts could be set; the rule belongs into a backend"},
 	{"backend", "http-request set-timeout client 5s", 27, "unknown timeout 'client' in 'http-request', expected one of 'server', 'tunnel'"},
+	{"backend", "http-request set-timeout", 15, "'http-request set-timeout' expects 'server' or 'tunnel'"},
 	{"backend", "http-request set-timeout server", 27, "'http-request set-timeout' expects a time or an expression"},
 	{"backend", "http-request set-timeout server 0", 34, "'http-request set-timeout' : 0 is no time that can be set"},
 	{"backend", "http-request set-timeout server 5x", 34, "'http-request set-timeout' : unexpected character 'x' in 'server': a time ends in us, ms, s, m, h or d"},
