@@ -30,7 +30,7 @@ var agentMutants = []mutant{
 	in("pkg/agent", "maxconn of a server is not told", "pkg/agent/targets.go",
 		"servers[i].Limit = uint32(t.Server.Limit())", "servers[i].Limit = 0", "TestTimeoutsAndLimitsInTheKernelsWords"),
 	in("pkg/agent", "every retry is redispatched", "pkg/agent/kernel.go",
-		"if !balance.Deterministic(b.Balance.Algorithm) {", "if true {", "TestWhichRetriesAreRedispatched"),
+		"if !balance.Deterministic(b.Balance.Algorithm) {", "if true || !balance.Deterministic(b.Balance.Algorithm) {", "TestWhichRetriesAreRedispatched"),
 	in("pkg/offload", "a frontend with rules is the kernel's", "pkg/offload/offload.go",
 		"j.rules()\n", "", "TestWhatKeepsAFrontendInUserspace"),
 	in("test/e2e", "servers that were removed are not known to a later process", "pkg/agent/kernelplan.go",
