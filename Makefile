@@ -71,7 +71,7 @@ soak: ## Run both paths under load while everything around them fails, for SOAK_
 # Nothing is installed into /boot or /lib: the package is only unpacked, into the cache.
 .PHONY: test-kernel
 test-kernel: ## Run in a virtual machine with Debian's kernel 6.1 what it may do otherwise. ALL=1: all tests. KERNEL=META-PACKAGE.
-	@test/install.sh qemu-system-x86_64:qemu-system-x86 depmod:kmod
+	@test/install.sh qemu-system-x86_64:qemu-system-x86 depmod:kmod xz:xz-utils
 	test/kernel/fetch.sh $(TOOLS)/kernel $(KERNEL)
 	WAGGLE_TEST_KERNEL=$(TOOLS)/kernel WAGGLE_TEST_KERNEL_ALL=$(ALL) go test -v -p 1 -count=1 -timeout 4h $(TESTFLAGS) ./test/kernel/...
 
