@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -110,8 +112,15 @@ func listenTCP(addr string, before []Listener) (net.Listener, error) {
 		defer f.Close()
 		return net.FileListener(f)
 	}
-	return net.Listen("tcp", addr)
+	return beside.Listen(context.Background(), "tcp", addr)
 }
+
+// beside lets the process that takes over with -sf listen while the one before still does, as HAProxy's sockets do.
+var beside = net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+	var failed error
+	err := conn.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	return errors.Join(err, os.NewSyscallError("setsockopt", failed))
+}}
 
 func (o *Opened) listenUnix(mode fs.FileMode) (err error) {
 	if err := replaceable(o.path); err != nil {

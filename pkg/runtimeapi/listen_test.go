@@ -66,6 +66,31 @@ func TestASocketThatTheProcessWasStartedWith(t *testing.T) {
 	}
 }
 
+// With -sf the new process listens before the old one lets go, whoever has which of the two sockets.
+func TestTwoProcessesListenAtOneAddress(t *testing.T) {
+	old, err := listen(config.StatsSocket{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := old.Addr().String()
+	next, err := listen(config.StatsSocket{Addr: netip.MustParseAddrPort(at)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	old.Close()
+	client, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := next.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
 func TestModeAndLevelOfASocket(t *testing.T) {
 	cfg := socket(t)
 	cfg.Level = ""
