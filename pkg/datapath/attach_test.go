@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"waggle/pkg/lab/require"
 )
@@ -253,6 +255,40 @@ func TestRoutesComeAndGo(t *testing.T) {
 	if n := dp.Counters().Total.Sessions; n != 1 {
 		t.Errorf("%d sessions, want 1", n)
 	}
+}
+
+// An interface that there is no room for is reported, and all others go on: also what is asked for meanwhile.
+func TestAnInterfaceWithoutRoomFreezesNothing(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 2)
+	dp := openIn(t, top.lb, Options{})
+	for i, task := range top.tasks {
+		serve(task.listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "task", i) })
+	}
+	d := oneService(2)
+	both := d.Services[0].Schedule
+	d.Services[0].Schedule = both[:1]
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, top.client, front(), "task0")
+
+	for i := uint32(1 << 20); ; i++ { // indices that no interface has
+		if err := dp.obj.WgIfaces.Put(i, lbWgIface{}); errors.Is(err, unix.E2BIG) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	top.plug(t, "front", top.lb, "eth2", "192.0.2.201", clientMTU)
+	d.Services[0].Schedule = both[1:]
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, top.client, front(), "task1")
+	waitFor(t, "the interface to be reported", func() bool {
+		return slices.ContainsFunc(dp.Status().Degraded, func(s string) bool { return strings.Contains(s, "eth2") })
+	})
 }
 
 // A program that the verifier does not like is reported with where its log is.

@@ -346,29 +346,7 @@ func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string,
 		delete(dp.attached, index)
 	}
 	for _, l := range links {
-		if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac, Home: homes[l.index]}); err != nil {
-			return nil, fmt.Errorf("note interface %s: %w", l.name, err)
-		}
-		if dp.attached[l.index] != nil {
-			continue
-		}
-		err := dp.ns.do(func() error {
-			if err := dp.book.program(dp.obj.WgIngress, l.index); err != nil {
-				return err
-			}
-			a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
-			if err != nil {
-				return err
-			}
-			dp.attached[l.index] = a
-			if a.tcx != nil {
-				err = dp.pins.pin(a.tcx, pinTC, l.index)
-			}
-			dp.addExpress(a)
-			dp.opts.Logger.Info("kernel path: attached", "name", l.name, "by", a.kindOf(), "no XDP", a.without)
-			return err
-		})
-		if err != nil {
+		if err := dp.attachTo(l, homes[l.index]); err != nil {
 			errs = append(errs, err)
 			failed = append(failed, err.Error())
 		}
@@ -377,6 +355,32 @@ func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string,
 		return nil, errors.Join(errs...)
 	}
 	return failed, nil
+}
+
+// attachTo lets the program know an interface, and attaches to it unless that is done.
+func (dp *Datapath) attachTo(l link, home uint16) error {
+	if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac, Home: home}); err != nil {
+		return fmt.Errorf("note interface %s: %w", l.name, err)
+	}
+	if dp.attached[l.index] != nil {
+		return nil
+	}
+	return dp.ns.do(func() error {
+		if err := dp.book.program(dp.obj.WgIngress, l.index); err != nil {
+			return err
+		}
+		a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
+		if err != nil {
+			return err
+		}
+		dp.attached[l.index] = a
+		if a.tcx != nil {
+			err = dp.pins.pin(a.tcx, pinTC, l.index)
+		}
+		dp.addExpress(a)
+		dp.opts.Logger.Info("kernel path: attached", "name", l.name, "by", a.kindOf(), "no XDP", a.without)
+		return err
+	})
 }
 
 // Counters reads all counters; cheap enough for every second.
