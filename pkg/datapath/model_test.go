@@ -81,11 +81,12 @@ type moment struct {
 // now is when the program was started last: it may have looked at its clock at any time since.
 func (m *model) now() moment { return moment{m.clock, m.started} }
 
-// passed tells whether so much time has gone by since, for sure or perhaps: the wall's clock goes on as well.
+// passed tells whether so much time has gone by since, for sure or perhaps: the wall's clock goes on as well. The kernel's
+// begins with the machine, so nothing is older than that.
 func (m *model) passed(since moment, d time.Duration) (sure, perhaps bool) {
 	const coarse = 20 * time.Millisecond
-	set := m.clock - since.set
-	return set >= d, set+time.Since(since.wall)+coarse >= d
+	set, up := m.clock-since.set, time.Duration(monotonicNow())
+	return min(set, up-time.Second) >= d, min(set+time.Since(since.wall), up)+coarse >= d
 }
 
 func newModel(ring, flows int, first, last uint16) *model {

@@ -44,15 +44,29 @@ func pinned(t *testing.T, flags ...string) (b *balancer, dir string) {
 	return b, dir
 }
 
-// hold keeps connections to the raw tasks busy until stop, and counts those that break.
+// hold keeps connections to the raw tasks busy until stop, and counts those that break. The kernel path carries all of them.
 func (b *balancer) hold(t *testing.T, n int) (stop func() []error) {
 	t.Helper()
+	b.eventually(10*time.Second, "the kernel path takes connections", func() error {
+		before := b.kernelSessions()
+		if _, err := b.rawName(); err != nil {
+			return err
+		}
+		if b.kernelSessions() == before {
+			return errors.New("userspace had it")
+		}
+		return nil
+	})
+	before := b.kernelSessions()
 	var held []*echo
 	for range n {
 		held = append(held, b.echo(t))
 		if err := held[len(held)-1].conn.(net.Conn).SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if got := b.kernelSessions() - before; got != float64(n) {
+		t.Fatalf("the kernel path carries %v of %d connections", got, n)
 	}
 	ended := make(chan struct{})
 	var busy sync.WaitGroup
@@ -91,7 +105,7 @@ func TestKilledAgentLosesNoConnection(t *testing.T) {
 	b, _ := pinned(t)
 	release := b.hold(t, 30)
 	for range 4 {
-		before := b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="tcp_in"`)
+		before := b.kernelSessions()
 		b.process.Kill()
 		time.Sleep(300 * time.Millisecond) // as long as a restart takes at least
 		began := time.Now()
@@ -105,7 +119,7 @@ func TestKilledAgentLosesNoConnection(t *testing.T) {
 			_, _, err := b.get(statsPort, "/metrics")
 			return err
 		})
-		if after := b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="tcp_in"`); after < before {
+		if after := b.kernelSessions(); after < before {
 			t.Errorf("%v sessions, %v before the kill", after, before)
 		}
 	}
