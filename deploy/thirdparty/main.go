@@ -53,7 +53,7 @@ var reasons = map[string]string{
 	"github.com/google/go-cmp":            "differences of large values in tests",
 	"github.com/gopacket/gopacket":        "builds and reads the packets of tests, apart from our own code",
 	"github.com/miekg/dns":                "DNS messages, with EDNS0",
-	"github.com/klauspost/compress":       "deflate for responses, 1.7 times as fast as the standard library's",
+	"github.com/klauspost/compress":       "deflate for responses, faster than the standard library's",
 	"github.com/prometheus/client_golang": "the Go runtime's and the process's metrics, and promlint in tests",
 	"github.com/prometheus/client_model":  "the types of client_golang's metrics",
 	"github.com/prometheus/common":        "writes the exposition format",

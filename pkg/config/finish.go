@@ -157,6 +157,9 @@ func (p *parser) checkServers(s *proxyState) {
 		if srv.Addr.Addr().IsValid() {
 			srv.Resolvers = "" // there is no name to follow
 		}
+		if srv.MinConn >= srv.MaxConn { // as HAProxy does, also where only minconn is said
+			srv.MaxConn, srv.MinConn = max(srv.MaxConn, srv.MinConn), 0
+		}
 	}
 }
 

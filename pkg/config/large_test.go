@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -9,27 +10,25 @@ import (
 // largeFiles are configurations of n lines or sections of a kind that look others up by name.
 var largeFiles = map[string]func(n int) string{
 	"backends": func(n int) string {
-		return "frontend f\n bind :80\n" + lines(n, " use_backend b%d if { path /%[1]d }\n") + lines(n, "backend b%d\n server s 192.0.2.1:80\n")
+		return "frontend f\n bind :80\n" + lines(n, " use_backend bN if { path /N }\n") + lines(n, "backend bN\n server s 192.0.2.1:80\n")
 	},
 	"frontends": func(n int) string {
-		return lines(n, "frontend f%d\n bind 127.0.0.1:%[1]d\n default_backend b\n") + "backend b\n server s 192.0.2.1:80\n"
+		return lines(n, "frontend fN\n bind 127.0.0.1:N\n default_backend b\n") + "backend b\n server s 192.0.2.1:80\n"
 	},
-	"servers": func(n int) string { return "backend b\n" + lines(n, " server s%d 192.0.2.1:80 check\n") },
+	"servers": func(n int) string { return "backend b\n" + lines(n, " server sN 192.0.2.1:80 check\n") },
 	"tracking": func(n int) string {
-		return "backend b\n server s0 192.0.2.1:80 track s1\n" + lines(n-2, " server s%d 192.0.2.1:80 track s%[2]d\n") + fmt.Sprintf(" server s%d 192.0.2.1:80 check\n", n-1)
+		return "backend b\n server s0 192.0.2.1:80 track s1\n" + lines(n-2, " server sN 192.0.2.1:80 track sM\n") + fmt.Sprintf(" server s%d 192.0.2.1:80 check\n", n-1)
 	},
 	"acls": func(n int) string {
-		return "frontend f\n bind :80\n" + lines(n, " acl a%d path /\n") + " default_backend b\nbackend b\n server s 192.0.2.1:80\n"
+		return "frontend f\n bind :80\n" + lines(n, " acl aN path /\n") + " default_backend b\nbackend b\n server s 192.0.2.1:80\n"
 	},
 }
 
-// lines repeats a line with the numbers from 1 to n and the one behind each.
-func lines(n int, format string) string {
+// lines repeats a text with the numbers from 1 to n in place of N, and the one behind each in place of M.
+func lines(n int, text string) string {
 	var b strings.Builder
 	for i := 1; i <= n; i++ {
-		text := fmt.Sprintf(format, i, i+1)
-		text, _, _ = strings.Cut(text, "%!(EXTRA")
-		b.WriteString(strings.TrimSuffix(text, "\n") + "\n")
+		b.WriteString(strings.NewReplacer("N", strconv.Itoa(i), "M", strconv.Itoa(i+1)).Replace(text))
 	}
 	return b.String()
 }
@@ -37,9 +36,9 @@ func lines(n int, format string) string {
 // BenchmarkLargeFiles reads them twice as large each time: a time that grows by four instead of two is one to look into.
 func BenchmarkLargeFiles(b *testing.B) {
 	const begin = "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
-	for name, make := range largeFiles {
+	for name, file := range largeFiles {
 		for _, n := range []int{2000, 4000, 8000} {
-			text := []byte(begin + make(n))
+			text := []byte(begin + file(n))
 			b.Run(fmt.Sprint(name, "/", n), func(b *testing.B) {
 				for b.Loop() {
 					if _, _, err := Parse("t", text, LoadOptions{}); err != nil {

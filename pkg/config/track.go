@@ -10,9 +10,6 @@ import (
 func (p *parser) checkTracking(s *proxyState) {
 	for i := range s.Servers {
 		srv := &s.Servers[i]
-		if srv.MinConn >= srv.MaxConn { // as HAProxy does, also where only minconn is said
-			srv.MaxConn, srv.MinConn = max(srv.MaxConn, srv.MinConn), 0
-		}
 		if srv.Observe == "layer7" && !s.HTTP {
 			p.alert(srv.Pos, "server '%s/%s' : 'layer7' can only be used in http proxies", s.Name, srv.Name)
 		}

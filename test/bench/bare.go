@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -163,5 +164,5 @@ func after(i int) string { return "after-" + strconv.Itoa(i) }
 
 // word is four bytes as the program loads them.
 func word(b []byte) int32 {
-	return int32(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24)
+	return int32(binary.LittleEndian.Uint32(b))
 }

@@ -50,12 +50,7 @@ func agentSteers(t *testing.T, datapath string) {
 	says := startAgent(t, b.Balancer)
 	says.Store("up 100% ready")
 	b.runConfig("--datapath="+datapath, agentConfig, tasks[0].Addr(), tasks[1].Addr())
-	b.eventually(5*time.Second, "waggle is ready", func() error {
-		if !strings.Contains(b.process.Output(), "waggle is ready") {
-			return fmt.Errorf("it has said %q", b.process.Output())
-		}
-		return nil
-	})
+	b.ready()
 	follower := func() (string, error) { return b.rawNameAt(8002) }
 	const first, second = "hostname: raw-1", "hostname: raw-2"
 	connections := 0

@@ -146,12 +146,7 @@ func TestCrashLoopLosesNoConnection(t *testing.T) {
 	}
 	b.process.Kill()
 	b.again()
-	b.eventually(10*time.Second, "it is ready", func() error {
-		if !strings.Contains(b.process.Output(), "waggle is ready") {
-			return errors.New(b.process.Output())
-		}
-		return nil
-	})
+	b.ready()
 	if _, err := b.rawName(); err != nil {
 		t.Error("a new connection:", err)
 	}

@@ -66,12 +66,7 @@ func startLogged(t *testing.T, datapath string) *logged {
 	b := &logged{balancer: &balancer{Lab: newLab(t, lab.Options{}), t: t}}
 	b.task = b.rawTasks(1)[0]
 	b.runConfig("--datapath="+datapath, loggedConfig, b.task.Addr(), b.task.Addr(), b.task.Addr())
-	b.eventually(5*time.Second, "waggle is ready", func() error {
-		if !strings.Contains(b.process.Output(), "waggle is ready") {
-			return fmt.Errorf("it has said %q", b.process.Output())
-		}
-		return nil
-	})
+	b.ready()
 	return b
 }
 

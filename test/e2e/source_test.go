@@ -67,12 +67,7 @@ func TestSourceOfConnections(t *testing.T) {
 			}
 			b.addAddresses(task.Addr(), second, third)
 			b.runConfig("--datapath="+datapath, sourceConfig, task.Addr(), second, third)
-			b.eventually(5*time.Second, "waggle is ready", func() error {
-				if !strings.Contains(b.process.Output(), "waggle is ready") {
-					return fmt.Errorf("it has said %q", b.process.Output())
-				}
-				return nil
-			})
+			b.ready()
 			for port, want := range map[int]netip.Addr{8001: second, 8002: third, 8003: own, 8004: third} {
 				conn := b.held(port)
 				if got := b.peers(task); !slices.ContainsFunc(got, func(p netip.AddrPort) bool { return p.Addr() == want }) || len(got) != 1 {
