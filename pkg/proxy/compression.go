@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strings"
-	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -53,10 +53,8 @@ func (s *session) chooseCoding() {
 		}
 		return
 	}
-	for _, c := range settings.Codings { // it needs no permission
-		if c == config.Identity {
-			s.coding.algo = c
-		}
+	if slices.Contains(settings.Codings, config.Identity) { // it needs no permission
+		s.coding.algo = config.Identity
 	}
 }
 
@@ -169,11 +167,11 @@ func (s *session) compressible(status int, headers func(name string, fn func(val
 
 // mayCompress says whether the limits of the process let another response be compressed.
 func (s *session) mayCompress() bool {
-	limits, now := &s.fe.plan.compression, s.w.loop.Now()
-	if limits.rate > 0 && s.w.e.compressed.read(s.w.born.Add(now)) > limits.rate {
+	limits := &s.fe.plan.compression
+	if limits.rate > 0 && s.w.e.compressed.read(s.w.date()) > limits.rate {
 		return false
 	}
-	return limits.idle == 0 || s.w.compressor.idle(now, s.w.loop.IdleTime) >= limits.idle
+	return limits.idle == 0 || s.w.compressor.idle(s.w.loop.Now(), s.w.loop.IdleTime) >= limits.idle
 }
 
 // startCoding begins with a response.
@@ -203,7 +201,7 @@ func (s *session) compressPage(r *ServiceResponse, contentType string) (body []b
 	for rest := r.Body; len(rest) > 0; {
 		piece := rest[:min(len(rest), maxPiece)]
 		rest = rest[len(piece):]
-		body = s.coding.append(body, piece, len(rest) == 0, time.Now())
+		body = s.coding.append(body, piece, len(rest) == 0, s.w.date())
 	}
 	s.coding.count(func(sh *pool.Shard) { sh.CompResponses.Add(1) })
 	return body, true

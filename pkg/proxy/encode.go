@@ -82,27 +82,21 @@ func (s *stream) payload(w *worker, b []byte) (data, trailer []byte, n int) {
 		s.open = s.left > 0
 		return b[:n], nil, n
 	}
-	data, done := w.payload[:0], false
-	for n < len(b) && !done && s.bad == h1.OK {
-		before := s.chunked.Trailer()
-		var from, to, used int
-		from, to, used, done, s.bad = s.chunked.Next(b[n:])
-		data = append(data, b[n+from:n+to]...)
-		n += used
-		if d := s.chunked.Trailer() - before; d > 0 && s.bad == h1.OK {
-			trailer = b[n-d : n]
-		}
+	before := s.chunked.Trailer()
+	var done bool
+	w.payload, n, done, s.bad = s.chunked.AppendPayload(w.payload[:0], b)
+	if s.bad == h1.OK {
+		trailer = b[n-(s.chunked.Trailer()-before) : n]
 	}
-	w.payload = data
 	s.open = !done
-	return data, trailer, n
+	return w.payload, trailer, n
 }
 
 // appendChunk appends data in a chunk, and with last what ends the payload.
 func (c *coding) appendChunk(dst []byte, w *worker, data []byte, last bool) []byte {
 	coded := data
 	if c.algo != config.Identity {
-		w.compressor.coded = c.append(w.compressor.coded[:0], data, last, w.born.Add(w.loop.Now()))
+		w.compressor.coded = c.append(w.compressor.coded[:0], data, last, w.date())
 		coded = w.compressor.coded
 	} else {
 		c.count(func(sh *pool.Shard) { sh.CompBypassed.Add(uint64(len(data))) })

@@ -148,33 +148,34 @@ func (s *session) armBody() {
 
 var _ sample.Payload = (*subject)(nil)
 
+// bodyAhead says whether there is a request of which nothing behind the head has been passed on.
+func (s *subject) bodyAhead() bool { return s.http() && s.head() && s.taken == s.headLen }
+
 // Body implements sample.Payload.
-func (s *subject) Body() []byte {
-	if !s.head() || !s.http() || s.taken != s.headLen {
-		return nil
+func (s *subject) Body() (body []byte, ok bool) {
+	if !s.bodyAhead() {
+		return nil, false
 	}
 	b := s.client.in.bytes()[s.headLen:]
 	switch s.req.Framing {
 	case h1.BodyLength:
-		return b[:min(int64(len(b)), s.req.ContentLength)]
+		return b[:min(int64(len(b)), s.req.ContentLength)], true
 	case h1.BodyChunked:
 		var chunks h1.Chunked
 		s.w.payload, _, _, _ = chunks.AppendPayload(s.w.payload[:0], b)
-		return s.w.payload
+		return s.w.payload, true
 	}
-	return b[:0]
+	return b[:0], true
 }
 
 // BodySize implements sample.Payload.
-func (s *subject) BodySize() int64 {
-	switch {
-	case !s.head() || !s.http():
-		return 0
-	case s.req.Framing == h1.BodyLength:
-		return s.req.ContentLength
-	case s.taken != s.headLen:
-		return 0
+func (s *subject) BodySize() (size int64, ok bool) {
+	if !s.bodyAhead() {
+		return 0, false
+	}
+	if s.req.Framing == h1.BodyLength {
+		return s.req.ContentLength, true
 	}
 	have, _ := (*session)(s).arrived()
-	return have + s.payload.chunks.Remaining()
+	return have + s.payload.chunks.Remaining(), true
 }

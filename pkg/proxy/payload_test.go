@@ -66,6 +66,19 @@ func TestBodyIsBuffered(t *testing.T) {
 	}
 }
 
+// An empty body is one, whatever its framing.
+func TestEmptyBodyIsSeen(t *testing.T) {
+	for _, framing := range []string{"\r\n", "Content-Length: 0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"} {
+		w, seen := bodyWorld(t, "http-request wait-for-body time 10s", "http-request set-header x-b [%[req.body]],%[req.body_len],%[req.body_size]")
+		c := w.dial()
+		c.send("POST / HTTP/1.1\r\nHost: a\r\n" + framing)
+		c.response("POST")
+		if got := (<-seen).Get("x-b"); got != "[],0,0" {
+			t.Errorf("%q: rules saw %q", framing, got)
+		}
+	}
+}
+
 // Enough of a body is enough, and so is as much as there is room for.
 func TestBodyIsBufferedInPart(t *testing.T) {
 	w, seen := bodyWorld(t, "http-request wait-for-body time 10s at-least 3", "http-request set-header x-b %[req.body_len]")

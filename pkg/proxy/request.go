@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
@@ -185,8 +187,10 @@ func (s *session) leaveBackend() {
 	}
 }
 
-// unix is the wall clock in seconds, by the loop's clock.
-func (w *worker) unix() int64 { return w.born.Add(w.loop.Now()).Unix() }
+// date is the wall clock's time, by the loop's clock.
+func (w *worker) date() time.Time { return w.born.Add(w.loop.Now()) }
+
+func (w *worker) unix() int64 { return w.date().Unix() }
 
 func (s *session) addForwardFor() {
 	opt, ifNone := forwardFor(s.fe, s.be)

@@ -38,7 +38,8 @@ func (s *session) rules(p *config.Proxy) outcome {
 			s.reject()
 			return answered
 		case config.ActionSilentDrop:
-			s.silentDrop(r)
+			s.silence(r.Hops)
+			s.reject()
 			return answered
 		case config.ActionSetTimeout:
 			s.setTimeout(r)

@@ -19,16 +19,7 @@ func (s *session) silence(hops int) {
 	}
 }
 
-// silentDrop ends a request by a rule.
-func (s *session) silentDrop(r *config.HTTPRule) {
-	s.countDenied()
-	s.terminate('P', 'R')
-	s.record()
-	s.silence(r.Hops)
-	s.end()
-}
-
-// silentDropResponse does so in place of the response.
+// silentDropResponse ends a session so in place of the response.
 func (s *session) silentDropResponse(r *config.HTTPRule) {
 	s.countDeniedResponse()
 	s.terminate('P', 'H')
