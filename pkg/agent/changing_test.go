@@ -4,23 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/pool"
 )
 
 // What an operator adds or removes while a reload is under way belongs to the configuration before, and departs with it, or to the
 // new one: nothing is left between them, and nothing departs that is there.
 func TestReloadsLoseNoServerOfAnOperator(t *testing.T) {
-	free, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
-	cfg := parse(t, fmt.Sprintf("listen l\n    bind %s\n    mode http\n    server a 127.0.0.1:1\n", free.Addr()))
+	cfg := parse(t, fmt.Sprintf("listen l\n    bind %s\n    mode http\n    server a 127.0.0.1:1\n", labtest.FreeAddr(t)))
 	a, err := New(t.Context(), Options{Config: cfg, Datapath: DatapathOff, Loops: 4, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,31 @@
 package agent
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// pinsAgain is how often it is looked whether another process has let go of the pins.
+const pinsAgain = time.Second
+
+// waitForPins has userspace serve until another process lets go of the pins.
+func (k *kernel) waitForPins(err error) {
+	k.held = true
+	if k.retry != nil {
+		return
+	}
+	k.retry = time.NewTicker(pinsAgain)
+	k.log.Warn("all connections take the userspace path until another waggle lets go of the pins", "err", err)
+	k.fallback(err.Error(), err.Error())
+}
+
+// again tells when to look whether the pins are free; nil: they are not waited for.
+func (k *kernel) again() <-chan time.Time {
+	if k.retry == nil {
+		return nil
+	}
+	return k.retry.C
+}
 
 // takePins has the kernel path serve if the process that had its pins has let go of them. It runs where reloads do.
 func (a *Agent) takePins(ctx context.Context) {

@@ -132,28 +132,6 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 	return nil
 }
 
-// pinsAgain is how often it is looked whether another process has let go of the pins.
-const pinsAgain = time.Second
-
-// waitForPins has userspace serve until another process lets go of the pins.
-func (k *kernel) waitForPins(err error) {
-	k.held = true
-	if k.retry != nil {
-		return
-	}
-	k.retry = time.NewTicker(pinsAgain)
-	k.log.Warn("all connections take the userspace path until another waggle lets go of the pins", "err", err)
-	k.fallback(err.Error(), err.Error())
-}
-
-// again tells when to look whether the pins are free; nil: they are not waited for.
-func (k *kernel) again() <-chan time.Time {
-	if k.retry == nil {
-		return nil
-	}
-	return k.retry.C
-}
-
 // fallback notes why frontends that could be the kernel's are not; "" if they are. warning is for people.
 func (k *kernel) fallback(reason, warning string) {
 	k.mu.Lock()
@@ -161,7 +139,7 @@ func (k *kernel) fallback(reason, warning string) {
 	k.reason, k.warning = reason, warning
 }
 
-// begin has both paths share their places and the kernel path serve, before any traffic.
+// begin has both paths share their places and the kernel path serve, before any traffic or while userspace stands still.
 func (k *kernel) begin(verdicts []offload.Verdict) {
 	if k.path() != nil {
 		k.mu.Lock()
@@ -342,101 +320,6 @@ func frontendLimit(p *pool.Pool, f *pool.Frontend) int {
 		return limit
 	}
 	return p.Limit()
-}
-
-// collect adds what the kernel has counted since the last time to the pool's counters. Counters of both
-// paths add up there.
-func (k *kernel) collect() {
-	dp := k.path()
-	if dp == nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	now := dp.Counters()
-	k.frontends(now)
-	k.backends(now)
-	k.plan().pool.Process.Conns.SetKernel(int64(now.Total.Current))
-	k.last = now
-}
-
-func (k *kernel) frontends(now datapath.Snapshot) {
-	for _, s := range k.plan().byID {
-		n, d := now.Services[s.id], grown(now.Services[s.id], k.last.Services[s.id])
-		shard := s.frontend.Counters.Shard(pool.KernelShard)
-		shard.Connections.Add(d.Sessions + d.Failures)
-		shard.Sessions.Add(d.Sessions + d.Failures)
-		shard.ClientAborts.Add(d.ClientAborts)
-		shard.BytesIn.Add(d.BytesIn)
-		shard.BytesOut.Add(d.BytesOut)
-		s.frontend.Sessions.SetKernel(int64(n.Current))
-	}
-}
-
-func (k *kernel) backends(now datapath.Snapshot) {
-	current, backends := map[any]int64{}, map[any]*pool.Backend{}
-	for key, s := range k.servers.all() {
-		n, d := now.Servers[key], grown(now.Servers[key], k.last.Servers[key])
-		s.SetKernelSessions(int64(n.Current))
-		backends[s.Backend.Identity()] = s.Backend
-		current[s.Backend.Identity()] += int64(n.Current)
-		addKernel(s.Counters.Shard(pool.KernelShard), d)
-		addKernel(s.Backend.Counters.Shard(pool.KernelShard), d)
-		for _, t := range []*pool.Times{&s.Times, &s.Backend.Times} {
-			t.AddSessions(d.Ended, d.Connect.Sum, d.Connect.Longest, d.Life.Sum, d.Life.Longest)
-		}
-		if d.Sessions > 0 {
-			sec := time.Now().Unix()
-			s.LastSession.Set(sec)
-			s.Backend.LastSession.Set(sec)
-		}
-	}
-	for b, n := range current {
-		backends[b].Sessions.SetKernel(n)
-	}
-}
-
-// addKernel adds what the kernel path has counted to the counters of a server or backend.
-func addKernel(to *pool.Shard, d datapath.Counts) {
-	to.Sessions.Add(d.Sessions + d.Failures)
-	to.LBTotal.Add(d.Connections)
-	to.Connects.Add(d.Connections + d.Retries)
-	to.ConnErrors.Add(d.Failures)
-	to.ClientAborts.Add(d.ClientAborts)
-	to.ServerAborts.Add(d.ServerResets + d.ServerTimeouts)
-	to.RespErrors.Add(d.ServerResets) // as HAProxy has it
-	to.Retries.Add(d.Retries)
-	to.Redispatches.Add(d.Redispatches)
-	to.BytesIn.Add(d.BytesIn)
-	to.BytesOut.Add(d.BytesOut)
-}
-
-// grown is how much cumulative counters grew. A counter that went back was started anew. Of the longest times those are left
-// that are new.
-func grown(now, last datapath.Counts) datapath.Counts {
-	return datapath.Counts{
-		Sessions: more(now.Sessions, last.Sessions), Connections: more(now.Connections, last.Connections),
-		Retries: more(now.Retries, last.Retries), Redispatches: more(now.Redispatches, last.Redispatches),
-		Failures: more(now.Failures, last.Failures), Ended: more(now.Ended, last.Ended),
-		ClientAborts: more(now.ClientAborts, last.ClientAborts), ServerResets: more(now.ServerResets, last.ServerResets), ServerTimeouts: more(now.ServerTimeouts, last.ServerTimeouts),
-		Connect: longer(now.Connect, last.Connect), Life: longer(now.Life, last.Life),
-		BytesIn: more(now.BytesIn, last.BytesIn), BytesOut: more(now.BytesOut, last.BytesOut),
-	}
-}
-
-func more[N uint64 | time.Duration](now, last N) N {
-	if now < last {
-		return now
-	}
-	return now - last
-}
-
-func longer(now, last datapath.Spans) datapath.Spans {
-	d := datapath.Spans{Sum: more(now.Sum, last.Sum)}
-	if now.Longest != last.Longest {
-		d.Longest = now.Longest
-	}
-	return d
 }
 
 // stop lets no new connection in; established ones live on. A kernel path that is kept goes on as it is.

@@ -329,60 +329,6 @@ func (dp *Datapath) degrade(words []string, links int) {
 	dp.degraded = words
 }
 
-// attach follows the interfaces: it attaches to new ones, anew to those that somebody else has taken the program off, and lets go
-// of those that left. homes is of the routing table. One that cannot be attached to is reported in words; it is an error if there is no other.
-func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string, err error) {
-	var errs []error
-	for index, a := range dp.attached {
-		if here := slices.ContainsFunc(links, func(l link) bool { return l.index == index }); here && !a.gone() {
-			continue
-		} else if here {
-			dp.opts.Logger.Warn("kernel path: the program was taken off an interface by somebody else, and is attached anew", "name", a.link.name)
-		}
-		dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
-		if err := errors.Join(dp.leave(a), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index)))); err != nil {
-			dp.opts.Logger.Warn("kernel path: leaving interface failed", "name", a.link.name, "err", err)
-		}
-		delete(dp.attached, index)
-	}
-	for _, l := range links {
-		if err := dp.attachTo(l, homes[l.index]); err != nil {
-			errs = append(errs, err)
-			failed = append(failed, err.Error())
-		}
-	}
-	if len(dp.attached) == 0 {
-		return nil, errors.Join(errs...)
-	}
-	return failed, nil
-}
-
-// attachTo lets the program know an interface, and attaches to it unless that is done.
-func (dp *Datapath) attachTo(l link, home uint16) error {
-	if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac, Home: home}); err != nil {
-		return fmt.Errorf("note interface %s: %w", l.name, err)
-	}
-	if dp.attached[l.index] != nil {
-		return nil
-	}
-	return dp.ns.do(func() error {
-		if err := dp.book.program(dp.obj.WgIngress, l.index); err != nil {
-			return err
-		}
-		a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
-		if err != nil {
-			return err
-		}
-		dp.attached[l.index] = a
-		if a.tcx != nil {
-			err = dp.pins.pin(a.tcx, pinTC, l.index)
-		}
-		dp.addExpress(a)
-		dp.opts.Logger.Info("kernel path: attached", "name", l.name, "by", a.kindOf(), "no XDP", a.without)
-		return err
-	})
-}
-
 // Counters reads all counters; cheap enough for every second.
 func (dp *Datapath) Counters() Snapshot {
 	dp.mu.Lock()

@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // storedName is a name as the book has it, with a final zero. Of one that is too long the end is replaced by a digest.
@@ -23,12 +23,7 @@ func storeName(name string) (stored storedName) {
 	return stored
 }
 
-func (n storedName) String() string {
-	if end := slices.Index(n[:], 0); end >= 0 {
-		return string(n[:end])
-	}
-	return string(n[:])
-}
+func (n storedName) String() string { return unix.ByteSliceToString(n[:]) }
 
 // storedIdentity is what an id stands for: a server of a backend, or a frontend, which has none. One that was removed, and added
 // again before its last flow ended, has two ids; what is there now is the one of the highest order.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A server that was removed and added again before its last flow ended has two ids: a later process finds the one that it got
@@ -93,16 +92,7 @@ func TestForgottenServersLeaveTheirCountsToTheirBackend(t *testing.T) {
 		}
 		dp.UnshareServer(101)
 		dp.UnshareServer(102)
-		waitFor(t, "the flows to be closed", func() bool { return dp.Counters().Total.Current == 0 })
-		if _, err := dp.collector.pass(monotonicNow() + uint64(2*time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		dp.mu.Lock()
-		for key := range dp.retired {
-			dp.retired[key] = time.Now().Add(-time.Minute)
-		}
-		dp.mu.Unlock()
-		dp.sweep()
+		dp.forgetClosed(t)
 		before := dp.Bequest("tasks")
 		if before.Sessions != 4*(n+1) || before.BytesIn == 0 || len(dp.Counters().Servers) != 0 {
 			t.Errorf("round %d: left to the backend: %+v", n, before)

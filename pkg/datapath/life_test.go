@@ -160,13 +160,7 @@ func TestNetworkIsFollowed(t *testing.T) {
 		t.Errorf("%d sessions through the kernel path, want 1", n)
 	}
 
-	top.lb.must(t, "remove eth2", func() error {
-		l, err := netlink.LinkByName("eth2")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkDel(l)
-	})
+	top.lb.change(t, "eth2", netlink.LinkDel)
 	waitFor(t, "eth2 to be left", func() bool { return !slices.Contains(attached(), "eth2") })
 	waitFor(t, "its service to go", func() bool {
 		var s lbWgService

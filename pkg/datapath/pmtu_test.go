@@ -71,6 +71,11 @@ func addWithout(addr string, bits int) error {
 }
 
 func addRoute(name, to, via string, advmss int) error {
+	return addRouteBy(name, to, netlink.Route{Gw: net.ParseIP(via), AdvMSS: advmss})
+}
+
+// addRouteBy adds the route by an interface of the calling thread's namespace.
+func addRouteBy(name, to string, route netlink.Route) error {
 	l, err := netlink.LinkByName(name)
 	if err != nil {
 		return err
@@ -79,7 +84,8 @@ func addRoute(name, to, via string, advmss int) error {
 	if err != nil {
 		return err
 	}
-	return netlink.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: dst, Gw: net.ParseIP(via), AdvMSS: advmss})
+	route.LinkIndex, route.Dst = l.Attrs().Index, dst
+	return netlink.RouteAdd(&route)
 }
 
 // A path with a smaller MTU than its ends admit to carries large transfers in both directions, on both sides: its router's

@@ -31,28 +31,18 @@ func TestRoutesWithAnMTU(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			top := newTopology(t, 1)
 			setMTU := func(r *room, name string, mtu int) {
-				r.must(t, "set an MTU", func() error {
-					l, err := netlink.LinkByName(name)
-					if err != nil {
-						return err
-					}
-					return netlink.LinkSetMTU(l, mtu)
-				})
+				r.change(t, name, func(l netlink.Link) error { return netlink.LinkSetMTU(l, mtu) })
 			}
 			setMTU(top.fabric, tt.port, smallMTU)
 			for _, r := range []*room{top.client, top.tasks[0]} { // what is joined gets past any MTU of a veth
-				r.must(t, "join nothing", func() error {
-					l, err := netlink.LinkByName("eth0")
-					if err != nil {
-						return err
-					}
-					return netlink.LinkSetGSOMaxSegs(l, 1)
-				})
+				r.change(t, "eth0", func(l netlink.Link) error { return netlink.LinkSetGSOMaxSegs(l, 1) })
 				sysctl(t, r, "ipv4/tcp_mtu_probing", "0")
 			}
 			// With both legs alike nothing but the route says that a SYN is to be changed.
 			setMTU(top.lb, "eth0", clientMTU)
-			top.lb.must(t, "route", func() error { return routeOnLink(tt.dev, tt.to, tt.mtu, tt.advmss) })
+			top.lb.must(t, "route", func() error {
+				return addRouteBy(tt.dev, tt.to, netlink.Route{MTU: tt.mtu, AdvMSS: tt.advmss, Scope: netlink.SCOPE_LINK})
+			})
 			dp := openIn(t, top.lb, Options{})
 			d, to := oneService(1), front()
 			if tt.to == sixOf(clientAddr)+"/128" {
@@ -69,26 +59,10 @@ func TestRoutesWithAnMTU(t *testing.T) {
 	}
 }
 
-func routeOnLink(name, to string, mtu, advmss int) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	_, dst, err := net.ParseCIDR(to)
-	if err != nil {
-		return err
-	}
-	return netlink.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: dst, MTU: mtu, AdvMSS: advmss, Scope: netlink.SCOPE_LINK})
-}
-
 // readdress gives an interface another address in place of its own.
 func (r *room) readdress(t *testing.T, name, from, to string) {
 	t.Helper()
-	r.must(t, "change the address of "+name, func() error {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
-		}
+	r.change(t, name, func(l netlink.Link) error {
 		old, err := netlink.ParseAddr(from)
 		if err != nil {
 			return err
@@ -106,18 +80,7 @@ func TestClientsOfAsymmetricRoutesAreAnswered(t *testing.T) {
 	require.Root(t)
 	for _, home := range []bool{false, true} {
 		top := newTopology(t, 1)
-		top.fabric.must(t, "bridge", func() error {
-			attrs := netlink.NewLinkAttrs()
-			attrs.Name = "side"
-			if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
-				return err
-			}
-			l, err := netlink.LinkByName("side")
-			if err != nil {
-				return err
-			}
-			return netlink.LinkSetUp(l)
-		})
+		top.fabric.addBridge(t, "side", clientMTU)
 		// The client reaches 203.0.113.1 by a router, whose answers would come by that as well.
 		top.plug(t, "side", top.lb, "eth2", "198.51.100.77", clientMTU)
 		top.lb.readdress(t, "eth2", "198.51.100.77/24", "203.0.113.1/24")
@@ -179,21 +142,9 @@ func TestFlowsSurviveNewInterfaces(t *testing.T) {
 		mtu                int
 	}{{"eth1", "front", frontAddr, clientMTU}, {"eth0", "back", backAddr, taskMTU}} {
 		mac := top.lb.macOf(t, one.name) // which neighbours know
-		top.lb.must(t, "delete an interface", func() error {
-			l, err := netlink.LinkByName(one.name)
-			if err != nil {
-				return err
-			}
-			return netlink.LinkDel(l)
-		})
+		top.lb.change(t, one.name, netlink.LinkDel)
 		top.plug(t, one.bridge, top.lb, one.name, one.addr, one.mtu)
-		top.lb.must(t, "give the MAC back", func() error {
-			l, err := netlink.LinkByName(one.name)
-			if err != nil {
-				return err
-			}
-			return netlink.LinkSetHardwareAddr(l, mac[:])
-		})
+		top.lb.change(t, one.name, func(l netlink.Link) error { return netlink.LinkSetHardwareAddr(l, mac[:]) })
 	}
 	// What comes before the program is there meets the stack, which resets it.
 	waitFor(t, "the new interfaces", func() bool {

@@ -154,23 +154,8 @@ type topology struct {
 func newTopology(t testing.TB, tasks int) *topology {
 	t.Helper()
 	top := &topology{fabric: newRoom(t), client: newRoom(t), lb: newRoom(t), front: front()}
-	top.fabric.must(t, "bridges", func() error {
-		for name, mtu := range map[string]int{"front": clientMTU, "back": taskMTU} {
-			attrs := netlink.NewLinkAttrs()
-			attrs.Name, attrs.MTU = name, mtu
-			if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
-				return err
-			}
-			l, err := netlink.LinkByName(name)
-			if err != nil {
-				return err
-			}
-			if err := netlink.LinkSetUp(l); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	top.fabric.addBridge(t, "front", clientMTU)
+	top.fabric.addBridge(t, "back", taskMTU)
 	top.plug(t, "front", top.client, "eth0", clientAddr, clientMTU)
 	top.plug(t, "front", top.lb, "eth1", frontAddr, clientMTU)
 	top.plug(t, "back", top.lb, "eth0", backAddr, taskMTU)
@@ -187,6 +172,28 @@ func newTopology(t testing.TB, tasks int) *topology {
 		return err
 	})
 	return top
+}
+
+func (r *room) addBridge(t testing.TB, name string, mtu int) {
+	t.Helper()
+	r.must(t, "add bridge "+name, func() error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MTU = name, mtu
+		return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
+	})
+	r.change(t, name, netlink.LinkSetUp)
+}
+
+// change does something to an interface of the room.
+func (r *room) change(t testing.TB, name string, do func(netlink.Link) error) {
+	t.Helper()
+	r.must(t, "change "+name, func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return do(l)
+	})
 }
 
 // plug connects room to a bridge.

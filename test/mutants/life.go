@@ -18,7 +18,7 @@ var lifeMutants = []mutant{
 		"case err == nil:\n\t\tf.qdisc, handle", "case err == nil || errors.Is(err, unix.EEXIST):\n\t\tf.qdisc, handle", "TestCloseLeavesTheClsactOfOthers"),
 	one("the program stays attached", "pkg/datapath/xdp.go",
 		", a.detach(), dp.book", ", dp.book", "TestCloseLeavesNothing"),
-	one("interfaces that come are not attached to", "pkg/datapath/datapath.go",
+	one("interfaces that come are not attached to", "pkg/datapath/attach.go",
 		"if dp.attached[l.index] != nil {", "if len(dp.attached) > 1 {", "TestNetworkIsFollowed"),
 	one("changes of the network go unnoticed", "pkg/datapath/follow.go",
 		"case <-changed:\n\t\t\ttimer := time.NewTimer(settle)", "case <-changed:\n\t\t\tcontinue\n\t\t\ttimer := time.NewTimer(settle)", "TestNetworkIsFollowed|TestRoutesComeAndGo"),
