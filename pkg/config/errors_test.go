@@ -440,7 +440,7 @@ var alertRows = []alertRow{
 	{"frontend", "http-response silent-drop rst-ttl", 28, "'http-response silent-drop' expects a number of hops behind 'rst-ttl'"},
 	{"frontend", "http-request silent-drop x", 27, "'http-request silent-drop' : expects 'if' or 'unless' followed by a condition, not 'x'"},
 	{"frontend", "tcp-request connection silent-drop rst-ttl 300", 45, "'tcp-request connection silent-drop' : 'rst-ttl' expects a number from 1 to 255, not '300'"},
-	{"frontend", "http-request set-timeout server 5s", 15, "'http-request set-timeout' : 'f' has no servers whose timeouts could be set; the rule belongs into a backend"},
+	{"frontend", "http-request set-timeout server 5s", 15, "'http-request set-timeout' : 'f' has no servers whose timeouts could be set; the rule belongs in a backend"},
 	{"backend", "http-request set-timeout client 5s", 27, "unknown timeout 'client' in 'http-request', expected one of 'server', 'tunnel'"},
 	{"backend", "http-request set-timeout", 15, "'http-request set-timeout' expects 'server' or 'tunnel'"},
 	{"backend", "http-request set-timeout server", 27, "'http-request set-timeout' expects a time or an expression"},

@@ -208,7 +208,7 @@ func (r *ruleParser) silentDrop() bool {
 // setTimeout reads `server|tunnel` and a time, or an expression.
 func (r *ruleParser) setTimeout() bool {
 	if r.p.in&(inBackend|inListen|inDefaults) == 0 {
-		r.errorf(0, "%s : '%s' has no servers whose timeouts could be set; the rule belongs into a backend", r.what, r.p.proxy.Name)
+		r.errorf(0, "%s : '%s' has no servers whose timeouts could be set; the rule belongs in a backend", r.what, r.p.proxy.Name)
 		return false
 	}
 	which, ok := r.next("'server' or 'tunnel'")
