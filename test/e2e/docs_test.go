@@ -187,25 +187,31 @@ func (d *docs) knowsFlags(text string) error {
 	return nil
 }
 
-var selects = regexp.MustCompile(` -(?:run|bench) ('[^']*'|\S+)`)
+var (
+	selectsTests = regexp.MustCompile(` -run ('[^']*'|\S+)`)
+	repeats      = regexp.MustCompile(` -(benchtime|count) \S+`)
+)
 
-// thereAreTests lists what a line of go test would run: something, of each pattern.
+// thereAreTests asks whether a line of go test would run something. Its benchmarks run once; of its tests it makes a list.
 func thereAreTests(text string) error {
-	patterns := selects.FindAllStringSubmatch(text, -1)
-	rest := regexp.MustCompile(` -(benchtime|count) \S+`).ReplaceAllString(selects.ReplaceAllString(text, ""), "")
-	if len(patterns) == 0 {
-		return inTree(strings.Replace(rest, "go test ", "go test -run XXX ", 1))
+	if strings.Contains(text, " -bench ") {
+		return finds(repeats.ReplaceAllString(text, "")+" -benchtime 1x", "Benchmark")
 	}
-	for _, p := range patterns {
-		if p[1] == "XXX" {
-			continue
-		}
-		cmd := exec.Command("bash", "-c", strings.Replace(rest, "go test ", "go test -list "+p[1]+" ", 1))
-		cmd.Dir = top
-		out, err := cmd.CombinedOutput() // it may fail where a package demands that its tests have run
-		if !regexp.MustCompile(`(?m)^(Test|Benchmark)`).Match(out) {
-			return fmt.Errorf("no test is called %s: %w\n%s", p[1], err, out)
-		}
+	text = repeats.ReplaceAllString(text, "")
+	if !selectsTests.MatchString(text) {
+		return inTree(strings.Replace(text, "go test ", "go test -run XXX ", 1))
+	}
+	return finds(selectsTests.ReplaceAllString(text, " -list $1"), "Test")
+}
+
+// finds runs a line of go test, which is to name something that begins so. It may fail where a package demands that all its tests
+// have run.
+func finds(text, begins string) error {
+	cmd := exec.Command("bash", "-c", text)
+	cmd.Dir = top
+	out, err := cmd.CombinedOutput()
+	if !regexp.MustCompile(`(?m)^` + begins).Match(out) {
+		return fmt.Errorf("%s finds nothing: %v\n%s", text, err, out)
 	}
 	return nil
 }
