@@ -285,7 +285,7 @@ func (dp *Datapath) refresh() error {
 	if err != nil {
 		return err
 	}
-	v := view{links: links, addrs: addrsOf(addrs), route: dp.network.route, routes: routes, known: known}
+	v := view{links: links, addrs: addrsOf(addrs), route: dp.network.route, local: dp.network.local, routes: routes, known: known}
 	if dp.opts.AllSources {
 		v.sources = func(r route) []netip.Addr { return besides(addrs, r) }
 	}

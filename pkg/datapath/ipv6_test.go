@@ -98,7 +98,7 @@ func TestFamiliesOfABind(t *testing.T) {
 		{"an address of the same family", "[2001:db8::1]:80", false, []Server{six}, local[1:]},
 	} {
 		services := make(map[lbWgServiceKey]lbWgService)
-		award([]claim{{Bind{AddrPort: ap(tt.bind), V6Only: tt.v6only}, Service{ID: 1, Servers: tt.servers}, lbWgService{Id: 1}}}, local, services)
+		award([]claim{{Bind{AddrPort: ap(tt.bind), V6Only: tt.v6only}, Service{ID: 1, Servers: tt.servers}, lbWgService{Id: 1}}}, view{addrs: local}, services)
 		var got []netip.Addr
 		for _, addr := range local {
 			if services[lbWgServiceKey{Addr: addr.As16(), Port: 80}].Id == 1 {

@@ -44,6 +44,8 @@ type network interface {
 	addrs() ([]address, error)
 	// route returns the way to a server; ok is false when packets cannot be sent there from here.
 	route(to netip.Addr) (r route, ok bool)
+	// local tells whether packets to an address end in the namespace.
+	local(addr netip.Addr) bool
 	// routes returns the main routing tables of both families in a stable order. A table is left out where policy
 	// rules make it only a part of the truth.
 	routes() ([]tableRoute, error)
@@ -157,6 +159,11 @@ func usable(a netlink.Addr) (netip.Addr, bool) {
 		return addr, false
 	}
 	return addr, a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 || a.Flags&unix.IFA_F_OPTIMISTIC != 0
+}
+
+func (n *rtnetlink) local(addr netip.Addr) bool {
+	routes, err := n.handle.RouteGet(addr.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }
 
 func (n *rtnetlink) route(to netip.Addr) (route, bool) {

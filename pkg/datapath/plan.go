@@ -15,8 +15,10 @@ type view struct {
 	// sources, if set, tells our addresses that a server may be connected to from, where it is not told which.
 	sources func(route) []netip.Addr
 	route   func(netip.Addr) (route, bool)
-	routes  []tableRoute
-	known   []neighbour
+	// local tells of an address that is not among addrs whether packets to it end here all the same.
+	local  func(netip.Addr) bool
+	routes []tableRoute
+	known  []neighbour
 }
 
 // plan is what the maps should hold.
@@ -77,7 +79,7 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 	for _, b := range d.Sockets {
 		claims = append(claims, claim{Bind: b})
 	}
-	award(claims, v.addrs, out.services)
+	award(claims, v, out.services)
 	p.ways.end(v.known)
 	p.targets.follow(p.ways)
 	p.sources = make(map[uint32]uint32, len(out.servers))
@@ -130,11 +132,11 @@ type claim struct {
 }
 
 // award finds out who takes the connections to each address. What is a socket's is in no map.
-func award(claims []claim, local []netip.Addr, services map[lbWgServiceKey]lbWgService) {
+func award(claims []claim, v view, services map[lbWgServiceKey]lbWgService) {
 	// The more explicit binds come last, so that they win: an address over 0.0.0.0 over [::], as for sockets.
 	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.precision(), b.precision()) })
 	for _, c := range claims {
-		for _, addr := range c.addrs(local) {
+		for _, addr := range c.addrs(v) {
 			key := lbWgServiceKey{Addr: addr.As16(), Port: c.Port()}
 			if c.serves(addr) {
 				services[key] = c.value
@@ -184,16 +186,24 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 	return value, nil
 }
 
-// addrs returns the addresses that the bind takes connections on.
-func (b Bind) addrs(local []netip.Addr) []netip.Addr {
+// addrs returns the addresses that the bind takes connections on: of this namespace, since packets to all others only pass through.
+// A socket may be bound to such a one (net.ipv4.ip_nonlocal_bind), as keepalived's standby does, and gets nothing until it comes.
+func (b Bind) addrs(v view) []netip.Addr {
 	bind := b.Addr()
 	if !bind.IsUnspecified() {
+		if !v.has(bind) {
+			return nil
+		}
 		return []netip.Addr{bind}
 	}
-	return slices.DeleteFunc(slices.Clone(local), func(addr netip.Addr) bool {
+	return slices.DeleteFunc(slices.Clone(v.addrs), func(addr netip.Addr) bool {
 		return bind.Is4() != addr.Is4() && (bind.Is4() || b.V6Only)
 	})
 }
+
+// has tells whether packets to an address end in this namespace. Most addresses that do are configured, and need no question to the
+// kernel; others have a route of type local, such as whole prefixes on lo.
+func (v view) has(addr netip.Addr) bool { return slices.Contains(v.addrs, addr) || v.local(addr) }
 
 // serves tells whether the connections to an address are the kernel path's: those that the service's servers can be reached
 // from. It does not translate from one family to the other, so the others are userspace's.
