@@ -21,7 +21,7 @@ LDFLAGS := -s -w -X waggle/pkg/agent.version=$(VERSION)
 # What the packages below are needed for: require COMMAND:PACKAGE. See test/install.sh.
 NEED_CLANG := clang-19:clang-19 llvm-strip-19:llvm-19 /usr/include/bpf/bpf_helpers.h:libbpf-dev
 NEED_TEST := $(NEED_CLANG) nft:nftables curl:curl wrk:wrk nginx:nginx-light bpftool:bpftool python3:python3 haproxy:haproxy h2load:nghttp2-client setsid:util-linux chromium:chromium \
-	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables promtool:prometheus mandoc:mandoc systemd-analyze:systemd socat:socat openssl:openssl
+	dockerd:docker.io docker:docker-cli,docker.io iptables:iptables promtool:prometheus mandoc:mandoc systemd-analyze:systemd systemd-nspawn:systemd-container nsenter:util-linux socat:socat openssl:openssl
 # Tools that people have for HAProxy: test/consumers runs them against waggle.
 NEED_TEST += hatop:hatop script:bsdutils prometheus-haproxy-exporter:prometheus-haproxy-exporter haproxy_log_analysis:haproxy-log-analysis \
 	/usr/lib/nagios/plugins/check_haproxy:monitoring-plugins-contrib /usr/share/perl5/Monitoring/Plugin.pm:libmonitoring-plugin-perl \
