@@ -53,6 +53,16 @@ static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow 
 	return 1;
 }
 
+/* Deletes the forward entry of a flow that the caller has made WG_DEAD; from is what it was before. The other one stays as a
+ * tombstone, which holds the port. */
+static __always_inline void flow_bury(const struct wg_key *key, const struct wg_flow *f, struct wg_flow *rev, enum wg_state from)
+{
+	rev->dir = WG_TOMBSTONE;
+	gauge_add(f->server_gauge, 1, 0, 0);
+	gauges_add(f, from == WG_CLOSED ? -1 : 0, from == WG_CLOSED ? 0 : -1, 0);
+	bpf_map_delete_elem(&wg_flows, key);
+}
+
 /* Whether the server of a closed flow is in TIME_WAIT, or was: it has sent the first FIN and acknowledged the client's, and
  * the client has acknowledged all that it sent. What it has received ends right before f->seq_next then. */
 static __always_inline int flow_waits(const struct wg_flow *f, const struct wg_flow *rev)
@@ -83,10 +93,7 @@ WG_GLOBAL int flow_recycle(const struct packet *p, struct wg_flow *f)
 		rev->stamp = f->stamp;
 		rev->flags |= WG_FLOW_WAITS;
 	}
-	rev->dir = WG_TOMBSTONE;
-	gauge_add(f->server_gauge, 1, 0, 0);
-	gauges_add(f, -1, 0, 0);
-	bpf_map_delete_elem(&wg_flows, &key);
+	flow_bury(&key, f, rev, WG_CLOSED);
 	return 0;
 }
 

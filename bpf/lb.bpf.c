@@ -65,7 +65,7 @@ static __always_inline struct wg_flow *on_event(struct __sk_buff *skb, struct wg
 						int *verdict)
 {
 	f = flow_usable(f, p);
-	if (!f)
+	if (!f || (f->dir == WG_FORWARD && packet_is_opening(p) && retry(skb, p)))
 		return on_miss(skb, p, reason, verdict);
 	*verdict = TC_ACT_SHOT;
 	if (f->dir == WG_TOMBSTONE) {
@@ -78,8 +78,7 @@ static __always_inline struct wg_flow *on_event(struct __sk_buff *skb, struct wg
 	}
 	if (!packet_is_opening(p))
 		return f;
-	retry(skb, p);
-	f = bpf_map_lookup_elem(&wg_flows, &p->key);
+	f = bpf_map_lookup_elem(&wg_flows, &p->key); /* it may have moved */
 	if (!f)
 		*reason = WG_R_RACE;
 	return f;

@@ -133,10 +133,30 @@ static __always_inline int server_stays(const struct wg_flow *f)
 	return server->port == bpf_ntohs(f->dport) && addr_equal(server->addr, f->daddr);
 }
 
+/* Lets go of a half-open flow whose server has left and that no other one takes, so that its client's SYN begins anew: it falls through as
+ * any other, and userspace has it wait in a queue or ends it, as HAProxy. If the old server may answer yet, a tombstone drops what it
+ * says. Returns 0 if another CPU is at it. */
+WG_GLOBAL int flow_abandon(const struct packet *p, struct wg_flow *f, struct wg_flow *rev)
+{
+	struct wg_key key;
+
+	if (!p || !f || !rev || !flow_shift(f, WG_HALF, WG_DEAD))
+		return 0;
+	count_retry(f, 1);
+	key = p->key;
+	if (f->refused) {
+		flow_delete(&key, f, WG_HALF);
+	} else {
+		rev->seen = bpf_ktime_get_coarse_ns();
+		flow_bury(&key, f, rev, WG_HALF);
+	}
+	return 1;
+}
+
 /* Called with a client's SYN that comes again. When the attempt at the flow's server has failed, because the server
  * refused it or `timeout connect` has passed without an answer, the next one begins: at another server with `option
  * redispatch` if there is one, else at the same; also without it if the server has left meanwhile, as in userspace (HAProxy would
- * stay there and fail). In all other cases the SYN is an ordinary retransmission. */
+ * stay there and fail). In all other cases the SYN is an ordinary retransmission. Returns 1 if it belongs to no flow any more. */
 WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 {
 	struct wg_service *svc;
@@ -144,7 +164,7 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 zero = 0, left;
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
-	int stays;
+	int stays, reason;
 
 	if (!p || !key)
 		return 0;
@@ -163,10 +183,14 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 		return 0;
 	stays = server_stays(f);
 	/* svc->retries may have changed since: then it is any number, and no harm is done. */
-	if ((!stays || (svc->redispatch && (svc->retries + 1 - left) % svc->redispatch == 0)) &&
-	    !redispatch(skb, p, stays ? f->server_gauge : 0, svc)) {
-		count_retry(f, 1);
-		return 0;
+	if (!stays || (svc->redispatch && (svc->retries + 1 - left) % svc->redispatch == 0)) {
+		reason = redispatch(skb, p, stays ? f->server_gauge : 0, svc);
+		if (!reason) {
+			count_retry(f, 1);
+			return 0;
+		}
+		if (!stays)
+			return reason == WG_R_RACE ? 0 : flow_abandon(p, f, rev);
 	}
 	if (__sync_val_compare_and_swap(&f->retries, left, left - 1) != left)
 		return 0; /* another CPU has begun this attempt */

@@ -236,3 +236,13 @@ func (m *model) move(f *modelFlow, v *Server, way modelWay) {
 	m.count(f).Connections++
 	m.backs[way] = f
 }
+
+// abandon ends a half-open flow whose server has left and that has found no other.
+func (m *model) abandon(f *modelFlow) {
+	m.count(f).Redispatches++
+	m.seen["abandoned"]++
+	m.forget(f)
+	if !f.refused {
+		m.bury(f.way, &modelTomb{server: f.server, seen: m.now()})
+	}
+}

@@ -92,7 +92,13 @@ func (x *modelRun) fromClient(p packet) {
 			return
 		}
 	case opening(p):
-		x.retry(f, p, verdict, out)
+		if x.retry(f, p, verdict, out) {
+			break
+		}
+		if f = x.beginAnew(p, verdict, out); f == nil {
+			x.passedOn(verdict, out, frame, "")
+			return
+		}
 	default:
 		x.promote(f, p)
 	}
@@ -200,15 +206,27 @@ func (x *modelRun) lostTombs() {
 	}
 }
 
-// retry says what becomes of a client's SYN that comes again, given what has become of it.
-func (x *modelRun) retry(f *modelFlow, p packet, verdict int, out []byte) {
+// beginAnew says what becomes of a SYN whose flow was abandoned.
+func (x *modelRun) beginAnew(p packet, verdict int, out []byte) *modelFlow {
+	places := x.placesOnTheRing() // of the attempt to find it another server as well
+	if verdict == verdictRedirect {
+		x.begun = places - 1
+		return x.claim(p, verdict, out)
+	}
+	f := x.claim(p, verdict, out)
+	x.begun = places
+	return f
+}
+
+// retry says what becomes of a client's SYN that comes again, given what has become of it; false: it belongs to no flow any more.
+func (x *modelRun) retry(f *modelFlow, p packet, verdict int, out []byte) bool {
 	s := x.services[p.dst]
 	if f.state != FlowHalfOpen || f.retries == 0 || f.rev.syn {
-		return
+		return true
 	}
 	sure, perhaps := x.passed(f.attempt, s.Timeouts.Connect)
 	if late := s.Timeouts.Connect > 0 && (sure || perhaps && x.hasRetried(f)); !f.refused && !late {
-		return
+		return true
 	}
 	avoid := f.server
 	if x.hasLeft(f) {
@@ -216,12 +234,17 @@ func (x *modelRun) retry(f *modelFlow, p packet, verdict int, out []byte) {
 		x.seen["retry after the server has left"]++
 	}
 	if (avoid == 0 || s.Redispatch > 0 && (s.Retries+1-f.retries)%s.Redispatch == 0) && x.redispatch(s, avoid, f, p, verdict, out) {
-		return
+		return true
+	}
+	if avoid == 0 {
+		x.abandon(f)
+		return false
 	}
 	x.count(f).Retries++
 	f.retries--
 	f.refused, f.attempt = false, x.now()
 	x.seen["retry"]++
+	return true
 }
 
 // hasRetried tells whether the program has counted an attempt that the model has not.
@@ -249,11 +272,10 @@ func (x *modelRun) redispatch(s *Service, avoid uint32, f *modelFlow, p packet, 
 		taken, reasons := x.verdicts(o.server, p, 1)
 		mayMove, mayStay = mayMove || taken, mayStay || len(reasons) > 0
 	}
-	if verdict != verdictRedirect {
+	moved := x.hasMoved(f, verdict, out)
+	if verdict != verdictRedirect && avoid != 0 {
 		x.fail("verdict %d, want redirect", verdict)
 	}
-	got := decode(x.t, out)
-	moved := modelWay{got.src, got.dst} != f.way
 	if moved && !mayMove || !moved && !mayStay {
 		x.fail("moved: %v; may stay: %v, may move: %v; %+v", moved, mayStay, mayMove, outcomes)
 	}
@@ -265,6 +287,17 @@ func (x *modelRun) redispatch(s *Service, avoid uint32, f *modelFlow, p packet, 
 	v, way := x.chosen(outcomes, p, out, 1)
 	x.move(f, v, way)
 	return true
+}
+
+// hasMoved tells whether a SYN that came again has gone another way as the same flow.
+func (x *modelRun) hasMoved(f *modelFlow, verdict int, out []byte) bool {
+	if verdict != verdictRedirect {
+		return false
+	}
+	got := decode(x.t, out)
+	var entry lbWgFlow
+	x.check(x.k.obj.WgFlows.Lookup(lbWgKey{Saddr: f.client.Addr().As16(), Daddr: f.front.Addr().As16(), Sport: netOrder(f.client.Port()), Dport: netOrder(f.front.Port())}, &entry))
+	return modelWay{got.src, got.dst} != f.way && entry.Flags&lbWgFlowFlagWG_FLOW_MOVED != 0
 }
 
 // placesOnTheRing is how many flows, and attempts to make one, have asked for a place on CPU 0's ring.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,6 @@ func TestRetryLeavesAServerThatIsGone(t *testing.T) {
 		"gone":             {gone, refused, addr(1), 1},
 		"gone and silent":  {gone, func(c *conn) { c.late(t) }, addr(1), 1},
 		"at a new address": {func(s *Service) { s.Servers, s.Schedule = s.Servers[:1], s.Schedule[:1]; s.Servers[0].Addr = addr(2) }, refused, addr(2), 1},
-		"gone as the last": {func(s *Service) { s.Servers, s.Schedule = nil, nil }, refused, addr(0), 0},
 	} {
 		k := newKernel(t, Options{})
 		d := retrying(2, 3, false)
@@ -141,6 +141,97 @@ func TestRetryLeavesAServerThatIsGone(t *testing.T) {
 		if g := k.gaugeOf(t, 101); c.want == addr(1) && g.Taken != 0 {
 			t.Errorf("%s: the server has %d places taken", name, g.Taken)
 		}
+	}
+}
+
+// When the server of a connection that it has not taken has left and no other one can take it, the client's next SYN is userspace's, as
+// any other one would be, and nothing of the flow is left that could come in its way.
+func TestRetryLeavesToUserspaceWhatNoServerTakes(t *testing.T) {
+	for name, c := range map[string]struct {
+		silent, full bool
+		reason       string
+	}{
+		"refused, no server":       {false, false, "no_server"},
+		"silent, no server":        {true, false, "no_server"},
+		"refused, the others full": {false, true, "servers_full"},
+		"silent, the others full":  {true, true, "servers_full"},
+	} {
+		k := newKernel(t, Options{})
+		d := retrying(1, 3, false)
+		k.sync(t, d)
+		conn := k.open(t, client(0))
+		if c.full {
+			d = retrying(2, 3, false)
+			s := &d.Services[0]
+			s.Servers, s.Schedule = s.Servers[1:], s.Schedule[1:]
+			s.Servers[0].Limit = 1
+			k.sync(t, d)
+			k.establish(t, client(1))
+		} else {
+			d.Services[0].Servers, d.Services[0].Schedule = nil, nil
+			k.sync(t, d)
+		}
+		before := k.gauge(0)
+		if conn.again(t); c.silent {
+			conn.late(t)
+		} else {
+			conn.refuse(t, false)
+		}
+		for range 2 {
+			want := k.reasons(t)[c.reason] + 1
+			if verdict, _ := k.send(t, packet{src: conn.client, dst: conn.front, flags: syn, seq: conn.clientSeq - 1}); verdict != verdictNext || k.reasons(t)[c.reason] != want {
+				t.Errorf("%s: verdict %d, reasons %v", name, verdict, k.reasons(t))
+			}
+		}
+		tombs := map[bool]uint64{true: 1}[c.silent]
+		if g := k.gaugeOf(t, 101); g.Taken != 0 || g.Open != 0 || g.Entries != tombs {
+			t.Errorf("%s: the server has %+v", name, g)
+		}
+		if g := k.gauge(0); g.Taken != before.Taken-1 || g.Open != before.Open-1 || g.Entries != before.Entries-1 || conn.state(t) != "none" {
+			t.Errorf("%s: %+v of %+v, the flow is %s", name, g, before, conn.state(t))
+		}
+		if verdict, _ := k.send(t, packet{src: conn.task, dst: conn.back, flags: syn | ack, seq: 9, ack: conn.clientSeq}); (verdict == verdictDrop) != c.silent {
+			t.Errorf("%s: verdict %d about the old server's late answer", name, verdict)
+		}
+		if s := k.snapshot(t).Servers[101]; s.Redispatches != 1 || s.Retries != 0 || s.Failures != 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		// A server that comes meanwhile has it.
+		k.sync(t, retrying(3, 3, false))
+		conn.again(t)
+		conn.fromTask(t, syn|ack, "")
+		if conn.fromClient(t, ack, ""); conn.state(t) != FlowEstablished {
+			t.Errorf("%s: the flow is %s", name, conn.state(t))
+		}
+	}
+}
+
+// The same with real TCP: a client whose only server refuses it and then leaves is served by the socket.
+func TestRetryReachesTheSocket(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	d := retrying(1, 3, false)
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	serve(top.lb.listen(t, fmt.Sprintf(":%d", frontPort)), func(c net.Conn) { fmt.Fprint(c, "socket") })
+	said := make(chan string, 1)
+	go func() {
+		text, _ := top.client.ask(t, front())
+		said <- text
+	}()
+	waitFor(t, "the refusal", func() bool { return dp.Counters().Reasons["refused"] == 1 })
+	d.Services = slices.Clone(d.Services)
+	d.Services[0].Servers, d.Services[0].Schedule = nil, nil
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	if text := <-said; text != "sock" {
+		t.Errorf("the client is told %q", text)
+	}
+	if s := dp.Counters(); s.Total.Entries != 0 || s.Reasons["no_server"] == 0 {
+		t.Errorf("%+v, reasons %v", s.Total, s.Reasons)
 	}
 }
 
