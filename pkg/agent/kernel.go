@@ -66,6 +66,7 @@ type service struct {
 	backend  *pool.Backend
 	verdict  offload.Verdict
 	logs     *logs
+	index    *serverIndex
 
 	// snapshot is what schedule and servers were made from.
 	snapshot *pool.Snapshot
@@ -127,7 +128,12 @@ func (k *kernel) open(ctx context.Context, p *kernelPlan, mode DatapathMode, opt
 		return nil
 	}
 	k.opened = time.Now()
+	k.mu.Lock()
+	if dp.TakenOver() {
+		k.identify(dp.Identities())
+	}
 	k.dp.Store(dp)
+	k.mu.Unlock()
 	k.fallback("", "")
 	return nil
 }

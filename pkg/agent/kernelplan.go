@@ -58,7 +58,7 @@ func (k *kernel) makePlan(p *pool.Pool, verdicts []offload.Verdict, logs *logs) 
 			next.others = append(next.others, v)
 			continue
 		}
-		s := &service{id: k.takeID(f), frontend: f, backend: p.Backend(v.Backend.Name), verdict: v, logs: logs}
+		s := &service{id: k.takeID(f), frontend: f, backend: p.Backend(v.Backend.Name), verdict: v, logs: logs, index: k.servers}
 		next.services = append(next.services, s)
 		next.byID[s.id] = s
 	}
@@ -166,16 +166,17 @@ func (k *kernel) recall() error {
 	for _, b := range p.Backends {
 		present := make(map[uint32]*pool.Server)
 		for _, s := range b.Servers() {
-			present[s.Key] = s
+			present[k.servers.id(s)] = s
 		}
 		for _, n := range k.before.ServersOf(b.Name) {
 			s := present[n.ID]
 			if s == nil {
-				s = b.Former(n.Name, n.ID)
+				s = b.Former(n.Name)
+				k.servers.name(s.Key, n.ID)
 				k.depart(s, now)
 			}
 			k.servers.add(s)
-			errs = append(errs, k.shareServer(n.ID, s))
+			errs = append(errs, k.shareServer(s))
 		}
 		addKernel(b.Counters.Shard(pool.KernelShard), dp.Bequest(b.Name))
 	}
@@ -218,26 +219,26 @@ func (k *kernel) share(p *kernelPlan) error {
 			queues[s.backend] = append(queues[s.backend], flag)
 		}
 		for _, server := range s.backend.Servers() {
-			index[server.Key] = server
+			index[k.servers.id(server)] = server
 		}
 	}
 	for _, b := range p.pool.Backends {
 		b.ShareQueues(queues[b])
 		for _, server := range b.Servers() {
-			if k.servers.get(server.Key) != nil { // flows of before may live on
-				index[server.Key] = server
+			if id := k.servers.id(server); k.servers.get(id) != nil { // flows of before may live on
+				index[id] = server
 			}
 		}
 	}
-	for key, server := range index {
-		errs = append(errs, k.shareServer(key, server))
+	for _, server := range index {
+		errs = append(errs, k.shareServer(server))
 	}
-	for key, server := range k.servers.all() {
-		if index[key] == nil { // it has departed
-			index[key] = server
+	for id, server := range k.servers.all() {
+		if index[id] == nil { // it has departed
+			index[id] = server
 		}
 	}
-	k.servers.byKey.Store(&index)
+	k.servers.byID.Store(&index)
 	return errors.Join(errs...)
 }
 
@@ -258,12 +259,12 @@ func (k *kernel) shareService(s *service) (*atomic.Int64, error) {
 	return places.Waiting, nil
 }
 
-func (k *kernel) shareServer(key uint32, s *pool.Server) error {
+func (k *kernel) shareServer(s *pool.Server) error {
 	dp := k.path()
 	if dp == nil || s.Sessions.Shared() {
 		return nil
 	}
-	places, err := dp.ServerPlaces(key, s.Backend.Name, s.Name)
+	places, err := dp.ServerPlaces(k.servers.id(s), s.Backend.Name, s.Name)
 	if err != nil {
 		return err
 	}
@@ -285,18 +286,18 @@ func (k *kernel) reap(now time.Time) {
 
 // reapServer takes a server out step by step.
 func (k *kernel) reapServer(d *departed, now time.Time) (done bool) {
-	s, dp := d.server, k.path()
-	known := dp != nil && k.servers.get(s.Key) != nil
-	_, counted := k.last.Servers[s.Key]
+	s, dp, id := d.server, k.path(), k.servers.id(d.server)
+	known := dp != nil && k.servers.get(id) != nil
+	_, counted := k.last.Servers[id]
 	switch {
 	case d.step == inUse:
-		if now.Sub(d.since) >= settleTime && s.Sessions.User() == 0 && s.Idle.Load() == 0 && s.Queue.Load() == 0 && k.last.Servers[s.Key].Entries == 0 {
+		if now.Sub(d.since) >= settleTime && s.Sessions.User() == 0 && s.Idle.Load() == 0 && s.Queue.Load() == 0 && k.last.Servers[id].Entries == 0 {
 			s.Sessions.Unshare()
 			d.step = unshared
 		}
 		return false
 	case d.step == unshared && known:
-		dp.UnshareServer(s.Key)
+		dp.UnshareServer(id)
 		d.step = returned
 		return false
 	case d.step == returned && counted:

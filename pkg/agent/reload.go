@@ -140,10 +140,11 @@ func (a *Agent) change(ctx context.Context, cfg *config.Config) error {
 	undo = append(undo, control.discard)
 	plan := a.kernel.prepare(g.pool, g.verdicts, g.logs)
 	undo = append(undo, func() { a.kernel.discard(plan) })
-	if a.kernel.retry == nil {
+	if a.kernel.retry == nil && a.kernel.path() == nil {
 		if err := a.kernel.open(ctx, plan, a.opts.Datapath, a.datapathOptions()); err != nil {
 			return fail(err)
 		}
+		plan = a.kernel.prepare(g.pool, g.verdicts, g.logs) // a process before this one may have used its ids
 	}
 	ended, err := a.commit(ctx, g, built, change, plan)
 	if err != nil {

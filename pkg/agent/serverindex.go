@@ -9,36 +9,60 @@ import (
 	"waggle/pkg/pool"
 )
 
-// serverIndex finds the servers that the kernel path knows by their keys. One goroutine at a time changes
+// serverIndex finds the servers that the kernel path knows by their ids. One goroutine at a time changes
 // it, any may read it.
 type serverIndex struct {
-	byKey atomic.Pointer[map[uint32]*pool.Server]
+	byID atomic.Pointer[map[uint32]*pool.Server]
+	// names has the ids of servers, by their keys, that are not the keys themselves; nil: there are none.
+	names atomic.Pointer[map[uint32]uint32]
+}
+
+// id is what the kernel path knows a server by.
+func (i *serverIndex) id(s *pool.Server) uint32 {
+	if i != nil {
+		if names := i.names.Load(); names != nil {
+			if id, ok := (*names)[s.Key]; ok {
+				return id
+			}
+		}
+	}
+	return s.Key
+}
+
+// name has the kernel path know whoever has a key by an id from now on.
+func (i *serverIndex) name(key, id uint32) {
+	next := map[uint32]uint32{}
+	if names := i.names.Load(); names != nil {
+		next = maps.Clone(*names)
+	}
+	next[key] = id
+	i.names.Store(&next)
 }
 
 // add makes a server known.
 func (i *serverIndex) add(s *pool.Server) {
-	next := map[uint32]*pool.Server{s.Key: s}
+	next := map[uint32]*pool.Server{i.id(s): s}
 	maps.Copy(next, i.all())
-	i.byKey.Store(&next)
+	i.byID.Store(&next)
 }
 
 // remove forgets a server.
 func (i *serverIndex) remove(s *pool.Server) {
 	next := maps.Clone(i.all())
-	delete(next, s.Key)
-	i.byKey.Store(&next)
+	delete(next, i.id(s))
+	i.byID.Store(&next)
 }
 
-// all returns the servers by key. The map must not be changed.
+// all returns the servers by id. The map must not be changed.
 func (i *serverIndex) all() map[uint32]*pool.Server {
-	if m := i.byKey.Load(); m != nil {
+	if m := i.byID.Load(); m != nil {
 		return *m
 	}
 	return nil
 }
 
-// get returns the server with a key, or nil.
-func (i *serverIndex) get(key uint32) *pool.Server { return i.all()[key] }
+// get returns the server with an id, or nil.
+func (i *serverIndex) get(id uint32) *pool.Server { return i.all()[id] }
 
 // welcome makes a server known that was added while traffic runs. It has no session yet.
 func (k *kernel) welcome(s *pool.Server) error {
@@ -47,7 +71,7 @@ func (k *kernel) welcome(s *pool.Server) error {
 	if !k.serves(s.Backend) {
 		return nil
 	}
-	if err := k.shareServer(s.Key, s); err != nil {
+	if err := k.shareServer(s); err != nil {
 		return err
 	}
 	k.servers.add(s)

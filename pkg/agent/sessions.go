@@ -177,10 +177,11 @@ func (a *Agent) ShutdownStream(id uint64) (bool, error) {
 // ShutdownServer implements [runtimeapi.Sessions].
 func (a *Agent) ShutdownServer(s *pool.Server) error {
 	a.engine.ShutdownSessions(s)
-	if a.kernel.path() == nil || a.kernel.servers.get(s.Key) == nil {
+	id := a.kernel.servers.id(s)
+	if a.kernel.path() == nil || a.kernel.servers.get(id) == nil {
 		return nil
 	}
-	_, err := a.kernel.path().Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.Server == s.Key })
+	_, err := a.kernel.path().Shutdown(datapath.EndKilled, func(f datapath.Flow) bool { return f.Server == id })
 	return err
 }
 

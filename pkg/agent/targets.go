@@ -44,11 +44,11 @@ func (s *service) targets() (schedule []uint32, servers []datapath.Server) {
 	if s.snapshot != snap {
 		s.snapshot, s.schedule, s.servers = snap, nil, nil
 		for _, i := range balance.Table(s.verdict.Backend.Balance.Algorithm, snap.Targets) {
-			s.schedule = append(s.schedule, snap.Targets[i].Server.Key)
+			s.schedule = append(s.schedule, s.index.id(snap.Targets[i].Server))
 		}
 		for _, t := range snap.Targets {
 			s.servers = append(s.servers, datapath.Server{
-				ID: t.Server.Key, Name: s.backend.Name + "/" + t.Server.Name, Addr: t.Addr, Weight: uint32(t.Effective), Sources: sources(t.Server),
+				ID: s.index.id(t.Server), Name: s.backend.Name + "/" + t.Server.Name, Addr: t.Addr, Weight: uint32(t.Effective), Sources: sources(t.Server),
 			})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
@@ -136,11 +137,9 @@ type nameKey struct {
 	backend, name storedName
 }
 
-func identitiesOf(all map[entry]storedIdentity) Identities {
-	i := Identities{all: make(map[gaugeKey]storedIdentity, len(all)), newest: make(map[nameKey]gaugeKey, len(all))}
-	for e, is := range all {
-		key := gaugeKeyOf(e)
-		i.all[key] = is
+func identitiesOf(all map[gaugeKey]storedIdentity) Identities {
+	i := Identities{all: all, newest: make(map[nameKey]gaugeKey, len(all))}
+	for key, is := range all {
 		name := nameKey{key.server, is.Backend, is.Name}
 		if other, ok := i.newest[name]; !ok || i.all[other].Order < is.Order {
 			i.newest[name] = key
@@ -176,6 +175,16 @@ func (i Identities) ServersOf(backend string) (found []Named) {
 	return found
 }
 
+// Servers are the ids of all servers, in no order.
+func (i Identities) Servers() (ids []uint32) {
+	for key := range i.all {
+		if key.server {
+			ids = append(ids, key.id)
+		}
+	}
+	return ids
+}
+
 // Max is the highest id of services and servers; new ones have to be above it, since flows may have it.
 func (i Identities) Max() (service, server uint32) {
 	for key := range i.all {
@@ -186,6 +195,17 @@ func (i Identities) Max() (service, server uint32) {
 		}
 	}
 	return service, server
+}
+
+// Identities returns them as the process before this one has left them. They do not change any more, as those of ReadIdentities do
+// while that process still works with its pins.
+func (dp *Datapath) Identities() Identities {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.book == nil {
+		return Identities{}
+	}
+	return identitiesOf(maps.Clone(dp.book.named))
 }
 
 // ReadIdentities returns what a process before this one has left under the directory of pins, which is nothing if it is
@@ -204,5 +224,9 @@ func ReadIdentities(pinDir string) (Identities, error) {
 	if err != nil {
 		return Identities{}, fmt.Errorf("read the names of the kernel path before: %w", err)
 	}
-	return identitiesOf(names), nil
+	all := make(map[gaugeKey]storedIdentity, len(names))
+	for e, is := range names {
+		all[gaugeKeyOf(e)] = is
+	}
+	return identitiesOf(all), nil
 }

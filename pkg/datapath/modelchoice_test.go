@@ -226,7 +226,7 @@ func (m *model) move(f *modelFlow, v *Server, way modelWay) {
 	delete(m.backs, f.way)
 	m.seen[map[bool]string{true: "redispatch after a refusal", false: "redispatch after a timeout"}[f.refused]]++
 	if !f.refused {
-		m.bury(f.way, &modelTomb{server: f.server, seen: m.now()})
+		m.bury(f.way, &modelTomb{server: f.server, seen: m.now(), ended: f.rev.fin}) // a FIN without a SYN is no end, but has the collector wait longer
 	}
 	m.shift(f, "")
 	f.server, f.way, f.refused, f.attempt = v.ID, way, false, m.now()
@@ -243,6 +243,6 @@ func (m *model) abandon(f *modelFlow) {
 	m.seen["abandoned"]++
 	m.forget(f)
 	if !f.refused {
-		m.bury(f.way, &modelTomb{server: f.server, seen: m.now()})
+		m.bury(f.way, &modelTomb{server: f.server, seen: m.now(), ended: f.rev.fin}) // a FIN without a SYN is no end, but has the collector wait longer
 	}
 }

@@ -57,7 +57,7 @@ func TestRandomPacketsAgainstTheModel(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"retry", "retry after the server has left", "redispatch after a refusal", "redispatch after a timeout", "abandoned", "port of a closed flow reopened", "port of a tombstone reopened",
+	for _, name := range []string{"retry", "retry after the server has left", "redispatch after a refusal", "redispatch after a timeout", "port of a closed flow reopened", "port of a tombstone reopened",
 		"half-open flow recycled", "tombstone collected", "half-open flow collected", "established flow collected", "closed flow collected", "flow shut down", "ICMP refusal without a retry",
 		"no_flow", "stale", "queued", "global_limit", "service_limit", "half_open", "no_server", "servers_full", "no_route", "no_port", "table_full", "fragment", "ip_options",
 		"bad_length", "refused", "tombstone"} {

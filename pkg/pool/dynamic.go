@@ -39,14 +39,14 @@ func (b *Backend) AddDynamic(o ServerOptions, id int) (*Server, error) {
 	return s, nil
 }
 
-// Former returns a server that a process before this one had by a key, and that this backend has no more. It is for its last
+// Former returns a server that a process before this one had, and that this backend has no more. It is for its last
 // sessions to be counted at; no new one comes to it.
-func (b *Backend) Former(name string, key uint32) *Server {
+func (b *Backend) Former(name string) *Server {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := DefaultServerOptions()
 	o.Name, o.Disabled = name, true
-	return b.newServer(o, 0, key)
+	return b.newServer(o, 0, b.pool.takeKey())
 }
 
 func (b *Backend) freeID() int {

@@ -91,6 +91,15 @@ func (p *poolLife) RememberKeys(keyOf func(backend, server string) uint32, given
 	p.keyOf, p.lastKey = keyOf, given
 }
 
+// SkipKeys has servers that come from now on get a Key above n, or one that was recycled, and returns the highest one that was given.
+func (p *poolLife) SkipKeys(n uint32) (given uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	given = p.lastKey
+	p.lastKey = max(given, n)
+	return given
+}
+
 // keyFor returns the Key of a server that is there from the start.
 func (p *poolLife) keyFor(backend, server string) uint32 {
 	if p.keyOf != nil {

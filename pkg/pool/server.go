@@ -74,7 +74,7 @@ type Server struct {
 
 // serverLife is what the servers of one name in a backend have in common over all configurations.
 type serverLife struct {
-	Key uint32 // unique in the process; names the server in the kernel's maps
+	Key uint32 // unique in the process; as a rule it names the server in the kernel's maps, too
 
 	Sessions    Gauge
 	SessionRate Rate

@@ -305,3 +305,128 @@ func TestASuccessorTakesThePins(t *testing.T) {
 		t.Errorf("a clean stop leaves %v, %v", left, err)
 	}
 }
+
+// takenConfig is that of a process with a port for the Runtime API, servers, and another frontend than tcp_in.
+const takenConfig = `
+global
+    stats socket ipv4@127.0.0.1:%d level admin
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend tcp_in
+    bind *:8001
+    default_backend raw
+backend raw
+%sfrontend %s
+    bind *:%d
+    default_backend raw
+`
+
+// A process that waits for the pins knows the names that their owner has given to the kernel path until then. What the owner adds
+// afterwards, and by the same number, is not taken for one of its own when it takes over; what has its name is, by whatever number.
+func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
+	b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
+	tasks, dir, file := b.rawTasks(3), mountPins(t), filepath.Join(t.TempDir(), "haproxy.cfg")
+	line := func(name string, n int) string { return fmt.Sprintf("    server %s %s\n", name, tasks[n].Endpoint()) }
+	two := line("one", 0) + line("two", 1)
+	start := func(config string, flags ...string) *lab.Process {
+		b.rewrite(file, config)
+		b.execute(b.command(append([]string{"run", "-f", file, "--pin-dir=" + dir, kernelFlag()}, flags...)...))
+		b.ready()
+		return b.process
+	}
+	owner := start(fmt.Sprintf(takenConfig, 9999, two, "before_in", 8002))
+	flows := func() (n int) {
+		answer, err := b.runtime("show sess")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(answer, "path=kernel")
+	}
+	start(fmt.Sprintf(takenConfig, 9998, two+line("three", 2), "new_in", 8004), "-sf", "999999")
+
+	b.rewrite(file, fmt.Sprintf(takenConfig, 9999, two, "before_in", 8002)+"frontend later_in\n    bind *:8003\n    default_backend raw\n")
+	if err := owner.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually(5*time.Second, "the reload", func() error {
+		if !strings.Contains(owner.Output(), "the configuration was loaded") {
+			return errors.New(owner.Output())
+		}
+		return nil
+	})
+	use := func(name string, port int, commands ...string) *echo {
+		t.Helper()
+		for _, c := range commands {
+			if answer, err := b.runtime(c); err != nil || strings.Contains(answer, "rror") {
+				t.Fatalf("%s: %v, %s", c, err, answer)
+			}
+		}
+		var e *echo
+		b.eventually(5*time.Second, "the kernel path carries a connection", func() error { // it follows the commands a moment later
+			before := flows()
+			conn, err := b.dial(port)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(conn, "echo")
+			e = &echo{conn: conn}
+			if err := e.round(); err != nil || flows() == before {
+				conn.Close()
+				return fmt.Errorf("to %s: %w, or it does not", name, err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			return nil
+		})
+		return e
+	}
+	extra := use("extra", 8003, "disable server raw/one", "disable server raw/two", "add server raw/extra "+tasks[2].Endpoint().String(), "enable server raw/extra")
+	again := use("two", tcpPort, "disable server raw/extra", "del server raw/two", "add server raw/two "+tasks[1].Endpoint().String(), "enable server raw/two")
+	owner.Kill()
+	b.eventually(10*time.Second, "the kernel path is taken over", func() error {
+		if !strings.Contains(b.process.Output(), "the kernel path is in use") {
+			return errors.New(b.process.Output())
+		}
+		return nil
+	})
+
+	sessions := func(of string) (n string) {
+		t.Helper()
+		rows, err := b.runtimeAt(9998, "show stat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row := range strings.Lines(rows) {
+			if strings.HasPrefix(row, of+",") {
+				n = strings.Split(row, ",")[4]
+			}
+		}
+		return n
+	}
+	b.eventually(5*time.Second, "its rows have what is theirs", func() error {
+		var got []string
+		for _, of := range []string{"tcp_in,FRONTEND", "new_in,FRONTEND", "raw,one", "raw,two", "raw,three", "raw,BACKEND"} {
+			got = append(got, sessions(of))
+		}
+		if want := "1 0 0 1 0 2"; strings.Join(got, " ") != want {
+			return fmt.Errorf("current sessions %v, want %s", got, want)
+		}
+		return nil
+	})
+	for _, server := range []string{"one", "three", "two"} {
+		if answer, err := b.runtimeAt(9998, "shutdown sessions server raw/"+server); err != nil || strings.TrimSpace(answer) != "" {
+			t.Errorf("%v, %q", err, answer)
+		}
+		if err := extra.round(); err != nil {
+			t.Errorf("the end of the sessions of server %s ends that of extra: %v", server, err)
+		}
+		if err := again.round(); (err != nil) != (server == "two") {
+			t.Errorf("the end of the sessions of server %s: that of two says %v", server, err)
+		}
+	}
+	if err := b.process.Stop(labtest.Context(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -12,8 +12,11 @@ import (
 )
 
 // runtime asks the Runtime API, which the configuration opens on the balancer's own address.
-func (b *balancer) runtime(command string) (string, error) {
-	conn, err := b.Balancer.DialContext(labtest.Context(b.t), "tcp4", "127.0.0.1:9999")
+func (b *balancer) runtime(command string) (string, error) { return b.runtimeAt(9999, command) }
+
+// runtimeAt asks the one that listens at another port.
+func (b *balancer) runtimeAt(port int, command string) (string, error) {
+	conn, err := b.Balancer.DialContext(labtest.Context(b.t), "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return "", err
 	}

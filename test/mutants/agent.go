@@ -36,7 +36,7 @@ var agentMutants = []mutant{
 	in("test/e2e", "servers that were removed are not known to a later process", "pkg/agent/kernelplan.go",
 		"range k.before.ServersOf(b.Name)", "range k.before.ServersOf(\"\")", "TestRowsStayRightOverReloadsAndTakeOvers"),
 	in("pkg/agent", "a key is used again while there are counts of it", "pkg/agent/kernelplan.go",
-		"\t_, counted := k.last.Servers[s.Key]\n", "\tcounted := false\n", "TestAKeyIsGivenAwayWhenItsCountsAreForgotten"),
+		"\t_, counted := k.last.Servers[id]\n", "\tcounted := false\n", "TestAKeyIsGivenAwayWhenItsCountsAreForgotten"),
 	in("test/e2e", "a frontend that comes back is the one that has left", "pkg/agent/kernelplan.go",
 		"if id, ok := k.ids[f.Name]; ok && f.Continues(now.pool) {", "if id, ok := k.ids[f.Name]; ok {", "TestRowsStayRightOverReloadsAndTakeOvers"),
 
@@ -46,6 +46,8 @@ var agentMutants = []mutant{
 		"\ts.Sessions.Share(places.Taken)\n", "\t_ = places\n", "TestClientsOfBothPathsWaitInOneQueue"),
 	in("test/e2e", "the places of the process are counted by each path for itself", "pkg/agent/kernelplan.go",
 		"p.pool.Process.Conns.Share(dp.ProcessPlaces().Taken)", "_ = dp.ProcessPlaces()", "TestPlacesOfTheProcessAreSharedByBothPaths"),
+	in("test/e2e", "names that the owner of the pins has given meanwhile are not known", "pkg/agent/kernel.go",
+		"\t\tk.identify(dp.Identities())\n", "", "TestASuccessorKnowsWhoseFlowsItTakes"),
 	in("pkg/agent", "an operator adds and removes servers in the middle of a reload", "pkg/agent/reload.go",
 		"\ta.changing.Lock() // what an operator adds or removes is part of the old pool, or of the new one\n\tdefer a.changing.Unlock()\n", "", "TestReloadsLoseNoServerOfAnOperator"),
 }
