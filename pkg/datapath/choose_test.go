@@ -108,6 +108,62 @@ func TestLeastConnectionsOfManyServers(t *testing.T) {
 	}
 }
 
+// Nothing is lost at the end of the longest list that is looked through.
+func TestLeastConnectionsOfAsManyServersAsCanBe(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := many(LeastConn, MaxScan)
+	k.sync(t, d)
+	for i := range MaxScan {
+		k.loadOf(t, uint32(1000+i)).Taken = 5
+	}
+	const last = MaxScan - 1
+	k.loadOf(t, 1000+last).Taken = 0
+	if got := k.open(t, client(0)).task; got != d.Services[0].Servers[last].Addr {
+		t.Errorf("goes to %s, want the last one, which is idle", got)
+	}
+}
+
+// A SYN looks at 64 slots of a schedule: past more full servers than that only userspace finds the next one.
+func TestManyFullServers(t *testing.T) {
+	for full, taken := range map[int]bool{63: true, 64: false} {
+		k := newKernel(t, Options{})
+		d := many(RoundRobin, 100)
+		for i := range full {
+			d.Services[0].Servers[i].Limit = 1
+		}
+		k.sync(t, d)
+		for i := range full {
+			k.loadOf(t, uint32(1000+i)).Taken = 1
+		}
+		if taken {
+			if c := k.open(t, client(0)); c.task != d.Services[0].Servers[full].Addr {
+				t.Errorf("past %d full servers: %s", full, c.task)
+			}
+		} else {
+			k.refuse(t, synTo(0), "servers_full")
+		}
+	}
+}
+
+// Between the removal of a limit and that of its mark there is none.
+func TestAMarkWithoutALimitIsNone(t *testing.T) {
+	for _, a := range []Algorithm{RoundRobin, LeastConn} {
+		k := newKernel(t, Options{})
+		k.sync(t, byAlgorithm(a, 1, 1))
+		for i := range uint32(4) {
+			k.obj.load(i).limit(true)
+		}
+		if got := k.tasks(t, 0, 20); len(got) != 2 {
+			t.Errorf("algorithm %d: %v", a, got)
+		}
+		for i, want := range []uint64{20, 20, 10, 10} {
+			if g := k.gauge(uint32(i)); g.Taken != want || g.Open != want {
+				t.Errorf("algorithm %d, gauge %d: %+v", a, i, g)
+			}
+		}
+	}
+}
+
 func TestFirst(t *testing.T) {
 	k := newKernel(t, Options{})
 	d := byAlgorithm(First, 1, 1, 1)

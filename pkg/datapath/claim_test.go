@@ -171,10 +171,8 @@ func TestFullTable(t *testing.T) {
 		k.sync(t, oneService(1))
 		old := k.establish(t, client(0))
 		if orphans > 0 {
-			keys, _ := k.establish(t, client(1)).entriesOf(t)
-			if err := k.obj.WgFlows.Delete(keys[0]); err != nil {
-				t.Fatal(err)
-			}
+			c := k.establish(t, client(1))
+			k.lose(t, keyOf(c.client, c.front))
 		}
 		flows := 4 - orphans
 		var refused int

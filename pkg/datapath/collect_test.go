@@ -121,12 +121,11 @@ func TestCollectorTakesOrphans(t *testing.T) {
 	k.sync(t, oneService(1))
 	k.establish(t, client(0))
 	f := k.establish(t, client(1))
-	forward := lbWgKey{Saddr: f.client.Addr().As16(), Daddr: f.front.Addr().As16(), Sport: netOrder(f.client.Port()), Dport: netOrder(f.front.Port())}
-	if err := k.obj.WgFlows.Delete(forward); err != nil {
-		t.Fatal(err)
-	}
+	k.lose(t, keyOf(f.client, f.front))
 	c := k.collector(Timeouts{})
 	k.pass(t, c, time.Hour, 0)
+	c.passes = orphanPasses - 1
+	k.pass(t, c, time.Second, 0)
 	c.passes = orphanPasses - 1
 	k.pass(t, c, time.Hour, 1)
 	if n := k.entries(t); n != 2 {

@@ -112,3 +112,13 @@ func TestXDPFramesInSeveralBuffers(t *testing.T) {
 		}
 	}
 }
+
+// Where the program is not known to be on the interface, the frame is TC's.
+func TestXDPLeavesForeignInterfacesToTC(t *testing.T) {
+	k, c := readyForXDP(t, macXDP|macXDPBack)
+	c.takes(t, "its own interface", c.data(t, "GET"), true)
+	if err := k.obj.WgIfaces.Delete(uint32(loIndex)); err != nil {
+		t.Fatal(err)
+	}
+	c.takes(t, "another one", c.data(t, "GET"), false)
+}

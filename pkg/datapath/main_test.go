@@ -18,7 +18,6 @@ var provoked struct {
 
 // unprovoked are the reasons that no packet test can bring about at will.
 var unprovoked = map[string]string{
-	"race":    "it takes two CPUs at the same instant",
 	"rewrite": "the kernel changes every packet that the program has read",
 }
 

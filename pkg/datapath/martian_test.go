@@ -13,7 +13,7 @@ func TestMartianSYNsAreLeftToTheStack(t *testing.T) {
 	}{
 		{"0.0.0.0", true}, {"0.1.2.3", true}, {"127.0.0.1", true}, {"224.0.0.1", true}, {"240.0.0.1", true}, {"255.255.255.255", true}, {frontAddr, true},
 		{"::", true}, {"::1", true}, {"ff02::1", true}, {frontAddr6, true},
-		{"1.2.3.4", false}, {"10.0.0.1", false}, {"126.0.0.1", false}, {"128.0.0.1", false}, {"223.255.255.255", false}, {"2001:db8::1", false}, {"fd00::1", false},
+		{"1.2.3.4", false}, {"10.0.0.1", false}, {"126.0.0.1", false}, {"128.0.0.1", false}, {"223.255.255.255", false}, {"2001:db8::1", false}, {"fd00::1", false}, {"0:0:1::1", false}, {"::1:0:1", false},
 	} {
 		k := newKernel(t, Options{})
 		s := newScene(k, netip.MustParseAddr(c.from).Is6(), 0)

@@ -1,6 +1,8 @@
 package datapath
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"testing"
 )
 
@@ -145,6 +147,54 @@ func TestMSSIsClampedWhereTheLegsDiffer(t *testing.T) {
 			got := decode(t, out)
 			want.src, want.dst, want.ttl, want.mss = got.src, got.dst, 63, tt.want
 			k.expect(t, p, want)
+		})
+	}
+}
+
+// The MSS is what fits the smallest MTU that the ends do not know of: of the interface towards the client, of its route, of the way
+// to the server.
+func TestMSSForAllMTUs(t *testing.T) {
+	for _, tt := range []struct {
+		name                  string
+		client, route, server uint16 // MTUs: of the client's interface, of its route (0: none of its own), towards the server
+		small                 bool   // the server's is that of a route of ours
+		want                  uint16 // 0: as it was
+	}{
+		{"alike", 1500, 0, 1500, false, 0},
+		{"the server's is smaller", 1500, 0, 1400, false, 1360},
+		{"the client's is smaller", 1400, 0, 1500, false, 1360},
+		{"alike, by a route to the server", 1400, 0, 1400, true, 1360},
+		{"the client's route", 1500, 1300, 1500, false, 1260},
+		{"the client's route is the smallest of three", 1500, 1300, 1400, false, 1260},
+		{"the client's route is larger than the server's", 1500, 1450, 1400, false, 1360},
+		{"the client's route is like the server's", 1500, 1400, 1400, false, 1360},
+		{"the client's route is larger than its interface", 1400, 1450, 1500, false, 1360},
+		{"the client's route is like its interface", 1400, 1400, 1400, false, 0},
+		{"no segment fits", 1500, 40, 1500, false, 0},
+		{"one byte fits", 1500, 41, 1500, false, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k := newKernel(t, Options{})
+			if tt.route > 0 {
+				k.routes = []tableRoute{{prefix: netip.MustParsePrefix(clientAddr + "/32"), hop: hop{ifindex: loIndex}, mtu: uint32(tt.route)}}
+			}
+			k.sync(t, oneService(1))
+			target := &k.obj.targets[1]
+			target.Mtu, target.Small = tt.server, map[bool]uint8{true: 1}[tt.small]
+			if err := k.obj.WgIfaces.Put(uint32(loIndex), lbWgIface{Mtu: uint32(tt.client)}); err != nil {
+				t.Fatal(err)
+			}
+			p := packet{src: ap(clientAddr + ":4000"), dst: ap(front()), flags: syn, seq: 1, mss: 1460}
+			verdict, out := k.send(t, p)
+			if verdict != verdictRedirect {
+				t.Fatalf("verdict %d", verdict)
+			}
+			if tt.want == 0 {
+				tt.want = p.mss
+			}
+			if got := binary.BigEndian.Uint16(out[tcpOff(out)+20+2:]); got != tt.want {
+				t.Errorf("an MSS of %d, want %d", got, tt.want)
+			}
 		})
 	}
 }

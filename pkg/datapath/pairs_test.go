@@ -45,10 +45,7 @@ func TestHalvesOfDifferentFlowsAreNoPair(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.sync(t, oneService(1))
 	old := k.establish(t, client(0))
-	keys, _ := old.entriesOf(t)
-	if err := k.obj.WgFlows.Delete(keys[0]); err != nil {
-		t.Fatal(err)
-	}
+	k.lose(t, keyOf(old.client, old.front))
 	fresh := k.establish(t, client(0))
 	k.send(t, packet{src: old.task, dst: old.back, flags: rst | ack, seq: old.taskSeq, ack: old.clientSeq})
 	if s := fresh.state(t); s != FlowEstablished {

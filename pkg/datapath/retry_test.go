@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cilium/ebpf"
-
 	"waggle/pkg/lab/require"
 )
 
@@ -56,15 +54,7 @@ func (c *conn) refuse(t testing.TB, heard bool) {
 // late makes it as if the attempt had begun two seconds ago.
 func (c *conn) late(t testing.TB) {
 	t.Helper()
-	key := lbWgKey{Saddr: c.task.Addr().As16(), Daddr: c.back.Addr().As16(), Sport: netOrder(c.task.Port()), Dport: netOrder(c.back.Port())}
-	var f lbWgFlow
-	if err := c.k.obj.WgFlows.Lookup(key, &f); err != nil {
-		t.Fatal(err)
-	}
-	f.Created -= uint64(2 * time.Second)
-	if err := c.k.obj.WgFlows.Update(key, f, ebpf.UpdateExist); err != nil {
-		t.Fatal(err)
-	}
+	c.k.edit(t, keyOf(c.task, c.back), func(f *lbWgFlow) { f.Created -= uint64(2 * time.Second) })
 }
 
 type way struct{ back, task netip.AddrPort }

@@ -96,6 +96,7 @@ func TestICMPRows(t *testing.T) {
 		ignored("quote too short", 0, pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, fromTask, 7}}),
 		ignored("echo request", 4, pkt{from: "router", to: "front", icmp: &icmpError{8, 0, 1, fromTask, whole}}),
 		ignored("echo request", 6, pkt{from: "router", to: "front", icmp: &icmpError{128, 0, 1, fromTask, whole}}),
+		ignored("reserved type", 6, pkt{from: "router", to: "front", icmp: &icmpError{0, 0, 0, fromTask, whole}}),
 		ignored("neighbour solicitation", 6, pkt{from: "client", to: "front", icmp: &icmpError{135, 0, 0, fromTask, 20}}),
 		ignored("redirect", 4, pkt{from: "router", to: "front", icmp: &icmpError{5, 1, 0, fromTask, 8}}),
 		ignored("about a connection of a local socket", 0, pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, pkt{from: "front", to: "other", flags: ack}, whole}}),
@@ -103,6 +104,21 @@ func TestICMPRows(t *testing.T) {
 		{name: "fragment of an error", only: 4, start: established, verdict: verdictNext,
 			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
 			frame: func(f []byte) []byte { f[20] |= 0x20; return f }},
+		{name: "error with IP options", only: 4, start: established, verdict: verdictNext,
+			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
+			frame: func(f []byte) []byte { f[14] = 0x46; return f }},
+		{name: "quote of another version", start: established, verdict: verdictNext,
+			in: pkt{from: "router", to: "front", icmp: &icmpError{3, 1, 0, fromTask, whole}},
+			frame: func(f []byte) []byte {
+				quote := map[bool]int{false: 42, true: 62}[f[12] == 0x86]
+				f[quote] = 0x50 | f[quote]&0xf
+				return f
+			}},
+		{name: "about a packet of a flow that is being deleted", start: established, verdict: verdictNext,
+			in: pkt{from: "router", to: "front", icmp: &icmpError{1, 0, 0, fromTask, whole}}, only: 6,
+			prepare: func(t *testing.T, s *scene) {
+				s.k.edit(t, keyOf(s.ends["client"], s.ends["front"]), func(f *lbWgFlow) { f.State = lbWgStateWG_DEAD })
+			}},
 		{name: "quote with IP options", only: 4, start: established, verdict: verdictNext,
 			in:    pkt{from: "router", to: "front", icmp: &icmpError{3, 4, 1280, fromTask, whole}},
 			frame: func(f []byte) []byte { f[42] = 0x46; return f }},
@@ -118,15 +134,5 @@ func TestICMPRows(t *testing.T) {
 // abandon makes the connection's reverse entry what is left of a server that lost the connection to another one.
 func abandon(t *testing.T, s *scene) {
 	t.Helper()
-	task, back := s.ends["task"], s.ends["back"]
-	key := lbWgKey{Saddr: task.Addr().As16(), Daddr: back.Addr().As16(), Sport: netOrder(task.Port()), Dport: netOrder(back.Port())}
-	var f lbWgFlow
-	err := s.k.obj.WgFlows.Lookup(key, &f)
-	if err == nil {
-		f.Dir = dirTombstone
-		err = s.k.obj.WgFlows.Put(key, f)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.k.edit(t, keyOf(s.ends["task"], s.ends["back"]), func(f *lbWgFlow) { f.Dir = dirTombstone })
 }

@@ -27,6 +27,16 @@ func header(kind byte, body ...byte) func([]byte) []byte {
 	}
 }
 
+// options puts so many headers with destination options in front of TCP.
+func options(n int) func([]byte) []byte {
+	return func(f []byte) []byte {
+		for range n {
+			f = header(unix.IPPROTO_DSTOPTS, 0, 0, 1, 4, 0, 0, 0, 0)(f)
+		}
+		return f
+	}
+}
+
 func TestTCPRows(t *testing.T) {
 	synIn := pkt{from: "client", to: "front", flags: syn, seq: -1, mss: 1380}
 	synOut := pkt{from: "back", to: "task", flags: syn, seq: -1, mss: 1380}
@@ -76,6 +86,14 @@ func TestTCPRows(t *testing.T) {
 		return row{name: name, start: start, in: p, verdict: verdictDrop, counts: counts{reason: 1}}
 	}
 
+	// optioned is a SYN whose MSS stands behind pad bytes of options, which begin with these; it is found or not.
+	optioned := func(behind string, found bool, pad int, bytes ...byte) row {
+		mss := map[bool]uint16{false: 1460, true: 1410}[found]
+		return row{name: "SYN with its MSS behind " + behind, only: 4, in: pkt{from: "client", to: "front", flags: syn, mss: 1460, pad: pad},
+			out: pkt{from: "back", to: "task", flags: syn, mss: mss, pad: pad}, counts: opened,
+			frame: func(f []byte) []byte { copy(f[tcpOff(f)+20:], bytes); return f }}
+	}
+
 	runRows(t, []row{
 		// Opening.
 		{name: "SYN", in: synIn, out: synOut, counts: opened},
@@ -87,6 +105,13 @@ func TestTCPRows(t *testing.T) {
 			out: pkt{from: "back", to: "task", flags: syn, mss: 1390}, counts: opened},
 		{name: "SYN with its MSS at an odd offset", only: 4, in: pkt{from: "client", to: "front", flags: syn, mss: 1460, pad: 3},
 			out: pkt{from: "back", to: "task", flags: syn, mss: 1410, pad: 3}, counts: opened},
+		optioned("seven of padding", true, 7),
+		optioned("more padding than is looked through", false, 8),
+		optioned("another option", true, 4, 99, 4, 99, 99),
+		optioned("the end of the list", false, 4, 1, 0, 1, 1),
+		optioned("an option of length 0", false, 4, 99, 0, 1, 1),
+		optioned("an option of length 1", false, 4, 99, 1, 1, 1),
+		optioned("an MSS of another size", false, 4, 2, 3, 1, 1),
 		{name: "SYN without MSS", in: pkt{from: "client", to: "front", flags: syn}, out: pkt{from: "back", to: "task", flags: syn}, counts: opened},
 		{name: "SYN with payload (fast open)", in: pkt{from: "client", to: "front", flags: syn, payload: "early"},
 			out: pkt{from: "back", to: "task", flags: syn, payload: "early"}, counts: counts{"connections": 1, "half-open": 1, "entries": 1, "bytes in": 5}},
@@ -162,6 +187,8 @@ func TestTCPRows(t *testing.T) {
 			return f
 		}),
 		passes("for another MAC", established, data, "", func(f []byte) []byte { f[0], f[5] = 2, 9; return f }),
+		passes("for a MAC that differs in the middle", established, data, "", func(f []byte) []byte { f[3] = 9; return f }),
+		passes("for a MAC that differs at its end", established, data, "", func(f []byte) []byte { f[5] = 9; return f }),
 		only(4, passes("UDP", established, data, "", func(f []byte) []byte { f[23] = unix.IPPROTO_UDP; return f })),
 		only(6, passes("UDP", established, data, "", func(f []byte) []byte { f[20] = unix.IPPROTO_UDP; return f })),
 		passes("of another protocol than Ethernet says", established, data, "", func(f []byte) []byte { f[14] = 0x50 | f[14]&0xf; return f }),
@@ -183,6 +210,27 @@ func TestTCPRows(t *testing.T) {
 			f[54] = unix.IPPROTO_UDP
 			return f
 		})),
+		only(6, passes("fragment of a packet with options", established, data, "ip_options", func(f []byte) []byte {
+			f = header(unix.IPPROTO_DSTOPTS, 0, 0, 1, 4, 0, 0, 0, 0)(f)
+			return header(unix.IPPROTO_FRAGMENT, 0, 9, 0, 0, 0, 0, 0, 7)(f) // the reserved byte is no length
+		})),
+		only(6, passes("as many extension headers as are looked through", established, data, "ip_options", options(4))),
+		only(6, passes("more extension headers", established, data, "", options(5))),
+		only(6, passes("extension header that leads out of the frame", established, data, "", func(f []byte) []byte {
+			f = options(1)(f)
+			f[54], f[55] = unix.IPPROTO_DSTOPTS, 255
+			return f
+		})),
+		only(6, passes("hop-by-hop options and no length, of no joined packet", established, data, "ip_options", func(f []byte) []byte {
+			f = header(unix.IPPROTO_HOPOPTS, 0, 0, 1, 4, 0, 0, 0, 0)(f)
+			f[18], f[19] = 0, 0
+			return f
+		})),
+		only(6, passes("to a mapped address", nothing, synIn, "", func(f []byte) []byte {
+			copy(f[38:], make([]byte, 10))
+			f[48], f[49] = 0xff, 0xff
+			return f
+		})),
 		only(6, passes("mapped address on the wire", nothing, synIn, "", func(f []byte) []byte {
 			copy(f[22:], make([]byte, 10))
 			f[32], f[33] = 0xff, 0xff
@@ -198,6 +246,8 @@ func TestTCPRows(t *testing.T) {
 		passes("SYN with a TTL of 1", nothing, pkt{from: "client", to: "front", flags: syn, ttl: 1}, "ttl_syn", nil),
 		drops("TTL of 1", established, pkt{from: "client", to: "front", flags: ack, ttl: 1}, "ttl"),
 		drops("TTL of 1 from the task", established, pkt{from: "task", to: "back", flags: ack, ttl: 1}, "ttl"),
+
+		{name: "late data of an abandoned server", start: established, prepare: abandon, in: answer, verdict: verdictDrop, counts: counts{"tombstone": 1}},
 
 		// Limits and state of the agent.
 		wish(passes("SYN while others wait", nothing, synIn, "queued", nil), each(func(s *Service) { s.Queued = true })),

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 )
@@ -90,6 +91,9 @@ func TestTraceGivesTheReason(t *testing.T) {
 		}, left(reasonNoRoute, 0)},
 		{"no port", func(k *kernel, _ *Desired) { k.obj.settings.PortMin, k.obj.settings.PortMax = 2, 1 }, left(reasonNoPort, 101)},
 		{"stale", func(k *kernel, _ *Desired) { k.obj.settings.Heartbeat = 0 }, left(reasonStale, 0)},
+		{"taken below all limits", func(_ *kernel, d *Desired) {
+			d.GlobalLimit, d.Services[0].Limit, d.Services[0].Servers[0].Limit = 4, 4, 4
+		}, taken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k := newKernel(t, Options{})
@@ -104,6 +108,53 @@ func TestTraceGivesTheReason(t *testing.T) {
 				t.Errorf("before\n%s\nafter\n%s", before, after)
 			}
 		})
+	}
+}
+
+// A connection that has ended, or is being deleted, is none that is there.
+func TestTraceOfAConnectionThatIsOver(t *testing.T) {
+	for name, end := range map[string]func(*kernel, *conn){
+		"closed": func(_ *kernel, c *conn) { taskCloses(t, c) },
+		"deleted": func(k *kernel, c *conn) {
+			k.edit(t, keyOf(c.client, c.front), func(f *lbWgFlow) { f.State = lbWgStateWG_DEAD })
+		},
+	} {
+		k := newKernel(t, Options{})
+		k.sync(t, oneService(1))
+		end(k, k.establish(t, client(0)))
+		if got := k.trace(t, k.dry(t, Options{}), client(0)); got.Outcome != OutcomeTaken || got.Server != 101 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A port whose server is in TIME_WAIT is one that can be had, by its flow or by what a tombstone remembers, and stays as it is.
+func TestTraceOfAPortThatCanBeReopened(t *testing.T) {
+	for _, recycled := range []bool{false, true} {
+		k := newKernel(t, Options{})
+		k.sync(t, oneService(1))
+		k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, 2000
+		c := k.establish(t, client(0))
+		taskCloses(t, c)
+		const last = 0xf0000000 // so that the number of a dry run's SYN, 1, is newer
+		k.edit(t, keyOf(c.client, c.front), func(f *lbWgFlow) { f.SeqNext = last })
+		k.edit(t, keyOf(c.task, c.back), func(f *lbWgFlow) { f.Ack = last })
+		if recycled {
+			k.recycle(t, c)
+		}
+		prog := k.dry(t, Options{})
+		if got := k.trace(t, prog, client(1)); got.Outcome != OutcomeLeft || got.Reason.Name != "no_port" {
+			t.Errorf("recycled %v, too soon: %+v", recycled, got)
+		}
+		k.age(t, 2*time.Second)
+		before := k.contents(t)
+		got := k.trace(t, prog, client(1))
+		if got.Outcome != OutcomeTaken {
+			t.Errorf("recycled %v: %+v", recycled, got)
+		}
+		if after := k.contents(t); after != before {
+			t.Errorf("recycled %v: before\n%s\nafter\n%s", recycled, before, after)
+		}
 	}
 }
 

@@ -172,6 +172,55 @@ func TestTheFirstSYNFollowsItsServer(t *testing.T) {
 	leaves(ask, ask)
 }
 
+// A server behind an interface whose MAC has no place in the table of ours is sent to as by any later packet.
+func TestTheFirstSYNWithoutAPlaceForOurMAC(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.known = []neighbour{known(taskAddr(0), unix.NUD_REACHABLE, taskMAC)}
+	k.sync(t, oneService(1))
+	k.obj.targets[1].Own = 0
+	p := packet{src: ap(client(0)), dst: ap(front()), flags: syn, seq: 1}
+	if verdict, out := k.send(t, p); verdict != verdictRedirect || [6]byte(out) != taskMAC || [6]byte(out[6:]) != ourMAC {
+		t.Errorf("verdict %d, MACs %x", verdict, out[:12])
+	}
+}
+
+// A client is answered by the interface that its route leads to, unless the one that its SYN came in by leads to all addresses of its
+// family.
+func TestInterfaceOfTheAnswer(t *testing.T) {
+	const other = loIndex + 7
+	for _, tt := range []struct {
+		name     string
+		six      bool
+		home     uint16 // of the interface that the SYN comes in by
+		attached bool   // the other interface has the program
+		want     uint32
+	}{
+		{"IPv4", false, 0, true, other}, {"IPv4, home of IPv4", false, homeV4, true, loIndex}, {"IPv4, home of IPv6", false, homeV6, true, other},
+		{"IPv6", true, 0, true, other}, {"IPv6, home of IPv4", true, homeV4, true, other}, {"IPv6, home of IPv6", true, homeV6, true, loIndex},
+		{"IPv4, an interface without the program", false, 0, false, loIndex}, {"IPv6, an interface without the program", true, 0, false, loIndex},
+	} {
+		k := newKernel(t, Options{})
+		s := newScene(k, tt.six, 0)
+		addr := s.ends["client"].Addr()
+		k.routes = []tableRoute{{prefix: netip.PrefixFrom(addr, addr.BitLen()), hop: hop{ifindex: other}}}
+		k.sync(t, bothFamilies())
+		if err := k.obj.WgIfaces.Put(uint32(loIndex), lbWgIface{Mtu: clientMTU, Home: tt.home}); err != nil {
+			t.Fatal(err)
+		}
+		if tt.attached {
+			if err := k.obj.WgIfaces.Put(uint32(other), lbWgIface{Mtu: clientMTU}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.play(t, halfOpen)
+		k.edit(t, keyOf(s.ends["task"], s.ends["back"]), func(f *lbWgFlow) {
+			if f.Ifindex != tt.want {
+				t.Errorf("%s: answered by interface %d, want %d", tt.name, f.Ifindex, tt.want)
+			}
+		})
+	}
+}
+
 // A flow whose client's neighbour was not known at its SYN finds it later.
 func TestAFlowLearnsItsWayLater(t *testing.T) {
 	k := newKernel(t, Options{})
