@@ -81,6 +81,12 @@ mutants: ## Take the kernel path's mechanisms away one by one, and demand that i
 	@test/install.sh $(NEED_CLANG)
 	go run ./test/mutants $(ARGS)
 
+# A copy of the sources is compiled in which each condition notes how it comes out.
+.PHONY: cover-bpf
+cover-bpf: ## Measure which outcomes of the C code's conditions the tests of pkg/datapath take (root). ARGS='-run REGEXP' for some tests.
+	@test/install.sh $(NEED_CLANG)
+	go run ./test/cover $(ARGS)
+
 .PHONY: swarm-soak
 swarm-soak: ## Drive a real swarm through 30 updates under load, beside HAProxy (root, 30 minutes). ARGS='-docs docs' writes docs/rolling-updates.md.
 	@test/install.sh dockerd:docker.io docker:docker-cli,docker.io iptables:iptables haproxy:haproxy

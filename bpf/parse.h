@@ -168,7 +168,7 @@ WG_GLOBAL int parse_jumbo(struct wg_frame *frame, struct packet *p)
 	const struct ipv6hdr *ip;
 	const __u8 *jumbo;
 
-	if (!p || !joined || frame_pull(frame, need) || frame_data(frame) + need > frame_end(frame))
+	if (!p || frame_pull(frame, need) || frame_data(frame) + need > frame_end(frame))
 		return WG_R_OPTIONS;
 	ip = frame_data(frame) + WG_IP_OFF;
 	jumbo = (const void *)(ip + 1);

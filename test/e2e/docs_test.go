@@ -166,7 +166,7 @@ func (d *docs) knowsFlags(text string) error {
 	if m == nil {
 		return nil
 	}
-	program := map[string]string{"demo": "go run ./cmd/waggle demo -h", "mutants": "go run ./test/mutants -h", "swarm-soak": "go run ./test/swarm/soak -h"}[m[1]]
+	program := map[string]string{"demo": "go run ./cmd/waggle demo -h", "mutants": "go run ./test/mutants -h", "cover-bpf": "go run ./test/cover -h", "swarm-soak": "go run ./test/swarm/soak -h"}[m[1]]
 	if what, ok := strings.CutPrefix(m[1], "bench-"); ok {
 		program = "go run ./test/bench " + what + " -h"
 	}
