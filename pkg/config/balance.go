@@ -10,9 +10,12 @@ import (
 // balance reads an algorithm. What hash-type said stays.
 func (s *statement) balance() {
 	got := s.text(0)
+	if len(s.args) == 0 {
+		got = "roundrobin"
+	}
 	algorithm, rest, hasArgs := strings.Cut(got, "(")
 	args := strings.TrimSuffix(rest, ")")
-	if hasArgs && (args == rest || algorithm != "random" && algorithm != "hdr") {
+	if hasArgs && (args == rest || algorithm != "random" && algorithm != "hdr" && algorithm != "rdp-cookie") {
 		algorithm = got // reported below
 	}
 	b := s.p.proxy.Balance
@@ -39,7 +42,7 @@ func (s *statement) balance() {
 		}
 		ok = s.atMost(1)
 	default:
-		ok = s.oneOf(0, "algorithm", "roundrobin", "static-rr", "leastconn", "first", "source", "random", "uri", "url_param", "hdr", "hash") && s.atMost(1)
+		ok = len(s.args) == 0 || s.oneOf(0, "algorithm", "roundrobin", "static-rr", "leastconn", "first", "source", "random", "uri", "url_param", "hdr", "hash") && s.atMost(1)
 	}
 	if ok {
 		s.p.proxy.Balance = b

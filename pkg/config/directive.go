@@ -114,7 +114,7 @@ func newTable(parts ...[]directive) *table {
 const maxNameWords = 3
 
 // find gives the row of the longest name that the words begin with, preferring one that may stand in
-// the section, and how many words its name has; nil if there is none.
+// the section, then one of its kind, and how many words its name has; nil if there is none.
 func (t *table) find(words []word, in sections) (*directive, int) {
 	for n := min(maxNameWords, len(words)); n > 0; n-- {
 		name := joinWords(words[:n])
@@ -124,6 +124,11 @@ func (t *table) find(words []word, in sections) (*directive, int) {
 		}
 		for _, d := range rows {
 			if d.in&in != 0 {
+				return d, n
+			}
+		}
+		for _, d := range rows { // `maxconn` in a backend is that of proxies, not that of the process
+			if d.in&anyProxy != 0 && in&anyProxy != 0 {
 				return d, n
 			}
 		}

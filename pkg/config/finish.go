@@ -23,10 +23,10 @@ func (p *parser) finish() *Config {
 		p.resolveErrors(s)
 		p.checkTimeouts(s)
 		p.checkCaptures(s)
+		p.compileFormats(s) // before what they name is looked for
 		p.checkTables(s)
 		p.checkBackendUses(s)
 		p.checkUserlistUses(s)
-		p.compileFormats(s)
 		p.checkStats(s)
 		p.checkLogFormats(s)
 		if s.Kind.HasBackend() && s.LoadServerState == StateGlobal && p.cfg.Global.ServerStateFile == "" {

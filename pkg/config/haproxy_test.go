@@ -57,7 +57,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 	}
 	configs := []string{string(seed)}
 	for _, line := range []string{
-		"balance leastconn", "balance random(3)", "balance uri len 5 depth 2 whole", "balance url_param id", "balance hdr(host) use_domain_only", "balance hash path,lower",
+		"balance leastconn", "balance", "balance random(3)", "cookie a indirect preserve", "maxconn 100", "balance uri len 5 depth 2 whole", "balance url_param id", "balance hdr(host) use_domain_only", "balance hash path,lower",
 		"balance uri\n hash-type consistent wt6 avalanche\n hash-balance-factor 150", "http-reuse always", "option forwardfor except 127.0.0.0/8 header X-C if-none",
 		"server s 1.2.3.4:80 check inter 1s fastinter 500 downinter 2s rise 1 fall 2 weight 0 backup maxconn 3 maxqueue 4 slowstart 1s",
 		"load-server-state-from-file local\n server-state-file-name use-backend-name", "load-server-state-from-file global\n server-state-file-name /x", "server-state-file-name",
@@ -82,6 +82,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		"bind *:80,:81,127.0.0.1:8000-8010 name x maxconn 3", "bind :::80 v4v6", "bind ipv6@:80 v6only", "bind ipv4@*:80", "monitor-uri /x\n backlog 10\n maxconn 10",
 		"use_backend b if { path_reg ^/(a|b)\\.html$ } || { url_beg /x } { method GET POST }", "log stdout len 2000 format raw local0 info err",
 		"log stdout sample 1,3-5:10 local0\n log unix@/dev/log sample 2,1:2 local0", "stats http-request deny unless { src 127.0.0.1 }\n stats http-request auth realm x if TRUE\n stats http-request allow",
+		"log-format %[nbsrv(b)]%[ssl_fc_sni]", "acl a ssl_fc_sni_end .x\n acl b ssl_fc_sni_reg x$\n use_backend b if a b",
 		`acl a hdr(host),lower -i "x y" 'z'` + "\n use_backend b unless a",
 	} {
 		configs = append(configs, in("frontend", line))

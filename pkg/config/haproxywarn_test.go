@@ -66,7 +66,7 @@ var warnRows = []warnRow{
 	{"frontend", "http-request deny deny_status 418 content-type text/plain string x"}, {"frontend", "http-request tarpit deny_status 418"}, {"frontend", "http-request return status 299"},
 	{"frontend", "http-request return status 299 default-errorfiles"}, {"frontend", "http-request return status 404 default-errorfiles"},
 	{"", "http-errors e\n errorfile 503 /dev/null\n" + webDefaults + "frontend f\n bind :8000\n http-request deny deny_status 418 errorfiles e\n"},
-	{"backend", "use-server s"}, {"backend", "load-server-state-from-file global"},
+	{"backend", "maxconn 100"}, {"backend", "use-server s"}, {"backend", "load-server-state-from-file global"},
 	// Sections that begin with rules.
 	{"defaults", "redirect location /"},
 	{"", "defaults d\n mode http\n http-request deny if FALSE\ndefaults e from d\n mode http\n"},

@@ -48,6 +48,7 @@ func (p *parser) compileFormat(s *proxyState, f *pendingFormat, name string, sty
 		return nil
 	}
 	env := f.env
+	s.noteUses(&env, f.at) // the line may be one of the defaults section
 	if style == sample.IDFormat {
 		env.Where = sample.AtRequest
 	}

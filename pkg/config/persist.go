@@ -61,6 +61,10 @@ func (s *statement) cookie() {
 		s.errorf(-1, "'cookie' modes 'rewrite' and 'indirect' are incompatible")
 		return
 	}
+	if c.Preserve && !c.Insert && !c.Indirect {
+		s.errorf(-1, "'cookie' takes 'preserve' with 'insert' or 'indirect' only")
+		return
+	}
 	s.p.proxy.Cookie = c
 }
 

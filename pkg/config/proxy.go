@@ -172,19 +172,20 @@ func (s *statement) monitorFail() {
 // env is what expressions of the current proxy may ask for. first is the index among the arguments of
 // the first word that is compiled.
 func (s *statement) exprEnv(first int) sample.Env {
-	return sample.Env{
+	env := sample.Env{
 		ACL:      s.p.proxy.acl,
 		ReadFile: s.p.opts.ReadFile,
 		Getenv:   s.p.env.lookup,
-		Backend: func(name string) {
-			s.p.proxy.backendUses = append(s.p.proxy.backendUses, nameUse{s.at(first), name})
-		},
-		Userlist: func(name string) {
-			s.p.proxy.userlistUses = append(s.p.proxy.userlistUses, nameUse{s.at(first), name})
-		},
-		Table: func(name string) {
-			s.p.proxy.tableUses = append(s.p.proxy.tableUses, nameUse{s.at(first), name})
-		},
-		Warn: func(word int, text string) { s.warnf(first+word, "%s", text) },
+		Warn:     func(word int, text string) { s.warnf(first+word, "%s", text) },
 	}
+	s.p.proxy.noteUses(&env, s.at(first))
+	return env
+}
+
+// noteUses has the proxy keep what expressions at a place name, which may be declared behind it.
+func (s *proxyState) noteUses(env *sample.Env, at Pos) {
+	note := func(uses *[]nameUse) func(string) {
+		return func(name string) { *uses = append(*uses, nameUse{at, name}) }
+	}
+	env.Backend, env.Userlist, env.Table = note(&s.backendUses), note(&s.userlistUses), note(&s.tableUses)
 }

@@ -85,6 +85,7 @@ func (s *proxyState) derive() *proxyState {
 	d.formatBy, d.errorFormatBy, d.dataFormatBy = "", "", ""
 	d.backendUses = slices.Clone(s.backendUses)
 	d.userlistUses = slices.Clone(s.userlistUses)
+	d.tableUses = slices.Clone(s.tableUses)
 	return &d
 }
 

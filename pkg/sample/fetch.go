@@ -83,7 +83,7 @@ var aliases = map[string]string{
 }
 
 // suffixed are the names that an ACL may use with a match method behind a `_`.
-var suffixed = map[string]bool{"req.ssl_sni": true, "req_ssl_sni": true, "base": true, "hdr": true, "path": true, "url": true, "cook": true, "scook": true, "shdr": true, "urlp": true}
+var suffixed = map[string]bool{"req.ssl_sni": true, "req_ssl_sni": true, "ssl_fc_sni": true, "base": true, "hdr": true, "path": true, "url": true, "cook": true, "scook": true, "shdr": true, "urlp": true}
 
 // findFetch finds a fetch by its name or by the name of an ACL derived from it, such as path_beg,
 // whose match method is the second result.
