@@ -156,14 +156,14 @@ func (s *session) passHead() step {
 	case compresses:
 		s.compress()
 		hop.Body = h1.Recoded
-		s.keep = s.mayKeep()
+		s.keep = s.mayKeep() && !s.msg.response.Closes()
 	case s.resp.Framing == h1.BodyTunnel:
 		hop.Upgrade = true
 	case s.resp.Framing == h1.BodyChunked && s.req.Minor == 0:
 		s.down.dechunk = true
 		hop.Body = h1.Dechunked
 	default:
-		s.keep = s.mayKeep() && s.resp.Framing != h1.BodyUntilClose
+		s.keep = s.mayKeep() && s.resp.Framing != h1.BodyUntilClose && !s.msg.response.Closes()
 	}
 	hop.KeepAlive = s.keep
 	if !s.writeHead(hop) {

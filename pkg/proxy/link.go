@@ -83,7 +83,7 @@ func (s *session) reusable(l *link) bool {
 // serverKeep says whether the server is asked to keep the connection. With `http-reuse never`, or after a
 // PROXY header, nobody else could use it.
 func (s *session) serverKeep() bool {
-	return s.target.Server.SendProxy == 0 && s.mode() == config.KeepAlive && s.be.cfg.Options.HTTPReuse != config.ReuseNever
+	return s.target.Server.SendProxy == 0 && !s.edits.Closes() && s.mode() == config.KeepAlive && s.be.cfg.Options.HTTPReuse != config.ReuseNever
 }
 
 // mayReuse returns which idle connections the request may take, as a filter; nil is all. The danger is a

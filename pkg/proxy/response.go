@@ -137,6 +137,7 @@ func (s *session) afterResponse(message []byte) []byte {
 	s.msg.answered, s.msg.headGone = true, true
 	s.status = s.resp.Status
 	s.afterRules()
+	s.keep = s.keep && !s.msg.response.Closes()
 	out := s.resp.AppendTo(nil, &s.msg.response, h1.Hop{Minor: s.replyMinor(), KeepAlive: s.keep})
 	return append(out, message[n:]...)
 }

@@ -129,7 +129,7 @@ func delHeader(r *config.HTTPRule, edits *h1.Edits, head *h1.Head) {
 		case config.NameContains:
 			return strings.Contains(n, r.Target)
 		}
-		return r.Regexp.Match(name)
+		return r.Regexp.MatchString(n) // HAProxy keeps names in lower case, and the expression is compared as it is written
 	})
 }
 

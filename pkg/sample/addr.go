@@ -1,14 +1,34 @@
 package sample
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // parseAddr reads an IPv4 or IPv6 address without allocating, which netip.ParseAddr does for the
 // error of each text that is none: here the text comes from a peer.
+//
+// An IPv4 address may have a port behind it, which is not looked at: some proxies write it into X-Forwarded-For, and
+// HAProxy 2.6 was seen to take it.
 func parseAddr(b []byte) (netip.Addr, bool) {
+	if i := bytes.IndexByte(b, ':'); i > 0 && bytes.IndexByte(b[:i], '.') > 0 && isPort(b[i+1:]) {
+		b = b[:i]
+	}
 	if a, ok := parseIPv4(b); ok {
 		return netip.AddrFrom4(a), true
 	}
 	return parseIPv6(b)
+}
+
+func isPort(b []byte) bool {
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' || n > 65535 {
+			return false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return len(b) > 0 && n <= 65535
 }
 
 func parseIPv4(b []byte) (quad [4]byte, ok bool) {

@@ -18,6 +18,11 @@ func checkAddr(t *testing.T, text string) {
 	t.Helper()
 	got, ok := parseAddr([]byte(text))
 	want, err := netip.ParseAddr(text)
+	if host, port, cut := strings.Cut(text, ":"); err != nil && ok && cut { // a port behind an IPv4 address
+		if p, err2 := netip.ParseAddrPort(host + ":" + strings.TrimLeft(port, "0")); err2 == nil && p.Addr() == got || strings.Trim(port, "0") == "" && port != "" {
+			return
+		}
+	}
 	zeros := strings.Contains(text, ".") && err != nil
 	if zeros || strings.Contains(text, "%") {
 		return
@@ -31,7 +36,12 @@ func TestParseAddr(t *testing.T) {
 	for _, text := range addrs {
 		checkAddr(t, text)
 	}
-	for _, bad := range []string{"1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.", "1..2.3", "fe80::1%eth0", "a.b", "::1.2.3", "1:2:3:4:5:6:7:1.2.3.4"} {
+	for text, want := range map[string]string{"1.2.3.4:80": "1.2.3.4", "1.2.3.4:0": "1.2.3.4", "1.2.3.4:65535": "1.2.3.4", "::1:80": "::1:80"} {
+		if a, _ := parseAddr([]byte(text)); a.String() != want {
+			t.Errorf("parseAddr(%q) = %v, want %s", text, a, want)
+		}
+	}
+	for _, bad := range []string{"1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:8x", "1.2.3.4:8:9", "1.2.3.4:-1", ":80", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.", "1..2.3", "fe80::1%eth0", "a.b", "::1.2.3", "1:2:3:4:5:6:7:1.2.3.4"} {
 		if a, ok := parseAddr([]byte(bad)); ok {
 			t.Errorf("parseAddr(%q) = %v, want none", bad, a)
 		}

@@ -131,8 +131,8 @@ func (e *evaluator) walkParamsOf(list []byte, a *args, want Type, delimiter byte
 		for end < len(list) && list[end] != '&' && list[end] != ';' && list[end] != delimiter {
 			end++
 		}
-		name, value, _ := bytes.Cut(list[:end], equals)
-		if a.name == "" || string(name) == a.name || a.all && strings.EqualFold(string(name), a.name) {
+		name, value, ok := bytes.Cut(list[:end], equals)
+		if a.name == "" || ok && (string(name) == a.name || a.all && strings.EqualFold(string(name), a.name)) {
 			v, ok := e.cast(text(value), want)
 			if ok && !e.offer(v) {
 				return

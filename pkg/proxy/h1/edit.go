@@ -1,10 +1,13 @@
 package h1
 
+import "strings"
+
 // Edits are changes to a head, in the order in which rules made them. Names and values are copied, so the
 // arguments may be reused at once. The zero value changes nothing; a nil *Edits reads as one.
 //
 // Connection, Content-Length and Transfer-Encoding belong to the codec: changes to them are ignored, since
-// they would make the head say something else than what is sent. Control bytes in a value, by which a rule that
+// they would make the head say something else than what is sent. Only that a rule asks for `Connection: close`
+// is kept, for whoever decides that: see Closes. Control bytes in a value, by which a rule that
 // copies what a client sent could forge fields, become spaces.
 type Edits struct {
 	text    []byte
@@ -14,6 +17,7 @@ type Edits struct {
 	reason  span
 	status  int
 	removes bool // some op is not an addition
+	closes  bool
 }
 
 type editKind uint8
@@ -125,7 +129,14 @@ func push[T []byte | string](e *Edits, kind editKind, name string, value T) {
 	from := len(e.text)
 	e.text = append(e.text, name...)
 	mid := len(e.text)
-	if mid == from || !all(e.text[from:], isToken) || identify(e.text[from:]).framing() {
+	if mid == from || !all(e.text[from:], isToken) {
+		e.text = e.text[:from]
+		return
+	}
+	if id := identify(e.text[from:]); id.framing() {
+		if id == idConnection {
+			e.closes = kind == editAdd && e.closes || kind != editDel && hasOption(string(value), "close")
+		}
 		e.text = e.text[:from]
 		return
 	}
@@ -141,6 +152,19 @@ func push[T []byte | string](e *Edits, kind editKind, name string, value T) {
 		value: span{uint32(mid), uint32(len(e.text))},
 	})
 	e.removes = e.removes || kind != editAdd
+}
+
+// Closes says whether the changes ask for `Connection: close`, so that the connection that the message is sent on has to
+// be closed behind it, as HAProxy 2.6 was seen to do.
+func (e *Edits) Closes() bool { return e.closes }
+
+func hasOption(list, option string) bool {
+	for word := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(word), option) {
+			return true
+		}
+	}
+	return false
 }
 
 // Header is Head.Header as it will be after the edits, for rules that look at what earlier rules changed.

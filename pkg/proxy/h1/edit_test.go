@@ -53,6 +53,28 @@ func TestEdits(t *testing.T) {
 }
 
 // compareLookup checks that rules see through Header and Headers what is going to be sent.
+// A rule may ask for the connection's end, and a later one may take that back.
+func TestEditsClose(t *testing.T) {
+	for _, c := range []struct {
+		edit func(*Edits)
+		want bool
+	}{
+		{func(*Edits) {}, false},
+		{func(e *Edits) { e.Set("Connection", "close") }, true},
+		{func(e *Edits) { e.AddBytes("connection", []byte("x, Close")) }, true},
+		{func(e *Edits) { e.Set("connection", "closed") }, false},
+		{func(e *Edits) { e.Set("Connection", "close"); e.Add("connection", "x") }, true},
+		{func(e *Edits) { e.Set("Connection", "close"); e.Set("connection", "keep-alive") }, false},
+		{func(e *Edits) { e.Set("Connection", "close"); e.Del("connection") }, false},
+		{func(e *Edits) { e.Set("Connection", "close"); e.Reset() }, false},
+	} {
+		var e Edits
+		if c.edit(&e); e.Closes() != c.want {
+			t.Errorf("closes is %v, want %v", e.Closes(), c.want)
+		}
+	}
+}
+
 func compareLookup(t *testing.T, name string, r *Request, e *Edits, lines string) {
 	t.Helper()
 	var want, got []string
