@@ -62,7 +62,7 @@ var reasons = map[string]string{
 	"github.com/vishvananda/netns":        "network namespaces of the lab",
 	"go.uber.org/goleak":                  "finds goroutines that tests leave",
 	"golang.org/x/crypto":                 "Blowfish, for bcrypt of the passwords of userlists",
-	"golang.org/x/net":                    "HTTP/2, and HTML in tests",
+	"golang.org/x/net":                    "HTTP/2 and HTML in tests; others need the rest",
 	"golang.org/x/sys":                    "system calls that package syscall does not have",
 }
 

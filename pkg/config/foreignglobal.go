@@ -23,7 +23,7 @@ func foreignGlobals() []directive {
 			ocsp-update.disable ocsp-update.httpproxy ocsp-update.maxdelay ocsp-update.mindelay ocsp-update.mode acme.scheduler`),
 		group(inGlobal, Ignored, "tuning of TLS", "crypto/tls has its own way", `tune.ssl.cachesize tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.default-dh-param
 			tune.ssl.force-private-cache tune.ssl.hard-maxrecord tune.ssl.keylog tune.ssl.lifetime tune.ssl.maxrecord tune.ssl.ssl-ctx-cache-size tune.ssl.ocsp-update.maxdelay tune.ssl.ocsp-update.mindelay`),
-		group(inGlobal, Ignored, "tuning of HTTP/2", "golang.org/x/net/http2 has its own way", `tune.h2.be.glitches-threshold tune.h2.be.initial-window-size tune.h2.be.max-concurrent-streams tune.h2.be.rxbuf
+		group(inGlobal, Ignored, "tuning of HTTP/2", "its windows, tables and frames have fixed sizes", `tune.h2.be.glitches-threshold tune.h2.be.initial-window-size tune.h2.be.max-concurrent-streams tune.h2.be.rxbuf
 			tune.h2.fe.glitches-threshold tune.h2.fe.initial-window-size tune.h2.fe.max-total-streams tune.h2.fe.rxbuf tune.h2.header-table-size
 			tune.h2.initial-window-size tune.h2.max-frame-size tune.h2.zero-copy-fwd-send h2-workaround-bogus-websocket-clients`),
 		group(inGlobal, Ignored, "tuning of QUIC", feature, `tune.quic.cc-hystart tune.quic.cc.cubic.min-losses tune.quic.disable-tx-pacing tune.quic.disable-udp-gso tune.quic.frontend.glitches-threshold

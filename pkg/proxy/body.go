@@ -66,7 +66,7 @@ func (s *stream) move(src, dst *conn, at *int) step {
 		s.open = false
 		return moved
 	}
-	if s.piping() && s.spliceable() >= spliceFrom || s.pipe != nil {
+	if s.piping() && s.spliceable() >= spliceFrom && src.lane == nil && dst.lane == nil || s.pipe != nil {
 		if st, ok := s.splice(src, dst); ok {
 			return st
 		}

@@ -29,6 +29,7 @@ type conn struct {
 	queued     bool          // for a flush at the end of the batch
 	starved    bool          // the owner cannot go on before what waits has been written
 	peer       *adapter.Pair // the adapter behind the socket; nil for a socket of TCP
+	lane       *lane         // the stream of HTTP/2 that stands in for a socket; nil for one. fd is noSocket then
 	active     bool          // bytes have moved since the owner looked
 	got, given int64
 }
@@ -62,6 +63,9 @@ func (c *conn) Ready(e loop.Events) {
 func (c *conn) fill() bool {
 	if !c.canRead || c.eof {
 		return false
+	}
+	if c.lane != nil {
+		return c.lane.fill()
 	}
 	c.w.buffers.borrow(&c.in)
 	if c.in.room() == 0 {
@@ -126,6 +130,9 @@ func (c *conn) consume(n int) {
 
 // push writes what is waiting, as much as the socket takes. It reports whether nothing is left.
 func (c *conn) push() bool {
+	if c.lane != nil {
+		return c.lane.push()
+	}
 	for c.out.len() > 0 {
 		if !c.canWrite {
 			return false
@@ -177,6 +184,10 @@ func (c *conn) reserve(n int) bool {
 
 // send queues what was put into the output for the flush at the end of the batch.
 func (c *conn) send() {
+	if c.lane != nil {
+		c.lane.m.want(c.lane)
+		return
+	}
 	if !c.queued {
 		c.queued = true
 		c.w.loop.Defer(c.rank, c.group, c)
@@ -222,11 +233,16 @@ func (c *conn) end(how func(fd int), abort bool) {
 	if c.fd < 0 {
 		return
 	}
-	c.w.loop.Forget(c.fd)
-	if c.peer != nil {
-		c.peer.Closed(abort)
+	if c.lane != nil {
+		c.lane.end(abort)
+		c.queued = false
+	} else {
+		c.w.loop.Forget(c.fd)
+		if c.peer != nil {
+			c.peer.Closed(abort)
+		}
+		how(c.fd)
 	}
-	how(c.fd)
 	c.fd = -1
 	c.canRead, c.canWrite = false, false
 	c.w.buffers.giveBack(&c.in)
@@ -238,7 +254,7 @@ func (c *conn) taking() int64 { return c.given + int64(c.out.len()) }
 
 // finish sends FIN after all that was written.
 func (c *conn) finish() {
-	if !c.shut && !c.lost && c.fd >= 0 {
+	if !c.shut && !c.lost && c.fd >= 0 && c.lane == nil {
 		c.shut = true
 		sock.ShutdownWrite(c.fd)
 	}

@@ -25,7 +25,9 @@ type enemy struct {
 	t    *testing.T
 	conn *net.TCPConn
 	out  *bufio.Writer
+	in   *bufio.Reader
 	enc  *hpack.Encoder
+	dec  *hpack.Decoder
 	buf  bytes.Buffer
 	next uint32 // the next stream
 }
@@ -41,7 +43,7 @@ func hostile(t *testing.T, server netip.AddrPort, opts ...option) *world {
 func (w *world) enemy(settings ...http2.Setting) *enemy {
 	w.t.Helper()
 	c := w.dial()
-	e := &enemy{t: w.t, conn: c.TCPConn, out: bufio.NewWriterSize(c.TCPConn, 64<<10), next: 1}
+	e := &enemy{t: w.t, conn: c.TCPConn, in: c.r, out: bufio.NewWriterSize(c.TCPConn, 64<<10), next: 1}
 	e.Framer = http2.NewFramer(e.out, c.r)
 	e.SetMaxReadFrameSize(1 << 20)
 	e.enc = hpack.NewEncoder(&e.buf)

@@ -160,10 +160,8 @@ func (e *Engine) Start() {
 	if err := e.workers[0].loop.Slow(); err != nil {
 		e.log.Warn("the kernel does not take writes to many sockets at once, so requests cost more", "error", err)
 	}
-	spare := runtime.GOMAXPROCS(0) > len(e.workers)
 	for _, w := range e.workers {
-		w.spare = spare
-		w.loop.Hold(spare)
+		w.loop.Hold(runtime.GOMAXPROCS(0) > len(e.workers))
 		for _, l := range w.listeners {
 			w.loop.Post(func() {
 				if err := l.start(); err != nil {
@@ -206,9 +204,6 @@ func (e *Engine) watch() {
 // SoftStop closes the listeners and lets sessions end: idle ones at once, others after their response,
 // which then says `connection: close`. Done tells when the last one has ended.
 func (e *Engine) SoftStop() {
-	for _, b := range e.bindings() {
-		b.shutdownFront()
-	}
 	for _, w := range e.workers {
 		w.loop.Post(w.softStop)
 	}

@@ -88,20 +88,29 @@ func (g *guest) fault() {
 	g.w.fault(g.via, g.peer, g.begun, g.failed)
 }
 
-// adopt starts a session on what an adapter has made of a connection.
+// adopt starts a session, or one for each stream of HTTP/2, on what an adapter has made of a connection.
 func (w *worker) adopt(g *guest, fd int, p *adapter.Pair) {
 	if w.killed {
 		p.Closed(true)
 		sock.Close(fd)
 		return
 	}
+	if p.H2 = p.H2 && g.fe.cfg.HTTP; p.H2 {
+		w.newMux(g, fd, p)
+		return
+	}
+	w.newGuestSession(g, p).startOn(fd, p)
+}
+
+// newGuestSession returns a session of a guest's, which p tells about.
+func (w *worker) newGuestSession(g *guest, p *adapter.Pair) *session {
 	s := w.newSession()
 	s.fe, s.bind, s.via, s.src, s.dst, s.guest = g.fe, nil, g.via, p.Src, p.Dst, g
 	g.fe.plan.enter()
 	if s.via.fd >= 0 {
 		s.follow() // the configuration may have changed since the handshake
 	}
-	s.startOn(fd, p)
+	return s
 }
 
 // left gives the places of a connection back that has ended.
@@ -134,12 +143,9 @@ func (e *Engine) newFront(fe *frontend, b *config.Bind) (*adapter.Front, error) 
 	}
 	t := &fe.timeouts
 	s := adapter.Settings{
-		ForceH2: b.Proto == "h2", Handshake: t.handshake, Client: t.client, Idle: t.keepAlive,
-		MaxStreams: fe.plan.maxStreams, MaxHead: e.sizes.limits.MaxHead, Logger: e.log,
+		ForceH2: b.Proto == "h2", Handshake: t.handshake, Client: t.client,
+		Logger:  e.log,
 		Counter: func() adapter.Counter { return &fe.stats.TLS }, // a reload makes it that of the frontend before
-	}
-	if s.MaxStreams == 0 {
-		s.MaxStreams = defaultStreams
 	}
 	if b.TLS.Enabled {
 		store, err := certs.Load(b)
@@ -148,7 +154,7 @@ func (e *Engine) newFront(fe *frontend, b *config.Bind) (*adapter.Front, error) 
 		}
 		s.Certs = store
 	}
-	return adapter.NewFront(s)
+	return adapter.NewFront(s), nil
 }
 
 // defaultStreams is HAProxy's default of tune.h2.max-concurrent-streams.
@@ -216,12 +222,17 @@ func (e *Engine) Certificates() []Certificates {
 	return all
 }
 
+// fresh forgets the client before.
+func (s *session) fresh() {
+	s.name()
+	s.requests, s.countedIn, s.countedOut = 0, 0, 0
+	s.private, s.behind = false, false
+}
+
 // startOn begins the session on a socket; p is the adapter's side of it, nil for a client's own connection.
 func (s *session) startOn(fd int, p *adapter.Pair) {
 	w, fe := s.w, s.fe
-	s.name()
-	s.requests, s.countedIn, s.countedOut = 0, 0, 0
-	s.private = false
+	s.fresh()
 	if err := s.client.open(w, fd, loop.Clients, s); err != nil {
 		w.e.log.Error("cannot serve a connection", "frontend", fe.cfg.Name, "error", err)
 		if p != nil {
@@ -234,9 +245,6 @@ func (s *session) startOn(fd int, p *adapter.Pair) {
 		return
 	}
 	s.client.peer = p
-	if s.h2() {
-		w.countStream(1)
-	}
 	s.client.canWrite = true
 	s.reset()
 	s.msg.vars[sample.Session].Reset()
@@ -270,11 +278,4 @@ func (e *Engine) bindings() []*binding {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.binds
-}
-
-// shutdownFront tells the clients of a binding that speak HTTP/2 to open no stream any more.
-func (b *binding) shutdownFront() {
-	if b.front != nil {
-		b.front.Shutdown()
-	}
 }

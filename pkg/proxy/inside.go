@@ -78,7 +78,7 @@ func (w *worker) look() LoopInfo {
 	}
 	links, busy := 0, 0
 	for s := w.sessions; s != nil; s = s.next {
-		if s.client.fd >= 0 && s.fe != nil {
+		if s.client.fd >= 0 && s.client.lane == nil && s.fe != nil {
 			info.Files = append(info.Files, File{FD: s.client.fd, Kind: ClientFile, Frontend: s.fe.cfg.Name, HTTP: s.fe.cfg.HTTP, Adapter: s.client.peer != nil})
 		}
 		if s.transaction == nil {
@@ -89,6 +89,9 @@ func (w *worker) look() LoopInfo {
 			links++
 			info.Files = append(info.Files, l.file(ServerFile, s.fe != nil && s.fe.cfg.HTTP))
 		}
+	}
+	for m := range w.muxes {
+		info.Files = append(info.Files, File{FD: m.c.fd, Kind: ClientFile, Frontend: m.g.fe.cfg.Name, HTTP: true, Adapter: m.c.peer != nil})
 	}
 	for _, list := range w.idle.byServer {
 		for l := list.oldest; l != nil; l = l.newer {

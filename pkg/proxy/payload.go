@@ -67,6 +67,10 @@ func (s *session) awaitBody(limit time.Duration, least int64) {
 // bufferBody waits for more of the body.
 func (s *session) bufferBody() step {
 	c := &s.client
+	if c.broken || c.lost {
+		s.clientGone()
+		return moved
+	}
 	if s.req.Expect100 && !s.payload.invited && !s.invite() {
 		return stuck
 	}

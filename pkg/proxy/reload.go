@@ -71,12 +71,11 @@ func (c *Change) Commit(ctx context.Context, during func()) (ended <-chan struct
 	e.refusals.keep(c.plan)
 	c.plan.inherit(old)
 	e.mu.Lock()
-	replaced := e.binds
 	e.binds = c.binds
 	e.mu.Unlock()
 	goOn()
-	for _, b := range replaced { // connections of HTTP/2 come back to the new configuration
-		b.shutdownFront()
+	for _, w := range e.workers { // connections of HTTP/2 come back to the new configuration
+		w.loop.Post(w.leaveMuxes)
 	}
 	old.supersede()
 	return old.ended, nil

@@ -129,9 +129,6 @@ func (s *session) feCounters() *pool.Counters {
 func (s *session) begin(n int) {
 	s.headLen, s.taken = n, n
 	s.requests++
-	if p := s.client.peer; p != nil {
-		p.Begin()
-	}
 	s.clock.head = s.w.loop.Now()
 	s.clock.heard = s.clock.head
 	s.w.loop.Disarm(&s.clientTimer)

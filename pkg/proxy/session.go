@@ -223,7 +223,7 @@ func (s *session) drain() step {
 	if !c.lost && s.up.complete() && c.in.len() == 0 {
 		c.fill() // something may have come that gets no answer
 	}
-	if c.lost || c.eof || !s.unread() {
+	if c.lost || c.eof || c.lane != nil || !s.unread() {
 		s.end()
 		return stuck
 	}
@@ -277,10 +277,10 @@ func (s *session) end() {
 	s.leaveBackend()
 	s.up.drop(s.w)
 	s.down.drop(s.w)
-	if s.h2() {
-		s.w.countStream(-1)
-	}
 	s.client.push() // responses before that nobody has written yet
+	if s.client.lane != nil && s.phase != draining && s.phase != reading {
+		s.client.reset() // in the middle of something
+	}
 	s.client.close()
 	s.w.loop.Drop(&s.clientTimer)
 	s.w.loop.Drop(&s.serverTimer)

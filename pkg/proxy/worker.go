@@ -22,8 +22,6 @@ type worker struct {
 	listeners []*listener
 	sessions  *session // all that live, linked
 	live      int
-	streams   int    // sessions that carry streams of HTTP/2, which goroutines wait for
-	spare     bool   // there are more places to run Go code than loops
 	named     uint64 // sessions that have been given a number
 	took      uint64 // connections of clients
 	ended     spare[*session]
@@ -31,12 +29,15 @@ type worker struct {
 	transactions spare[*transaction]
 	tidying      loop.Timer
 	guests       map[*guest]struct{} // clients' connections that adapters have
+	muxes        map[*mux]struct{}   // those that speak HTTP/2
+	lanes        spare[*lane]        // that no stream has
 	stopping     bool
 	killed       bool        // and everything ends at once
 	recheck      loop.Timer  // while listeners are paused
 	waking       atomic.Bool // resume has been posted
 	entry        accesslog.Entry
 	text         []byte // scratch memory of rules
+	block        []byte // and of heads for HTTP/2
 	payload      []byte // and of what is seen of a chunked body: no more than a buffer
 	compressor   compressor
 }
@@ -46,7 +47,7 @@ func newWorker(e *Engine, index int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{guests: make(map[*guest]struct{}), e: e, shard: index + 1, loop: l, born: time.Now()}
+	w := &worker{guests: make(map[*guest]struct{}), muxes: make(map[*mux]struct{}), e: e, shard: index + 1, loop: l, born: time.Now()}
 	w.buffers.size = e.sizes.bufSize
 	w.pipes.max = maxPipes
 	w.recheck.Owner = loop.Func(w.resume)
@@ -74,13 +75,6 @@ func (w *worker) newSession() *session {
 	w.live++
 	w.e.live.Add(1)
 	return s
-}
-
-// countStream notes that a session that carries streams of HTTP/2 begins (1) or ends (-1). With HTTP/2 much goes to and
-// fro between the loop and goroutines, and was measured to be slower by an eighth when the loop holds its place.
-func (w *worker) countStream(n int) {
-	w.streams += n
-	w.loop.Hold(w.spare && w.streams == 0)
 }
 
 // retire takes an ended session off the books.
@@ -113,6 +107,7 @@ func (w *worker) softStop() {
 	}
 	w.stopping = true
 	w.loop.Drop(&w.recheck)
+	w.leaveMuxes()
 	for s := w.sessions; s != nil; {
 		next := s.next
 		if s.phase == reading {
@@ -149,11 +144,14 @@ func (w *worker) hardStop() {
 	for w.sessions != nil {
 		w.sessions.kill()
 	}
+	for m := range w.muxes {
+		m.die()
+	}
 }
 
 // maybeStop ends the loop when it is stopping and nothing is left to do.
 func (w *worker) maybeStop() {
-	if w.stopping && w.live == 0 && len(w.guests) == 0 {
+	if w.stopping && w.live == 0 && len(w.guests) == 0 && len(w.muxes) == 0 {
 		w.loop.Stop()
 	}
 }

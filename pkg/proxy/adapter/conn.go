@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -90,31 +91,49 @@ const bufferSize = 16 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// readPooled waits until there is something to read, and only then takes a buffer to read it into, so that idle
-// connections have none. The caller gives the buffer back; it is nil when there is an error.
-func readPooled(raw syscall.RawConn) (buf *[bufferSize]byte, n int, err error) {
-	var failed error
-	err = raw.Read(func(fd uintptr) bool {
-		buf = buffers.Get().(*[bufferSize]byte)
-		n, failed = unix.Read(int(fd), buf[:])
-		for failed == unix.EINTR {
-			n, failed = unix.Read(int(fd), buf[:])
-		}
-		if failed == unix.EAGAIN {
-			buffers.Put(buf)
-			return false
-		}
-		return true
-	})
-	switch {
-	case err != nil:
+// pooledReader reads from a socket into buffers that it takes only when there is something to read, so that idle connections
+// have none.
+type pooledReader struct {
+	raw    syscall.RawConn
+	take   func(fd uintptr) bool // made once, since it would be made on the heap
+	buf    *[bufferSize]byte
+	n      int
+	failed error
+}
+
+func newPooledReader(c *Conn) (*pooledReader, error) {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	r := &pooledReader{raw: raw}
+	r.take = r.try
+	return r, nil
+}
+
+// read waits until there is something. The caller gives the buffer back; it is nil when there is an error.
+func (r *pooledReader) read() (buf *[bufferSize]byte, n int, err error) {
+	if err = r.raw.Read(r.take); err != nil {
 		return nil, 0, err
-	case failed == nil && n == 0:
-		failed = io.EOF
 	}
-	if failed != nil {
-		buffers.Put(buf)
-		return nil, 0, failed
+	if r.failed == nil && r.n == 0 {
+		r.failed = io.EOF
 	}
-	return buf, n, nil
+	if r.failed != nil {
+		buffers.Put(r.buf)
+		return nil, 0, r.failed
+	}
+	return r.buf, r.n, nil
+}
+
+func (r *pooledReader) try(fd uintptr) (done bool) {
+	r.buf = buffers.Get().(*[bufferSize]byte)
+	for again := true; again; again = errors.Is(r.failed, unix.EINTR) {
+		r.n, r.failed = unix.Read(int(fd), r.buf[:])
+	}
+	if errors.Is(r.failed, unix.EAGAIN) {
+		buffers.Put(r.buf)
+		return false
+	}
+	return true
 }

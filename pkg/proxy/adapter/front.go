@@ -1,18 +1,10 @@
 package adapter
 
 import (
-	"context"
 	"crypto/tls"
-	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net"
-	"net/http"
-	"slices"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"waggle/pkg/certs"
 	"waggle/pkg/config"
@@ -21,9 +13,7 @@ import (
 
 // Front is how clients of a bind line are spoken to. Use [NewFront]; its methods may be called from any goroutine.
 type Front struct {
-	s  Settings
-	h1 *http.Server // only its settings, and the way to tell all HTTP/2 connections to end
-	h2 *http2.Server
+	s Settings
 }
 
 // Counter is told of TLS connections, by any goroutine.
@@ -36,42 +26,19 @@ type Counter interface {
 
 // Settings of a Front. Times of 0 mean without end.
 type Settings struct {
-	Certs      *certs.Store   // nil: clear text
-	Counter    func() Counter // of connections in TLS; not nil with Certs
-	ForceH2    bool           // proto h2
-	Handshake  time.Duration
-	Client     time.Duration // timeout client
-	Idle       time.Duration // of an HTTP/2 connection without a stream
-	MaxStreams int           // of an HTTP/2 connection at once
-	MaxHead    int           // bytes of a request's head
-	Logger     *slog.Logger
+	Certs     *certs.Store   // nil: clear text
+	Counter   func() Counter // of connections in TLS; not nil with Certs
+	ForceH2   bool           // proto h2
+	Handshake time.Duration
+	Client    time.Duration // timeout client
+	Logger    *slog.Logger
 }
 
-const (
-	// streamWindow and connWindow bound what a client may send that has not been passed on, for a stream and for all of
-	// its connection.
-	streamWindow = 256 << 10
-	connWindow   = 1 << 20
-	// maxFrame is the largest frame that is read.
-	maxFrame = 16 << 10
-	// flushTime is for how long a client may stop reading the last bytes when no timeout client is set.
-	flushTime = 10 * time.Second
-)
+// flushTime is for how long a client may stop reading the last bytes when no timeout client is set.
+const flushTime = 10 * time.Second
 
-// NewFront returns a Front. An error is one of http2.Server's, about its settings.
-func NewFront(s Settings) (*Front, error) {
-	f := &Front{s: s}
-	f.h1 = &http.Server{MaxHeaderBytes: s.MaxHead, ErrorLog: log.New(io.Discard, "", 0)} //nolint:gosec // it serves HTTP/2 alone, whose timeouts follow
-	f.h2 = &http2.Server{
-		MaxConcurrentStreams: uint32(s.MaxStreams), MaxReadFrameSize: maxFrame,
-		MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
-		IdleTimeout: s.Idle, WriteByteTimeout: s.Client, PermitProhibitedCipherSuites: true,
-	}
-	if err := http2.ConfigureServer(f.h1, f.h2); err != nil {
-		return nil, fmt.Errorf("set HTTP/2 up: %w", err)
-	}
-	return f, nil
-}
+// NewFront returns a Front.
+func NewFront(s Settings) *Front { return &Front{s: s} }
 
 // Certificates gives the store; nil for a Front without, and for none.
 func (f *Front) Certificates() *certs.Store {
@@ -79,11 +46,6 @@ func (f *Front) Certificates() *certs.Store {
 		return nil
 	}
 	return f.s.Certs
-}
-
-// Shutdown tells the clients that speak HTTP/2 to open no stream any more; their connections end with the last one.
-func (f *Front) Shutdown() {
-	_ = f.h1.Shutdown(context.Background()) // it has no listener to fail at
 }
 
 // Serve speaks to a client until its connection has ended, and closes it. With greets the connection begins with a
@@ -115,11 +77,7 @@ func (f *Front) Serve(raw *Conn, greets bool, door Door) {
 		info.TLS = describe(&state)
 		conn, h2 = secure, h2 || state.NegotiatedProtocol == "h2"
 	}
-	if h2 {
-		info.H2 = true
-		f.serveH2(conn, info, door)
-		return
-	}
+	info.H2 = h2 // which the loop speaks
 	f.relayClient(conn, raw, info, door)
 }
 
@@ -157,7 +115,3 @@ func versionName(v uint16) string {
 
 // patience is for how long a client may stop reading once the loop has nothing to do with it any more.
 func (f *Front) patience() time.Duration { return max(f.s.Client, flushTime) }
-
-var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"}
-
-func isHopByHop(name string) bool { return slices.Contains(hopByHop, name) }

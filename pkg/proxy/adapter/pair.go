@@ -25,11 +25,7 @@ type Pair struct {
 	closed  atomic.Bool
 	aborted atomic.Bool
 	reset   atomic.Bool
-	begun   atomic.Uint32 // requests that the loop has begun with
 }
-
-// Begin is called by the loop when it begins with a request: from then on only the loop knows whether that may be repeated.
-func (p *Pair) Begin() { p.begun.Add(1) }
 
 // pairBuffer bounds what the kernel holds of each direction of a pair, with its own overhead. It doubles what it is
 // told (socket(7)).
@@ -41,7 +37,7 @@ func newPair(info Info) (p *Pair, end *Conn, fd int, err error) {
 	if err != nil {
 		return nil, nil, -1, fmt.Errorf("connect an adapter: %w", os.NewSyscallError("socketpair", err))
 	}
-	for _, fd := range fds { // else the kernel holds 200 kB for each stream of HTTP/2 whose client does not read
+	for _, fd := range fds { // else the kernel holds 200 kB for each client that does not read
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, pairBuffer/2)
 	}
 	return &Pair{Info: info, closing: func() {}}, NewConn(fds[0], netip.AddrPort{}, netip.AddrPort{}), fds[1], nil

@@ -51,12 +51,12 @@ func relay(conn net.Conn, raw, end *Conn, p *Pair, patience time.Duration) {
 
 // outward moves what the loop writes to the peer, and the end of it.
 func outward(conn net.Conn, end *Conn, p *Pair, patience time.Duration) error {
-	from, err := end.file.SyscallConn()
+	from, err := newPooledReader(end)
 	if err != nil {
 		return err
 	}
 	for {
-		buf, n, err := readPooled(from)
+		buf, n, err := from.read()
 		if err != nil {
 			if !p.aborted.Load() {
 				closeWrite(conn)
