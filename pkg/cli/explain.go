@@ -25,7 +25,7 @@ func explainCommand(_ context.Context, e Env, args []string) int {
 	}
 	verdicts := offload.Explain(cfg)
 	if s.json {
-		return explainJSON(e, verdicts)
+		return explainJSON(e, verdicts, backends(cfg))
 	}
 	if len(verdicts) == 0 {
 		fmt.Fprintln(e.Stdout, "The configuration has no frontend.")
@@ -33,24 +33,29 @@ func explainCommand(_ context.Context, e Env, args []string) int {
 	for _, v := range verdicts {
 		explainFrontend(e.Stdout, v)
 	}
-	for _, p := range cfg.Proxies {
-		if p.Kind.HasBackend() && len(p.Servers) > 0 && !p.Disabled {
-			explainBackend(e.Stdout, p)
-		}
+	for _, p := range backends(cfg) {
+		explainBackend(e.Stdout, p)
 	}
 	return ExitOK
 }
 
-func explainFrontend(w io.Writer, v offload.Verdict) {
-	path := "userspace"
-	if v.Kernel {
-		path = "kernel"
+// backends are the proxies with servers that are in use, in file order.
+func backends(cfg *config.Config) []*config.Proxy {
+	var all []*config.Proxy
+	for _, p := range cfg.Proxies {
+		if p.Kind.HasBackend() && len(p.Servers) > 0 && !p.Disabled {
+			all = append(all, p)
+		}
 	}
+	return all
+}
+
+func explainFrontend(w io.Writer, v offload.Verdict) {
 	var binds []string
 	for _, b := range v.Proxy.Binds {
 		binds = append(binds, b.Addr.String())
 	}
-	fmt.Fprintf(w, "frontend %s (%s): %s\n", v.Proxy.Name, strings.Join(binds, ", "), path)
+	fmt.Fprintf(w, "frontend %s (%s): %s\n", v.Proxy.Name, strings.Join(binds, ", "), pathOf(v))
 	if v.Kernel {
 		fmt.Fprintf(w, "  plain TCP to backend %s; the listening socket stays behind it for what the kernel cannot serve\n", v.Backend.Name)
 	}
@@ -59,8 +64,16 @@ func explainFrontend(w io.Writer, v offload.Verdict) {
 	}
 }
 
+// pathOf is the path in one word.
+func pathOf(v offload.Verdict) string {
+	if v.Kernel {
+		return "kernel"
+	}
+	return "userspace"
+}
+
 func explainBackend(w io.Writer, p *config.Proxy) {
-	fmt.Fprintf(w, "backend %s: balance %s\n", p.Name, cmp.Or(p.Balance.Algorithm, "roundrobin"))
+	fmt.Fprintf(w, "backend %s: balance %s\n", p.Name, algorithm(p))
 	for i := range p.Servers {
 		s := &p.Servers[i]
 		name := s.Name
@@ -70,6 +83,8 @@ func explainBackend(w io.Writer, p *config.Proxy) {
 		fmt.Fprintf(w, "  %s: %s\n", name, origin(s))
 	}
 }
+
+func algorithm(p *config.Proxy) string { return cmp.Or(p.Balance.Algorithm, "roundrobin") }
 
 // origin says where a server's address comes from.
 func origin(s *config.Server) string {
@@ -81,33 +96,4 @@ func origin(s *config.Server) string {
 	default:
 		return fmt.Sprintf("%s, port %d, resolved once at start", s.Host, s.Addr.Port())
 	}
-}
-
-func explainJSON(e Env, verdicts []offload.Verdict) int {
-	type reason struct {
-		Text string `json:"text"`
-		File string `json:"file"`
-		Line int    `json:"line"`
-	}
-	type frontend struct {
-		Frontend string   `json:"frontend"`
-		Path     string   `json:"path"`
-		Backend  string   `json:"backend,omitempty"`
-		Reasons  []reason `json:"reasons,omitempty"`
-	}
-	out := []frontend{}
-	for _, v := range verdicts {
-		f := frontend{Frontend: v.Proxy.Name, Path: "userspace"}
-		if v.Kernel {
-			f.Path, f.Backend = "kernel", v.Backend.Name
-		}
-		for _, r := range v.Reasons {
-			f.Reasons = append(f.Reasons, reason{Text: r.Text, File: r.Pos.File, Line: r.Pos.Line})
-		}
-		out = append(out, f)
-	}
-	if err := writeJSON(e.Stdout, out); err != nil {
-		return failStart(e, err)
-	}
-	return ExitOK
 }
