@@ -61,7 +61,7 @@ func TestDeployedStacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("on the host's network", func(t *testing.T) { hostStack(t, e) })
-	t.Run("TLS", func(t *testing.T) { tlsStack(t, e) })
+	t.Run("TLS, and the monitoring stack beside it", func(t *testing.T) { tlsStack(t, e) })
 }
 
 // deployFile deploys a stack file as it stands, with variables of the environment.
@@ -262,6 +262,7 @@ func tlsStack(t *testing.T, e *engine.Engine) {
 	showServiceOnFailure(t, e, "tls_waggle")
 	first, _ := awaitRunning(t, e, "tls_waggle", 1)
 	web, _ := awaitRunning(t, e, "tls_web", 3)
+	deployMonitoring(t, e, "tls_edge")
 
 	client := &http.Client{Timeout: askTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: authority.Pool()},
@@ -311,4 +312,5 @@ func tlsStack(t *testing.T, e *engine.Engine) {
 	docker(t, e, "kill", "-s", "KILL", first[0].ContainerID)
 	awaitAnother(t, e, "tls_waggle", first[0].ContainerID)
 	awaitEqual(t)
+	monitors(t, e)
 }

@@ -68,9 +68,29 @@ func compile(ctx context.Context, e *engine.Engine, root, program string) (dir s
 	return dir, nil
 }
 
-// buildHAProxy makes an image from the haproxy that is installed on this machine and the libraries that it needs.
+// BuildPrometheus makes an image of the Prometheus that is installed on this machine, with the command of the official image.
+func BuildPrometheus(ctx context.Context, e *engine.Engine, image string) error {
+	return buildInstalled(ctx, e, image, "prometheus", `CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]`)
+}
+
+// BuildGrafana makes the image of Grafana's stand-in. root is the repository.
+func BuildGrafana(ctx context.Context, e *engine.Engine, root, image string) error {
+	dir, err := compile(ctx, e, root, "waggle/test/swarm/grafana")
+	if err != nil {
+		return err
+	}
+	return build(ctx, e, image, dir, []byte("FROM scratch\nCOPY grafana /grafana\nENTRYPOINT [\"/grafana\"]\n"))
+}
+
+// buildHAProxy makes an image of the haproxy that is installed on this machine.
 func buildHAProxy(ctx context.Context, e *engine.Engine) error {
-	binary, err := exec.LookPath("haproxy")
+	return buildInstalled(ctx, e, haproxyImage, "haproxy")
+}
+
+// buildInstalled makes an image from a program of this machine and the libraries that it needs. more are lines for the
+// Dockerfile.
+func buildInstalled(ctx context.Context, e *engine.Engine, image, program string, more ...string) error {
+	binary, err := exec.LookPath(program)
 	if err != nil {
 		return err
 	}
@@ -78,7 +98,7 @@ func buildHAProxy(ctx context.Context, e *engine.Engine) error {
 	if err != nil {
 		return fmt.Errorf("ldd %s: %w", binary, err)
 	}
-	dir, err := e.MkdirTemp("haproxy-")
+	dir, err := e.MkdirTemp(program + "-")
 	if err != nil {
 		return err
 	}
@@ -100,7 +120,10 @@ func buildHAProxy(ctx context.Context, e *engine.Engine) error {
 		fmt.Fprintf(&dockerfile, "COPY %s %s\n", name, path)
 	}
 	fmt.Fprintf(&dockerfile, "ENTRYPOINT [%q]\n", binary)
-	return build(ctx, e, haproxyImage, dir, dockerfile.Bytes())
+	for _, line := range more {
+		fmt.Fprintln(&dockerfile, line)
+	}
+	return build(ctx, e, image, dir, dockerfile.Bytes())
 }
 
 func build(ctx context.Context, e *engine.Engine, image, dir string, dockerfile []byte) error {
