@@ -62,14 +62,14 @@ func (s *Server) SetHealth(op OpState, cause Cause) {
 		switch op {
 		case Stopped:
 			st.health = 0
-			c.operational(s, cause.String())
+			c.operational(s, ", "+cause.String())
 		case Stopping:
 			st.health = s.Rise
 			c.stopping(s, ", "+cause.String())
 		default:
 			st.health, st.agentHealth = s.maxHealth(), 1
 			if !st.admin.Maint() {
-				c.operational(s, cause.String())
+				c.operational(s, ", "+cause.String())
 			}
 		}
 	})

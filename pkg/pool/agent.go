@@ -68,7 +68,7 @@ func (s *Server) ReportAgent(r AgentReport) {
 		if st.admin.Maint() || st.op == Stopping && st.agentHealth > 0 {
 			return
 		}
-		c.operational(s, st.agent.reason())
+		c.operational(s, s.because(st.agent))
 	})
 }
 
@@ -104,7 +104,7 @@ func (s *Server) SetAgentHealth(up bool, cause Cause) bool {
 			s.state.agentHealth = 1
 		}
 		if !s.state.admin.Maint() {
-			c.operational(s, cause.String())
+			c.operational(s, ", "+cause.String())
 		}
 	})
 	return true

@@ -12,6 +12,7 @@ type BackendOptions struct {
 	Mode       Mode
 	FullConn   int  // `slim` of the backend
 	AllBackups bool // option allbackups
+	Listen     bool // a listen section, which HAProxy calls a proxy
 }
 
 // Backend is a set of servers and the queue in front of them. Its exported fields are safe for

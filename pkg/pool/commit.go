@@ -62,16 +62,16 @@ func (c *change) event(kind EventKind, level Level, s *Server, format string, ar
 	})
 }
 
-// operational makes the operational state follow what checks and agent say, and reports the transition and why.
+// operational makes the operational state follow what checks and agent say, and reports the transition and why: "", or words that begin with a comma.
 func (c *change) operational(s *Server, why string) {
 	st := &s.state
 	switch healthy := s.healthy(); {
 	case healthy && (st.op == Stopped || st.op == Stopping):
 		c.markUp(s)
-		c.event(EventUp, Notice, s, "%sServer %s is UP, %s. %s", backupWord(s), s.path(), why, c.online(s))
+		c.event(EventUp, Notice, s, "%sServer %s is UP%s. %s", backupWord(s), s.path(), why, c.online(s))
 	case !healthy && st.op != Stopped:
 		c.markDown(s)
-		c.event(EventDown, Alert, s, "%sServer %s is DOWN, %s. %s", backupWord(s), s.path(), why, c.left(s))
+		c.event(EventDown, Alert, s, "%sServer %s is DOWN%s. %s", backupWord(s), s.path(), why, c.left(s))
 	}
 }
 
@@ -184,12 +184,20 @@ func (c *change) backend() {
 	if up {
 		b.downtime += c.now.Sub(b.changed)
 		b.changed = c.now
-		c.event(EventBackendUp, Notice, nil, "backend %s has a server available again.", b.Name)
+		c.event(EventBackendUp, Notice, nil, "%s %s has a server available again.", b.word(), b.Name)
 		return
 	}
 	b.changed = c.now
 	b.downs++
-	c.event(EventBackendDown, Emergency, nil, "backend %s has no server available!", b.Name)
+	c.event(EventBackendDown, Emergency, nil, "%s %s has no server available!", b.word(), b.Name)
+}
+
+// word is what HAProxy's lines call it.
+func (b *Backend) word() string {
+	if b.Listen {
+		return "proxy"
+	}
+	return "backend"
 }
 
 // online is the end of HAProxy's lines about a server that is up.

@@ -101,6 +101,15 @@ func (r CheckResult) reason() string {
 	return s + fmt.Sprintf(", check duration: %dms", r.Duration.Milliseconds())
 }
 
+// because is the end of a line about a change that a check has made. With `option log-health-checks` the check has a line of its
+// own, so that this one does not say why (HAProxy, check.c).
+func (s *Server) because(r CheckResult) string {
+	if s.LogChecks {
+		return ""
+	}
+	return ", " + r.reason()
+}
+
 // count adds an outcome to the health and reports whether that changed it. Failures of a server whose
 // health is 0 already are not counted.
 func (c *change) count(s *Server, passed bool) bool {
@@ -171,10 +180,10 @@ func (s *Server) ReportCheck(r CheckResult) {
 		}
 		if r.Status == CheckL7OKC {
 			if st.op != Stopped {
-				c.stopping(s, ", "+st.check.reason())
+				c.stopping(s, s.because(st.check))
 			}
 			return
 		}
-		c.operational(s, st.check.reason())
+		c.operational(s, s.because(st.check))
 	})
 }

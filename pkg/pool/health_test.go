@@ -72,7 +72,8 @@ func TestLogHealthChecks(t *testing.T) {
 	s.failCheck(1)
 	b.wantLines(`Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 2/3 UP.`)
 	s.failCheck(2)
-	if got := b.lines(); len(got) != 3 || got[1] != `Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.` {
+	if got := b.lines(); len(got) != 3 || got[1] != `Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.` ||
+		got[2] != "Server be/s1 is DOWN. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue." {
 		t.Errorf("log: %q", got)
 	}
 	s.failCheck(2)
@@ -81,6 +82,17 @@ func TestLogHealthChecks(t *testing.T) {
 	b.wantLines("Health check for server be/s1 failed, reason: Layer4 timeout, check duration: 0ms, status: 0/2 DOWN.")
 	s.ReportCheck(CheckResult{Status: CheckL7OKC, Code: 404})
 	b.wantLines("Health check for server be/s1 conditionally succeeded, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms, status: 1/2 DOWN.")
+}
+
+// A listen section is a proxy in HAProxy's lines.
+func TestListenIsCalledProxy(t *testing.T) {
+	b := newBench(t, BackendOptions{Listen: true})
+	s := b.server(nil)
+	s.failCheck(3)
+	s.pass(2)
+	if got := b.lines(); len(got) != 4 || got[1] != "proxy be has no server available!" || got[3] != "proxy be has a server available again." {
+		t.Errorf("log: %q", got)
+	}
 }
 
 func TestChecksThatDoNotCount(t *testing.T) {

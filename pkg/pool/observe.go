@@ -94,5 +94,5 @@ func (c *change) observed(s *Server, text string) {
 	if c.count(s, false) {
 		c.logCheck(s)
 	}
-	c.operational(s, st.check.reason())
+	c.operational(s, s.because(st.check))
 }

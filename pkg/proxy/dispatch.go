@@ -19,6 +19,7 @@ func (s *session) dispatch() {
 	}
 	b := s.be.stats
 	if len(b.Snapshot().Targets) == 0 {
+		s.notConnected()
 		s.noServer('C')
 		return
 	}
@@ -38,12 +39,17 @@ func (s *session) dispatch() {
 	}
 	if waiting == 0 { // otherwise others were here first
 		if t, ok := s.be.algo.Pick(req); ok {
+			t.Server.Counters.Shard(s.w.shard).LBTotal.Add(1)
+			b.Counters.Shard(s.w.shard).LBTotal.Add(1)
 			s.assign(t)
 			return
 		}
 	}
 	s.enqueue(bound)
 }
+
+// notConnected counts a session that no server was found for, or in time: HAProxy has it among the backend's connection errors.
+func (s *session) notConnected() { s.be.stats.Counters.Shard(s.w.shard).ConnErrors.Add(1) }
 
 // noServer answers that nobody can serve the request; a TCP client is closed.
 func (s *session) noServer(when byte) {
@@ -114,6 +120,10 @@ func (s *session) cancelTicket() {
 func (s *session) queueTimeout() {
 	s.cancelTicket()
 	s.clock.assigned = s.w.loop.Now() // it has waited, though for nothing
+	s.notConnected()
+	if want := s.persist.wanted.Server; want != nil {
+		want.Counters.Shard(s.w.shard).ConnErrors.Add(1)
+	}
 	s.terminate('s', 'Q')
 	s.noServer('Q')
 }
@@ -125,10 +135,7 @@ func (s *session) assign(t pool.Target) {
 	s.clock.assigned = s.w.loop.Now()
 	now := s.w.unix()
 	t.Server.LastSession.Set(now)
-	sh := t.Server.Counters.Shard(s.w.shard)
-	sh.Sessions.Add(1)
-	sh.LBTotal.Add(1)
-	s.be.stats.Counters.Shard(s.w.shard).LBTotal.Add(1)
+	t.Server.Counters.Shard(s.w.shard).Sessions.Add(1)
 	if s.fe.cfg.HTTP {
 		if l := s.idleLink(t); l != nil {
 			s.reuse(l)

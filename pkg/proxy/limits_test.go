@@ -16,6 +16,7 @@ import (
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/lab/labtest"
+	"waggle/pkg/pool"
 )
 
 // short is a timeout that a test waits out.
@@ -161,10 +162,54 @@ func TestQueueTimeoutIs503(t *testing.T) {
 	if status, _ := second.get("/2"); status != 503 {
 		t.Errorf("status %d", status)
 	}
+	b := w.pool.Backend("be")
+	if be, srv := b.Counters.Sum(), b.Servers()[0].Counters.Sum(); be.ConnErrors != 1 || srv.ConnErrors != 0 { // as HAProxy 2.6 counts
+		t.Errorf("%d connection errors of the backend, %d of the server", be.ConnErrors, srv.ConnErrors)
+	}
 	g.answer <- struct{}{}
 	if resp, _ := first.response("GET"); resp.StatusCode != 200 {
 		t.Errorf("status %d", resp.StatusCode)
 	}
+}
+
+// A backend without servers is one of the backend's connection errors, too, and only what the algorithm chooses at once counts as
+// balanced: not the server of a cookie, nor the first that has room for those who wait (seen on HAProxy 2.6).
+func TestConnectionErrorsAndBalancingAreCountedAsHAProxyDoes(t *testing.T) {
+	g := newGate(t)
+	w := start(t, []netip.AddrPort{g.addr}, sticky, func(_ *Setup, _, be *config.Proxy) { be.Servers[0].MaxConn = 1 })
+	b := w.pool.Backend("be")
+	srv := b.Servers()[0]
+	want := func(after string, balanced, errors uint64) {
+		t.Helper()
+		if be, s := b.Counters.Sum(), srv.Counters.Sum(); be.LBTotal != balanced || s.LBTotal != balanced || be.ConnErrors != errors {
+			t.Errorf("after %s: balanced %d and %d, %d connection errors; want %d, %d", after, be.LBTotal, s.LBTotal, be.ConnErrors, balanced, errors)
+		}
+	}
+	first, second := w.dial(), w.dial()
+	first.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
+	<-g.arrived
+	second.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
+	eventually(t, "the request waits", func() bool { return b.Queue.Load() == 1 })
+	for _, c := range []*client{first, second} {
+		g.answer <- struct{}{}
+		if resp, _ := c.response("GET"); resp.StatusCode != 200 {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+		if c == first {
+			<-g.arrived
+		}
+	}
+	want("one that went straight and one that waited", 1, 0)
+	first.send("GET /3 HTTP/1.1\r\nHost: t\r\nCookie: SRV=s1\r\n\r\n")
+	<-g.arrived
+	g.answer <- struct{}{}
+	first.response("GET")
+	want("a cookie", 1, 0)
+	srv.SetMaint(true, pool.CauseNone)
+	if status, _ := first.get("/4"); status != 503 {
+		t.Errorf("status %d without a server", status)
+	}
+	want("a request that no server is there for", 1, 1)
 }
 
 // TestQueuedClientThatLeaves gives its place up.

@@ -48,7 +48,7 @@ const silent = "silent"
 func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	*e = accesslog.Entry{
 		Client: s.src, HTTPMode: s.fe.cfg.HTTP, ASAP: s.fe.cfg.Options.LogASAP,
-		Frontend: s.fe.cfg.Name, Backend: s.fe.cfg.Name,
+		Frontend: s.fe.cfg.Name, Backend: s.fe.cfg.Name, Server: s.service,
 		Bytes: s.client.taking() - s.startOut, Uploaded: s.consumed() - s.startIn,
 		State:    [4]byte{s.why[0], s.why[1], '-', '-'},
 		SrvQueue: s.place.server, BeQueue: s.place.backend,

@@ -49,6 +49,7 @@ func (s *session) servePage(p *config.Proxy) outcome {
 		}
 	}
 	s.feShard().Intercepted.Add(1)
+	s.serveBy("<STATS>")
 	page := s.w.e.setup.Page
 	switch {
 	case page == nil:
@@ -77,11 +78,20 @@ func passwordPlease(realm string) ServiceResponse {
 
 // serveMetrics has the exporter answer.
 func (s *session) serveMetrics() {
+	s.serveBy("<PROMEX>")
 	if s.w.e.setup.Exporter == nil {
 		s.answer(503)
 		return
 	}
 	s.handOut(s.w.e.setup.Exporter)
+}
+
+// serveBy has something of our own answer the request. In the log it stands where a server does, reached at once, as HAProxy has it
+// (seen on 2.6).
+func (s *session) serveBy(name string) {
+	s.service = name
+	now := s.w.loop.Now()
+	s.clock.queued, s.clock.assigned, s.clock.connected, s.clock.response = now, now, now, now
 }
 
 // handOut has a service goroutine answer once the body, if it fits the buffer, has come: forms are small.

@@ -34,6 +34,7 @@ type transaction struct {
 	keep      bool // the client's connection is used again after this response
 	pending   []byte
 	handler   func(ServiceRequest) ServiceResponse
+	service   string           // what answers the request instead of a server, as the log names it; "" = nothing does
 	refused   *config.HTTPRule // by a tarpit rule
 	ticket    *ticket
 	peer      netip.AddrPort // what the session's src was before a rule changed it; invalid if none did
@@ -130,7 +131,7 @@ func (t *transaction) reset() {
 	t.headLen, t.taken, t.respLen = 0, 0, 0
 	t.stage, t.rule, t.login = 0, 0, credentials{}
 	t.forgotten, t.responded, t.keep, t.reused, t.redispatch, t.logged, t.once = false, false, false, false, false, false, false
-	t.pending, t.handler, t.refused = nil, nil, nil
+	t.pending, t.handler, t.service, t.refused = nil, nil, "", nil
 	t.peer = netip.AddrPort{}
 	t.avoid, t.retries, t.status = nil, 0, -1
 	t.persist = persist{}

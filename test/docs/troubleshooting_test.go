@@ -165,7 +165,7 @@ func TestTroubleshootingNamesEveryMessage(t *testing.T) {
 func TestMessagesAreFound(t *testing.T) {
 	found := messages(t)
 	for _, want := range []string{
-		"the configuration was not loaded; the one in use stays", "backend … has no server available!", "frontend paused by an operator",
+		"the configuration was not loaded; the one in use stays", "has no server available!", "frontend paused by an operator",
 		"server … (…) is not behind an attached interface: its connections go through userspace",
 	} {
 		if _, ok := found[want]; !ok {
