@@ -151,17 +151,30 @@ func TestLeastConnTakesTheLeastLoadedForItsWeight(t *testing.T) {
 	}
 }
 
-func TestFirstFillsInOrder(t *testing.T) {
-	b := backendOf(t, pool.ServerOptions{MaxConn: 2}, pool.ServerOptions{MaxConn: 2})
-	f := algorithm(t, "first", b)
-	var got []string
-	for range 5 {
-		if target, ok := f.Pick(Request{}); ok {
-			got = append(got, target.Server.Name)
+func TestFirstFillsInOrderOfIDs(t *testing.T) {
+	for _, c := range []struct {
+		ids  [3]int
+		want []string
+	}{
+		{[3]int{}, []string{"s1", "s1", "s2", "s2", "s3", "s3"}},
+		{[3]int{30, 10, 20}, []string{"s2", "s2", "s3", "s3", "s1", "s1"}},
+	} {
+		b := backendOf(t, pool.ServerOptions{MaxConn: 2}, pool.ServerOptions{MaxConn: 2}, pool.ServerOptions{MaxConn: 2})
+		for i, id := range c.ids {
+			if id > 0 {
+				b.Servers()[i].ID = id
+			}
 		}
-	}
-	if want := []string{"s1", "s1", "s2", "s2"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+		f := algorithm(t, "first", b)
+		var got []string
+		for range 7 {
+			if target, ok := f.Pick(Request{}); ok {
+				got = append(got, target.Server.Name)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("ids %v: got %v, want %v", c.ids, got, c.want)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func optionDirectives() []directive {
 		flag("log-health-checks", backOrDef, "logs every change of a check's result", func(o *Options) *bool { return &o.LogHealthChecks }),
 		connection("http-keep-alive", "keeps connections open after a response (the default)", KeepAlive),
 		connection("http-server-close", "closes the server's connection after a response", ServerClose),
-		connection("httpclose", "closes both connections after a response", Close),
+		connection("httpclose", "closes the connection after a response: the client's if a frontend says so, the server's if either side does", Close),
 		{name: "option tcpka", in: anyProxy, doc: "TCP keep-alive on both sides", switchable: true, parse: func(s *statement) {
 			if o := &s.p.proxy.Options; s.atMost(0) {
 				o.TCPKAClient, o.TCPKAServer = !s.off && !s.reset, !s.off && !s.reset

@@ -233,7 +233,7 @@ func (s *session) addOriginalTo() {
 	s.edits.AddBytes(header, s.w.text)
 }
 
-// mode is how connections are kept: the stricter side wins.
+// mode is how connections to servers are kept: the stricter side wins.
 func (s *session) mode() config.ConnectionMode {
 	m := s.fe.cfg.Options.ConnectionMode
 	if s.be != nil {
@@ -243,10 +243,11 @@ func (s *session) mode() config.ConnectionMode {
 }
 
 // mayKeep says whether the client's connection can be used again once this request has been read to its
-// end. A client that has sent FIN may have pipelined further requests before it.
+// end. A client that has sent FIN may have pipelined further requests before it. Of `option httpclose` the frontend's
+// counts here, and for servers both (HAProxy, section 4.2, option httpclose).
 func (s *session) mayKeep() bool {
 	more := !s.client.eof || s.client.in.len() > s.taken
-	return s.clock.head > 0 && s.req.KeepAlive && s.mode() != config.Close && !s.w.stopping && !s.orphaned() && more && !s.up.cut && s.up.bad == h1.OK
+	return s.clock.head > 0 && s.req.KeepAlive && s.fe.cfg.Options.ConnectionMode != config.Close && !s.w.stopping && !s.orphaned() && more && !s.up.cut && s.up.bad == h1.OK
 }
 
 // clientGone ends a session whose client has gone before a response was due.

@@ -4,6 +4,7 @@ import (
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/h1"
+	"waggle/pkg/sample"
 )
 
 // responseRules runs the rules for a response of the server, the backend's before the frontend's, and then
@@ -11,6 +12,7 @@ import (
 func (s *session) responseRules() bool {
 	s.resp.Rebase(s.link.in.bytes()) // they may have moved while the client's buffer was full
 	s.msg.answered, s.msg.headGone = true, true
+	s.msg.vars[sample.Request].Reset() // they live until the response is looked at (HAProxy, section 2.8, scope req)
 	s.keepResponse()
 	s.stickResponse()
 	for _, p := range s.proxies() {

@@ -76,7 +76,13 @@ const (
 )
 
 // captures says whether the variable shows captured headers, which may be nothing at all.
-func (v Variable) captures() bool { return v == VarRequestHeaders || v == VarResponseHeaders }
+func (v Variable) captures() bool {
+	switch v {
+	case VarRequestHeaders, VarResponseHeaders, VarRequestHeadersL, VarResponseHeadersL:
+		return true
+	}
+	return false
+}
 
 // logVariable is a variable's name and where it means something.
 type logVariable struct {
