@@ -1,6 +1,9 @@
 package sample
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Env is what compiling an expression may ask for. The zero value knows no ACLs and no files.
 type Env struct {
@@ -18,6 +21,11 @@ type Env struct {
 	Table func(name string)
 	// Userlist is told of each list of users that an expression names, which may be declared later.
 	Userlist func(name string)
+	// References takes the pattern lists; nil: nobody can change them later.
+	References *References
+	// File and Line are where the expression stands.
+	File string
+	Line int
 	// Where is when the expression is evaluated; the zero value is AtRequest.
 	Where Where
 }
@@ -87,59 +95,93 @@ func compileTest(words []string, env Env) (*test, *Error) {
 	if err != nil {
 		return nil, err.at(1)
 	}
-	p := &patterns{method: defaultMethod(expr.out), fold: flags.fold}
+	p := &patterns{how: comparison{method: defaultMethod(expr.out), fold: flags.fold}}
 	if suffix != "" {
-		p.method = methods[suffix]
+		p.how.method = methods[suffix]
 	}
 	if flags.method != "" {
-		p.method = methods[flags.method]
+		p.how.method = methods[flags.method]
 	}
 	if expr.out == Any && suffix == "" && flags.method == "" {
 		return nil, errorf(0, "'%s' can be of any type, so that a match method is needed before its patterns (-m)", words[0])
 	}
-	if p.method != matchFound && !expr.out.castsTo(p.method.input()) {
+	if p.how.method != matchFound && !expr.out.castsTo(p.how.method.input()) {
 		return nil, errorf(0, "match method '%s' does not fit the values of '%s'", flags.method, words[0])
 	}
 	for _, f := range flags.files {
-		if err := p.load(f, env); err != nil {
+		if err := p.addFile(f, env); err != nil {
 			return nil, err.at(1)
 		}
 	}
-	rest := words[1+flags.used:]
-	if err := p.addWords(rest, 1+flags.used); err != nil {
-		return nil, err
+	rest, err := p.how.join(words[1+flags.used:])
+	if err != nil {
+		return nil, err.at(1 + flags.used)
 	}
-	if len(rest) == 0 && len(flags.files) == 0 {
-		p.withoutPatterns(words[0], flags.closed, env)
+	bare := len(rest) == 0 && len(flags.files) == 0
+	if err := p.addLine(words[0], rest, flags.id, bare, env); err != nil {
+		return nil, err.at(1 + flags.used)
 	}
-	p.seal()
+	if bare && p.how.method != matchBool && p.how.method != matchFound && !flags.closed && env.Warn != nil {
+		env.Warn(0, fmt.Sprintf("'%s' has no pattern to match against, so it never matches; '-m found' tests for existence", words[0]))
+	}
 	return &test{expr: expr, patterns: p}, nil
 }
 
-// withoutPatterns gives a line that has none its meaning: a boolean is expected to be true, and
-// anything else never matches, which is worth a warning unless `--` says that it is meant.
-func (p *patterns) withoutPatterns(expr string, meant bool, env Env) {
-	switch {
-	case p.method == matchBool:
-		p.truth[1] = true
-	case p.method == matchFound || meant || env.Warn == nil:
-	default:
-		env.Warn(0, fmt.Sprintf("'%s' has no pattern to match against, so it never matches; '-m found' tests for existence", expr))
+func (p *patterns) addFile(f patternFile, env Env) *Error {
+	r, err := env.load(f.name, f.pairs, false)
+	if err != nil {
+		return err.at(f.word)
 	}
+	w, err := r.view(p.how, String, false)
+	if err != nil {
+		return err.at(f.word)
+	}
+	p.lists = append(p.lists, w)
+	return nil
 }
 
-func (p *patterns) load(f patternFile, env Env) *Error {
-	if env.ReadFile == nil {
-		return errorf(f.word, "pattern file '%s' cannot be read here", f.name)
+// addLine adds what stands on the line. Without any pattern a boolean is expected to be true (bare), and anything else never
+// matches, until the Runtime API adds one.
+func (p *patterns) addLine(expr string, words []string, id int, bare bool, env Env) *Error {
+	for i, word := range words {
+		if _, err := p.how.compile(word); err != nil {
+			return err.at(i)
+		}
 	}
-	content, err := env.ReadFile(f.name)
+	r, err := env.inline(expr, id, words)
 	if err != nil {
-		return errorf(f.word, "failed to open pattern file '%s': %s", f.name, err)
+		return err
 	}
-	if e := p.addFile(f.name, content); e != nil {
-		return e.at(f.word)
+	w, err := r.view(p.how, String, false)
+	if err == nil {
+		w.bare = bare && p.how.method == matchBool
+		p.lists = append(p.lists, w)
 	}
-	return nil
+	return err
+}
+
+// join puts operators and the numbers behind them together, in the form of ranges.
+func (c comparison) join(words []string) ([]string, *Error) {
+	if !c.method.ordered() {
+		return words, nil
+	}
+	var out []string
+	operator := ""
+	for i, w := range words {
+		if isOperator(w) {
+			operator = w
+			if i+1 == len(words) {
+				return nil, errorf(i, "missing value behind the operator '%s'", w)
+			}
+			continue
+		}
+		r, err := parseRange(w, operator)
+		if err != nil {
+			return nil, err.at(i)
+		}
+		out = append(out, r.String())
+	}
+	return out, nil
 }
 
 // flags are the words between an expression and its patterns.
@@ -147,17 +189,20 @@ type flags struct {
 	fold   bool
 	method string
 	files  []patternFile
+	id     int  // of -u, -1 without
 	closed bool // by --
 	used   int  // how many words they are
 }
 
 type patternFile struct {
-	name string
-	word int
+	name  string
+	word  int
+	pairs bool // -M
 }
 
 func parseFlags(words []string) (flags, *Error) {
-	var f flags
+	f := flags{id: -1}
+	pairs := false
 	for f.used < len(words) {
 		w := words[f.used]
 		if len(w) < 2 || w[0] != '-' || w[1] >= '0' && w[1] <= '9' {
@@ -185,10 +230,16 @@ func parseFlags(words []string) (flags, *Error) {
 				}
 				f.method = value
 			case "-f":
-				f.files = append(f.files, patternFile{value, at + 1})
+				f.files = append(f.files, patternFile{value, at + 1, pairs})
+			case "-u":
+				id, err := strconv.ParseUint(value, 10, 31)
+				if err != nil {
+					return f, errorf(at+1, "the argument of -u must be a number from 0 on, not '%s'", value)
+				}
+				f.id = int(id)
 			}
 		case "-M":
-			return f, unsupported("flag", w).at(at)
+			pairs = true
 		default:
 			// HAProxy takes an unknown word with a dash as a pattern only behind --.
 			return f, errorf(at, "unrecognized flag '%s', '--' is needed before a pattern that begins with '-'", w)
@@ -200,9 +251,6 @@ func parseFlags(words []string) (flags, *Error) {
 func checkMethod(name string, word int) *Error {
 	if _, ok := methods[name]; ok {
 		return nil
-	}
-	if name == "bin" {
-		return unsupported("match method", name).at(word)
 	}
 	return unknown("match method", name, methods).at(word)
 }

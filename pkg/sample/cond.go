@@ -197,7 +197,7 @@ func namedACL(name string, at int, env Env) (*ACL, *Error) {
 	if !ok {
 		return nil, errorf(at, "no such ACL : '%s'", name)
 	}
-	t, err := compileTest(words, Env{})
+	t, err := compileTest(words, Env{References: env.References, File: env.File, Line: env.Line})
 	if err != nil {
 		return nil, errorf(at, "predefined ACL '%s' is valid HAProxy but not supported by waggle yet", name)
 	}

@@ -31,12 +31,15 @@ func sampleRequest() request {
 // testEnv has the ACLs that conditions of the tests name.
 func testEnv(t testing.TB) Env {
 	t.Helper()
-	env := Env{ReadFile: func(name string) ([]byte, error) {
+	env := Env{References: &References{}, ReadFile: func(name string) ([]byte, error) {
 		if name == "nets.lst" {
 			return []byte("# nets\n10.0.0.0/8\n\n  192.168.0.0/16 \n"), nil
 		}
 		if name == "bad.lst" {
 			return []byte("10.0.0.0/8\nnonsense\n"), nil
+		}
+		if name == "words.map" {
+			return []byte("# words\na 1\nb x\n"), nil
 		}
 		return nil, os.ErrNotExist
 	}}
@@ -90,6 +93,8 @@ func TestConditions(t *testing.T) {
 		{"if { hdr(nope) -m found }", false}, {"if !{ hdr(nope) -m found }", true}, {`if { hdr(accept) text/html;q="a,b" }`, true}, {"if { hdr_cnt(accept) 2 }", true},
 		// Connection.
 		{"if { src 10.0.0.0/8 }", true}, {"if { src 10.1.2.3 }", true}, {"if { src 10.0.0.0/255.0.0.0 }", true}, {"if { src ::1 192.168.0.0/16 }", false},
+		{"if { path -m bin 2f53686f702f6974656d 00 }", false}, {"if { str(ab) -m bin 00 6162 }", true}, {"if { str(ab) -m bin 61 }", false},
+		{"if { str(a) -M -f words.map }", true}, {"if { str(1) -M -f words.map }", false}, {"if { str(b) -M -f words.map c }", true},
 		{"if { src -f nets.lst }", true}, {"if { dst -f nets.lst }", false}, {"if { dst 192.0.2.1 }", true}, {"if { src -n 10.1.2.3 }", true},
 		{"if { src_port 40000 }", true}, {"if { dst_port 80:90 }", true}, {"if { dst_port lt 80 }", false}, {"if { dst_port 81 80 }", true}, {"if { dst_port gt 10 lt 5 }", true},
 		{"if { fe_name fe1 }", true}, {"if { ssl_fc }", false}, {"if { ssl_fc false }", true}, {"if !{ ssl_fc }", true}, {"if { ssl_fc -m bool 0 }", true},
@@ -170,7 +175,8 @@ func TestConditionErrors(t *testing.T) {
 		{"if { path,regsub(a,b,x) a }", 2, "unknown flag 'x' of converter 'regsub', expected 'i' or 'g'"},
 		{"if { path,regsub((,b) a }", 2, "regex '(' is invalid: missing closing ): `(`"},
 		{"if { path,map(gone.map) a }", 2, "failed to open map file 'gone.map': file does not exist"},
-		{"if { path,map_str_int(nets.lst) 3 }", 2, "'' has another type than the map, line 2 of map file 'nets.lst'"},
+		{"if { path,map_str_int(words.map) 3 }", 2, "unable to parse 'x', line 3 of map file 'words.map'"},
+		{"if { path,map_ip(words.map) x }", 2, "'a' is not a valid IPv4 or IPv6 address or network, line 2 of map file 'words.map'"},
 		{"if { src,ipmask(40) 10.0.0.0 }", 2, "'40' is not a network mask, which converter 'ipmask' expects"},
 		{"if { date,ltime(%Q) a }", 2, "conversion '%Q' is valid HAProxy but not supported by waggle yet"},
 		{"if { path,add(x) 3 }", 2, "invalid variable name 'x': it begins with its scope, 'sess.', 'txn.', 'req.' or 'res.'"},
@@ -190,8 +196,10 @@ func TestConditionErrors(t *testing.T) {
 		{"if { hdr(a)x /a }", 2, "missing comma after fetch keyword 'hdr'"},
 		{"if { path -m }", 3, "missing value behind flag '-m'"},
 		{"if { path -m begin /a }", 4, "unknown match method 'begin'"},
-		{"if { path -m bin 00 }", 4, "match method 'bin' is valid HAProxy but not supported by waggle yet"},
-		{"if { path -M /a }", 3, "flag '-M' is valid HAProxy but not supported by waggle yet"},
+		{"if { path -m bin 00 0g }", 6, "'0g' is not an even number of hexadecimal digits"},
+		{"if { path -u x /a }", 4, "the argument of -u must be a number from 0 on, not 'x'"},
+		{"if { path -f nets.lst -M -f nets.lst }", 7, "the file 'nets.lst' is already used as one column file and cannot be used as two column file: maps and 'acl -M' read two columns, 'acl -f' one"},
+		{"if { path -u 5 /a } { path -u 5 /b }", 11, "the id is already used"},
 		{"if { path -x /a }", 3, "unrecognized flag '-x', '--' is needed before a pattern that begins with '-'"},
 		{"if { path -m found /a }", 5, "match method 'found' takes no pattern, got '/a'"},
 		{"if { src -m bool 1 }", 2, "match method 'bool' does not fit the values of 'src'"},

@@ -1,10 +1,6 @@
 package sample
 
-import (
-	"bytes"
-	"net/netip"
-	"regexp"
-)
+import "bytes"
 
 // method is how a value is compared with the patterns.
 type method uint8
@@ -22,17 +18,18 @@ const (
 	matchDomain // a run of domain labels
 	matchRegexp
 	matchLength
+	matchBinary // exact bytes, written in hexadecimal digits
 )
 
 var methods = map[string]method{
 	"found": matchFound, "bool": matchBool, "int": matchInt, "ip": matchAddr, "str": matchString,
 	"beg": matchBegin, "end": matchEnd, "sub": matchSub, "dir": matchDir, "dom": matchDomain,
-	"reg": matchRegexp, "len": matchLength,
+	"reg": matchRegexp, "len": matchLength, "bin": matchBinary,
 }
 
 func isTextMethod(name string) bool {
 	m, ok := methods[name]
-	return ok && m > matchString
+	return ok && m > matchString && m != matchBinary
 }
 
 // defaultMethod is the method for values of a type when the line names none.
@@ -63,87 +60,33 @@ func (m method) input() Type {
 	}
 }
 
-// linearLimit is how many exact strings are compared one by one before a map is faster.
-const linearLimit = 8
-
-// patterns are the right side of a comparison. It is immutable after seal.
-type patterns struct {
-	method   method
-	fold     bool // -i
-	texts    [][]byte
-	set      map[string]struct{} // instead of texts, for many exact strings
-	prefixes []netip.Prefix
-	ranges   []intRange
-	regexps  []*regexp.Regexp
-	truth    [2]bool // the booleans that match
+// names are the methods as HAProxy's Runtime API writes them.
+func (m method) String() string {
+	for name, other := range methods {
+		if m == other {
+			return name
+		}
+	}
+	return ""
 }
 
-type intRange struct{ low, high int64 }
-
-func (p *patterns) seal() {
-	if p.method != matchString || len(p.texts) <= linearLimit {
-		return
-	}
-	p.set = make(map[string]struct{}, len(p.texts))
-	for _, t := range p.texts {
-		p.set[string(t)] = struct{}{}
-	}
-	p.texts = nil
+// patterns are the right side of a comparison: each list of a file, and what stands on the line.
+type patterns struct {
+	how   comparison
+	lists []*view
 }
 
 // match says whether any pattern matches v.
 func (p *patterns) match(e *evaluator, v Value) bool {
-	if p.method == matchFound {
+	if p.how.method == matchFound {
 		return true
 	}
-	v, ok := e.cast(v, p.method.input())
+	v, ok := e.cast(v, p.how.method.input())
 	if !ok {
 		return false
 	}
-	switch p.method {
-	case matchBool:
-		return p.truth[v.Int]
-	case matchInt:
-		return p.inRange(v.Int)
-	case matchLength:
-		return p.inRange(int64(len(v.Text)))
-	case matchAddr:
-		for _, prefix := range p.prefixes {
-			if prefix.Contains(v.Addr) {
-				return true
-			}
-		}
-		return false
-	case matchRegexp:
-		for _, re := range p.regexps {
-			if re.Match(v.Text) {
-				return true
-			}
-		}
-		return false
-	}
-	return p.matchText(e, v.Text)
-}
-
-func (p *patterns) inRange(n int64) bool {
-	for _, r := range p.ranges {
-		if r.low <= n && n <= r.high {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *patterns) matchText(e *evaluator, b []byte) bool {
-	if p.fold {
-		b = e.mapText(b, lowerByte)
-	}
-	if p.set != nil {
-		_, ok := p.set[string(b)]
-		return ok
-	}
-	for _, t := range p.texts {
-		if p.method.compare(b, t) {
+	for _, l := range p.lists {
+		if _, ok := l.find(e, v); ok {
 			return true
 		}
 	}

@@ -1,7 +1,7 @@
 package sample
 
 import (
-	"bytes"
+	"encoding/hex"
 	"math"
 	"net/netip"
 	"regexp"
@@ -9,26 +9,41 @@ import (
 	"strings"
 )
 
-// addWords adds the patterns of a line. first is the index of words[0] in the whole line.
-func (p *patterns) addWords(words []string, first int) *Error {
-	operator := ""
-	for i, w := range words {
-		if p.ordered() && isOperator(w) {
-			operator = w
-			if i+1 == len(words) {
-				return errorf(first+i, "missing value behind the operator '%s'", w)
-			}
-			continue
-		}
-		if err := p.add(w, operator); err != nil {
-			return err.at(first + i)
-		}
+// pattern is one pattern, compiled for a way of comparing. What it means depends on the method.
+type pattern struct {
+	text   string // in lower case if the comparison folds
+	net    netip.Prefix
+	span   intRange
+	regexp *regexp.Regexp
+}
+
+type intRange struct{ low, high int64 }
+
+func (r intRange) has(n int64) bool { return r.low <= n && n <= r.high }
+
+// String is the form in which HAProxy keeps it.
+func (r intRange) String() string {
+	if r.low == r.high {
+		return strconv.FormatInt(r.low, 10)
 	}
-	return nil
+	out := ":"
+	if r.low != math.MinInt64 {
+		out = strconv.FormatInt(r.low, 10) + ":"
+	}
+	if r.high != math.MaxInt64 {
+		out += strconv.FormatInt(r.high, 10)
+	}
+	return out
+}
+
+// comparison is how a value is compared, which decides what a pattern is compiled to.
+type comparison struct {
+	method method
+	fold   bool // -i
 }
 
 // ordered says whether the method compares numbers.
-func (p *patterns) ordered() bool { return p.method == matchInt || p.method == matchLength }
+func (m method) ordered() bool { return m == matchInt || m == matchLength }
 
 func isOperator(w string) bool {
 	switch w {
@@ -38,61 +53,63 @@ func isOperator(w string) bool {
 	return false
 }
 
-// add compiles one pattern.
-func (p *patterns) add(word, operator string) *Error {
-	switch p.method {
+// compile makes one pattern of a word.
+func (c comparison) compile(word string) (pattern, *Error) {
+	switch c.method {
 	case matchFound:
-		return errorf(0, "match method 'found' takes no pattern, got '%s'", word)
+		return pattern{}, errorf(0, "match method 'found' takes no pattern, got '%s'", word)
 	case matchBool:
-		return p.addBool(word)
+		v, ok := readBool(word)
+		if !ok {
+			return pattern{}, errorf(0, "'%s' is neither true nor false", word)
+		}
+		return pattern{span: intRange{v.Int, v.Int}}, nil
 	case matchInt, matchLength:
+		operator := ""
+		if first, rest, ok := strings.Cut(word, " "); ok && isOperator(first) {
+			operator, word = first, strings.TrimSpace(rest)
+		}
 		r, err := parseRange(word, operator)
-		p.ranges = append(p.ranges, r)
-		return err
+		return pattern{span: r}, err
 	case matchAddr:
 		prefix, err := parsePrefix(word)
-		p.prefixes = append(p.prefixes, prefix)
-		return err
+		return pattern{net: prefix}, err
+	case matchBinary:
+		b, err := hex.DecodeString(word)
+		if err != nil {
+			return pattern{}, errorf(0, "'%s' is not an even number of hexadecimal digits", word)
+		}
+		return pattern{text: string(b)}, nil
 	case matchRegexp:
-		return p.addRegexp(word)
+		re, err := c.compileRegexp(word)
+		return pattern{regexp: re}, err
 	}
-	if p.fold {
-		word = strings.Map(func(r rune) rune {
-			if r < 0x80 {
-				return rune(lowerByte(byte(r)))
-			}
-			return r
-		}, word)
+	if c.fold {
+		word = lowerASCII(word)
 	}
-	p.texts = append(p.texts, []byte(word))
-	return nil
+	return pattern{text: word}, nil
 }
 
-func (p *patterns) addBool(word string) *Error {
-	switch strings.ToLower(word) {
-	case "true", "on", "enable", "enabled", "yes", "1":
-		p.truth[1] = true
-	case "false", "off", "disable", "disabled", "no", "0":
-		p.truth[0] = true
-	default:
-		return errorf(0, "'%s' is neither true nor false", word)
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		b[i] = lowerByte(c)
 	}
-	return nil
+	return string(b)
 }
 
-// addRegexp compiles a regular expression. The syntax is RE2's: the same as HAProxy's PCRE for what
+// compileRegexp compiles a regular expression. The syntax is RE2's: the same as HAProxy's PCRE for what
 // configurations usually hold, without look-around and back-references.
-func (p *patterns) addRegexp(word string) *Error {
+func (c comparison) compileRegexp(word string) (*regexp.Regexp, *Error) {
 	flags := ""
-	if p.fold {
+	if c.fold {
 		flags = "(?i)"
 	}
 	re, err := regexp.Compile(flags + word)
 	if err != nil {
-		return errorf(0, "regex '%s' is invalid: %s", word, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil, errorf(0, "regex '%s' is invalid: %s", word, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	p.regexps = append(p.regexps, re)
-	return nil
+	return re, nil
 }
 
 // parseRange reads `n`, `low:high`, `low:` and `:high`, each behind an operator or none.
@@ -185,23 +202,4 @@ func maskBits(mask string) (int, error) {
 		return 0, strconv.ErrRange
 	}
 	return bits, nil
-}
-
-// addFile adds a pattern for each line of a file; empty lines and lines that begin with # are passed
-// by, and blanks around a pattern are dropped.
-func (p *patterns) addFile(name string, content []byte) *Error {
-	for n, line := range bytes.Split(content, []byte("\n")) {
-		word := strings.TrimSpace(string(line))
-		if word == "" || word[0] == '#' {
-			continue
-		}
-		operator := ""
-		if first, rest, ok := strings.Cut(word, " "); ok && p.ordered() && isOperator(first) {
-			operator, word = first, strings.TrimSpace(rest)
-		}
-		if err := p.add(word, operator); err != nil {
-			return errorf(0, "%s, line %d of pattern file '%s'", err.Text, n+1, name)
-		}
-	}
-	return nil
 }
