@@ -9,6 +9,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/runtimeapi"
+	"waggle/pkg/sample"
 )
 
 // sockets are the listeners beside those of the frontends. One goroutine at a time changes them: the one that runs
@@ -38,7 +39,7 @@ func (a *Agent) openSockets() (*sockets, error) {
 	global := &a.now().cfg.Global
 	s := &sockets{a: a, api: runtimeapi.New(a, runtimeapi.Options{
 		MaxClients: global.StatsMaxConn, Idle: global.StatsTimeout, MaxLine: global.BufSize,
-		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.reloads.logs, Rings: a.rings, Errors: a.malformed, Tables: a.engine.StickTables, Loops: a.eventLoops,
+		Sessions: a, Tracer: a, Control: control{a}, StartupLogs: a.reloads.logs, Rings: a.rings, Errors: a.malformed, Tables: a.engine.StickTables, Patterns: a.patterns, Loops: a.eventLoops,
 	})}
 	change, err := s.prepare(a.now().cfg)
 	if err != nil {
@@ -59,6 +60,9 @@ func (a *Agent) openSockets() (*sockets, error) {
 	}
 	return s, nil
 }
+
+// patterns are those of the configuration in use.
+func (a *Agent) patterns() *sample.References { return a.now().cfg.References }
 
 func (s *sockets) closeStats() {
 	for _, o := range s.stats {

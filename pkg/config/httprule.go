@@ -32,8 +32,8 @@ type ruleAction struct {
 	in              ruleSet
 	action          HTTPAction
 	parse           func(*ruleParser) bool // nil: there are no arguments
-	// scoped says that the name is followed by a variable in parentheses.
-	scoped bool
+	// scoped says that the name is followed by a variable in parentheses, and filed by the name of a file.
+	scoped, filed bool
 }
 
 func ruleActions() []ruleAction {
@@ -65,6 +65,10 @@ func ruleActions() []ruleAction {
 		{name: "set-var", args: "(<scope>.<name>) <expression>", doc: "sets a variable", in: onAny, action: ActionSetVar, parse: (*ruleParser).setVar, scoped: true},
 		{name: "set-var-fmt", args: "(<scope>.<name>) <format>", doc: "sets a variable to a text", in: onAny, action: ActionSetVarFormat, parse: (*ruleParser).oneFormat, scoped: true},
 		{name: "unset-var", args: "(<scope>.<name>)", doc: "forgets a variable", in: onAny, action: ActionUnsetVar, scoped: true},
+		{name: "add-acl", args: "(<file>) <key format>", doc: "adds a pattern to the file that ACLs read with -f, until the next reload", in: onAny, action: ActionPutPattern, parse: (*ruleParser).patternKey, filed: true},
+		{name: "del-acl", args: "(<file>) <key format>", doc: "removes it again", in: onAny, action: ActionDropPattern, parse: (*ruleParser).patternKey, filed: true},
+		{name: "set-map", args: "(<file>) <key format> <value format>", doc: "gives a key of a map file a value, until the next reload; rules may add 32 MB to a file, and what would be more is left out and counted as a failed rewrite", in: onAny, action: ActionPutPattern, parse: (*ruleParser).patternValue, filed: true},
+		{name: "del-map", args: "(<file>) <key format>", doc: "removes a key from a map file", in: onAny, action: ActionDropPattern, parse: (*ruleParser).patternKey, filed: true},
 		{name: "track-sc0", args: "<key> [table <name>]", doc: "counts the request, up to its end, in the entry of the key in a stick table: the proxy's own unless named", in: onRequest, action: ActionTrack0, parse: (*ruleParser).track},
 		{name: "track-sc1", args: "<key> [table <name>]", doc: "the same by another counter", in: onRequest, action: ActionTrack1, parse: (*ruleParser).track},
 		{name: "track-sc2", args: "<key> [table <name>]", doc: "the same by a third", in: onRequest, action: ActionTrack2, parse: (*ruleParser).track},
@@ -77,9 +81,9 @@ func ruleActions() []ruleAction {
 }
 
 // otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
-const otherActions = `add-acl cache-store cache-use del-acl del-map do-log do-resolve early-hint normalize-uri pause
+const otherActions = `cache-store cache-use do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
-	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-map set-mark set-nice set-priority-class
+	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-nice set-priority-class
 	set-priority-offset set-retries set-src-port set-tos strict-mode wait-for-handshake`
 
 // ruleParser reads one rule.
@@ -102,11 +106,13 @@ func (s *statement) httpRule(set ruleSet) {
 		return
 	}
 	r := &ruleParser{statement: s, set: set, rule: &HTTPRule{Pos: s.at(-1), Action: a.action}, what: "'" + s.name() + " " + name + "'", i: 1}
-	if a.scoped != scoped {
+	switch {
+	case a.filed && !r.file(scope):
+		return
+	case a.scoped && !scoped, scoped && !a.scoped && !a.filed:
 		s.errorf(0, "%s expects a variable in parentheses behind its name, and nothing else has one", r.what)
 		return
-	}
-	if a.scoped && !r.variable(scope) {
+	case a.scoped && !r.variable(scope):
 		return
 	}
 	if a.parse != nil && !a.parse(r) {

@@ -18,6 +18,8 @@ type Config struct {
 	Rings     []*Ring  // in file order, then the one that is always there, if it is used
 	Proxies   []*Proxy // in file order
 	Userlists map[string]*userlist.List
+	// References are the files of patterns and maps, and the patterns of ACLs, which change while they are in use.
+	References *sample.References
 }
 
 // Pos is a place in a configuration file.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"waggle/pkg/sample"
 )
 
 // maxErrors is after how many errors reading stops, as in HAProxy.
@@ -45,7 +47,7 @@ type parser struct {
 }
 
 func newParser(opts LoadOptions) *parser {
-	p := &parser{opts: opts.withDefaults(), cfg: &Config{}, table: directives(), sources: make(map[string][]byte)}
+	p := &parser{opts: opts.withDefaults(), cfg: &Config{References: &sample.References{}}, table: directives(), sources: make(map[string][]byte)}
 	p.env = environment{getenv: p.opts.Getenv, pos: &p.pos, section: &p.section}
 	return p
 }

@@ -177,6 +177,10 @@ func (s *statement) exprEnv(first int) sample.Env {
 		ReadFile: s.p.opts.ReadFile,
 		Getenv:   s.p.env.lookup,
 		Warn:     func(word int, text string) { s.warnf(first+word, "%s", text) },
+
+		References: s.p.cfg.References,
+		File:       s.pos.File,
+		Line:       s.pos.Line,
 	}
 	s.p.proxy.noteUses(&env, s.at(first))
 	return env

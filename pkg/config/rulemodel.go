@@ -73,6 +73,9 @@ type HTTPRule struct {
 	Bytes                  int64  // wait-for-body: that many are enough; 0 = all
 	Hops                   int    // silent-drop: how far RST is sent; 0 = there is none
 	Reply                  *Reply // deny and return; nil = the error page of Status
+	// File and Key are what add-acl, del-acl, set-map and del-map change: which element of which file.
+	File *sample.Reference
+	Key  *sample.Format
 }
 
 // Reply is a response of our own.
@@ -143,7 +146,9 @@ const (
 	ActionTrack2
 	ActionWaitForBody // for Time
 	ActionSilentDrop
-	ActionSetTimeout // Target is server or tunnel; Time, or Expr in milliseconds
+	ActionPutPattern  // add-acl; set-map with Value or Format
+	ActionDropPattern // del-acl, del-map
+	ActionSetTimeout  // Target is server or tunnel; Time, or Expr in milliseconds
 )
 
 // RedirectKind is the form of a redirect.

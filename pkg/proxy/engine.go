@@ -33,6 +33,7 @@ type Engine struct {
 
 	refusals  refusals
 	shortages shortages
+	fullFiles fullFiles
 	logins    *userlist.Checker
 
 	live       atomic.Int64  // sessions

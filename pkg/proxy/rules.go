@@ -76,7 +76,7 @@ func (s *session) rules(p *config.Proxy) outcome {
 
 // undecided says whether a rule has something to say that cannot be said yet.
 func undecided(r *config.HTTPRule, subj *subject) bool {
-	if r.Expr.Waits(subj) || r.Format.Waits(subj) {
+	if r.Expr.Waits(subj) || r.Format.Waits(subj) || r.Key.Waits(subj) {
 		return true
 	}
 	if r.Reply == nil {
@@ -126,6 +126,8 @@ func (s *session) act(r *config.HTTPRule, edits *h1.Edits, head *h1.Head, captur
 		(*subject)(s).Vars(r.Var.Scope).Unset(r.Var.Name)
 	case config.ActionCapture:
 		s.capture(r, captured)
+	case config.ActionPutPattern, config.ActionDropPattern:
+		s.changePattern(r)
 	case config.ActionDisableRetry:
 		s.once = true
 	case config.ActionSetLogLevel:

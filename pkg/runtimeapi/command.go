@@ -17,7 +17,7 @@ type command struct {
 
 // commands returns the table of commands.
 func commands() []command {
-	return slices.Concat(showCommands(), serverCommands(), limitCommands(), dynamicCommands(), processCommands(), insideCommands(), flowCommands(), traceCommands(), pathCommands(), frontendCommands(), tableCommands(), eventCommands(), sessionCommands())
+	return slices.Concat(showCommands(), serverCommands(), limitCommands(), dynamicCommands(), processCommands(), insideCommands(), flowCommands(), traceCommands(), pathCommands(), frontendCommands(), tableCommands(), patternCommands(), eventCommands(), sessionCommands())
 }
 
 // Usage is a command as documents show it.

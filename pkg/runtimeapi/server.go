@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waggle/pkg/accesslog"
+	"waggle/pkg/sample"
 	"waggle/pkg/stats"
 	"waggle/pkg/stick"
 )
@@ -34,6 +35,8 @@ type Options struct {
 	Control Control
 	// Tables lists the stick tables; nil: there are none.
 	Tables func() []*stick.Table
+	// Patterns are the maps and ACLs; nil: there are none.
+	Patterns func() *sample.References
 	// Rings lists the rings of log lines; nil: there are none.
 	Rings func() []*accesslog.Ring
 	// Loops has each event loop tell about itself; nil: there are none.

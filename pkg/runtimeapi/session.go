@@ -27,6 +27,8 @@ type session struct {
 	in     *bufio.Reader                      // what the client sends; nil in tests of single commands
 	follow func(write func(string) bool) bool // what the command has to say besides its answer, bit by bit; false if the client has gone
 
+	payload []string // lines that came with the last command of a line, nil without
+
 	interactive bool // stays for another line
 	prompt      bool // shows a prompt before it
 	quit        bool
@@ -48,7 +50,8 @@ func (c *session) run() {
 		case err != nil:
 			return
 		}
-		if !c.line(string(line), c.write) || !c.interactive {
+		command, ok := c.readPayload(string(line), in)
+		if !ok || !c.line(command, c.write) || !c.interactive {
 			return
 		}
 	}
@@ -73,9 +76,14 @@ func (c *session) write(s string) bool {
 // of which has much to tell. It returns false when the client has gone, or wants to.
 func (c *session) line(line string, write func(string) bool) bool {
 	if strings.TrimSpace(line) != "" || !c.interactive {
-		for _, words := range split(line) {
+		commands := split(line)
+		payload := c.payload
+		for i, words := range commands {
 			if c.quit && len(words) == 0 {
 				continue
+			}
+			if c.payload = nil; i == len(commands)-1 {
+				c.payload = payload
 			}
 			answer := c.execute(words)
 			if len(words) > 0 && words[0] == "quit" {

@@ -157,3 +157,6 @@ func (r *Reference) Describe() string {
 	}
 	return fmt.Sprintf("%d (%s) %s. curr_ver=%d next_ver=%d entry_cnt=%d", r.id, r.file, r.describe(), r.current, r.next, entries)
 }
+
+// Pairs says whether the reference has keys with values.
+func (r *Reference) Pairs() bool { return r.pairs }

@@ -46,6 +46,7 @@ const differences = `
 - The header names and values of rules are checked, so that a configuration cannot send a broken message.
 - A misspelled section is one error; its lines are not read.
 - Regular expressions are RE2's: linear time, without look-around and back-references.
+- Rules may add 32 MB to a file of patterns or a map until the next reload, since clients may choose its keys; HAProxy knows no limit. What the Runtime API adds is not bounded, and takes the level operator.
 `
 
 func document() string {
