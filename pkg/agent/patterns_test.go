@@ -78,7 +78,7 @@ func patternRecord(t *testing.T, dir string) string {
 	out := strings.ReplaceAll(exchangeAll(t, local, filepath.Join(dir, "s")), dir, "DIR")
 	out = regexp.MustCompile(`(?m)^\|0x[0-9a-f]+ `).ReplaceAllString(out, "|0xN ")
 	out = regexp.MustCompile(`(?m)^.* file 'httpclient' .*\n`).ReplaceAllString(out, "") // HAProxy's own
-	return regexp.MustCompile(`entry_cnt=\d+`).ReplaceAllString(out, "entry_cnt=N")        // wrong in 2.6 after changes
+	return regexp.MustCompile(`entry_cnt=\d+`).ReplaceAllString(out, "entry_cnt=N")      // wrong in 2.6 after changes
 }
 
 func TestPatternCommandsAnswer(t *testing.T) {

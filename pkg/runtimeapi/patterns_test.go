@@ -21,6 +21,7 @@ func TestAnswersAboutPatterns(t *testing.T) {
 	s := New(fixed{balancer()}, Options{Patterns: func() *sample.References { return refs }})
 	c := &session{server: s, level: Operator}
 	for _, test := range []struct{ command, want string }{
+		{"show map", "# id (file) description\n0 (m.map) pattern loaded from file 'm.map' used by map at file 'h.cfg' line 7, by map at file 'h.cfg' line 7. curr_ver=0 next_ver=0 entry_cnt=2\n"},
 		{"show map x", "Unknown map identifier. Please use #<id> or <file>.\n"},
 		{"show acl x", "Unknown ACL identifier. Please use #<id> or <file>.\n"},
 		{"show map m.map", "0x1 a 1\n"},
@@ -66,4 +67,12 @@ func TestAnswersAboutPatterns(t *testing.T) {
 			t.Errorf("%s for a user: %q", command, got)
 		}
 	}
+}
+
+func TestLongPayload(t *testing.T) {
+	l := serve(t, Options{MaxLine: 64}, socket(t))
+	if got := exchange(t, l, "add map x <<\n"+strings.Repeat("x", 64)); got != "The command line is too long.\n\n" {
+		t.Errorf("answer %q", got)
+	}
+	message.Shown(t, "The command line is too long.\n\n")
 }

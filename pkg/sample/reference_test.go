@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"waggle/pkg/lab/message"
 	"waggle/pkg/lab/require"
 )
 
@@ -94,8 +95,15 @@ func TestReferenceChanges(t *testing.T) {
 			t.Errorf("%q, error %q, %s gives %q; want %q, error %q, %q", got, err, step.key, look(step.key), step.want, step.err, step.sees)
 		}
 	}
+	for _, shown := range []string{ErrFuture.Error(), ErrOutOfRange.Error(), ErrKeyNotFound.Error(), ErrEntryNotFound.Error()} {
+		message.Shown(t, shown)
+	}
 	if got, want := r.Describe(), "0 (m.map) pattern loaded from file 'm.map' used by map at file 'h.cfg' line 3, by map at file 'h.cfg' line 3. curr_ver=2 next_ver=2 entry_cnt=0"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	} else {
+		message.Shown(t, want)
+		message.Shown(t, "pattern loaded from file 'm.map' used by map at file 'h.cfg' line 3")
+		message.Shown(t, "file 'h.cfg' line 3")
 	}
 }
 
@@ -181,6 +189,10 @@ func TestRulesAreBounded(t *testing.T) {
 	if n < 400 || n > 512 {
 		t.Errorf("%d elements of 64 KiB went in", n)
 	}
+	if err := r.Put([]byte("one more"), value); err == nil || err.Error() != "rules have added as much to the file as they may" {
+		t.Errorf("one more: %v", err)
+	}
+	message.Shown(t, "rules have added as much to the file as they may")
 	if err := r.Put([]byte("0"), []byte("y")); err != nil {
 		t.Errorf("a shorter value: %v", err)
 	}

@@ -3,7 +3,7 @@ package messages
 // recorders are the tests that demand messages word for word, and record them.
 const recorders = "^Test(Alerts|Remarks|RangesAreBounded|ConditionalBlocks|ParseDynamicServer|ReadingStopsAfterFiftyErrors|ZeroWarning|" +
 	"SeedWithoutFinalLineFeed|LoadReportsEveryUnreadableFile|ConditionErrors|FormatErrors|RareErrors|Answers|Complaints|ComplaintsOfSockets|" +
-	"ShowFlows|ShowEvents|Shutdown|Trace|ProcessCommands|AnswersAboutPatterns|LinesThatAreNoServersState|LongLine|ServeReportsABrokenListener|Mistakes|MistakesOfAnswers|SysdumpRefusesATerminal)$"
+	"ShowFlows|ShowEvents|Shutdown|Trace|ProcessCommands|AnswersAboutPatterns|ReferenceChanges|RulesAreBounded|LongPayload|LinesThatAreNoServersState|LongLine|ServeReportsABrokenListener|Mistakes|MistakesOfAnswers|SysdumpRefusesATerminal)$"
 
 // audited are the packages whose texts people read, and where in them texts are not messages.
 func audited() map[string]exceptions {
