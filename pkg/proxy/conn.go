@@ -28,9 +28,9 @@ type conn struct {
 	shut       bool          // we have sent FIN
 	queued     bool          // for a flush at the end of the batch
 	starved    bool          // the owner cannot go on before what waits has been written
+	active     bool          // bytes have moved since the owner looked
 	peer       *adapter.Pair // the adapter behind the socket; nil for a socket of TCP
 	lane       *lane         // the stream of HTTP/2 that stands in for a socket; nil for one. fd is noSocket then
-	active     bool          // bytes have moved since the owner looked
 	got, given int64
 }
 

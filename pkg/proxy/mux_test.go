@@ -206,6 +206,17 @@ func TestH2Errors(t *testing.T) {
 		{"CONTINUATION of nothing", func(e *enemy) { e.settle(); e.raw(9, 4, 1, nil) }, 0, http2.ErrCodeProtocol, true},
 		{"a bad block", func(e *enemy) { e.settle(); e.raw(1, 5, 1, []byte{0x80}) }, 0, http2.ErrCodeCompression, true},
 		{"a bad block behind a body", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(1, 5, 1, []byte{0x80}) }, 0, http2.ErrCodeCompression, true},
+		{"a block of 80 kB", func(e *enemy) {
+			e.settle()
+			e.raw(1, 0, 1, e.block())
+			for range 5 {
+				e.raw(9, 0, 1, bytes.Repeat([]byte{0, 1, 'x', 1, 'y'}, 3200))
+			}
+		}, 0, http2.ErrCodeEnhanceYourCalm, true},
+		{"a small block of a large list", func(e *enemy) {
+			e.settle()
+			e.raw(1, 5, 1, append(e.block(":method", "GET", "x", strings.Repeat("y", 1000)), bytes.Repeat([]byte{0x80 | 62}, 100)...))
+		}, 0, http2.ErrCodeEnhanceYourCalm, true},
 		{"a malformed request", func(e *enemy) { e.settle(); e.raw(1, 5, 1, e.block(":method", "GET")) }, http2.ErrCodeProtocol, 0, false},
 		{"fields behind a body that do not end it", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(1, 4, 1, e.block("x", "y")) }, http2.ErrCodeProtocol, 0, false},
 		{"a pseudo-header field behind a body", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(1, 5, 1, e.block(":path", "/")) }, http2.ErrCodeProtocol, 0, false},
@@ -385,6 +396,33 @@ func TestH2WindowShrinks(t *testing.T) {
 	e.flush()
 	read(len(body))
 	sameBytes(t, got, body)
+}
+
+// Bodies that nobody takes fill the connection's window, though none fills that of its stream, and what is sent beyond ends it.
+func TestH2WindowOfAllBodies(t *testing.T) {
+	g := newGate(t)
+	w := hostile(t, g.addr, func(_ *Setup, _, be *config.Proxy) { be.Servers[0].MaxConn = 1 })
+	first := w.enemy()
+	first.open(true) // so that others wait for the server
+	first.flush()
+	<-g.arrived
+	e := w.enemy()
+	told, code := make(chan struct{}), make(chan http2.ErrCode, 1)
+	go func() { code <- e.ending(told) }()
+	for range 5 {
+		id := e.open(false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")
+		for range 15 {
+			e.ok(e.WriteData(id, false, make([]byte, 16_000)))
+		}
+	}
+	e.flush()
+	if got := <-code; got != http2.ErrCodeFlowControl {
+		t.Errorf("ended with %v", got)
+	}
+	e.conn.Close()
+	g.answer <- struct{}{}
+	first.conn.Close()
+	w.alone()
 }
 
 // A stream that is reset while its response is on the way frees its server, and others go on.
