@@ -76,7 +76,7 @@ func (a *Agent) grace(ctx context.Context, s *signals) bool {
 	if d <= 0 {
 		return true
 	}
-	a.stopping.Store(true)
+	a.unready()
 	a.log.Info("the soft stop begins when the grace time is over", "grace", d.String())
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -94,7 +94,7 @@ func (a *Agent) grace(ctx context.Context, s *signals) bool {
 // drain stops accepting on both paths and waits until all sessions have ended, for `hard-stop-after` at
 // most (unlimited if that is not set), or until a hard stop.
 func (a *Agent) drain(ctx context.Context, s *signals) {
-	a.stopping.Store(true)
+	a.unready()
 	a.kernel.stop()
 	a.engine.SoftStop()
 	var deadline <-chan time.Time

@@ -19,6 +19,7 @@ type sockets struct {
 	api     *runtimeapi.Server
 	health  net.Listener // nil if the name was taken
 	ready   net.Listener // of /healthz and /readyz, nil if they are not wanted
+	yield   func()       // has another process answer these; nil until they are answered
 	control *runtimeapi.Listener
 	stats   []*statsSocket
 
@@ -50,7 +51,7 @@ func (a *Agent) openSockets() (*sockets, error) {
 		return nil, err
 	}
 	if addr := a.opts.HealthAddress; addr != "" {
-		if s.ready, err = net.Listen("tcp", addr); err != nil {
+		if s.ready, err = runtimeapi.ListenBeside(addr); err != nil {
 			s.closeStats()
 			return nil, fmt.Errorf("--health-address: %w", err)
 		}
@@ -160,7 +161,9 @@ func (s *sockets) serve(t *tasks) {
 		t.run(func(ctx context.Context) { s.a.serveHealth(ctx, s.health) })
 	}
 	if s.ready != nil {
-		t.run(func(ctx context.Context) { s.a.serveReadiness(ctx, s.ready) })
+		ctx, yield := context.WithCancel(t.ctx)
+		s.yield = yield
+		t.run(func(context.Context) { s.a.serveReadiness(ctx, s.ready) })
 	}
 	if s.control != nil {
 		t.run(func(ctx context.Context) { _ = s.api.Serve(ctx, []runtimeapi.Listener{*s.control}) })

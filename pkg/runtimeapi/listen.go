@@ -112,10 +112,14 @@ func listenTCP(addr string, before []Listener) (net.Listener, error) {
 		defer f.Close()
 		return net.FileListener(f)
 	}
+	return ListenBeside(addr)
+}
+
+// ListenBeside lets the process that takes over with -sf listen while the one before still does, as HAProxy's sockets do.
+func ListenBeside(addr string) (net.Listener, error) {
 	return beside.Listen(context.Background(), "tcp", addr)
 }
 
-// beside lets the process that takes over with -sf listen while the one before still does, as HAProxy's sockets do.
 var beside = net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 	var failed error
 	err := conn.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })

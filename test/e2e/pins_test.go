@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -256,7 +257,7 @@ func TestASuccessorTakesThePins(t *testing.T) {
 	b := &balancer{Lab: newLab(t, lab.Options{}), t: t}
 	tasks, dir := b.rawTasks(2), mountPins(t)
 	start := func(flags ...string) {
-		c := b.command(append([]string{"run", "-f", lab.FilesDir + "/haproxy.cfg", "--pin-dir=" + dir, kernelFlag()}, flags...)...)
+		c := b.command(append([]string{"run", "-f", lab.FilesDir + "/haproxy.cfg", "--pin-dir=" + dir, kernelFlag(), "--health-address=0.0.0.0:8405"}, flags...)...)
 		c.Files = map[string][]byte{"haproxy.cfg": fmt.Appendf(nil, successorConfig, tasks[0].Endpoint(), tasks[1].Endpoint())}
 		b.execute(c)
 		b.ready()
@@ -281,6 +282,11 @@ func TestASuccessorTakesThePins(t *testing.T) {
 	})
 	if err := held.round(); err != nil {
 		t.Error("the old one's connection:", err)
+	}
+	for range 20 { // although the old one still is there
+		if status, _, err := b.get(readyPort, "/readyz"); err != nil || status != http.StatusOK {
+			t.Errorf("/readyz: %d, %v", status, err)
+		}
 	}
 	held.conn.Close()
 	b.eventually(10*time.Second, "the new one has the kernel path", func() error {

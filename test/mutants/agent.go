@@ -48,6 +48,8 @@ var agentMutants = []mutant{
 		"p.pool.Process.Conns.Share(dp.ProcessPlaces().Taken)", "_ = dp.ProcessPlaces()", "TestPlacesOfTheProcessAreSharedByBothPaths"),
 	in("test/e2e", "names that the owner of the pins has given meanwhile are not known", "pkg/agent/kernel.go",
 		"\t\tk.identify(dp.Identities())\n", "", "TestASuccessorKnowsWhoseFlowsItTakes"),
+	in("test/e2e", "who stops goes on to answer /readyz beside its successor", "pkg/agent/successor.go",
+		"\tif another {", "\tif another && false {", "TestASuccessorTakesThePins"),
 	in("pkg/agent", "an operator adds and removes servers in the middle of a reload", "pkg/agent/reload.go",
 		"\ta.changing.Lock() // what an operator adds or removes is part of the old pool, or of the new one\n\tdefer a.changing.Unlock()\n", "", "TestReloadsLoseNoServerOfAnOperator"),
 }
