@@ -60,6 +60,27 @@ func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string,
 	return failed, nil
 }
 
+// meetInterfaces attaches to interfaces that have just come, without waiting for the network to settle: packets of flows that come by one
+// before the program is on it meet the stack, which knows no such connection and resets it. All else, and what fails, is up to refresh.
+// An interface of a container gets its addresses before it is set up.
+func (dp *Datapath) meetInterfaces() {
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	if dp.closed {
+		return
+	}
+	links, err := dp.network.links()
+	if err != nil {
+		return
+	}
+	home := homes(dp.routes.routes)
+	for _, l := range links {
+		if dp.attached[l.index] == nil {
+			_ = dp.attachTo(l, home[l.index])
+		}
+	}
+}
+
 // attachTo lets the program know an interface, and attaches to it unless that is done.
 func (dp *Datapath) attachTo(l link, home uint16) error {
 	if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac, Home: home}); err != nil {

@@ -180,7 +180,7 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 	}
 	failed := func(err error) { dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err) }
 	dp.running.Go(func() { dp.collector.run(life, failed, dp.sweep) })
-	dp.running.Go(func() { follow(life, changed, dp.networkChanged) })
+	dp.running.Go(func() { follow(life, changed, dp.meetInterfaces, dp.networkChanged) })
 	dp.running.Go(func() { followNeighbours(life, dp.ns.ns, dp.neighbourChanged, dp.networkChanged) })
 	// The heartbeat waits for no lock: loading a program anew may hold one for longer than the program's patience.
 	dp.running.Go(func() { every(life, heartbeatEvery, dp.beat) })

@@ -76,8 +76,12 @@ func notify(changed chan<- struct{}) {
 	}
 }
 
-// follow calls refresh after each change of the network once it has settled, or has not for a while, and now and then without one.
-func follow(ctx context.Context, changed <-chan struct{}, refresh func()) {
+// soonest is the least time between two looks for new interfaces while the network changes. These looks take a tenth of a CPU at most.
+const soonest = 2 * time.Millisecond
+
+// follow calls refresh after each change of the network once it has settled, or has not for a while, and now and then without one. It
+// calls early with the first change, and until then again and again while there are more.
+func follow(ctx context.Context, changed <-chan struct{}, early, refresh func()) {
 	ticker := time.NewTicker(resync)
 	defer ticker.Stop()
 	for {
@@ -87,19 +91,36 @@ func follow(ctx context.Context, changed <-chan struct{}, refresh func()) {
 		case <-ticker.C:
 			refresh()
 		case <-changed:
-			timer := time.NewTimer(settle)
-			for quiet, since := false, time.Now(); !quiet; {
-				select {
-				case <-ctx.Done():
-					timer.Stop()
-					return
-				case <-changed:
-					timer.Reset(min(settle, restless-time.Since(since)))
-				case <-timer.C:
-					quiet = true
-				}
+			if !untilQuiet(ctx, changed, early) {
+				return
 			}
 			refresh()
+		}
+	}
+}
+
+// untilQuiet returns when the network has settled after a change, or has not for a while; false when ctx ends.
+func untilQuiet(ctx context.Context, changed <-chan struct{}, early func()) bool {
+	since := time.Now()
+	quiet, again := time.NewTimer(settle), time.NewTimer(0)
+	defer quiet.Stop()
+	defer again.Stop()
+	for pending, next := true, since; ; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+			quiet.Reset(min(settle, restless-time.Since(since)))
+			if !pending {
+				pending = true
+				again.Reset(time.Until(next))
+			}
+		case <-again.C:
+			began := time.Now()
+			early()
+			pending, next = false, time.Now().Add(max(soonest, 10*time.Since(began)))
+		case <-quiet.C:
+			return true
 		}
 	}
 }

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,12 +12,12 @@ func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		changed := make(chan struct{}, 1)
-		var refreshed []time.Duration
+		var met, refreshed []time.Duration
 		start := time.Now()
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			follow(ctx, changed, func() { refreshed = append(refreshed, time.Since(start)) })
+			follow(ctx, changed, func() { met = append(met, time.Since(start)) }, func() { refreshed = append(refreshed, time.Since(start)) })
 		}()
 		// A burst of messages, each within the settling time of the one before, is one change.
 		for range 5 {
@@ -27,6 +28,9 @@ func TestFollow(t *testing.T) {
 		synctest.Wait()
 		if want := 4*settle/2 + settle; len(refreshed) != 1 || refreshed[0] != want {
 			t.Errorf("refreshed at %v, want once at %v", refreshed, want)
+		}
+		if want := []time.Duration{0, settle / 2, settle, 3 * settle / 2, 2 * settle}; !slices.Equal(met, want) {
+			t.Errorf("looked for interfaces at %v, want %v", met, want)
 		}
 		time.Sleep(resync)
 		synctest.Wait()
@@ -52,6 +56,37 @@ func TestFollow(t *testing.T) {
 		<-done
 		if len(refreshed) != 2 {
 			t.Errorf("refreshed at %v, after the end", refreshed)
+		}
+	})
+}
+
+// While the network goes on changing, new interfaces are looked for now and then: a tenth of the time at most.
+func TestFollowRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, took := range []time.Duration{0, time.Millisecond} {
+			ctx, stop := context.WithCancel(t.Context())
+			changed := make(chan struct{}, 1)
+			var met []time.Duration
+			start := time.Now()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				follow(ctx, changed, func() { met = append(met, time.Since(start)); time.Sleep(took) }, func() {})
+			}()
+			for time.Since(start) < settle {
+				notify(changed)
+				time.Sleep(100 * time.Microsecond)
+			}
+			stop()
+			<-done
+			for i, at := range met[1:] {
+				if gap := at - met[i] - took; gap < max(soonest, 10*took) {
+					t.Errorf("looks that take %v: %v between two, at %v", took, gap, met)
+				}
+			}
+			if want := int(settle / (max(soonest, 10*took) + took + time.Millisecond)); len(met) < want {
+				t.Errorf("looks that take %v: at %v, want %d at least", took, met, want)
+			}
 		}
 	})
 }

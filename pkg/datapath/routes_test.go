@@ -2,9 +2,11 @@ package datapath
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,6 +161,48 @@ func TestFlowsSurviveNewInterfaces(t *testing.T) {
 	}
 	if s := dp.Counters().Total; s.Current != 3 {
 		t.Errorf("%d of 3 flows are established", s.Current)
+	}
+}
+
+// Neither end of a flow notices that an interface is new: what comes by it in its first moments meets the program, not the stack, which
+// would reset it.
+func TestNewInterfacesResetNoFlow(t *testing.T) {
+	require.Root(t)
+	top := newTopology(t, 1)
+	dp := openIn(t, top.lb, Options{})
+	if err := dp.Sync(oneService(1)); err != nil {
+		t.Fatal(err)
+	}
+	const conns = 60
+	e := openEchoes(t, top, conns)
+	mac := top.lb.macOf(t, "eth1")
+	var busy sync.WaitGroup
+	failed := make(chan error, conns)
+	for _, conn := range e.conns {
+		conn.SetDeadline(time.Now().Add(dialTimeout))
+		busy.Go(func() { // it sends again and again what is lost meanwhile
+			for range 30 {
+				if _, err := conn.Write(make([]byte, 100)); err != nil {
+					failed <- err
+					return
+				}
+				if _, err := io.ReadFull(conn, make([]byte, 100)); err != nil {
+					failed <- err
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	for range 3 {
+		time.Sleep(100 * time.Millisecond)
+		top.lb.change(t, "eth1", netlink.LinkDel)
+		top.plugAs(t, "front", top.lb, "eth1", frontAddr, clientMTU, mac[:])
+	}
+	busy.Wait()
+	close(failed)
+	for err := range failed {
+		t.Error("a connection broke:", err)
 	}
 }
 

@@ -199,10 +199,16 @@ func (r *room) change(t testing.TB, name string, do func(netlink.Link) error) {
 // plug connects room to a bridge.
 func (top *topology) plug(t testing.TB, bridge string, to *room, name, addr string, mtu int) {
 	t.Helper()
+	top.plugAs(t, bridge, to, name, addr, mtu, nil)
+}
+
+// plugAs does it with a MAC of the room's interface.
+func (top *topology) plugAs(t testing.TB, bridge string, to *room, name, addr string, mtu int, mac net.HardwareAddr) {
+	t.Helper()
 	top.fabric.must(t, "plug "+name+" into "+bridge, func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MTU = "p"+addr[len(addr)-2:]+bridge, mtu
-		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: name, PeerNamespace: netlink.NsFd(int(to.ns))}
+		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: name, PeerNamespace: netlink.NsFd(int(to.ns)), PeerHardwareAddr: mac}
 		if err := netlink.LinkAdd(veth); err != nil {
 			return err
 		}
