@@ -50,6 +50,12 @@ var agentMutants = []mutant{
 		"\t\tk.identify(dp.Identities())\n", "", "TestASuccessorKnowsWhoseFlowsItTakes"),
 	in("test/e2e", "who stops goes on to answer /readyz beside its successor", "pkg/agent/successor.go",
 		"\tif another {", "\tif another && false {", "TestASuccessorTakesThePins"),
+	in("pkg/pool", "slowstart gives the full weight at once", "pkg/pool/slowstart.go",
+		"return min(1+int(WeightScale*elapsed/s.Slowstart), WeightScale)", "return WeightScale + 0*int(elapsed)", "TestSlowStartRampsWeightAndMaxConn|TestSlowStartBeginsAnew"),
+	in("pkg/pool", "slowstart never ends", "pkg/pool/slowstart.go",
+		"if st.op == Starting && now.Sub(st.changed) >= s.Slowstart {", "if false {", "TestSlowStartRampsWeightAndMaxConn"),
+	in("pkg/stats", "verdicts are not exported", "pkg/stats/own.go",
+		"\t\tout.counter(m.verdicts, r.Count, r.Name)\n", "\t\t_ = r\n", "TestMetricValues"),
 	in("pkg/agent", "an operator adds and removes servers in the middle of a reload", "pkg/agent/reload.go",
 		"\ta.changing.Lock() // what an operator adds or removes is part of the old pool, or of the new one\n\tdefer a.changing.Unlock()\n", "", "TestReloadsLoseNoServerOfAnOperator"),
 }
