@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"waggle/test/bench/report"
@@ -16,13 +15,16 @@ import (
 
 const packetsSuite = "packets"
 
+// everyBenchmark is the pattern of all.
+const everyBenchmark = "."
+
 // runPackets runs the benchmarks of the kernel path, which repeat single packets by BPF_PROG_RUN, and shows medians.
 func runPackets(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o output
 	f := flag.NewFlagSet("bench packets", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	count := f.Int("count", 7, "how often each benchmark runs")
-	pattern := f.String("bench", ".", "only benchmarks that match this `regexp`")
+	count := f.Int("count", 7, "how often each benchmark runs, in a process of its own each time")
+	pattern := f.String("bench", everyBenchmark, "only benchmarks that match this `regexp`")
 	length := f.String("benchtime", "4000x", "how many packets each run takes, or how long it lasts: 0.2s")
 	o.flags(f)
 	if err := f.Parse(args[1:]); err != nil {
@@ -66,48 +68,29 @@ func (o *output) documentPackets(results report.Results) error {
 	return o.document(packetsSuite, text.String(), results)
 }
 
-// wholeTables are the benchmarks that count passes over a table of a million flows, and not packets; so many passes are enough.
-// A rate is no time for a packet: it is measured by its own command.
-const (
-	wholeTables = "^BenchmarkCollector$"
-	passes      = "3x"
-	rates       = "^BenchmarkRate$"
-)
-
-// runBenchmarks runs those of the kernel path.
-func runBenchmarks(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$", "-timeout", "30m"}, append(args, "waggle/pkg/datapath")...)...)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go test passes it on
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go test: %w", err)
-	}
-	return nil
-}
-
 func measurePackets(ctx context.Context, o *output, count int, pattern, length, command string, progress io.Writer) (results report.Results, err error) {
 	if os.Geteuid() != 0 {
 		return results, fmt.Errorf("needs root, since it loads an eBPF program")
 	}
-	var out strings.Builder
-	both := io.MultiWriter(&out, progress)
-	repeat := []string{"-count", fmt.Sprint(count)}
-	err = runBenchmarks(ctx, append(repeat, "-bench", pattern, "-benchtime", length, "-skip", wholeTables+"|"+rates), both, progress)
+	dir, err := os.MkdirTemp("", "waggle-bench-")
 	if err != nil {
 		return results, err
 	}
-	if matches, _ := regexp.MatchString(pattern, strings.Trim(wholeTables, "^$")); matches { // a bad pattern has failed above
-		err = runBenchmarks(ctx, append(repeat, "-bench", wholeTables, "-benchtime", passes), both, progress)
-		if err != nil {
-			return results, err
-		}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b, err := buildBenchmarks(ctx, dir, progress)
+	if err != nil {
+		return results, err
+	}
+	output, err := b.measure(ctx, pattern, length, count)
+	if err != nil {
+		return results, err
 	}
 	raw, err := o.openRaw()
 	if err != nil {
 		return results, err
 	}
 	results.Add(report.Line{Run: newRun(ctx, packetsSuite, command, "", count)})
-	for _, p := range report.ParseBenchmarks(out.String()) {
+	for _, p := range report.ParseBenchmarks(output) {
 		results.Add(report.Line{Packets: &p})
 	}
 	for _, l := range results.Lines() {
@@ -115,11 +98,5 @@ func measurePackets(ctx context.Context, o *output, count int, pattern, length, 
 			return results, err
 		}
 	}
-	if len(results.Packets) == 0 {
-		err = fmt.Errorf("no benchmark matched %q", pattern)
-	}
-	if e := raw.Close(); err == nil {
-		err = e
-	}
-	return results, err
+	return results, raw.Close()
 }
