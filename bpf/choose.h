@@ -15,22 +15,76 @@ struct choice {
 
 /* A schedule, as choose_server finds it. */
 struct schedule {
-	void *slots; /* slot 0 is the head */
+	void *elements;
 	__u32 length;
+	__u32 algorithm;
 	__u32 draws;
+	__u32 weighed;
 	__u32 avoid; /* gauge of a server not to choose: it has just failed this connection; 0: none */
 };
 
+/* Finds a service's schedule. Returns whether there is a slot in it. */
+static __always_inline int schedule_find(struct schedule *s, __u32 service)
+{
+	const union wg_sched_elem *first;
+	__u32 zero = 0;
+
+	s->elements = bpf_map_lookup_elem(&wg_sched, &service);
+	first = s->elements ? bpf_map_lookup_elem(s->elements, &zero) : 0;
+	if (!first)
+		return 0;
+	s->length = first->head.length;
+	s->algorithm = first->head.algorithm;
+	s->draws = first->head.draws;
+	s->weighed = first->head.weighed;
+	return s->length;
+}
+
+/* The element that a slot shares with its neighbour. */
+static __always_inline const union wg_sched_elem *slots_at(const struct schedule *s, __u32 index)
+{
+	__u32 at = 1 + index / 2;
+
+	return bpf_map_lookup_elem(s->elements, &at);
+}
+
 static __always_inline const struct wg_slot *slot_at(const struct schedule *s, __u32 index)
 {
-	index++;
-	return bpf_map_lookup_elem(s->slots, &index);
+	const union wg_sched_elem *two = slots_at(s, index);
+
+	return two ? &two->slots[index & 1] : 0;
+}
+
+/* The slot that is so many behind another one, in a circle, for numbers up to the length. A division at each step would take longer than
+ * all the rest of it. */
+static __always_inline __u32 slot_behind(const struct schedule *s, __u32 index, __u32 steps)
+{
+	index += steps;
+	return index < s->length ? index : index - s->length;
+}
+
+/* The weight of the server of a slot, which has a meaning only beside others of the schedule. */
+static __always_inline __u32 slot_weight(const struct schedule *s, __u32 index)
+{
+	__u32 at = 1 + (s->length + 1) / 2 + index / 4;
+	const union wg_sched_elem *four;
+
+	if (!s->weighed)
+		return 1;
+	four = bpf_map_lookup_elem(s->elements, &at);
+	return four ? four->weights[index & 3] : 1;
+}
+
+/* The index into wg_loads and wg_gauges of the server of a target: of each server's two targets the first has the same one. */
+static __always_inline __u32 target_gauge(__u32 target)
+{
+	return target % WG_GAUGES_MAX;
 }
 
 /* Takes a place at a slot's server. Returns 0, WG_R_SERVERS_FULL if another server may do, or why none will. */
 static __always_inline int choose_slot(const struct schedule *s, const struct wg_slot *slot, struct choice *choice)
 {
-	__u32 index = slot->target, gauge = slot->gauge;
+	__u32 index = slot->target, gauge = target_gauge(index);
 	const struct wg_target *target;
 	int reason;
 
@@ -57,7 +111,7 @@ static __always_inline int choose_from(const struct schedule *s, __u32 at, struc
 	__u32 i;
 
 	for (i = 0; i < WG_CHOOSE_TRIES && i < s->length; i++) {
-		slot = slot_at(s, (at + i) % s->length);
+		slot = slot_at(s, slot_behind(s, at, i));
 		if (!slot)
 			return WG_R_NO_SERVER;
 		reason = choose_slot(s, slot, choice);
@@ -70,7 +124,7 @@ static __always_inline int choose_from(const struct schedule *s, __u32 at, struc
 /* The load of a slot's server, or -1 if it cannot take one more. */
 static __always_inline __s64 slot_load(const struct schedule *s, const struct wg_slot *slot)
 {
-	__u32 gauge = slot->gauge;
+	__u32 gauge = target_gauge(slot->target);
 	__u64 *at = load_at(gauge), load;
 	struct wg_gauge *g;
 
@@ -90,38 +144,40 @@ static __always_inline __s64 slot_load(const struct schedule *s, const struct wg
  * verifier of 6.1 does not take a loop of so many rounds as a whole. */
 WG_GLOBAL int scan_on(__u32 service, __u32 avoid, __u32 start, __u32 done, __u32 best)
 {
-	struct schedule s = { .slots = bpf_map_lookup_elem(&wg_sched, &service), .avoid = avoid };
+	struct schedule s = { .avoid = avoid };
 	__u64 best_load = 0, best_weight = 0;
+	const union wg_sched_elem *two = 0;
 	const struct wg_slot *slot;
-	__u32 i, at, zero = 0, first;
+	__u32 i, at, from;
 
-	slot = s.slots ? bpf_map_lookup_elem(s.slots, &zero) : 0;
-	if (!slot || !slot->target)
+	if (!schedule_find(&s, service))
 		return best;
-	s.length = slot->target;
-	first = slot->counter == WG_FIRST;
+	from = (start + done) % s.length;
 	if (best) {
 		slot = slot_at(&s, best - 1);
 		if (slot) {
 			best_load = slot_load(&s, slot);
-			best_weight = slot->weight;
+			best_weight = slot_weight(&s, best - 1);
 		}
 	}
 	for (i = 0; i < WG_SCAN_STEP && done + i < s.length; i++) {
+		__u32 weight;
 		__s64 load;
 
-		at = (start + done + i) % s.length;
-		slot = slot_at(&s, at);
-		if (!slot)
+		at = slot_behind(&s, from, i);
+		if (!two || !(at & 1))
+			two = slots_at(&s, at);
+		if (!two)
 			break;
-		load = slot_load(&s, slot);
+		load = slot_load(&s, &two->slots[at & 1]);
+		weight = slot_weight(&s, at);
 		/* load / weight < best_load / best_weight, without dividing */
-		if (load < 0 || (best_weight && load * best_weight >= best_load * slot->weight))
+		if (load < 0 || (best_weight && load * best_weight >= best_load * weight))
 			continue;
 		best = at + 1;
 		best_load = load;
-		best_weight = slot->weight;
-		if (first)
+		best_weight = weight;
+		if (s.algorithm == WG_FIRST)
 			break;
 	}
 	return best;
@@ -129,14 +185,14 @@ WG_GLOBAL int scan_on(__u32 service, __u32 avoid, __u32 start, __u32 done, __u32
 
 /* Looks at each server: for the one with the fewest open connections on both paths for its weight, or just for the first
  * with room. Of equals the one nearest behind start is taken. */
-static __always_inline int choose_scan(const struct schedule *s, __u32 service, __u32 start, int first, struct choice *choice)
+static __always_inline int choose_scan(const struct schedule *s, __u32 service, __u32 start, struct choice *choice)
 {
 	const struct wg_slot *slot;
 	__u32 done, best = 0;
 
 	for (done = 0; done < WG_SCAN_MAX && done < s->length; done += WG_SCAN_STEP) {
 		best = scan_on(service, s->avoid, start, done, best);
-		if (best && first)
+		if (best && s->algorithm == WG_FIRST)
 			break;
 	}
 	if (!best)
@@ -145,27 +201,39 @@ static __always_inline int choose_scan(const struct schedule *s, __u32 service, 
 	return slot ? choose_slot(s, slot, choice) : WG_R_NO_SERVER;
 }
 
+/* Has the target of a slot's server fetched, which takes as long as to fetch and compare loads: so both go on at once. */
+static __always_inline void slot_touch(const struct wg_slot *slot)
+{
+	__u32 index = slot->target;
+	const struct wg_target *target = bpf_map_lookup_elem(&wg_targets, &index);
+
+	if (target)
+		(void)*(const volatile __u32 *)&target->server;
+}
+
 /* The least loaded of some drawn at random, each in proportion to its weight; if it is full, the next in the schedule
  * that is not. */
 static __always_inline int choose_random(const struct schedule *s, struct choice *choice)
 {
 	__u64 best_load = 0, best_weight = 0;
-	__u32 i, at, best = 0;
+	__u32 i, at, best = 0, weight;
 
 	for (i = 0; i < WG_DRAWS_MAX && (i < s->draws || !i); i++) {
 		const struct wg_slot *slot;
 		__s64 load;
 
-		at = bpf_get_prandom_u32() % s->length;
+		at = (__u64)bpf_get_prandom_u32() * s->length >> 32;
 		slot = slot_at(s, at);
 		if (!slot)
 			return WG_R_NO_SERVER;
+		slot_touch(slot);
 		load = slot_load(s, slot);
-		if (best_weight && (load < 0 || load * best_weight >= best_load * slot->weight))
+		weight = slot_weight(s, at);
+		if (best_weight && (load < 0 || load * best_weight >= best_load * weight))
 			continue;
 		best = at;
 		best_load = load < 0 ? (__u32)-1 : load;
-		best_weight = slot->weight;
+		best_weight = weight;
 	}
 	return choose_from(s, best, choice);
 }
@@ -179,22 +247,7 @@ static __always_inline int choose_source(const struct schedule *s, __u32 source,
 
 	if (!slot)
 		return WG_R_NO_SERVER;
-	return slot->gauge == s->avoid ? choose_from(s, at, choice) : choose_slot(s, slot, choice);
-}
-
-/* Finds a service's schedule. Returns its head, or 0. */
-static __always_inline const struct wg_slot *schedule_find(struct schedule *s, __u32 service)
-{
-	const struct wg_slot *head;
-	__u32 zero = 0;
-
-	s->slots = bpf_map_lookup_elem(&wg_sched, &service);
-	head = s->slots ? bpf_map_lookup_elem(s->slots, &zero) : 0;
-	if (!head || !head->target)
-		return 0;
-	s->length = head->target;
-	s->draws = head->weight;
-	return head;
+	return target_gauge(slot->target) == s->avoid ? choose_from(s, at, choice) : choose_slot(s, slot, choice);
 }
 
 /* Chooses a server of a service, whose gauge is given, for the client whose address has the hash source, and takes a place at it.
@@ -205,17 +258,16 @@ WG_GLOBAL int choose_server(__u32 service, __u32 gauge, __u32 source, __u32 avoi
 {
 	struct schedule s = { .avoid = avoid };
 	struct wg_gauge *g = bpf_map_lookup_elem(&wg_gauges, &gauge);
-	const struct wg_slot *head = schedule_find(&s, service);
 	__u32 start = 0;
 
-	if (!head || !g || !choice)
+	if (!schedule_find(&s, service) || !g || !choice)
 		return WG_R_NO_SERVER;
-	switch (head->counter) {
+	switch (s.algorithm) {
 	case WG_LEAST_CONN: /* idle servers take turns */
 		start = next_turn(&g->turns) % s.length;
 		/* fall through */
 	case WG_FIRST:
-		return choose_scan(&s, service, start, head->counter == WG_FIRST, choice);
+		return choose_scan(&s, service, start, choice);
 	case WG_RANDOM:
 		return choose_random(&s, choice);
 	case WG_SOURCE:

@@ -18,9 +18,10 @@
 /* Servers drawn at most by random; pkg/datapath.MaxDraws is the same number. */
 #define WG_DRAWS_MAX 16
 
-/* Entries of wg_loads and wg_gauges; and of wg_targets: twice as many as there can be servers, since one that changes has two for a while. */
+/* Entries of wg_loads and wg_gauges, a power of two; and of wg_targets: each server has two, one of which takes what it is to be while
+ * the other one is still read. */
 #define WG_GAUGES_MAX 16384
-#define WG_TARGETS_MAX 32768
+#define WG_TARGETS_MAX (2 * WG_GAUGES_MAX)
 
 /* Entries of wg_own_macs; servers behind further interfaces are sent to as by any packet of theirs. */
 #define WG_OWN_MACS_MAX 256

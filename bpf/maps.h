@@ -51,11 +51,11 @@ struct wg_sched_slots {
 	__uint(map_flags, BPF_F_INNER_MAP);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct wg_slot);
+	__type(value, union wg_sched_elem);
 };
 
 /* clang describes a type in BTF if a variable needs it; those of an inner map it overlooks. */
-const struct wg_slot *wg_slot_in_btf __attribute__((unused));
+const union wg_sched_elem *wg_sched_elem_in_btf __attribute__((unused));
 
 /* The schedule of each service, swapped whole. */
 struct {

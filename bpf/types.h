@@ -129,7 +129,7 @@ enum wg_server_state {
 struct wg_server {
 	__u8 addr[WG_ADDR_LEN];
 	__u16 port; /* host order */
-	__u16 target; /* index into wg_targets */
+	__u16 target; /* index into wg_targets: gauge, or the other entry that this server may have */
 	enum wg_server_state state;
 	__u32 ifindex;
 	__u32 gauge;
@@ -216,16 +216,28 @@ enum wg_algorithm {
 	WG_FIRST = 4, /* one slot for each server: the first with room */
 };
 
-/* Slot of a schedule. Small, so that a long schedule stays in the caches: what it leads to can then be fetched at once. Slot 0 is
- * the head: the number of slots (in target), the algorithm (in counter) and, for WG_RANDOM, how many are drawn (in weight). */
+/* What a schedule is: its head, then its slots, two in an element, and behind them, if they differ, their weights, four in one. */
+struct wg_head {
+	__u16 length; /* slots */
+	__u16 algorithm;
+	__u16 draws; /* servers that WG_RANDOM compares */
+	__u16 weighed; /* there are weights; else all are alike, or the algorithm does not ask for them */
+};
+
+/* All that a SYN reads of a server before it is the one. Small, so that a long schedule stays in the caches: what a slot leads to can
+ * then be fetched at once. The index of the load follows from that of the target, see target_gauge. */
 struct wg_slot {
 	__u16 target; /* index into wg_targets */
 	__u16 counter; /* index into wg_counters for this service and server */
-	__u16 gauge; /* that of the server */
-	__u16 weight; /* of the server */
 };
-_Static_assert(WG_SCHED_MAX < 1 << 16 && WG_TARGETS_MAX <= 1 << 16 && WG_COUNTERS_MAX <= 1 << 16 && WG_GAUGES_MAX <= 1 << 16,
-	       "a slot holds any index");
+
+union wg_sched_elem {
+	struct wg_head head;
+	struct wg_slot slots[2];
+	__u16 weights[4];
+};
+_Static_assert(sizeof(union wg_sched_elem) == 8, "the kernel rounds an array's elements up to 8 bytes");
+_Static_assert(WG_SCHED_MAX < 1 << 16 && WG_TARGETS_MAX <= 1 << 16 && WG_COUNTERS_MAX <= 1 << 16, "a slot holds any index");
 
 /* The load of a service or server; index 0 is over all. Read and changed as one word, so a SYN takes one atomic instruction for
  * each; the agent has it mapped and counts the sessions of the userspace path in taken, so that a limit is one limit, whichever path a

@@ -278,6 +278,27 @@ func TestSourceWaitsForItsServer(t *testing.T) {
 	k.refuse(t, packet{src: ap("192.0.2.33:4001"), dst: ap(front()), flags: syn}, "servers_full")
 }
 
+// A server that changes has another entry in wg_targets, and the same load: leastconn still knows of its connections.
+func TestAServerThatChangesKeepsItsLoad(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := byAlgorithm(LeastConn, 1, 1)
+	k.sync(t, d)
+	k.tasks(t, 0, 8) // four at each
+	before := k.tables.schedules[7].slots[1].target
+	for change := range 3 { // of its address, each time
+		d.Services[0].Servers[1].Addr = netip.AddrPortFrom(netip.MustParseAddr(taskAddr(5+change)), taskPort)
+		k.sync(t, d)
+		after := k.tables.schedules[7].slots[1].target
+		if after == before || int(before)%len(k.obj.gauges) != int(after)%len(k.obj.gauges) {
+			t.Fatalf("entry %d, then %d", before, after)
+		}
+		before = after
+	}
+	if got := k.tasks(t, 8, 4); got[taskAddr(7)] != 2 || got[taskAddr(0)] != 2 {
+		t.Errorf("%v, want 2 and 2: both have as many as before", got)
+	}
+}
+
 func (k *kernel) indexOf(t testing.TB, server uint32) uint32 {
 	t.Helper()
 	index, ok := k.planner.gauges.used[gaugeKey{server: true, id: server}]

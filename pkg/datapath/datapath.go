@@ -289,11 +289,10 @@ func (dp *Datapath) refresh() error {
 	if dp.opts.AllSources {
 		v.sources = func(r route) []netip.Addr { return besides(addrs, r) }
 	}
-	p, planErr := dp.planner.plan(dp.desired, v)
 	for _, s := range dp.desired.Services {
 		dp.timeouts[s.ID] = s.Timeouts
 	}
-	err = errors.Join(planErr, dp.tables.apply(p))
+	p, err := dp.tables.follow(&dp.planner, dp.desired, v)
 	without, _ := dp.withoutAny() // at the start that none has it is an error, later on a pity
 	dp.degrade(slices.Concat(failed, p.degraded, without, dp.portTrouble()), len(links))
 	dp.retire()

@@ -95,11 +95,7 @@ func (k *kernel) sync(t testing.TB, d Desired) {
 	if err := d.validate(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := k.planner.plan(d, k.view())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.tables.apply(p); err != nil {
+	if _, err := k.tables.follow(&k.planner, d, k.view()); err != nil {
 		t.Fatal(err)
 	}
 }

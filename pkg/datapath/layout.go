@@ -66,6 +66,12 @@ func describeType(w io.Writer, t btf.Type) {
 			fmt.Fprintln(w, m.Name, m.Offset)
 			describeType(w, m.Type)
 		}
+	case *btf.Union:
+		fmt.Fprintln(w, "union", t.Name, t.Size)
+		for _, m := range t.Members {
+			fmt.Fprintln(w, m.Name)
+			describeType(w, m.Type)
+		}
 	case *btf.Enum:
 		fmt.Fprintln(w, "enum", t.Name, t.Size)
 		for _, v := range t.Values {

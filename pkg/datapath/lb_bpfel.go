@@ -232,6 +232,17 @@ type lbWgRouteKey struct {
 	Addr [16]uint8
 }
 
+type lbWgSchedElem struct {
+	_    structs.HostLayout
+	Head struct {
+		_         structs.HostLayout
+		Length    uint16
+		Algorithm uint16
+		Draws     uint16
+		Weighed   uint16
+	}
+}
+
 type lbWgServer struct {
 	_       structs.HostLayout
 	Addr    [16]uint8
@@ -291,8 +302,6 @@ type lbWgSlot struct {
 	_       structs.HostLayout
 	Target  uint16
 	Counter uint16
-	Gauge   uint16
-	Weight  uint16
 }
 
 type lbWgState uint32
@@ -343,38 +352,38 @@ type lbWgWay struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	lbMapWgBegun      = "wg_begun"
-	lbMapWgCounters   = "wg_counters"
-	lbMapWgDoomed     = "wg_doomed"
-	lbMapWgDraft      = "wg_draft"
-	lbMapWgDraftKey   = "wg_draft_key"
-	lbMapWgEvents     = "wg_events"
-	lbMapWgFlows      = "wg_flows"
-	lbMapWgGauges     = "wg_gauges"
-	lbMapWgIfaces     = "wg_ifaces"
-	lbMapWgLives      = "wg_lives"
-	lbMapWgLoads      = "wg_loads"
-	lbMapWgLost       = "wg_lost"
-	lbMapWgNeighs     = "wg_neighs"
-	lbMapWgOwnMacs    = "wg_own_macs"
-	lbMapWgPorts      = "wg_ports"
-	lbMapWgQuote      = "wg_quote"
-	lbMapWgReasons    = "wg_reasons"
-	lbMapWgRing       = "wg_ring"
-	lbMapWgRoutes     = "wg_routes"
-	lbMapWgSched      = "wg_sched"
-	lbMapWgServers    = "wg_servers"
-	lbMapWgServices   = "wg_services"
-	lbMapWgSettings   = "wg_settings"
-	lbMapWgTargets    = "wg_targets"
-	lbMapWgWays       = "wg_ways"
-	lbProgWgCollect   = "wg_collect"
-	lbProgWgIngress   = "wg_ingress"
-	lbProgWgLook      = "wg_look"
-	lbVarWgDryRun     = "wg_dry_run"
-	lbVarWgEventInBtf = "wg_event_in_btf"
-	lbVarWgRingSize   = "wg_ring_size"
-	lbVarWgSlotInBtf  = "wg_slot_in_btf"
+	lbMapWgBegun          = "wg_begun"
+	lbMapWgCounters       = "wg_counters"
+	lbMapWgDoomed         = "wg_doomed"
+	lbMapWgDraft          = "wg_draft"
+	lbMapWgDraftKey       = "wg_draft_key"
+	lbMapWgEvents         = "wg_events"
+	lbMapWgFlows          = "wg_flows"
+	lbMapWgGauges         = "wg_gauges"
+	lbMapWgIfaces         = "wg_ifaces"
+	lbMapWgLives          = "wg_lives"
+	lbMapWgLoads          = "wg_loads"
+	lbMapWgLost           = "wg_lost"
+	lbMapWgNeighs         = "wg_neighs"
+	lbMapWgOwnMacs        = "wg_own_macs"
+	lbMapWgPorts          = "wg_ports"
+	lbMapWgQuote          = "wg_quote"
+	lbMapWgReasons        = "wg_reasons"
+	lbMapWgRing           = "wg_ring"
+	lbMapWgRoutes         = "wg_routes"
+	lbMapWgSched          = "wg_sched"
+	lbMapWgServers        = "wg_servers"
+	lbMapWgServices       = "wg_services"
+	lbMapWgSettings       = "wg_settings"
+	lbMapWgTargets        = "wg_targets"
+	lbMapWgWays           = "wg_ways"
+	lbProgWgCollect       = "wg_collect"
+	lbProgWgIngress       = "wg_ingress"
+	lbProgWgLook          = "wg_look"
+	lbVarWgDryRun         = "wg_dry_run"
+	lbVarWgEventInBtf     = "wg_event_in_btf"
+	lbVarWgRingSize       = "wg_ring_size"
+	lbVarWgSchedElemInBtf = "wg_sched_elem_in_btf"
 )
 
 // loadLb returns the embedded CollectionSpec for lb.
@@ -459,10 +468,10 @@ type lbMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lbVariableSpecs struct {
-	WgDryRun     *ebpf.VariableSpec `ebpf:"wg_dry_run"`
-	WgEventInBtf *ebpf.VariableSpec `ebpf:"wg_event_in_btf"`
-	WgRingSize   *ebpf.VariableSpec `ebpf:"wg_ring_size"`
-	WgSlotInBtf  *ebpf.VariableSpec `ebpf:"wg_slot_in_btf"`
+	WgDryRun         *ebpf.VariableSpec `ebpf:"wg_dry_run"`
+	WgEventInBtf     *ebpf.VariableSpec `ebpf:"wg_event_in_btf"`
+	WgRingSize       *ebpf.VariableSpec `ebpf:"wg_ring_size"`
+	WgSchedElemInBtf *ebpf.VariableSpec `ebpf:"wg_sched_elem_in_btf"`
 }
 
 // lbObjects contains all objects after they have been loaded into the kernel.
@@ -546,10 +555,10 @@ func (m *lbMaps) Close() error {
 //
 // It can be passed to loadLbObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lbVariables struct {
-	WgDryRun     *ebpf.Variable `ebpf:"wg_dry_run"`
-	WgEventInBtf *ebpf.Variable `ebpf:"wg_event_in_btf"`
-	WgRingSize   *ebpf.Variable `ebpf:"wg_ring_size"`
-	WgSlotInBtf  *ebpf.Variable `ebpf:"wg_slot_in_btf"`
+	WgDryRun         *ebpf.Variable `ebpf:"wg_dry_run"`
+	WgEventInBtf     *ebpf.Variable `ebpf:"wg_event_in_btf"`
+	WgRingSize       *ebpf.Variable `ebpf:"wg_ring_size"`
+	WgSchedElemInBtf *ebpf.Variable `ebpf:"wg_sched_elem_in_btf"`
 }
 
 // lbPrograms contains all programs after they have been loaded into the kernel.

@@ -25,7 +25,7 @@ type view struct {
 type plan struct {
 	services  map[lbWgServiceKey]lbWgService
 	servers   map[uint32]lbWgServer
-	schedules map[uint32][]lbWgSlot
+	schedules map[uint32]*schedule
 	routes    map[lbWgRouteKey]lbWgRoute
 	neighs    map[lbWgNeighKey]uint32
 	ports     []uint16          // of services
@@ -58,7 +58,7 @@ func (p *planner) plan(d Desired, v view) (plan, error) {
 	out := plan{
 		services:  make(map[lbWgServiceKey]lbWgService),
 		servers:   make(map[uint32]lbWgServer),
-		schedules: make(map[uint32][]lbWgSlot),
+		schedules: make(map[uint32]*schedule),
 		limits:    map[uint32]uint64{0: uint64(d.GlobalLimit)},
 	}
 	p.planWays(&out, v)
@@ -168,11 +168,10 @@ func (p *planner) addService(out *plan, s Service, v view) (value lbWgService, e
 			return value, err
 		}
 	}
-	slots, err := p.schedule(s, out.servers)
-	if err != nil {
+	if out.schedules[s.ID], err = p.schedule(s, out.servers); err != nil {
+		delete(out.schedules, s.ID)
 		return value, err
 	}
-	out.schedules[s.ID] = slots
 	out.limits[gauge] = uint64(s.Limit)
 	value = lbWgService{
 		Id: s.ID, Gauge: gauge, Retries: s.Retries, Redispatch: s.Redispatch, Connect: uint64(max(0, s.Timeouts.Connect)), Name: cName(s.Name),
@@ -216,33 +215,6 @@ func (s Service) serves(v4 bool) bool {
 	return !slices.ContainsFunc(s.Servers, func(v Server) bool { return v.Addr.Addr().Is4() != v4 })
 }
 
-// schedule is that of a service as the kernel has it, head first. Its servers are planned.
-func (p *planner) schedule(s Service, planned map[uint32]lbWgServer) ([]lbWgSlot, error) {
-	byID := make(map[uint32]lbWgSlot, len(s.Servers))
-	slots := make([]lbWgSlot, 1, 1+len(s.Schedule))
-	slots[0] = lbWgSlot{Target: uint16(len(s.Schedule)), Counter: uint16(s.Algorithm)}
-	if s.Algorithm == Random {
-		slots[0].Weight = uint16(s.Draws)
-	}
-	for _, v := range s.Servers {
-		server := planned[v.ID]
-		byID[v.ID] = lbWgSlot{Target: server.Target, Gauge: uint16(server.Gauge), Weight: uint16(max(1, v.Weight))}
-	}
-	for _, id := range s.Schedule {
-		slot := byID[id]
-		if slot.Counter == 0 {
-			counter, err := p.counters.get(pair{s.ID, id})
-			if err != nil {
-				return nil, err
-			}
-			slot.Counter = uint16(counter)
-			byID[id] = slot
-		}
-		slots = append(slots, slot)
-	}
-	return slots, nil
-}
-
 func (p *planner) addServer(out *plan, s Server, v view) error {
 	gauge, err := p.gauges.get(gaugeKey{server: true, id: s.ID})
 	if err != nil {
@@ -280,7 +252,7 @@ func (p *planner) addServer(out *plan, s Server, v view) error {
 	}
 	out.limits[gauge] = uint64(s.Limit)
 	target.Ifindex, target.Sources, target.Source = value.Ifindex, uint8(value.Sources), value.Source[0]
-	index, err := p.targets.get(target)
+	index, err := p.targets.get(gauge, target)
 	if err != nil {
 		return err
 	}

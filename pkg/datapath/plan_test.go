@@ -7,7 +7,7 @@ import (
 )
 
 func testPlanner() planner {
-	return planner{gauges: newIndices[gaugeKey]("gauges", 100), counters: newIndices[pair]("counters", 100), targets: newTargets(make([]lbWgTarget, 100), make([]lbWgOwnMac, 3)), ways: newWays(make([]lbWgWay, 10))}
+	return planner{gauges: newIndices[gaugeKey]("gauges", 50), counters: newIndices[pair]("counters", 100), targets: newTargets(make([]lbWgTarget, 100), make([]lbWgOwnMac, 3)), ways: newWays(make([]lbWgWay, 10))}
 }
 
 func testView() view {
@@ -97,11 +97,11 @@ func TestPlanOfServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := got.servers[5]
-		slot, target := got.schedules[1][1], p.targets.mem[v.Target]
+		slot, target := got.schedules[1].slots[0], p.targets.mem[v.Target]
 		if v.State != tt.state || v.Port != 9000 || got.limits[v.Gauge] != 3 {
 			t.Errorf("%s: %+v", tt.addr, v)
 		}
-		if slot.Target != v.Target || uint32(slot.Gauge) != v.Gauge || target.Server != 5 || target.Addr != v.Addr || target.Port != v.Port ||
+		if slot.target != v.Target || uint32(slot.target)%uint32(len(p.targets.mem)/2) != v.Gauge || target.Server != 5 || target.Addr != v.Addr || target.Port != v.Port ||
 			target.Ifindex != v.Ifindex || uint32(target.Sources) != v.Sources || target.Source != v.Source[0] {
 			t.Errorf("%s: slot %+v to %+v for %+v", tt.addr, slot, target, v)
 		}
@@ -134,7 +134,7 @@ func TestPlanKeepsIndices(t *testing.T) {
 	if first.servers[102] != second.servers[102] {
 		t.Errorf("server 102 was %+v, is %+v", first.servers[102], second.servers[102])
 	}
-	if slots := second.schedules[7]; slots[0].Target != 2 || slots[1] != first.schedules[7][3] {
+	if slots := second.schedules[7].slots; len(slots) != 2 || slots[0] != first.schedules[7].slots[2] {
 		t.Errorf("schedule %v, was %v", slots, first.schedules[7])
 	}
 }

@@ -93,8 +93,8 @@ func TestOneServiceWithoutRoomHoldsNoOther(t *testing.T) {
 	if err == nil || errors.Is(err, errClosed) {
 		t.Errorf("error %v", err)
 	}
-	if slots := dp.tables.schedules[7]; len(slots) != 3 {
-		t.Errorf("service 7 has the schedule %v, want two slots", slots)
+	if s := dp.tables.schedules[7]; s == nil || len(s.slots) != 2 {
+		t.Errorf("service 7 has the schedule %+v, want two slots", s)
 	}
 	if fronts, err := dp.Fronts(8); err != nil || len(fronts) != 0 {
 		t.Errorf("service 8 is at %v (%v)", fronts, err)

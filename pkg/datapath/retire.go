@@ -73,9 +73,10 @@ func (dp *Datapath) forget(key gaugeKey) error {
 			return err
 		}
 	}
-	backend := dp.book.backendOf(key)
-	dp.obj.load(dp.planner.gauges.used[key]).clear()
-	dp.obj.gauges[dp.planner.gauges.used[key]] = lbWgGauge{}
+	backend, index := dp.book.backendOf(key), dp.planner.gauges.used[key]
+	dp.obj.load(index).clear()
+	dp.obj.gauges[index] = lbWgGauge{}
+	dp.planner.targets.forget(index)
 	if err := errors.Join(dp.book.forget(key), dp.planner.gauges.put(key)); err != nil {
 		return err
 	}

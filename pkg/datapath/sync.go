@@ -4,11 +4,19 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
-
-	"github.com/cilium/ebpf"
 )
+
+// follow plans the desired state and makes the maps hold it.
+func (t *tables) follow(p *planner, d Desired, v view) (plan, error) {
+	planned, planErr := p.plan(d, v)
+	err := errors.Join(planErr, t.apply(planned))
+	if errors.Is(planErr, errEntriesInUse) { // by schedules that are none any more, since their services are left out
+		planned, planErr = p.plan(d, v)
+		err = errors.Join(planErr, t.apply(planned))
+	}
+	return planned, err
+}
 
 // apply makes the maps hold the plan. What is referred to is written before what refers to it and deleted after it, so a SYN
 // never meets an id without its entry, whenever it comes. What cannot be written is left out, and the rest is done all the same: of
@@ -46,14 +54,14 @@ type tables struct {
 	obj     *object
 	targets *targets // the planner's
 	// schedules is what wg_sched holds: an inner map is never changed, only replaced.
-	schedules map[uint32][]lbWgSlot
+	schedules map[uint32]*schedule
 	routes    mirror[lbWgRouteKey, lbWgRoute]
 	neighs    mirror[lbWgNeighKey, uint32]
 }
 
 func newTables(obj *object, t *targets) tables {
 	return tables{
-		obj: obj, targets: t, schedules: make(map[uint32][]lbWgSlot),
+		obj: obj, targets: t, schedules: make(map[uint32]*schedule),
 		routes: mirror[lbWgRouteKey, lbWgRoute]{m: obj.WgRoutes}, neighs: mirror[lbWgNeighKey, uint32]{m: obj.WgNeighs},
 	}
 }
@@ -74,40 +82,22 @@ func (t *tables) applyWays(p plan) error {
 	return t.neighs.become(p.neighs, nil)
 }
 
-func (t *tables) putSchedules(want map[uint32][]lbWgSlot) error {
+func (t *tables) putSchedules(want map[uint32]*schedule) error {
 	var errs []error
-	for id, slots := range want {
-		if have, ok := t.schedules[id]; ok && slices.Equal(have, slots) {
+	for id, s := range want {
+		if s.equal(t.schedules[id]) {
 			continue
 		}
-		if err := t.putSchedule(id, slots); err != nil {
+		if err := t.putSchedule(id, s); err != nil {
 			errs = append(errs, fmt.Errorf("schedule of service %d: %w", id, err), t.dropSchedule(id))
 			continue // the one before may name servers that are gone; without any, SYNs fall through
 		}
-		t.schedules[id] = slots
+		t.schedules[id] = s
 	}
 	return errors.Join(errs...)
 }
 
-func (t *tables) putSchedule(id uint32, slots []lbWgSlot) error {
-	spec := t.obj.inner.Copy()
-	spec.MaxEntries = uint32(len(slots))
-	inner, err := ebpf.NewMap(spec)
-	if err != nil {
-		return fmt.Errorf("create map of %d slots: %w", len(slots), err)
-	}
-	defer inner.Close() // wg_sched keeps it
-	keys := make([]uint32, len(slots))
-	for i := range keys {
-		keys[i] = uint32(i)
-	}
-	if _, err := inner.BatchUpdate(keys, slots, nil); err != nil {
-		return fmt.Errorf("fill map of %d slots: %w", len(slots), err)
-	}
-	return t.obj.WgSched.Put(id, inner)
-}
-
-func (t *tables) dropSchedules(want map[uint32][]lbWgSlot) error {
+func (t *tables) dropSchedules(want map[uint32]*schedule) error {
 	var errs []error
 	for id := range t.schedules {
 		if _, ok := want[id]; !ok {

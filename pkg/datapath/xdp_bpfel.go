@@ -16,34 +16,34 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	xdpMapWgBegun      = "wg_begun"
-	xdpMapWgCounters   = "wg_counters"
-	xdpMapWgDoomed     = "wg_doomed"
-	xdpMapWgDraft      = "wg_draft"
-	xdpMapWgDraftKey   = "wg_draft_key"
-	xdpMapWgEvents     = "wg_events"
-	xdpMapWgFlows      = "wg_flows"
-	xdpMapWgGauges     = "wg_gauges"
-	xdpMapWgIfaces     = "wg_ifaces"
-	xdpMapWgLives      = "wg_lives"
-	xdpMapWgLoads      = "wg_loads"
-	xdpMapWgLost       = "wg_lost"
-	xdpMapWgNeighs     = "wg_neighs"
-	xdpMapWgOwnMacs    = "wg_own_macs"
-	xdpMapWgPorts      = "wg_ports"
-	xdpMapWgReasons    = "wg_reasons"
-	xdpMapWgRing       = "wg_ring"
-	xdpMapWgRoutes     = "wg_routes"
-	xdpMapWgSched      = "wg_sched"
-	xdpMapWgServers    = "wg_servers"
-	xdpMapWgServices   = "wg_services"
-	xdpMapWgSettings   = "wg_settings"
-	xdpMapWgTargets    = "wg_targets"
-	xdpMapWgWays       = "wg_ways"
-	xdpProgWgXdp       = "wg_xdp"
-	xdpVarWgDryRun     = "wg_dry_run"
-	xdpVarWgEventInBtf = "wg_event_in_btf"
-	xdpVarWgSlotInBtf  = "wg_slot_in_btf"
+	xdpMapWgBegun          = "wg_begun"
+	xdpMapWgCounters       = "wg_counters"
+	xdpMapWgDoomed         = "wg_doomed"
+	xdpMapWgDraft          = "wg_draft"
+	xdpMapWgDraftKey       = "wg_draft_key"
+	xdpMapWgEvents         = "wg_events"
+	xdpMapWgFlows          = "wg_flows"
+	xdpMapWgGauges         = "wg_gauges"
+	xdpMapWgIfaces         = "wg_ifaces"
+	xdpMapWgLives          = "wg_lives"
+	xdpMapWgLoads          = "wg_loads"
+	xdpMapWgLost           = "wg_lost"
+	xdpMapWgNeighs         = "wg_neighs"
+	xdpMapWgOwnMacs        = "wg_own_macs"
+	xdpMapWgPorts          = "wg_ports"
+	xdpMapWgReasons        = "wg_reasons"
+	xdpMapWgRing           = "wg_ring"
+	xdpMapWgRoutes         = "wg_routes"
+	xdpMapWgSched          = "wg_sched"
+	xdpMapWgServers        = "wg_servers"
+	xdpMapWgServices       = "wg_services"
+	xdpMapWgSettings       = "wg_settings"
+	xdpMapWgTargets        = "wg_targets"
+	xdpMapWgWays           = "wg_ways"
+	xdpProgWgXdp           = "wg_xdp"
+	xdpVarWgDryRun         = "wg_dry_run"
+	xdpVarWgEventInBtf     = "wg_event_in_btf"
+	xdpVarWgSchedElemInBtf = "wg_sched_elem_in_btf"
 )
 
 // loadXdp returns the embedded CollectionSpec for xdp.
@@ -125,9 +125,9 @@ type xdpMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type xdpVariableSpecs struct {
-	WgDryRun     *ebpf.VariableSpec `ebpf:"wg_dry_run"`
-	WgEventInBtf *ebpf.VariableSpec `ebpf:"wg_event_in_btf"`
-	WgSlotInBtf  *ebpf.VariableSpec `ebpf:"wg_slot_in_btf"`
+	WgDryRun         *ebpf.VariableSpec `ebpf:"wg_dry_run"`
+	WgEventInBtf     *ebpf.VariableSpec `ebpf:"wg_event_in_btf"`
+	WgSchedElemInBtf *ebpf.VariableSpec `ebpf:"wg_sched_elem_in_btf"`
 }
 
 // xdpObjects contains all objects after they have been loaded into the kernel.
@@ -209,9 +209,9 @@ func (m *xdpMaps) Close() error {
 //
 // It can be passed to loadXdpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type xdpVariables struct {
-	WgDryRun     *ebpf.Variable `ebpf:"wg_dry_run"`
-	WgEventInBtf *ebpf.Variable `ebpf:"wg_event_in_btf"`
-	WgSlotInBtf  *ebpf.Variable `ebpf:"wg_slot_in_btf"`
+	WgDryRun         *ebpf.Variable `ebpf:"wg_dry_run"`
+	WgEventInBtf     *ebpf.Variable `ebpf:"wg_event_in_btf"`
+	WgSchedElemInBtf *ebpf.Variable `ebpf:"wg_sched_elem_in_btf"`
 }
 
 // xdpPrograms contains all programs after they have been loaded into the kernel.
