@@ -32,7 +32,8 @@ var excuses = slices.Concat(
 		"retry.h refusal_is_ours: f | p", "retry.h unreachable_is_ours: f", "retry.h flow_move: choice | p | svc", "retry.h flow_abandon: p | f | rev",
 		"retry.h retry: p", "way.h way_find: f", "way.h way_ask: f"),
 	because("false", anElement,
-		"choose.h choose_slot: target", "choose.h choose_from: slot", "choose.h slot_load: at | g", "choose.h scan_on: slot",
+		"choose.h slot_at: two", "choose.h slot_weight: four", "choose.h slot_touch: target",
+		"choose.h choose_slot: target", "choose.h choose_from: slot", "choose.h slot_load: at | g", "choose.h scan_on: slot | two",
 		"choose.h choose_scan: slot", "choose.h choose_random: slot", "choose.h choose_source: slot", "choose.h choose_server: g",
 		"claim.h mss_for: settings", "claim.h flow_insert: f | back", "claim.h claim_with_server: server", "claim.h claim: settings", "collect.h collect: d",
 		"count.h count_reason: n", "count.h count_packet: c", "count.h count_connection: c", "count.h count_retry: c", "count.h count_session: c",
@@ -56,7 +57,7 @@ var excuses = slices.Concat(
 		"icmp.h icmp_forward: icmp_quoted(skb, q, f, &change) | icmp_outer(skb, q, f, change)",
 		"mss.h mss_clamp: bpf_skb_store_bytes(skb, off + 2, &new, sizeof(new), 0)", "nat.h nat_rewrite: err"),
 	because("false", anotherCPU,
-		"choose.h scan_on: s.slots | slot->target", // the schedule is swapped between two steps
+		"choose.h scan_on: schedule_find(&s, service)", // the schedule is swapped between two steps
 		"collect.h collect_pair: flow_shift(f, state, WG_DEAD)", "collect.h collect_orphan: flow_shift(f, 0, WG_DEAD)",
 		"count.h gauge_enter_limited: i < WG_PLACE_TRIES", // it wins 32 times in a row
 		"flow.h flow_recycle: flow_shift(f, WG_CLOSED, WG_DEAD)", "flow.h flow_promote: flow_shift(f, WG_HALF, WG_ESTABLISHED)",
