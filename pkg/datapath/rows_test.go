@@ -129,7 +129,7 @@ func (s *scene) packet(p pkt) packet {
 		payload: p.payload, ttl: p.ttl, mss: p.mss, pad: p.pad}
 }
 
-func (s *scene) frame(t *testing.T, p pkt, toMAC [6]byte) []byte {
+func (s *scene) frame(t testing.TB, p pkt, toMAC [6]byte) []byte {
 	t.Helper()
 	if p.icmp == nil {
 		out := s.packet(p)
@@ -144,7 +144,7 @@ func (s *scene) frame(t *testing.T, p pkt, toMAC [6]byte) []byte {
 	return icmpFrame(t, s.ends[p.from].Addr(), s.ends[p.to].Addr(), p, about[:min(len(about), header+p.icmp.quoted)], toMAC)
 }
 
-func icmpFrame(t *testing.T, src, dst netip.Addr, p pkt, quoted []byte, toMAC [6]byte) []byte {
+func icmpFrame(t testing.TB, src, dst netip.Addr, p pkt, quoted []byte, toMAC [6]byte) []byte {
 	t.Helper()
 	eth := layers.Ethernet{SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}
 	if toMAC != [6]byte{} {
@@ -177,7 +177,7 @@ func icmpFrame(t *testing.T, src, dst netip.Addr, p pkt, quoted []byte, toMAC [6
 }
 
 // play brings the connection to a stage.
-func (s *scene) play(t *testing.T, to stage) {
+func (s *scene) play(t testing.TB, to stage) {
 	t.Helper()
 	steps := []pkt{
 		halfOpen:    {from: "client", to: "front", flags: syn, seq: -1, ack: 0},
