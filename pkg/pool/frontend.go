@@ -70,7 +70,7 @@ type frontendLife struct {
 	TLS         TLS // with clients
 
 	held   atomic.Int64
-	flag   atomic.Pointer[atomic.Int64]
+	flag   *atomic.Int64 // see ShareHold; the pool's holds guard it
 	limit  atomic.Int64
 	status atomic.Uint32
 	wanted atomic.Uint32 // a Switch
@@ -121,30 +121,6 @@ func (f *Frontend) SetSwitch(to Switch) {
 
 // SetStatus is called by the owner of the listeners.
 func (f *Frontend) SetStatus(s FrontendStatus) { f.status.Store(uint32(s)) }
-
-// Hold changes by n the number of listeners whose accept queue waits for a place. While it is not 0 the kernel path
-// takes no connection: those in the queue came first.
-func (f *Frontend) Hold(n int64) {
-	f.held.Add(n)
-	if flag := f.flag.Load(); flag != nil {
-		flag.Add(n)
-	}
-}
-
-// ShareHold has Hold count in flag too; nil ends that. It must be called while no traffic runs, and flag must stay
-// valid for as long as the frontend uses it.
-func (f *Frontend) ShareHold(flag *atomic.Int64) {
-	held := f.held.Load()
-	if old := f.flag.Swap(flag); old != nil {
-		old.Add(-held)
-	}
-	if flag != nil {
-		flag.Add(held)
-	}
-}
-
-// Held returns the number of listeners whose accept queue waits.
-func (f *Frontend) Held() int64 { return f.held.Load() }
 
 // Path returns which path serves the frontend now.
 func (f *Frontend) Path() Path { return *f.path.Load() }

@@ -96,6 +96,17 @@ func TestQueuesRaiseTheirFlagsAtOnce(t *testing.T) {
 	if first.Load() != 0 {
 		t.Errorf("flag %d after it", first.Load())
 	}
+	other := p.AddFrontend("other", TCP, 1)
+	p.Hold(1) // for a place of the process
+	other.ShareHold(&second)
+	if first.Load() != 1 || second.Load() != 1 || p.Held() != 1 {
+		t.Errorf("flags %d and %d while a listener waits for the process", first.Load(), second.Load())
+	}
+	other.ShareHold(nil)
+	p.Hold(-1)
+	if first.Load() != 0 || second.Load() != 0 {
+		t.Errorf("flags %d and %d after it", first.Load(), second.Load())
+	}
 }
 
 // A place that the kernel path frees goes to the request that waits longest.

@@ -42,6 +42,7 @@ type poolLife struct {
 	}
 
 	limit   atomic.Int64
+	holds   holds
 	writers int
 
 	changed atomic.Pointer[chan struct{}]

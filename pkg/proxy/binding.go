@@ -12,18 +12,17 @@ import (
 	"waggle/pkg/proxy/sock"
 )
 
-// binding is an address that is listened on, by one socket for each loop. It outlives configurations that bind the same
-// address in the same way.
+// binding is an address that is listened on by a configuration. Its entrance outlives it if the next one binds the same address
+// in the same way.
 type binding struct {
 	key   bindKey
-	addr  netip.AddrPort // that was had; its port is the kernel's choice where the line says 0
+	in    *entrance
 	fe    *frontend
 	line  *config.Bind
 	name  string // in log lines: the line's, or its number
 	limit *bindLimit
 	front *adapter.Front // nil: clients speak HTTP/1, or what is not ours
-	fds   []int          // by loop, until listeners have them
-	kept  bool           // of the configuration before
+	kept  bool           // the entrance is of the configuration before
 }
 
 // bindKey is what a listening socket cannot change while it is open.
@@ -55,7 +54,7 @@ func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
 			if old := find(open, b.key, taken); old != nil {
 				taken[old] = true
 				b.keep(old)
-			} else if err := b.open(len(e.workers)); err != nil {
+			} else if err := b.open(e.workers); err != nil {
 				errs = append(errs, err)
 			}
 			all = append(all, b)
@@ -87,43 +86,31 @@ func find(open []*binding, key bindKey, taken map[*binding]bool) *binding {
 	return nil
 }
 
-// keep has b go on with the sockets of a binding before it, and with its places if their number is the same.
+// keep has b go on with the socket of a binding before it, and with its places if their number is the same.
 func (b *binding) keep(old *binding) {
-	b.kept, b.addr = true, old.addr
+	b.kept, b.in = true, old.in
 	if b.limit.sameAs(old.limit) {
 		b.limit = old.limit
 	}
 }
 
-// open opens a socket for each of n loops.
-func (b *binding) open(n int) error {
-	addr := b.line.Addr
-	for range n {
-		fd, bound, err := sock.Listen(addr, sock.ListenOptions{
-			Backlog: b.fe.cfg.Backlog, V6Only: b.line.V6Only, Interface: b.line.Interface,
-		})
-		if err != nil {
-			b.close()
-			return &BindError{Frontend: b.fe.cfg.Name, File: b.line.Pos.File, Line: b.line.Pos.Line, Addr: b.line.Addr, Err: err}
-		}
-		if len(b.fds) == 0 {
-			b.addr = bound
-			addr = netip.AddrPortFrom(addr.Addr(), bound.Port()) // port 0: all loops share what the first got
-		}
-		b.fds = append(b.fds, fd)
+// open opens the socket.
+func (b *binding) open(workers []*worker) (err error) {
+	b.in, err = openEntrance(b.line.Addr, sock.ListenOptions{
+		Backlog: b.fe.cfg.Backlog, V6Only: b.line.V6Only, Interface: b.line.Interface,
+	}, workers)
+	if err != nil {
+		return &BindError{Frontend: b.fe.cfg.Name, File: b.line.Pos.File, Line: b.line.Pos.Line, Addr: b.line.Addr, Err: err}
+	}
+	for _, l := range b.in.listeners {
+		l.serve(b)
 	}
 	return nil
 }
 
-// close closes sockets that no listener has.
+// close closes a socket that no loop has begun to use.
 func (b *binding) close() {
-	for _, fd := range b.fds {
-		sock.Close(fd)
+	if !b.kept && b.in != nil {
+		b.in.close()
 	}
-	b.fds = nil
-}
-
-// listener gives the i-th socket to loop w.
-func (b *binding) listener(w *worker, i int) *listener {
-	return &listener{w: w, fe: b.fe, fd: b.fds[i], bind: b.limit, at: b, front: b.front, acceptProxy: b.line.AcceptProxy}
 }

@@ -1,9 +1,8 @@
 // Package proxy is the userspace path: the HTTP/1 engine and the TCP relay behind every frontend's
 // listening socket.
 //
-// An [Engine] runs one event loop a core. Each loop owns its listening sockets (SO_REUSEPORT), client
-// sessions, pools of idle server connections, buffers and pipes, so nothing on the path of a request takes
-// a lock; what loops share (balancing, limits, queues, counters) is in package pool. There is no goroutine
+// An [Engine] runs one event loop a core, all of which accept from one socket for each address. Each loop owns its client
+// sessions, pools of idle server connections, buffers and pipes, so nothing on the path of a request takes a lock; what loops share (balancing, limits, queues, counters) is in package pool. There is no goroutine
 // for a connection, and no socket enters Go's network poller.
 //
 // A [session] is a client connection with what it is doing now. It moves through the phases of [phase];

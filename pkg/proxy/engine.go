@@ -40,6 +40,8 @@ type Engine struct {
 	compressed meter         // bytes of responses
 	numbers    atomic.Uint64 // of requests, where a format shows them
 	paused     atomic.Int32  // listeners that wait for a place
+	accepting  atomic.Int32  // loops that have not begun to stop
+	turn       atomic.Uint32 // of the listeners that wait, whose it is
 	started    bool
 
 	services chan func()
@@ -96,7 +98,7 @@ func (e *Engine) newPlan(setup Setup) (*plan, error) {
 	return pl, nil
 }
 
-// Listen binds every address of every frontend, once for each loop. All binds are tried; the error joins
+// Listen binds every address of every frontend. All binds are tried; the error joins
 // those that failed, each with the place of its line, in HAProxy's words. Then nothing is left open.
 func (e *Engine) Listen() error {
 	binds, err := e.bindAll(e.plan.Load(), nil)
@@ -105,7 +107,7 @@ func (e *Engine) Listen() error {
 	}
 	for _, b := range binds {
 		for i, w := range e.workers {
-			w.listeners = append(w.listeners, b.listener(w, i))
+			w.listeners = append(w.listeners, b.in.listeners[i])
 		}
 	}
 	e.mu.Lock()
@@ -150,7 +152,7 @@ func (e *Engine) Addrs() []netip.AddrPort {
 	defer e.mu.Unlock()
 	var addrs []netip.AddrPort
 	for _, b := range e.binds {
-		addrs = append(addrs, b.addr)
+		addrs = append(addrs, b.in.addr)
 	}
 	return addrs
 }
@@ -158,6 +160,7 @@ func (e *Engine) Addrs() []netip.AddrPort {
 // Start begins to accept connections.
 func (e *Engine) Start() {
 	e.started = true
+	e.accepting.Store(int32(len(e.workers)))
 	if err := e.workers[0].loop.Slow(); err != nil {
 		e.log.Warn("the kernel does not take writes to many sockets at once, so requests cost more", "error", err)
 	}

@@ -30,15 +30,14 @@ type guest struct {
 	over   bool             // the connection has ended, though not yet all sessions
 }
 
-// adapt hands a connection that l has admitted to the adapter of its bind line.
-func (w *worker) adapt(l *listener, fd int, peer netip.AddrPort) {
-	if l.fe.cfg.Options.TCPKAClient {
-		sock.KeepAlive(fd)
+// adapt hands a connection to the adapter of its bind line.
+func (w *worker) adapt(l *listener, a arrival) {
+	if a.fe.cfg.Options.TCPKAClient {
+		sock.KeepAlive(a.fd)
 	}
-	g := &guest{w: w, fe: l.fe, bind: l.bind, via: l, peer: peer, begun: w.loop.Now(), conn: adapter.NewConn(fd, peer, sock.LocalAddr(fd))}
-	allowed, greets := g.admit(fd)
+	g := &guest{w: w, fe: a.fe, bind: a.bind, via: l, peer: a.peer, begun: w.loop.Now(), conn: adapter.NewConn(a.fd, a.peer, sock.LocalAddr(a.fd))}
+	allowed, greets := g.admit(a.fd)
 	w.guests[g] = struct{}{}
-	g.fe.plan.enter()
 	w.e.live.Add(1)
 	if !allowed {
 		_ = g.conn.Close()
@@ -121,11 +120,8 @@ func (g *guest) left() {
 	g.over = true
 	g.sticky.release()
 	w.e.live.Add(-1)
-	g.fe.leave(g.bind)
+	w.leave(g.fe, g.bind)
 	g.fe.plan.leave()
-	if w.e.paused.Load() > 0 {
-		w.e.resumeListeners()
-	}
 	w.maybeStop()
 }
 

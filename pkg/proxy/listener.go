@@ -11,7 +11,7 @@ import (
 	"waggle/pkg/proxy/sock"
 )
 
-// listener is one loop's listening socket of a bind line.
+// listener is one loop's part in the listening socket of a bind line.
 type listener struct {
 	w           *worker
 	fe          *frontend
@@ -20,10 +20,20 @@ type listener struct {
 	front       *adapter.Front // speaks TLS or HTTP/2 with the clients; nil: they speak HTTP/1 or what is not ours
 	fd          int            // -1 when it is closed
 	paused      bool
-	acceptProxy bool // connections begin with a PROXY header
-	held        bool // connections wait in the accept queue for a place, as far as is known
-	silent      bool // an operator has switched the frontend off
+	acceptProxy bool     // connections begin with a PROXY header
+	waits       shortage // what those in the accept queue wait for, as far as is known
+	silent      bool     // an operator has switched the frontend off
 }
+
+// shortage says of what there is too little for another connection.
+type shortage uint8
+
+const (
+	nothing     shortage = iota
+	ownPlaces            // places of the frontend or the bind line
+	processWide          // places of the process, for which others may wait elsewhere
+	noDescriptor
+)
 
 // acceptRound bounds how many connections are accepted before other sockets get their turn.
 const acceptRound = 64
@@ -36,65 +46,83 @@ const recheckEvery = 10 * time.Millisecond
 // of a session ends that wait, too.
 const retryAccept = 100 * time.Millisecond
 
-func (l *listener) start() error { return l.w.loop.AddLevel(l.fd, l) }
+// serve has the listener accept for a binding.
+func (l *listener) serve(b *binding) {
+	l.at, l.fe, l.bind, l.front, l.acceptProxy = b, b.fe, b.limit, b.front, b.line.AcceptProxy
+}
+
+func (l *listener) start() error { return l.w.loop.AddShared(l.fd, l) }
 
 // Ready implements loop.Handler.
-func (l *listener) Ready(loop.Events) { l.accept(acceptRound) }
+func (l *listener) Ready(loop.Events) {
+	if l.fe.plan.pool.Held() > 0 { // others have come before, elsewhere
+		l.pause(processWide)
+		l.w.resume()
+		return
+	}
+	l.accept(acceptRound)
+}
 
-// accept takes up to n connections off the queue, or all if they have waited. Over a limit they stay there, as
-// with HAProxy.
+// accept takes up to n connections off the queue. Over a limit they stay there, as with HAProxy. It is called where somebody
+// waits; whether another one does when the last place is taken is left to the next event to tell, so that nothing is held up
+// for nobody.
 func (l *listener) accept(n int) {
-	for i := 0; i < n || l.held; i++ {
-		if !l.admit() {
-			l.pause()
-			return
-		}
-		fd, peer, errno := sock.Accept(l.fd)
-		if errno != 0 {
-			l.fe.leave(l.bind)
-			if errno == unix.EAGAIN {
-				l.hold(false)
-			} else {
-				l.cannotAccept(errno)
-				l.pause()
-				l.w.loop.Arm(&l.w.recheck, retryAccept)
-			}
-			return
-		}
-		l.w.accepted(l, fd, peer)
+	for i := 0; i < n && (i == 0 || l.room()) && l.acceptOne(); i++ {
 	}
 }
 
-// admit takes a place in the process, the frontend and the bind line; false if one of them is full. Whether anybody is there
-// to take it is known only afterwards.
-func (l *listener) admit() bool {
-	if !l.fe.admit() {
+// acceptOne takes one connection off the queue. It returns false if there is none, or no place for it.
+func (l *listener) acceptOne() bool {
+	if short := l.admit(); short != nothing {
+		l.pause(short)
 		return false
+	}
+	fd, peer, errno := sock.Accept(l.fd)
+	switch errno {
+	case 0:
+		l.accepted(fd, peer)
+		return true
+	case unix.EAGAIN:
+		l.fe.leave(l.bind)
+		l.hold(nothing)
+	default:
+		l.fe.leave(l.bind)
+		l.cannotAccept(errno)
+		l.pause(noDescriptor)
+	}
+	return false
+}
+
+// admit takes a place in the process, the frontend and the bind line, or says where there is none. Whether anybody is there
+// to take it is known only afterwards.
+func (l *listener) admit() shortage {
+	if short := l.fe.admit(); short != nothing {
+		return short
 	}
 	if !l.bind.enter() {
 		l.fe.leave(nil)
-		return false
+		return ownPlaces
 	}
-	return true
+	return nothing
 }
 
-func (f *frontend) admit() bool {
+func (f *frontend) admit() shortage {
 	p := f.plan.pool
 	if !p.Process.Conns.Reserve(int64(p.Limit())) {
-		return false
+		return processWide
 	}
 	if !f.stats.Sessions.Reserve(int64(f.stats.Limit())) {
 		p.Process.Conns.Add(-1)
-		return false
+		return ownPlaces
 	}
-	return true
+	return nothing
 }
 
 // room says whether admit has a chance.
-func (f *frontend) room() bool {
+func (l *listener) room() bool {
 	free := func(g *pool.Gauge, limit int) bool { return limit <= 0 || g.Taken() < int64(limit) }
-	p := f.plan.pool
-	return free(&p.Process.Conns, p.Limit()) && free(&f.stats.Sessions, f.stats.Limit())
+	p := l.fe.plan.pool
+	return free(&p.Process.Conns, p.Limit()) && free(&l.fe.stats.Sessions, l.fe.stats.Limit()) && l.bind.room()
 }
 
 // leave gives the place back.
@@ -104,48 +132,90 @@ func (f *frontend) leave(bind *bindLimit) {
 	f.plan.pool.Process.Conns.Add(-1)
 }
 
-func (l *listener) pause() {
+// pause ends polling until there is a place.
+func (l *listener) pause(short shortage) {
+	l.hold(short)
 	if l.paused {
 		return
 	}
 	l.paused = true
-	l.hold(true)
 	l.w.loop.Remove(l.fd)
 	l.fe.stats.SetStatus(pool.FrontendFull)
 	l.w.e.paused.Add(1)
-	l.w.loop.Arm(&l.w.recheck, recheckEvery)
+	l.w.loop.Arm(&l.w.recheck, short.recheck())
 }
 
-// hold tells the kernel path that connections wait here, or no more do, so that it does not let others pass them.
-func (l *listener) hold(on bool) {
-	if l.held == on {
+// recheck is when a listener looks again although nobody has told it of anything.
+func (s shortage) recheck() time.Duration {
+	if s == noDescriptor {
+		return retryAccept
+	}
+	return recheckEvery
+}
+
+// hold tells the other loops and the kernel path that connections wait here, and for what, or that none do any more: others do
+// not pass them then.
+func (l *listener) hold(short shortage) {
+	if short != l.waits {
+		l.holdFor(short, 1)
+		l.holdFor(l.waits, -1)
+		l.waits = short
+	}
+}
+
+func (l *listener) holdFor(short shortage, n int32) {
+	switch short {
+	case ownPlaces, noDescriptor:
+		l.fe.stats.Hold(int64(n))
+	case processWide:
+		l.fe.plan.pool.Hold(int64(n))
+	default:
 		return
 	}
-	l.held = on
-	if on {
-		l.fe.stats.Hold(1)
-	} else {
-		l.fe.stats.Hold(-1)
+	l.at.in.waited.Add(n)
+}
+
+// resume gives places that have come free to those who wait, and has listeners accept again for whom nobody waits any more.
+func (w *worker) resume() {
+	for w.takeTurn() {
+	}
+	next := time.Duration(0)
+	for _, l := range w.listeners {
+		switch {
+		case !l.paused || l.fd < 0:
+		case l.waits == nothing:
+			l.unpause()
+		case next == 0 || l.waits.recheck() < next:
+			next = l.waits.recheck()
+		}
+	}
+	if next > 0 {
+		w.loop.Arm(&w.recheck, next)
 	}
 }
 
-// resume lets paused listeners accept again.
-func (w *worker) resume() {
-	for _, l := range w.listeners {
-		if l.paused && l.fd >= 0 {
-			if !l.fe.room() || !l.bind.room() {
-				w.loop.Arm(&w.recheck, recheckEvery)
-				continue
-			}
-			l.paused = false
-			w.e.paused.Add(-1)
-			l.fe.stats.SetStatus(pool.FrontendOpen)
-			if err := l.start(); err != nil {
-				w.e.log.Error("cannot resume a listener", "frontend", l.fe.cfg.Name, "error", err)
-				continue
-			}
-			l.accept(acceptRound)
+// takeTurn serves one of those who wait in all accept queues. The addresses take turns, all loops together: the one with the most
+// clients, or the first, does not keep the others from being served.
+func (w *worker) takeTurn() bool {
+	n := len(w.listeners)
+	turn := w.e.turn.Load()
+	for i := range n {
+		at := (int(turn) + i) % n
+		l := w.listeners[at]
+		if l.fd >= 0 && !l.silent && l.at.in.waited.Load() > 0 && l.room() && l.acceptOne() {
+			w.e.turn.Store(uint32(at + 1))
+			return true
 		}
+	}
+	return false
+}
+
+func (l *listener) unpause() {
+	l.paused = false
+	l.w.e.paused.Add(-1)
+	l.fe.stats.SetStatus(pool.FrontendOpen)
+	if err := l.start(); err != nil {
+		l.w.e.log.Error("cannot resume a listener", "frontend", l.fe.cfg.Name, "error", err)
 	}
 }
 
@@ -155,16 +225,15 @@ func (l *listener) close() {
 		return
 	}
 	if !l.silent {
-		l.leaveLoop(l.w.loop.Forget)
+		l.leaveLoop()
 	}
 	sock.Close(l.fd)
 	l.fd = -1
 	l.fe.stats.SetStatus(pool.FrontendStopped)
 }
 
-// leaveLoop accepts what waits in the queue, and nothing any more. How the loop lets go of the socket depends on whether it
-// is closed next.
-func (l *listener) leaveLoop(letGo func(fd int)) {
+// leaveLoop accepts what waits in the queue, and nothing any more.
+func (l *listener) leaveLoop() {
 	if !l.paused {
 		l.accept(drainAccepts)
 	}
@@ -172,9 +241,9 @@ func (l *listener) leaveLoop(letGo func(fd int)) {
 		l.paused = false
 		l.w.e.paused.Add(-1)
 	} else {
-		letGo(l.fd)
+		l.w.loop.Remove(l.fd)
 	}
-	l.hold(false)
+	l.hold(nothing)
 }
 
 // drainAccepts bounds what a listener takes in before it closes.

@@ -172,7 +172,7 @@ func (w *worker) apply(c *Change, index int) {
 		if b.kept {
 			continue
 		}
-		l := b.listener(w, index)
+		l := b.in.listeners[index]
 		w.listeners = append(w.listeners, l)
 		l.fe.stats.SetStatus(pool.FrontendOpen)
 		if err := l.start(); err != nil {
@@ -200,12 +200,12 @@ func (w *worker) apply(c *Change, index int) {
 
 // move has a socket accept for another frontend, or for the same one of another configuration.
 func (l *listener) move(to *binding) {
-	held := l.held
+	waits := l.waits
 	if !l.fe.stats.Same(to.fe.stats) {
-		l.hold(false)
+		l.hold(nothing)
 	}
-	l.fe, l.bind, l.at, l.front, l.acceptProxy = to.fe, to.limit, to, to.front, to.line.AcceptProxy
-	l.hold(held)
+	l.serve(to)
+	l.hold(waits)
 	if l.paused {
 		l.fe.stats.SetStatus(pool.FrontendFull)
 	} else {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"waggle/pkg/proxy/loop"
-	"waggle/pkg/proxy/sock"
 	"waggle/pkg/stick"
 )
 
@@ -71,30 +70,6 @@ type times struct {
 	queued, assigned  time.Duration
 	connected         time.Duration
 	response          time.Duration
-}
-
-// accepted starts a session on a connection that l has admitted.
-func (w *worker) accepted(l *listener, fd int, peer netip.AddrPort) {
-	l.fe.plan.pool.Process.Conns.Peak()
-	l.fe.stats.Sessions.Peak()
-	if l.bind != nil && l.bind.stats != nil {
-		l.bind.stats.Sessions.Peak()
-	}
-	shard := l.bind.counters(l.fe).Shard(w.shard)
-	shard.Connections.Add(1)
-	shard.Sessions.Add(1)
-	w.took++
-	if l.front != nil {
-		w.adapt(l, fd, peer)
-		return
-	}
-	if l.fe.cfg.Options.TCPKAClient {
-		sock.KeepAlive(fd)
-	}
-	s := w.newSession()
-	s.fe, s.bind, s.via, s.src, s.dst, s.guest = l.fe, l.bind, l, peer, netip.AddrPort{}, nil
-	l.fe.plan.enter()
-	s.startOn(fd, nil)
 }
 
 // open begins with what the client says. The time for a first request's head runs since the accept.
@@ -288,10 +263,7 @@ func (s *session) end() {
 	s.turn++
 	s.pending, s.handler = nil, nil
 	if s.guest == nil {
-		s.fe.leave(s.bind)
-		if s.w.e.paused.Load() > 0 {
-			s.w.e.resumeListeners()
-		}
+		s.w.leave(s.fe, s.bind)
 	}
 	s.fe.plan.leave()
 	s.w.retire(s)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"waggle/pkg/pool"
-	"waggle/pkg/proxy/sock"
 )
 
 // FollowSwitch has the listeners of a frontend do what [pool.Frontend.Switch] says, as HAProxy's `disable frontend`, `enable
@@ -59,11 +58,11 @@ func (l *listener) follow() error {
 		l.close()
 		return nil
 	case want == pool.SwitchedOff && !l.silent:
-		l.leaveLoop(l.w.loop.Remove)
+		l.leaveLoop()
 		l.silent = true
-		return sock.Silence(l.fd)
+		return l.at.in.silence(l.fd)
 	case want == pool.SwitchedOn && l.silent:
-		if err := sock.Resume(l.fd, l.fe.cfg.Backlog); err != nil {
+		if err := l.at.in.resume(l.fd, l.fe.cfg.Backlog); err != nil {
 			return err
 		}
 		l.silent = false

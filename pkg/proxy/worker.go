@@ -22,8 +22,10 @@ type worker struct {
 	listeners []*listener
 	sessions  *session // all that live, linked
 	live      int
-	named     uint64 // sessions that have been given a number
-	took      uint64 // connections of clients
+	clients   atomic.Int64 // connections that it has, or is being given; others look at it
+	coming    atomic.Int64 // those of them that another loop has accepted
+	named     uint64       // sessions that have been given a number
+	took      uint64       // connections of clients
 	ended     spare[*session]
 	// transactions that no session has
 	transactions spare[*transaction]
@@ -107,6 +109,11 @@ func (w *worker) softStop() {
 	}
 	w.stopping = true
 	w.loop.Drop(&w.recheck)
+	if w.e.accepting.Add(-1) == 0 { // now no loop gives others anything any more
+		for _, o := range w.e.workers {
+			o.loop.Post(o.maybeStop)
+		}
+	}
 	w.leaveMuxes()
 	for s := w.sessions; s != nil; {
 		next := s.next
@@ -151,7 +158,10 @@ func (w *worker) hardStop() {
 
 // maybeStop ends the loop when it is stopping and nothing is left to do.
 func (w *worker) maybeStop() {
-	if w.stopping && w.live == 0 && len(w.guests) == 0 && len(w.muxes) == 0 {
+	if !w.stopping || w.e.accepting.Load() > 0 || w.coming.Load() > 0 {
+		return
+	}
+	if w.live == 0 && len(w.guests) == 0 && len(w.muxes) == 0 {
 		w.loop.Stop()
 	}
 }

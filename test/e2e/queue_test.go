@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,15 +88,22 @@ func (w *waiting) leave(n int) {
 // expect demands that it is the next one's turn, and no one else's.
 func (w *waiting) expect() {
 	w.t.Helper()
-	select {
-	case n := <-w.served:
-		if n != w.next {
-			w.t.Fatalf("client %d is served when it is the turn of client %d", n, w.next)
-		}
-	case <-time.After(10 * time.Second):
-		w.t.Fatalf("nobody is served when it is the turn of client %d\n%s", w.next, w.process.Output())
+	if n := w.turn(); n != w.next {
+		w.t.Fatalf("client %d is served when it is the turn of client %d", n, w.next)
 	}
 	w.next++
+}
+
+// turn waits for somebody to be served.
+func (w *waiting) turn() int {
+	w.t.Helper()
+	select {
+	case n := <-w.served:
+		return n
+	case <-time.After(10 * time.Second):
+		w.t.Fatalf("nobody is served when it is the turn of client %d\n%s", w.next, w.process.Output())
+		return 0
+	}
 }
 
 // queued waits until the server's queue is as long as said: clients come one after the other.
@@ -160,10 +168,10 @@ func TestClientsOfBothPathsWaitInOneQueue(t *testing.T) {
 	}
 }
 
-// The places of a frontend are one number over both paths, too. Who waits for one does so in the accept queue of a loop.
+// The places of a frontend are one number over both paths, too. Who waits for one does so in the accept queue, which all loops share.
 func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
 	const places = 8
-	w := startWaiting(t, "nbthread 1", fmt.Sprintf("maxconn %d", places), "")
+	w := startWaiting(t, "nbthread 2", fmt.Sprintf("maxconn %d", places), "")
 	for range places {
 		w.come(byKernel)
 		w.expect()
@@ -235,6 +243,41 @@ func TestPlacesOfTheProcessAreSharedByBothPaths(t *testing.T) {
 	for n := range 2 {
 		w.leave(n)
 		<-w.served
+	}
+}
+
+// Who waits for a place of the process is not passed by those whom the kernel could take for another frontend: they wait, too,
+// and the frontends take turns.
+func TestKernelPassesNobodyWhoWaitsForTheProcess(t *testing.T) {
+	const places = 8
+	w := startWaiting(t, fmt.Sprintf("maxconn %d\n    nbthread 2", places), "", "")
+	for range places - 1 { // the last place is for looking at metrics
+		w.come(byKernel)
+		w.expect()
+	}
+	w.eventually(5*time.Second, "the first connections are counted", func() error {
+		if got := w.viaKernel(); got != places-1 {
+			return fmt.Errorf("the kernel carries %v", got)
+		}
+		return nil
+	})
+	w.come(byUserspace)
+	w.expect()
+	w.come(byUserspace)
+	w.eventually(5*time.Second, "a loop knows that one waits", func() error {
+		said, err := w.runtime("show fd")
+		if err == nil && !strings.Contains(said, "l.st=FUL fe=userspace_in") {
+			err = errors.New(said)
+		}
+		return err
+	})
+	// Flows of the kernel end, and there are others who come just then.
+	for n := range 2 {
+		w.leave(n)
+		w.come(byKernel)
+	}
+	if first, second := w.turn(), w.turn(); first != w.next && second != w.next {
+		t.Errorf("clients %d and %d are served while client %d waits", first, second, w.next)
 	}
 }
 

@@ -166,8 +166,12 @@ func (l *Loop) Add(fd int, h Handler) error {
 	return l.add(fd, h, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
 }
 
-// AddLevel registers a descriptor for reading, level-triggered: for listening sockets.
-func (l *Loop) AddLevel(fd int, h Handler) error { return l.add(fd, h, unix.EPOLLIN) }
+// AddShared registers a descriptor for reading, level-triggered, of which other loops have duplicates: for listening sockets. An
+// event wakes one of the loops that wait, or few (epoll_ctl(2), EPOLLEXCLUSIVE). Its registration ends by [Loop.Remove]
+// only: closing the descriptor does not end it while there are duplicates.
+func (l *Loop) AddShared(fd int, h Handler) error {
+	return l.add(fd, h, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+}
 
 func (l *Loop) add(fd int, h Handler, events uint32) error {
 	for fd >= len(l.slots) {

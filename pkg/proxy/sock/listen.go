@@ -15,9 +15,9 @@ type ListenOptions struct {
 	Interface string // SO_BINDTODEVICE, "" = any
 }
 
-// Listen returns a listening TCP socket and the address it got. It sets SO_REUSEPORT, so that each event
-// loop can have one of its own, and TCP_NODELAY, which accepted sockets inherit on Linux. The caller
-// closes it. Errors are *os.SyscallError.
+// Listen returns a listening TCP socket and the address it got. It sets SO_REUSEPORT, so that the process that
+// takes this one's place can listen before this one has ended, and TCP_NODELAY, which accepted sockets inherit on Linux. The
+// caller closes it. Errors are *os.SyscallError.
 func Listen(addr netip.AddrPort, o ListenOptions) (fd int, bound netip.AddrPort, err error) {
 	family := unix.AF_INET6
 	if addr.Addr().Unmap().Is4() {
@@ -67,6 +67,12 @@ func prepare(fd, family int, addr netip.AddrPort, o ListenOptions) error {
 		backlog = maxBacklog
 	}
 	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
+}
+
+// Duplicate returns another descriptor of a socket. The caller closes it; the socket ends with its last descriptor.
+func Duplicate(fd int) (int, error) {
+	d, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return d, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
 }
 
 // Silence has a listening socket refuse connections; what waits in its queue is reset. It keeps its address, and [Listen]
