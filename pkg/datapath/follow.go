@@ -76,8 +76,11 @@ func notify(changed chan<- struct{}) {
 	}
 }
 
-// soonest is the least time between two looks for new interfaces while the network changes. These looks take a tenth of a CPU at most.
-const soonest = 2 * time.Millisecond
+// While the network changes, new interfaces are looked for at once until that has taken a while, and then for a tenth of the time at most.
+const (
+	soonest   = time.Millisecond // between two looks
+	unhurried = settle / 5       // what all looks may take before they rest
+)
 
 // follow calls refresh after each change of the network once it has settled, or has not for a while, and now and then without one. It
 // calls early with the first change, and until then again and again while there are more.
@@ -105,6 +108,7 @@ func untilQuiet(ctx context.Context, changed <-chan struct{}, early func()) bool
 	quiet, again := time.NewTimer(settle), time.NewTimer(0)
 	defer quiet.Stop()
 	defer again.Stop()
+	var took time.Duration
 	for pending, next := true, since; ; {
 		select {
 		case <-ctx.Done():
@@ -118,7 +122,11 @@ func untilQuiet(ctx context.Context, changed <-chan struct{}, early func()) bool
 		case <-again.C:
 			began := time.Now()
 			early()
-			pending, next = false, time.Now().Add(max(soonest, 10*time.Since(began)))
+			last, rest := time.Since(began), soonest
+			if took += last; took > unhurried {
+				rest = max(rest, 10*last)
+			}
+			pending, next = false, time.Now().Add(rest)
 		case <-quiet.C:
 			return true
 		}

@@ -64,7 +64,7 @@ func newEndurance(f *testing.F) *endurance {
 // begin establishes the connections, always from the same ports.
 func (e *endurance) begin(t testing.TB) {
 	e.k.beat()
-	for i := range e.k.obj.targets[:3] {
+	for i := range e.k.obj.targets {
 		e.k.obj.targets[i].Ports = 0
 	}
 	for _, s := range e.scenes {

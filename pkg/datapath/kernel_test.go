@@ -84,6 +84,16 @@ func newKernel(t testing.TB, o Options) *kernel {
 	return k
 }
 
+// target is what slots of the schedule lead to for a server.
+func (k *kernel) target(t testing.TB, id uint32) *lbWgTarget {
+	t.Helper()
+	var v lbWgServer
+	if err := k.obj.WgServers.Lookup(id, &v); err != nil {
+		t.Fatal(err)
+	}
+	return &k.obj.targets[v.Target]
+}
+
 // beat is a sign of life that lasts, since a test may take its time on a slow machine.
 func (k *kernel) beat() {
 	atomic.StoreUint64(&k.obj.settings.Heartbeat, monotonicNow()+uint64(time.Hour))

@@ -179,7 +179,7 @@ func TestMSSForAllMTUs(t *testing.T) {
 				k.routes = []tableRoute{{prefix: netip.MustParsePrefix(clientAddr + "/32"), hop: hop{ifindex: loIndex}, mtu: uint32(tt.route)}}
 			}
 			k.sync(t, oneService(1))
-			target := &k.obj.targets[1]
+			target := k.target(t, 101)
 			target.Mtu, target.Small = tt.server, map[bool]uint8{true: 1}[tt.small]
 			if err := k.obj.WgIfaces.Put(uint32(loIndex), lbWgIface{Mtu: uint32(tt.client)}); err != nil {
 				t.Fatal(err)

@@ -1,15 +1,16 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -164,46 +165,89 @@ func TestFlowsSurviveNewInterfaces(t *testing.T) {
 	}
 }
 
-// Neither end of a flow notices that an interface is new: what comes by it in its first moments meets the program, not the stack, which
-// would reset it.
-func TestNewInterfacesResetNoFlow(t *testing.T) {
+// The program is on a new interface before this has been set up, also while the network goes on changing: what came by it without the
+// program would meet the stack, which resets the flows that it does not know.
+func TestNewInterfacesAreMetEarly(t *testing.T) {
 	require.Root(t)
 	top := newTopology(t, 1)
 	dp := openIn(t, top.lb, Options{})
 	if err := dp.Sync(oneService(1)); err != nil {
 		t.Fatal(err)
 	}
-	const conns = 60
-	e := openEchoes(t, top, conns)
-	mac := top.lb.macOf(t, "eth1")
-	var busy sync.WaitGroup
-	failed := make(chan error, conns)
-	for _, conn := range e.conns {
-		conn.SetDeadline(time.Now().Add(dialTimeout))
-		busy.Go(func() { // it sends again and again what is lost meanwhile
-			for range 30 {
-				if _, err := conn.Write(make([]byte, 100)); err != nil {
-					failed <- err
-					return
-				}
-				if _, err := io.ReadFull(conn, make([]byte, 100)); err != nil {
-					failed <- err
-					return
-				}
-				time.Sleep(20 * time.Millisecond)
+	change := top.lb.unsettle(t)
+	const tries = 20 // the network may be read just when an interface comes
+	for i := range tries {
+		index, addr := top.lb.addDown(t, i)
+		for {
+			change()
+			attached, settled := dp.knows(t, index, addr)
+			if attached && !settled {
+				return
 			}
-		})
+			if settled {
+				break
+			}
+		}
 	}
-	for range 3 {
-		time.Sleep(100 * time.Millisecond)
-		top.lb.change(t, "eth1", netlink.LinkDel)
-		top.plugAs(t, "front", top.lb, "eth1", frontAddr, clientMTU, mac[:])
+	t.Error("an interface had no program until the network was read as a whole")
+}
+
+// unsettle returns a function that changes an address, so that the network never is as it was for long.
+func (r *room) unsettle(t *testing.T) (change func()) {
+	t.Helper()
+	h, err := netlink.NewHandleAt(r.ns)
+	if err != nil {
+		t.Fatal(err)
 	}
-	busy.Wait()
-	close(failed)
-	for err := range failed {
-		t.Error("a connection broke:", err)
+	t.Cleanup(h.Close)
+	lo, err := h.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
 	}
+	addr, here := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(127, 9, 9, 9), Mask: net.CIDRMask(32, 32)}}, false
+	return func() {
+		turn := h.AddrAdd
+		if here {
+			turn = h.AddrDel
+		}
+		if err := turn(lo, addr); err != nil {
+			t.Fatal(err)
+		}
+		here = !here
+	}
+}
+
+// addDown adds the i'th interface, which is down and has an address.
+func (r *room) addDown(t *testing.T, i int) (index int, addr netip.Addr) {
+	t.Helper()
+	addr = netip.AddrFrom4([4]byte{198, 51, 100, byte(100 + i)})
+	r.must(t, "add an interface", func() error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = fmt.Sprintf("new%d", i)
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: fmt.Sprintf("peer%d", i)}); err != nil {
+			return err
+		}
+		l, err := netlink.LinkByName(attrs.Name)
+		if err != nil {
+			return err
+		}
+		index = l.Attrs().Index
+		return netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(32, 32)}})
+	})
+	return index, addr
+}
+
+// knows tells whether the program is on an interface, and whether the network has been read as a whole since the interface got its address.
+func (dp *Datapath) knows(t *testing.T, index int, addr netip.Addr) (attached, settled bool) {
+	t.Helper()
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
+	var service lbWgService
+	err := dp.obj.WgServices.Lookup(lbWgServiceKey{Addr: addr.As16(), Port: frontPort}, &service)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Fatal(err)
+	}
+	return dp.attached[index] != nil, err == nil
 }
 
 // Each interface that a default route leads by is a home of its family, preferred or not, unless the route is down.

@@ -165,7 +165,7 @@ func TestTracePassesTakenPorts(t *testing.T) {
 	k.sync(t, oneService(1))
 	prog := k.dry(t, Options{})
 	for i := range 3 {
-		k.obj.targets[1].Ports = 0 // the turn of those that are taken
+		k.target(t, 101).Ports = 0 // the turn of those that are taken
 		if got := k.trace(t, prog, client(9)); got.Outcome != OutcomeTaken {
 			t.Fatalf("with %d of 3 ports taken: %+v", i, got)
 		}

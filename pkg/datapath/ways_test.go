@@ -177,7 +177,7 @@ func TestTheFirstSYNWithoutAPlaceForOurMAC(t *testing.T) {
 	k := newKernel(t, Options{})
 	k.known = []neighbour{known(taskAddr(0), unix.NUD_REACHABLE, taskMAC)}
 	k.sync(t, oneService(1))
-	k.obj.targets[1].Own = 0
+	k.target(t, 101).Own = 0
 	p := packet{src: ap(client(0)), dst: ap(front()), flags: syn, seq: 1}
 	if verdict, out := k.send(t, p); verdict != verdictRedirect || [6]byte(out) != taskMAC || [6]byte(out[6:]) != ourMAC {
 		t.Errorf("verdict %d, MACs %x", verdict, out[:12])
