@@ -136,20 +136,40 @@ func TestServeQueueGivesFreedPlaces(t *testing.T) {
 	}
 }
 
-func TestAPlaceThatIsNotNeededIsNoPeak(t *testing.T) {
+// Another loop may have a place reserved for a client who is not there while one is confirmed.
+func TestAPlaceThatIsNotNeededIsInNoTotal(t *testing.T) {
 	for _, limit := range []int64{0, 3} {
-		var g Gauge
-		g.Enter(limit)
-		if !g.Reserve(limit) || g.Load() != 2 {
-			t.Fatalf("limit %d: %d are in", limit, g.Load())
-		}
-		g.Add(-1)
-		if g.Max() != 1 {
-			t.Errorf("limit %d: the highest number is %d, want 1", limit, g.Max())
-		}
-		g.Reserve(limit)
-		if g.Peak(); g.Max() != 2 {
-			t.Errorf("limit %d: the highest number is %d, want 2", limit, g.Max())
+		for _, taken := range []*atomic.Int64{nil, new(atomic.Int64)} {
+			var g Gauge
+			if taken != nil {
+				g.Share(taken)
+			}
+			check := func(when string, total, most, places int64) {
+				t.Helper()
+				if g.Load() != total || g.User() != total || g.Max() != most || g.Taken() != places {
+					t.Errorf("limit %d, %s: %d are in, %d at most, %d places are taken; want %d, %d, %d", limit, when, g.Load(), g.Max(), g.Taken(), total, most, places)
+				}
+			}
+			g.Enter(limit)
+			for range 2 {
+				if !g.Reserve(limit) {
+					t.Errorf("limit %d: a place is not given", limit)
+				}
+			}
+			if limit > 0 && g.Reserve(limit) {
+				t.Errorf("limit %d: what is reserved takes no place", limit)
+			}
+			check("two are reserved", 1, 1, 3)
+			g.Confirm()
+			check("one is confirmed", 2, 2, 3)
+			g.Add(-1)
+			g.Cancel()
+			check("one has left, one is not needed", 1, 2, 1)
+			g.Add(-1)
+			check("the last has left", 0, 2, 0)
+			if g.user.Load() != 0 {
+				t.Errorf("limit %d: %#x is left", limit, g.user.Load())
+			}
 		}
 	}
 }

@@ -17,10 +17,10 @@ type arrival struct {
 // accepted counts a connection that l has admitted and gives it to a loop.
 func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	w, a := l.w, arrival{l.fe, l.bind, fd, peer}
-	a.fe.plan.pool.Process.Conns.Peak()
-	a.fe.stats.Sessions.Peak()
+	a.fe.plan.pool.Process.Conns.Confirm()
+	a.fe.stats.Sessions.Confirm()
 	if a.bind != nil && a.bind.stats != nil {
-		a.bind.stats.Sessions.Peak()
+		a.bind.stats.Sessions.Confirm()
 	}
 	shard := a.bind.counters(a.fe).Shard(w.shard)
 	shard.Connections.Add(1)

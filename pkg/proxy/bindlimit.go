@@ -29,8 +29,8 @@ func (b *bindLimit) sameAs(other *bindLimit) bool {
 	return b.max == other.max && (b.stats == nil) == (other.stats == nil)
 }
 
-// enter takes a place; false if none is free.
-func (b *bindLimit) enter() bool {
+// reserve is [pool.Gauge.Reserve] of a place.
+func (b *bindLimit) reserve() bool {
 	if b == nil {
 		return true
 	}
@@ -44,7 +44,18 @@ func (b *bindLimit) enter() bool {
 	return true
 }
 
-// leave gives the place back.
+// cancel is [pool.Gauge.Cancel] of the place.
+func (b *bindLimit) cancel() {
+	if b == nil {
+		return
+	}
+	b.taken.Add(-1)
+	if b.stats != nil {
+		b.stats.Sessions.Cancel()
+	}
+}
+
+// leave gives back a place that was needed.
 func (b *bindLimit) leave() {
 	if b == nil {
 		return
@@ -55,7 +66,7 @@ func (b *bindLimit) leave() {
 	}
 }
 
-// room says whether enter has a chance.
+// room says whether reserve has a chance.
 func (b *bindLimit) room() bool { return b == nil || b.max == 0 || b.taken.Load() < b.max }
 
 // counters are those of what comes in at the address: its own, whose sums are in its frontend's, else the frontend's.

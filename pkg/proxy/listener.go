@@ -83,24 +83,24 @@ func (l *listener) acceptOne() bool {
 		l.accepted(fd, peer)
 		return true
 	case unix.EAGAIN:
-		l.fe.leave(l.bind)
+		l.fe.cancel(l.bind)
 		l.hold(nothing)
 	default:
-		l.fe.leave(l.bind)
+		l.fe.cancel(l.bind)
 		l.cannotAccept(errno)
 		l.pause(noDescriptor)
 	}
 	return false
 }
 
-// admit takes a place in the process, the frontend and the bind line, or says where there is none. Whether anybody is there
+// admit reserves a place in the process, the frontend and the bind line, or says where there is none. Whether anybody is there
 // to take it is known only afterwards.
 func (l *listener) admit() shortage {
 	if short := l.fe.admit(); short != nothing {
 		return short
 	}
-	if !l.bind.enter() {
-		l.fe.leave(nil)
+	if !l.bind.reserve() {
+		l.fe.cancel(nil)
 		return ownPlaces
 	}
 	return nothing
@@ -112,7 +112,7 @@ func (f *frontend) admit() shortage {
 		return processWide
 	}
 	if !f.stats.Sessions.Reserve(int64(f.stats.Limit())) {
-		p.Process.Conns.Add(-1)
+		p.Process.Conns.Cancel()
 		return ownPlaces
 	}
 	return nothing
@@ -125,7 +125,14 @@ func (l *listener) room() bool {
 	return free(&p.Process.Conns, p.Limit()) && free(&l.fe.stats.Sessions, l.fe.stats.Limit()) && l.bind.room()
 }
 
-// leave gives the place back.
+// cancel gives back a place for which nobody came.
+func (f *frontend) cancel(bind *bindLimit) {
+	bind.cancel()
+	f.stats.Sessions.Cancel()
+	f.plan.pool.Process.Conns.Cancel()
+}
+
+// leave gives back the place of a connection.
 func (f *frontend) leave(bind *bindLimit) {
 	bind.leave()
 	f.stats.Sessions.Add(-1)
