@@ -141,10 +141,14 @@ func (p *pins) removeOthers(log *slog.Logger) error {
 			err = other.refuseElsewhere(links)
 		}
 		for _, l := range links {
-			l.Close()
+			if err != nil {
+				l.Close()
+			} else {
+				err = l.remove()
+			}
 		}
 		if err == nil {
-			err = os.RemoveAll(dir) // with its pin a link goes
+			err = os.RemoveAll(dir)
 		}
 		if err != nil {
 			return fmt.Errorf("remove the kernel path of another version: %w", err)
@@ -259,9 +263,10 @@ func (l pinnedLink) here() bool {
 	})
 }
 
-// remove takes the link off its interface.
+// remove takes the link off its interface, which has room for another XDP program at once: without its pin alone the link goes a moment
+// later, since the kernel gives back what a file of the BPF file system refers to after a grace period of RCU.
 func (l pinnedLink) remove() error {
-	return errors.Join(ignoreNoFile(os.Remove(l.path)), l.Close())
+	return errors.Join(l.Detach(), ignoreNoFile(os.Remove(l.path)), l.Close())
 }
 
 // refuseElsewhere is an error if links are in another namespace than that of the calling thread.
