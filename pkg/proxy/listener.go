@@ -204,17 +204,34 @@ func (w *worker) resume() {
 // takeTurn serves one of those who wait in all accept queues. The addresses take turns, all loops together: the one with the most
 // clients, or the first, does not keep the others from being served.
 func (w *worker) takeTurn() bool {
-	n := len(w.listeners)
-	turn := w.e.turn.Load()
-	for i := range n {
-		at := (int(turn) + i) % n
-		l := w.listeners[at]
-		if l.fd >= 0 && !l.silent && l.at.in.waited.Load() > 0 && l.room() && l.acceptOne() {
-			w.e.turn.Store(uint32(at + 1))
+	for tries := 0; tries < len(w.listeners); {
+		turn := w.e.turn.Load()
+		l, at := w.whoseTurn(int(turn))
+		if l == nil {
+			return false
+		}
+		if !w.e.turn.CompareAndSwap(turn, uint32(at+1)) { // another loop serves it: the next place is another's
+			continue
+		}
+		if l.acceptOne() {
 			return true
 		}
+		tries++
 	}
 	return false
+}
+
+// whoseTurn is the first listener from turn on where somebody may be given a place, and where it stands; nil: there is none.
+func (w *worker) whoseTurn(turn int) (l *listener, at int) {
+	n := len(w.listeners)
+	for i := range n {
+		at := (turn + i) % n
+		l := w.listeners[at]
+		if l.fd >= 0 && !l.silent && l.at.in.waited.Load() > 0 && l.room() {
+			return l, at
+		}
+	}
+	return nil, 0
 }
 
 func (l *listener) unpause() {
