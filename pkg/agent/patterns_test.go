@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -160,13 +161,6 @@ func runtimeCommandHalfClosed(t *testing.T, socket, command string) string {
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	_, _ = conn.Write([]byte(command)) // it may be refused half-way
 	_ = conn.(*net.UnixConn).CloseWrite()
-	var out strings.Builder
-	buf := make([]byte, 4096)
-	for {
-		n, err := conn.Read(buf)
-		out.Write(buf[:n])
-		if err != nil {
-			return out.String()
-		}
-	}
+	out, _ := io.ReadAll(conn)
+	return string(out)
 }

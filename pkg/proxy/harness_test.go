@@ -159,13 +159,13 @@ func eventually(t *testing.T, what string, ok func() bool) {
 type serverFunc func(c net.Conn, r *bufio.Reader)
 
 // listen runs a raw server.
-func listen(t *testing.T, fn serverFunc) netip.AddrPort {
+func listen(t testing.TB, fn serverFunc) netip.AddrPort {
 	t.Helper()
 	return listenAt(t, "127.0.0.1:0", fn)
 }
 
 // listenAt does so at an address.
-func listenAt(t *testing.T, addr string, fn serverFunc) netip.AddrPort {
+func listenAt(t testing.TB, addr string, fn serverFunc) netip.AddrPort {
 	t.Helper()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {

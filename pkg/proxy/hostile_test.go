@@ -228,14 +228,21 @@ func TestH2WindowGames(t *testing.T) {
 	}
 }
 
-// A body that nobody takes fills its stream's window, and what is sent beyond that ends the stream.
-func TestH2WindowOfABody(t *testing.T) {
+// behindOne is a world whose server is busy with the request of one client, so that others wait.
+func behindOne(t *testing.T) (*gate, *world, *enemy) {
+	t.Helper()
 	g := newGate(t)
 	w := hostile(t, g.addr, func(_ *Setup, _, be *config.Proxy) { be.Servers[0].MaxConn = 1 })
 	first := w.enemy()
-	first.open(true) // so that others wait for the server
+	first.open(true)
 	first.flush()
 	<-g.arrived
+	return g, w, first
+}
+
+// A body that nobody takes fills its stream's window, and what is sent beyond that ends the stream.
+func TestH2WindowOfABody(t *testing.T) {
+	g, w, first := behindOne(t)
 	e := w.enemy()
 	id := e.open(false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")
 	for range 1 << 20 / 16_000 {

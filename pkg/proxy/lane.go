@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strconv"
 
 	"waggle/pkg/proxy/h1"
@@ -91,11 +92,17 @@ func (m *mux) touchLane(l *lane) {
 
 func (m *mux) tellTouched() {
 	for len(m.touched) > 0 {
-		l := m.touched[0]
-		m.touched = m.touched[:copy(m.touched, m.touched[1:])]
+		l := shift(&m.touched)
 		l.touch = false
 		l.c.owner.advance()
 	}
+}
+
+// shift takes the first lane out of a list, in place.
+func shift(list *[]*lane) *lane {
+	l := (*list)[0]
+	*list = slices.Delete(*list, 0, 1)
+	return l
 }
 
 // tellLane has the session learn what came of writing.
@@ -108,8 +115,7 @@ func (m *mux) tellLane(l *lane) {
 
 func (m *mux) tell() {
 	for len(m.told) > 0 {
-		l := m.told[0]
-		m.told = m.told[:copy(m.told, m.told[1:])]
+		l := shift(&m.told)
 		l.telling = false
 		if l.sent {
 			l.c.canRead = !l.c.eof

@@ -222,7 +222,7 @@ func (w *worker) takeTurn() bool {
 }
 
 // whoseTurn is the first listener from turn on where somebody may be given a place, and where it stands; nil: there is none.
-func (w *worker) whoseTurn(turn int) (l *listener, at int) {
+func (w *worker) whoseTurn(turn int) (*listener, int) {
 	n := len(w.listeners)
 	for i := range n {
 		at := (turn + i) % n

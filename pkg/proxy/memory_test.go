@@ -170,14 +170,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 	}
 	ask(100)
 	const requests = 2000
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	ask(requests)
-	runtime.ReadMemStats(&after)
-	// A few come from elsewhere: the runtime, the engine's other goroutines, a timer of the loop.
-	if n := after.Mallocs - before.Mallocs; n > requests/20 {
-		t.Errorf("%d requests made %d allocations (%d bytes), want none", requests, n, after.TotalAlloc-before.TotalAlloc)
-	}
+	allocateNothing(t, requests, ask)
 	if n := logged.Load(); n < requests {
 		t.Errorf("%d requests were logged", n)
 	}
@@ -213,4 +206,17 @@ func silentServer(t *testing.T) netip.AddrPort {
 		}
 	}()
 	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// allocateNothing fails if so many requests allocate. A few come from elsewhere: the runtime, the engine's other goroutines, a timer of
+// the loop.
+func allocateNothing(t *testing.T, requests int, ask func(n int)) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ask(requests)
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > uint64(requests/20) {
+		t.Errorf("%d requests made %d allocations (%d bytes), want none", requests, n, after.TotalAlloc-before.TotalAlloc)
+	}
 }

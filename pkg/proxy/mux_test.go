@@ -3,13 +3,9 @@ package proxy
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -324,107 +320,6 @@ func TestH2EndsWithoutWindow(t *testing.T) {
 	}
 }
 
-// A body passes windows of any size, of the stream and of the connection, that open byte by byte or all at once.
-func TestH2Windows(t *testing.T) {
-	body := pattern(200_000)
-	for _, chunked := range []bool{false, true} {
-		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		if chunked {
-			head = fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body)
-		}
-		w := hostile(t, scripted(t, head))
-		for _, step := range []uint32{997, 16384, 70_000} {
-			e := w.enemy(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1})
-			id := e.open(true)
-			e.flush()
-			var got []byte
-			for done := false; !done; {
-				f, err := e.ReadFrame()
-				e.ok(err)
-				data, ok := f.(*http2.DataFrame)
-				if !ok {
-					continue
-				}
-				got = append(got, data.Data()...)
-				done = data.StreamEnded()
-				if !done && (len(got) == 1 || len(got)%int(step) == 1) {
-					e.ok(e.WriteWindowUpdate(id, step))
-					e.ok(e.WriteWindowUpdate(0, step))
-					e.flush()
-				}
-			}
-			sameBytes(t, got, body)
-			e.conn.Close()
-		}
-		w.alone()
-	}
-}
-
-// A window that shrinks below what has been sent is negative until the client has opened it again (RFC 9113, section 6.9.2).
-func TestH2WindowShrinks(t *testing.T) {
-	body := pattern(60_000)
-	w := hostile(t, scripted(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)))
-	e := w.enemy(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 20_000})
-	id := e.open(true)
-	e.flush()
-	var got []byte
-	read := func(until int) {
-		for len(got) < until {
-			f, err := e.ReadFrame()
-			e.ok(err)
-			if data, ok := f.(*http2.DataFrame); ok {
-				got = append(got, data.Data()...)
-			}
-		}
-	}
-	read(20_000)
-	e.ok(e.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 5_000})) // the window is -15,000
-	e.ok(e.WriteWindowUpdate(id, 15_000))
-	e.ok(e.WritePing(false, [8]byte{1}))
-	e.flush()
-	for {
-		f, err := e.ReadFrame()
-		e.ok(err)
-		if data, ok := f.(*http2.DataFrame); ok {
-			t.Fatalf("%d bytes came without a window", data.Length)
-		}
-		if ping, ok := f.(*http2.PingFrame); ok && ping.IsAck() {
-			break
-		}
-	}
-	e.ok(e.WriteWindowUpdate(id, 100_000))
-	e.flush()
-	read(len(body))
-	sameBytes(t, got, body)
-}
-
-// Bodies that nobody takes fill the connection's window, though none fills that of its stream, and what is sent beyond ends it.
-func TestH2WindowOfAllBodies(t *testing.T) {
-	g := newGate(t)
-	w := hostile(t, g.addr, func(_ *Setup, _, be *config.Proxy) { be.Servers[0].MaxConn = 1 })
-	first := w.enemy()
-	first.open(true) // so that others wait for the server
-	first.flush()
-	<-g.arrived
-	e := w.enemy()
-	told, code := make(chan struct{}), make(chan http2.ErrCode, 1)
-	go func() { code <- e.ending(told) }()
-	for range 5 {
-		id := e.open(false, ":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")
-		for range 15 {
-			e.ok(e.WriteData(id, false, make([]byte, 16_000)))
-		}
-	}
-	e.flush()
-	if got := <-code; got != http2.ErrCodeFlowControl {
-		t.Errorf("ended with %v", got)
-	}
-	e.conn.Close()
-	g.answer <- struct{}{}
-	first.conn.Close()
-	w.alone()
-}
-
 // A stream that is reset while its response is on the way frees its server, and others go on.
 func TestH2ClientResets(t *testing.T) {
 	g := newGate(t)
@@ -446,34 +341,6 @@ func TestH2ClientResets(t *testing.T) {
 	}
 	e.conn.Close()
 	w.alone()
-}
-
-// What a client may do for nothing is reckoned by the clock.
-func TestCalm(t *testing.T) {
-	var c calm
-	c.begin(0)
-	for i := range idleBurst {
-		if wait := c.idle(0); wait != 0 {
-			t.Fatalf("frame %d has to wait %v", i, wait)
-		}
-	}
-	if wait := c.idle(0); wait != time.Second/idleFrames {
-		t.Errorf("one more has to wait %v", wait)
-	}
-	if wait := c.idle(time.Second); wait != 0 {
-		t.Errorf("a second later: %v", wait)
-	}
-	for i := range resetBurst {
-		if !c.reset(time.Second) {
-			t.Fatalf("reset %d is too many", i)
-		}
-	}
-	if c.reset(time.Second) {
-		t.Error("one more is not")
-	}
-	if c.reckon(time.Hour); c.frames != idleBurst || c.resets != resetBurst {
-		t.Errorf("after an hour %v and %v", c.frames, c.resets)
-	}
 }
 
 // TestH2AllocatesNothing for a request on a connection that is kept.
@@ -506,98 +373,5 @@ func TestH2AllocatesNothing(t *testing.T) {
 	ask(1)
 	block = bytes.Clone(e.block()) // with what the connection remembers
 	ask(300)
-	const requests = 2000
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	ask(requests)
-	runtime.ReadMemStats(&after)
-	if n := after.Mallocs - before.Mallocs; n > requests/20 {
-		t.Errorf("%d requests made %d allocations (%d bytes), want none", requests, n, after.TotalAlloc-before.TotalAlloc)
-	}
-}
-
-// Nothing that a client says hangs or breaks the engine, or leaves anything behind.
-func FuzzH2Connection(f *testing.F) {
-	block := func(method string) []byte {
-		return h2.AppendField(h2.AppendField(h2.AppendField(h2.AppendField(nil, []byte(":method"), []byte(method)), []byte(":scheme"), []byte("http")),
-			[]byte(":authority"), []byte("a")), []byte(":path"), []byte("/x"))
-	}
-	frame := func(kind h2.Type, flags h2.Flags, stream uint32, payload []byte) []byte {
-		return append(h2.Frame{Length: len(payload), Type: kind, Flags: flags, Stream: stream}.Append(nil), payload...)
-	}
-	settings := frame(h2.Settings, 0, 0, binary.BigEndian.AppendUint32([]byte{0, 4}, 100))
-	get, post := block("GET"), block("POST")
-	for _, seed := range [][][]byte{
-		{frame(h2.Headers, h2.EndHeaders|h2.EndStream, 1, get), frame(h2.WindowUpdate, 0, 1, []byte{0, 0, 1, 0})},
-		{frame(h2.Headers, h2.EndHeaders, 1, post), frame(h2.Data, h2.EndStream, 1, []byte("hello"))},
-		{frame(h2.Headers, h2.Padded, 1, append([]byte{1}, post...)), frame(h2.Continuation, h2.EndHeaders, 1, nil), frame(h2.Data, h2.Padded, 1, []byte("\x01xy")), frame(h2.RSTStream, 0, 1, []byte{0, 0, 0, 8})},
-		{frame(h2.Headers, h2.EndHeaders, 1, post), frame(h2.Data, 0, 1, []byte("hello")), frame(h2.Headers, h2.EndHeaders|h2.EndStream, 1, []byte{0, 1, 'x', 1, 'y'}), frame(h2.Ping, 0, 0, make([]byte, 8))},
-		{frame(h2.GoAway, 0, 0, make([]byte, 8)), frame(h2.Priority, 0, 3, make([]byte, 5)), frame(0xee, 0, 0, []byte("x"))},
-	} {
-		f.Add(bytes.Join(append([][]byte{settings}, seed...), nil))
-	}
-	w := lasting(f)
-	f.Fuzz(func(t *testing.T, said []byte) {
-		c, err := net.Dial("tcp", w.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(patience))
-		go func() {
-			_, _ = c.Write(append([]byte(http2.ClientPreface), said...))
-			_ = c.(*net.TCPConn).CloseWrite()
-		}()
-		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") && !strings.Contains(err.Error(), "broken") {
-			t.Fatalf("%x: %v", said, err)
-		}
-	})
-}
-
-// lasting is a world for all runs of a fuzz target.
-func lasting(f *testing.F) *world {
-	fe := &config.Proxy{Kind: config.Frontend, Name: "fe", HTTP: true, DefaultBackend: "be", Binds: []config.Bind{{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Proto: "h2"}}}
-	be := &config.Proxy{Kind: config.Backend, Name: "be", HTTP: true, Retries: 1, RetryOn: config.RetryConnFailure}
-	fe.Timeouts = config.Timeouts{Client: time.Second}
-	be.Timeouts = config.Timeouts{Connect: time.Second, Server: time.Second}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.Fatal(err)
-	}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				for {
-					if _, err := readHead(r); err != nil {
-						return
-					}
-					if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	be.Servers = append(be.Servers, config.Server{Name: "s", Addr: netip.MustParseAddrPort(ln.Addr().String()), Weight: 1})
-	setup := Setup{Config: &config.Config{Proxies: []*config.Proxy{fe, be}}, Loops: 1}
-	setup.Pool = buildPool(setup.Config, setup.Loops)
-	engine, err := New(setup)
-	if err != nil {
-		f.Fatal(err)
-	}
-	if err := engine.Listen(); err != nil {
-		f.Fatal(err)
-	}
-	engine.Start()
-	f.Cleanup(func() {
-		_ = engine.Close(context.Background())
-		ln.Close()
-	})
-	return &world{engine: engine, pool: setup.Pool, addr: engine.Addrs()[0].String()}
+	allocateNothing(t, 2000, ask)
 }
