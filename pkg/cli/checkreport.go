@@ -90,7 +90,7 @@ type found struct {
 
 // load reads the configuration; nil if it cannot be used.
 func (f *found) load(e Env, s *settings) *config.Config {
-	cfg, remarks, err := config.Load(s.files, config.LoadOptions{Getenv: e.Getenv})
+	cfg, remarks, err := config.Load(s.files, config.LoadOptions{Getenv: e.Getenv, LocalPeer: s.localPeer})
 	if !s.quiet {
 		for _, text := range s.notices {
 			f.all = append(f.all, config.Diagnostic{Severity: config.Notice, Text: text})

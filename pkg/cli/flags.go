@@ -36,6 +36,7 @@ type settings struct {
 	pidFile, dir                               string
 	maxConn, proxyMaxConn, memory              int // 0 = not given; memory in MiB
 	strict, noResolve                          bool
+	localPeer                                  string
 	stop                                       []stopped
 	condition                                  *string  // to evaluate; nil for none
 	notices                                    []string // of flags that are accepted and mean nothing here

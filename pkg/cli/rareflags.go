@@ -26,7 +26,7 @@ func rareFlags() []oneFlag {
 		{"Ws", "", "accepted: systemd is told without it, too", accept},
 		{"S", " BIND", "no effect", ignored("S", "there is no master process")},
 		{"p", " FILE", "write the process id there", func(s *settings, v string) error { s.pidFile = v; return nil }},
-		{"L", " NAME", "no effect", ignored("L", "there are no peers")},
+		{"L", " NAME", "this process's name in peers sections", func(s *settings, v string) error { s.localPeer = v; return nil }},
 		{"n", " N", "maxconn of the process", func(s *settings, v string) error { return positive(&s.maxConn, v) }},
 		{"N", " N", "maxconn of frontends that have none", func(s *settings, v string) error { return positive(&s.proxyMaxConn, v) }},
 		{"m", " MB", "memory to stay below if possible", func(s *settings, v string) error { return positive(&s.memory, v) }},

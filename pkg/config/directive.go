@@ -43,6 +43,7 @@ const (
 	inHTTPErrors
 	inUserlist
 	inRing
+	inPeers
 
 	frontSide  = inFrontend | inListen
 	backSide   = inBackend | inListen
@@ -57,7 +58,7 @@ var sectionNames = []struct {
 	name string
 }{
 	{inGlobal, "global"}, {inDefaults, "defaults"}, {inFrontend, "frontend"},
-	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"}, {inRing, "ring"},
+	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"}, {inRing, "ring"}, {inPeers, "peers"},
 }
 
 func (s sections) String() string {

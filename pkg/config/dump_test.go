@@ -64,6 +64,7 @@ func parse(text string) (*Config, Diagnostics, error) {
 // pure are options that reach nothing but the files given.
 func pure(files map[string]string) LoadOptions {
 	return LoadOptions{
+		Hostname: func() string { return "host" },
 		Getenv: func(name string) (string, bool) {
 			if name == "PORT" {
 				return "8000", true

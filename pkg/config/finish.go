@@ -10,6 +10,7 @@ import (
 func (p *parser) finish() *Config {
 	p.finishUserlists()
 	p.finishRings()
+	p.finishPeers()
 	for _, s := range p.proxies {
 		p.checkTargets(s)
 		p.checkServers(s)

@@ -15,7 +15,7 @@ func foreignGlobals() []directive {
 		group(inGlobal, Ignored, "placement of threads", "the Go runtime and the container's CPU limit decide", "cpu-map cpu-policy cpu-set numa-cpu-mapping thread-groups thread-group thread-hard-limit"),
 		group(inGlobal, Ignored, "choice of system calls", own, "busy-polling noepoll noevports nogetaddrinfo nokqueue nopoll noreuseport nosplice no-memory-trimming no-quic limited-quic"),
 		group(inGlobal, Ignored, "debugging of HAProxy", own, `anonkey debug.counters force-cfg-parser-pause warn-blocked-traffic-after profiling.memory profiling.tasks
-			expose-deprecated-directives expose-experimental-directives close-spread-time localpeer pp2-never-send-local`),
+			expose-deprecated-directives expose-experimental-directives close-spread-time pp2-never-send-local`),
 		group(inGlobal, Ignored, "defaults of TLS that change nothing here", "crypto/tls has its own way", `ssl-default-bind-sigalgs
 			ssl-default-bind-client-sigalgs ssl-default-server-client-sigalgs ssl-default-server-sigalgs ssl-dh-param-file ssl-engine ssl-mode-async
 			ssl-propquery ssl-provider ssl-provider-path ssl-security-level ssl-skip-self-issued-ca`),

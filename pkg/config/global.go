@@ -24,6 +24,11 @@ func globalDirectives() []directive {
 				s.p.cfg.Global.Node = v
 			}
 		}},
+		{name: "localpeer", in: inGlobal, args: "<name>", doc: "this process's name in peers sections; by default the host's name", parse: func(s *statement) {
+			if name, ok := s.one("a name"); ok {
+				s.p.cfg.Global.LocalPeer = name
+			}
+		}},
 		{name: "description", in: inGlobal, args: "<text>", doc: "a text for the stats page", parse: func(s *statement) {
 			s.p.cfg.Global.Description = s.rest()
 		}},

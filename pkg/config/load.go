@@ -17,6 +17,10 @@ type LoadOptions struct {
 	// ReadDir gives the names in a directory, and false if name is not a directory; nil asks the
 	// file system.
 	ReadDir func(name string) (names []string, isDir bool, err error)
+	// Hostname gives the host's name; nil asks the system.
+	Hostname func() string
+	// LocalPeer is the name of this process among peers; "" leaves it to the configuration.
+	LocalPeer string
 }
 
 // File is a configuration file in memory.
@@ -105,6 +109,9 @@ func (o LoadOptions) withDefaults() LoadOptions {
 	}
 	if o.ReadDir == nil {
 		o.ReadDir = readDir
+	}
+	if o.Hostname == nil {
+		o.Hostname = func() string { name, _ := os.Hostname(); return name }
 	}
 	return o
 }

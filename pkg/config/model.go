@@ -16,6 +16,7 @@ type Config struct {
 	Global    Global
 	Resolvers []*Resolvers
 	Rings     []*Ring  // in file order, then the one that is always there, if it is used
+	Peers     []*Peers // in file order
 	Proxies   []*Proxy // in file order
 	Userlists map[string]*userlist.List
 	// References are the files of patterns and maps, and the patterns of ACLs, which change while they are in use.
@@ -36,6 +37,7 @@ func (p Pos) before(other Pos) bool { return p.File == other.File && p.Line < ot
 type Global struct {
 	MaxConn       int
 	Node          string
+	LocalPeer     string // among peers; "" = the host's name
 	Description   string
 	Daemon        bool // noticed, and otherwise ignored
 	Logs          []LogTarget

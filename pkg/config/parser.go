@@ -34,6 +34,8 @@ type parser struct {
 	userlist    *userlistState
 	ring        *Ring
 	ringUses    []nameUse // of log lines
+	peers       *Peers
+	peersUses   []nameUse // of stick tables
 	userlists   []*userlistState
 	errorSet    *errorSet
 	errorSets   []*errorSet

@@ -21,7 +21,6 @@ func otherSections() []section {
 		{"log-forward", "a syslog relay"},
 		{"log-profile", "what is logged at which step"},
 		{"mailers", "where alerts are mailed"},
-		{"peers", "other processes to share stick tables with"},
 		{"program", "another program to run"},
 		{"spoe-agent", "an agent for stream processing"},
 		{"spoe-group", "messages to such an agent"},
@@ -58,6 +57,9 @@ func (p *parser) enterSection(s *statement) bool {
 	case "ring":
 		p.start(keyword, inRing)
 		p.enterRing(s)
+	case "peers":
+		p.start(keyword, inPeers)
+		p.enterPeers(s)
 	case "resolvers":
 		p.start(keyword, inResolvers)
 		p.enterResolvers(s)
@@ -82,7 +84,7 @@ func (p *parser) start(keyword string, in sections) {
 
 func (p *parser) leaveSection() {
 	p.section, p.in, p.skip = "", 0, false
-	p.proxy, p.resolvers, p.errorSet, p.userlist, p.ring = nil, nil, nil, nil, nil
+	p.proxy, p.resolvers, p.errorSet, p.userlist, p.ring, p.peers = nil, nil, nil, nil, nil, nil
 }
 
 func (p *parser) enterDefaults(s *statement) {

@@ -16,19 +16,31 @@ const (
 
 func stickDirectives() []directive {
 	return []directive{
-		{name: "stick-table", in: inProxies, args: "type ip|ipv6|integer|string [len <n>] size <n> [expire <time>] [nopurge] [store <data>[(<period>)][,…]]",
+		{name: "stick-table", in: inProxies, args: "type ip|ipv6|integer|string|binary [len <n>] size <n> [expire <time>] [nopurge] [peers <section>] [store <data>[(<period>)][,…]]",
 			doc: "a table of what clients did, by a key that rules track: conn_cnt, conn_cur, conn_rate, sess_cnt, sess_rate, http_req_cnt, http_req_rate, http_err_cnt, http_err_rate", parse: (*statement).stickTable},
 	}
 }
 
 // stickWords are the arguments of `stick-table`.
-var stickWords = []string{"type", "len", "size", "expire", "nopurge", "store"}
+var stickWords = []string{"type", "len", "size", "expire", "nopurge", "peers", "store"}
 
 // stickTable reads `stick-table`.
 func (s *statement) stickTable() {
 	s.p.proxy.hasTable = true
-	t := stick.Config{Len: stickStringLen}
-	for i := 0; i < len(s.args); i++ {
+	t, ok := s.tableConfig(0)
+	switch {
+	case !ok:
+	case s.p.proxy.StickTable != nil:
+		s.errorf(-1, "'stick-table' : this proxy has a table already")
+	default:
+		s.p.proxy.StickTable = t
+	}
+}
+
+// tableConfig reads what a table is made of, from argument i on.
+func (s *statement) tableConfig(i int) (*stick.Config, bool) {
+	t := &stick.Config{Len: stickStringLen}
+	for ; i < len(s.args); i++ {
 		word := s.args[i].text
 		if word == "nopurge" {
 			t.NoPurge = true
@@ -37,15 +49,15 @@ func (s *statement) stickTable() {
 		value := s.text(i + 1)
 		if value == "" {
 			s.errorf(i, "'stick-table' : missing value behind '%s'", word)
-			return
+			return nil, false
 		}
 		i++
 		var err error
 		switch word {
 		case "type":
 			t.Type = value
-			if !s.oneOf(i, "type", "ip", "ipv6", "integer", "string") {
-				return
+			if !s.oneOf(i, "type", "ip", "ipv6", "integer", "string", "binary") {
+				return nil, false
 			}
 		case "len":
 			t.Len, _ = s.integer(i, 1, maxStickString)
@@ -54,19 +66,21 @@ func (s *statement) stickTable() {
 		case "expire":
 			t.Expire, err = parseTime(value, "expire", time.Millisecond)
 		case "store":
-			if !s.stored(&t, i) {
-				return
+			if !s.stored(t, i) {
+				return nil, false
 			}
-		case "peers", "srvkey", "write-to", "recv-only":
+		case "peers":
+			s.p.peersUses = append(s.p.peersUses, nameUse{name: value, at: s.at(i)})
+		case "srvkey", "write-to", "recv-only":
 			s.unsupported(i-1, "'"+word+"' on a 'stick-table' line")
-			return
+			return nil, false
 		default:
 			s.errorf(i-1, "'stick-table' : unknown argument '%s'%s", word, didYouMean(word, stickWords))
-			return
+			return nil, false
 		}
 		if err != nil {
 			s.errorf(i, "'stick-table' : %s", err)
-			return
+			return nil, false
 		}
 	}
 	switch {
@@ -74,11 +88,10 @@ func (s *statement) stickTable() {
 		s.errorf(-1, "'stick-table' : missing 'type'")
 	case t.Size < 1 || t.Size > maxTableSize:
 		s.errorf(-1, "'stick-table' : 'size' has to be from 1 to %d", maxTableSize)
-	case s.p.proxy.StickTable != nil:
-		s.errorf(-1, "'stick-table' : this proxy has a table already")
 	default:
-		s.p.proxy.StickTable = &t
+		return t, true
 	}
+	return nil, false
 }
 
 // stored reads `<data>[(<period>)][,…]`.
@@ -152,11 +165,7 @@ func (p *parser) checkTables(s *proxyState) {
 		if name == "" {
 			name = s.Name
 		}
-		found := false
-		for _, other := range p.named[name] {
-			found = found || other.hasTable
-		}
-		if !found {
+		if !p.hasTable(name) {
 			p.alert(use.at, "%s '%s' : unable to find table '%s' that is named here", s.Kind, s.Name, name)
 		}
 	}

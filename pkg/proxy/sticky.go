@@ -29,12 +29,17 @@ type counters struct {
 
 var _ sample.Sticky = (*subject)(nil)
 
-// newTables makes the stick tables of a configuration, by proxy.
+// newTables makes the stick tables of a configuration, by their names: of a proxy the proxy's.
 func newTables(cfg *config.Config) map[string]*stick.Table {
 	tables := make(map[string]*stick.Table)
 	for _, p := range cfg.Proxies {
 		if p.StickTable != nil && !p.Disabled {
 			tables[p.Name] = stick.New(*p.StickTable)
+		}
+	}
+	for _, g := range cfg.Peers {
+		for _, t := range g.Tables {
+			tables[t.Name] = stick.New(*t)
 		}
 	}
 	return tables
@@ -113,10 +118,21 @@ func (s *session) stickKey(t *stick.Table, key *sample.Expr) ([]byte, bool) {
 		out, ok := key.Append(buf, (*subject)(s))
 		n, err := strconv.ParseInt(string(out), 10, 64)
 		return strconv.AppendInt(out[:0], n, 10), ok && err == nil
+	case "binary":
+		out, ok := key.AppendKey(buf, (*subject)(s))
+		return padded(out, c.Len), ok && len(out) > 0
 	default:
 		out, ok := key.Append(buf, (*subject)(s))
 		return out[:min(len(out), c.Len)], ok && len(out) > 0
 	}
+}
+
+// padded makes a key as long as those of its table are, with zeros behind a short one.
+func padded(key []byte, n int) []byte {
+	for len(key) < n {
+		key = append(key, 0)
+	}
+	return key[:n]
 }
 
 // tracked gives what a counter tracks: of the request, the session or the connection.

@@ -141,6 +141,7 @@ func TestComplaints(t *testing.T) {
 		{Options{}, "show table nope", "No such table\n"},
 		{tables, "clear table nope", "No such table\n"},
 		{Options{Tables: aTable}, "clear table t value 3", "Optional argument only supports \"key\" and a key.\n"},
+		{Options{Tables: aBinaryTable}, "clear table t key 00", "Removing keys from tables of type other than ip, ipv6, string and integer is not supported\n"},
 		{Options{}, "set timeout cli", "Expects an integer value.\n"},
 		{Options{}, "trace 198.51.100.7 in", "The kernel path is off: userspace takes all connections.\n"},
 		{Options{Tracer: &foreseen{err: errors.New("no such frontend")}}, "trace 198.51.100.7 in", "Cannot trace: no such frontend.\n"},
@@ -157,6 +158,10 @@ func TestComplaints(t *testing.T) {
 
 func aTable() []*stick.Table {
 	return []*stick.Table{stick.New(stick.Config{Name: "t", Type: "ip", Size: 10, Expire: time.Minute})}
+}
+
+func aBinaryTable() []*stick.Table {
+	return []*stick.Table{stick.New(stick.Config{Name: "t", Type: "binary", Len: 4, Size: 10})}
 }
 
 // TestComplaintsOfSockets has what is said when a stats socket cannot be had.

@@ -48,7 +48,7 @@ func showTable(c *session, args []string) string {
 		for _, r := range t.Rows(maxRows) {
 			id := fnv.New32a() // where HAProxy shows an address in memory
 			id.Write([]byte(r.Key))
-			fmt.Fprintf(&out, "0x%08x: key=%s use=%d exp=%d", id.Sum32(), printable(r.Key), r.Held, r.Left.Milliseconds())
+			fmt.Fprintf(&out, "0x%08x: key=%s use=%d exp=%d", id.Sum32(), shownKey(cfg, r.Key), r.Held, r.Left.Milliseconds())
 			if r.Server.Name != "" {
 				fmt.Fprintf(&out, " server_id=%d", r.Server.ID)
 			}
@@ -68,6 +68,14 @@ func showTable(c *session, args []string) string {
 	return out.String()
 }
 
+// shownKey is a key as people read it: of a binary one its bytes in digits.
+func shownKey(cfg *stick.Config, key string) string {
+	if cfg.Type == "binary" {
+		return fmt.Sprintf("%X", key)
+	}
+	return printable(key)
+}
+
 func clearTable(c *session, args []string) string {
 	found := c.tables(word(args, 0))
 	if word(args, 0) == "" || len(found) == 0 {
@@ -76,6 +84,8 @@ func clearTable(c *session, args []string) string {
 	switch {
 	case len(args) == 1:
 		found[0].Clear(nil)
+	case len(args) == 3 && args[1] == "key" && found[0].Config().Type == "binary":
+		return "Removing keys from tables of type other than ip, ipv6, string and integer is not supported\n"
 	case len(args) == 3 && args[1] == "key":
 		found[0].Clear([]byte(args[2]))
 	default:

@@ -11,8 +11,8 @@ import (
 // Config is what a table is made of.
 type Config struct {
 	Name    string
-	Type    string        // ip, ipv6, integer or string
-	Len     int           // bytes of a string that count
+	Type    string        // ip, ipv6, integer, string or binary
+	Len     int           // bytes that count of a string, and that there are of a binary key
 	Size    int           // entries at most; at least 1
 	Expire  time.Duration // since an entry was last touched; 0 is never
 	NoPurge bool          // a full table takes no new entry, instead of forgetting the one that was not touched for longest

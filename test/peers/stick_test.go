@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ backend keys
 			}
 			c.Close()
 		}
-		fmt.Fprintf(&b, "%s", tables(t, socket))
+		fmt.Fprintf(&b, "%s", tables(t, socket, "requests", "connections", "keys"))
 		told = append(told, b.String())
 	}
 	if told[0] != told[1] {
@@ -82,7 +83,7 @@ backend keys
 }
 
 // tables shows all tables with their entries, without what differs from run to run, when nobody is connected any more.
-func tables(t *testing.T, socket string) string {
+func tables(t *testing.T, socket string, names ...string) string {
 	t.Helper()
 	ask := func(command string) string {
 		c, err := net.Dial("unix", socket)
@@ -100,7 +101,7 @@ func tables(t *testing.T, socket string) string {
 	var all string
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		all = ""
-		for _, name := range []string{"requests", "connections", "keys"} {
+		for _, name := range names {
 			all += ask("show table " + name)
 		}
 		if !strings.Contains(all, "use=1") && !strings.Contains(all, "use=2") || time.Now().After(end) {
@@ -110,4 +111,55 @@ func tables(t *testing.T, socket string) string {
 	all = regexp.MustCompile(`0x[0-9a-f]+: `).ReplaceAllString(all, "")
 	all = regexp.MustCompile(`size:\d+`).ReplaceAllString(all, "size:N") // 1k is 1024 entries for HAProxy
 	return regexp.MustCompile(`exp=\d+|shard=\d+ `).ReplaceAllString(all, "")
+}
+
+// TestTablesOfPeersAsHAProxy: a table that names a peers section counts, and so does one that belongs to the section; binary
+// keys have the form that they have in HAProxy, from texts, addresses and numbers.
+func TestTablesOfPeersAsHAProxy(t *testing.T) {
+	const text = `
+global
+    localpeer me
+    stats socket %[2]s level admin
+peers mates
+    bind %[3]s
+    server me
+    table seen type ip size 1k expire 1m store conn_cnt
+` + defaults + `
+frontend web
+    bind %[1]s
+    stick-table type binary len 6 size 1k expire 1m store http_req_cnt peers mates
+    http-request track-sc0 src table mates/seen
+    http-request track-sc1 req.hdr(x-key)
+    http-request track-sc2 req.hdr(x-ip),ipmask(32) if { req.hdr(x-ip) -m found }
+    http-request track-sc2 req.hdr(x-key),length unless { req.hdr(x-ip) -m found }
+    http-request deny deny_status 429 if { src_conn_cnt(mates/seen) gt 3 }
+    http-request return status 200
+`
+	var told []string
+	for _, contender := range []string{"waggle", "haproxy"} {
+		addr, socket := labtest.FreeAddr(t).String(), filepath.Join(t.TempDir(), "s")
+		contend(t, contender, fmt.Sprintf(text, addr, socket, labtest.FreeAddr(t)), addr)
+		var b strings.Builder
+		for _, header := range []string{"X-Key: a", "X-Key: abcdefgh", "X-Key: \xc3=\x7e b\r\nX-Ip: 192.0.2.1", "X-Key: a"} {
+			c := dial(t, addr)
+			fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", header)
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", contender, err)
+			}
+			fmt.Fprintln(&b, resp.StatusCode)
+			c.Close()
+		}
+		rows := strings.Split(tables(t, socket, "web", "mates/seen"), "\n")
+		slices.Sort(rows)
+		told = append(told, b.String()+strings.Join(rows, "\n"))
+	}
+	if told[0] != told[1] {
+		t.Errorf("waggle:\n%s\nHAProxy:\n%s", told[0], told[1])
+	}
+	for _, want := range []string{"429", "key=610000000000 ", "key=C00002010000 ", "key=127.0.0.1 "} {
+		if !strings.Contains(told[0], want) {
+			t.Errorf("the tables have not worked, no %s: %s", want, told[0])
+		}
+	}
 }
