@@ -16,10 +16,11 @@ type act struct {
 	hurts string // the group of lanes of which exchanges may fail meanwhile and just after it: "", "http", "tcp" or "all"
 	blind string // the same, if DNS fails at that time
 	uses  string // the group whose traffic the act itself makes: what may fail there may fail here
-	run   func(ctx context.Context, s *stage) error
+	run   func(ctx context.Context, s *stage, dice *rand.Rand) error
 }
 
-// streams are the acts; those of one stream follow each other in random order, and the streams run side by side.
+// streams are the acts; those of one stream follow each other in random order, and the streams run side by side. What is random in a
+// stream depends on the seed only.
 func streams() [][]act {
 	return [][]act{taskActs(), operatorActs(), dnsActs(), interfaceActs(), clientActs()}
 }
@@ -49,6 +50,7 @@ type programme struct {
 	s        *stage
 	streams  [][]act
 	duration time.Duration
+	seed     uint64
 
 	mu  sync.Mutex
 	log []happened
@@ -57,14 +59,15 @@ type programme struct {
 func (p *programme) run(ctx context.Context) {
 	var running sync.WaitGroup
 	deadline := time.Now().Add(p.duration)
-	for _, acts := range p.streams {
+	for i, acts := range p.streams {
 		running.Go(func() {
+			dice := rand.New(rand.NewPCG(p.seed, uint64(i)))
 			for again := true; again; again = p.duration > 0 && time.Now().Before(deadline) {
-				for _, i := range rand.Perm(len(acts)) {
+				for _, i := range dice.Perm(len(acts)) {
 					if ctx.Err() != nil || p.duration > 0 && time.Now().After(deadline) {
 						return
 					}
-					p.perform(ctx, acts[i])
+					p.perform(ctx, acts[i], dice)
 				}
 			}
 		})
@@ -72,14 +75,16 @@ func (p *programme) run(ctx context.Context) {
 	running.Wait()
 }
 
-func (p *programme) perform(ctx context.Context, a act) {
+func (p *programme) perform(ctx context.Context, a act, dice *rand.Rand) {
 	h := happened{act: a, began: time.Now()}
-	h.err = a.run(ctx, p.s)
+	p.s.journal.note("begins: " + a.name)
+	h.err = a.run(ctx, p.s, dice)
 	h.end = time.Now()
+	p.s.journal.note("has ended: " + a.name)
 	p.mu.Lock()
 	p.log = append(p.log, h)
 	p.mu.Unlock()
-	breathe(ctx, rand.N(time.Second))
+	breathe(ctx, time.Duration(dice.Int64N(int64(time.Second))))
 }
 
 // breathe waits, but not longer than ctx.
@@ -115,7 +120,7 @@ func (p *programme) excusesAct(h *happened) bool {
 }
 
 func (f *failure) String() string {
-	return fmt.Sprintf("%s to %s %s: %v", f.began.Format("15:04:05.000"), f.end.Format("05.000"), f.lane.name, f.err)
+	return fmt.Sprintf("%s to %s %s: %s", f.began.Format("15:04:05.000"), f.end.Format("05.000"), f.lane.name, short(f.err))
 }
 
 // during lists what happened around a failure.

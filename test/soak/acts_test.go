@@ -23,20 +23,21 @@ import (
 // taskActs scale services, crash tasks and cut them off.
 func taskActs() []act {
 	var acts []act
-	for service, group := range map[string]string{"raw": "tcp", "web": "http"} {
+	for _, service := range []string{"raw", "web"} {
+		group := map[string]string{"raw": "tcp", "web": "http"}[service]
 		acts = append(
 			acts,
-			act{name: "scale " + service + " up and down", blind: group, run: func(ctx context.Context, s *stage) error {
-				return errors.Join(s.fill(ctx, service, tasks+1+rand.IntN(slots-tasks)), s.Scale(ctx, service, tasks))
+			act{name: "scale " + service + " up and down", blind: group, run: func(ctx context.Context, s *stage, dice *rand.Rand) error {
+				return errors.Join(s.fill(ctx, service, tasks+1+dice.IntN(slots-tasks)), s.Scale(ctx, service, tasks))
 			}},
-			act{name: "kill a task of " + service, hurts: group, run: func(ctx context.Context, s *stage) error {
-				task := s.anyTask(service)
+			act{name: "kill a task of " + service, hurts: group, run: func(ctx context.Context, s *stage, dice *rand.Rand) error {
+				task := s.anyTask(service, dice)
 				task.Kill()
 				breathe(ctx, time.Second)
 				return errors.Join(task.Stop(ctx), s.fill(ctx, service, tasks))
 			}},
-			act{name: "cut a task of " + service + " off", hurts: group, run: func(ctx context.Context, s *stage) error {
-				task := s.anyTask(service)
+			act{name: "cut a task of " + service + " off", hurts: group, run: func(ctx context.Context, s *stage, dice *rand.Rand) error {
+				task := s.anyTask(service, dice)
 				err := task.Unplug()
 				breathe(ctx, 2*time.Second)
 				return errors.Join(err, task.Plug())
@@ -60,9 +61,9 @@ func (s *stage) fill(ctx context.Context, service string, n int) error {
 	return nil
 }
 
-func (s *stage) anyTask(service string) *lab.Task {
+func (s *stage) anyTask(service string, dice *rand.Rand) *lab.Task {
 	list := s.Tasks(service)
-	return list[rand.IntN(len(list))]
+	return list[dice.IntN(len(list))]
 }
 
 const dnsFails = "DNS: "
@@ -74,7 +75,7 @@ func dnsActs() []act {
 	}
 	var acts []act
 	for _, kind := range kinds {
-		acts = append(acts, act{name: dnsFails + string(kind), run: func(ctx context.Context, s *stage) error {
+		acts = append(acts, act{name: dnsFails + string(kind), run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			err := s.DNS.Outage(dnsserver.Behaviour{Kind: kind, Addr: netip.MustParseAddr("203.0.113.1")})
 			breathe(ctx, 3*time.Second)
 			return errors.Join(err, s.DNS.Recover())
@@ -94,15 +95,15 @@ func interfaceActs() []act {
 		{name: "the bridge leg loses, doubles and reorders", run: bad(func(s *stage) *wire.Wire { return s.GatewayWire })},
 		{name: "the overlay leg loses its carrier", run: unplugged(func(s *stage) *wire.Wire { return s.OverlayWire })},
 		{name: "the bridge leg loses its carrier", run: unplugged(func(s *stage) *wire.Wire { return s.GatewayWire })},
-		{name: "the overlay leg goes down and up", hurts: "all", run: func(ctx context.Context, s *stage) error {
+		{name: "the overlay leg goes down and up", hurts: "all", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			return s.flap(ctx, s.Balancer.Host, "eth0")
 		}},
 	}
 }
 
 // bad has a wire be bad for some seconds.
-func bad(which func(*stage) *wire.Wire) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
+func bad(which func(*stage) *wire.Wire) func(context.Context, *stage, *rand.Rand) error {
+	return func(ctx context.Context, s *stage, _ *rand.Rand) error {
 		w := which(s)
 		w.Set(badWire)
 		breathe(ctx, 4*time.Second)
@@ -112,8 +113,8 @@ func bad(which func(*stage) *wire.Wire) func(context.Context, *stage) error {
 }
 
 // unplugged pulls a wire out and plugs it in again.
-func unplugged(which func(*stage) *wire.Wire) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
+func unplugged(which func(*stage) *wire.Wire) func(context.Context, *stage, *rand.Rand) error {
+	return func(ctx context.Context, s *stage, _ *rand.Rand) error {
 		w := which(s)
 		err := w.Carrier(false)
 		breathe(ctx, 300*time.Millisecond)
@@ -152,12 +153,12 @@ func operatorActs() []act {
 	}
 }
 
-func reload(ctx context.Context, s *stage) error {
+func reload(ctx context.Context, s *stage, _ *rand.Rand) error {
 	s.rounds++
 	return s.reread(ctx, s.configuration(s.rounds), 1)
 }
 
-func reloadBroken(ctx context.Context, s *stage) error {
+func reloadBroken(ctx context.Context, s *stage, _ *rand.Rand) error {
 	broken := s.reread(ctx, s.configuration(s.rounds)+"\nbackend web\n    mode nonsense\n", 0)
 	return errors.Join(broken, s.reread(ctx, s.configuration(s.rounds), 1))
 }
@@ -189,9 +190,9 @@ func (s *stage) reread(ctx context.Context, text string, successful float64) err
 }
 
 // commands gives a command of the Runtime API about a server, whose number is $, and after a second the next one.
-func commands(list ...string) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
-		number := strconv.Itoa(1 + rand.IntN(tasks))
+func commands(list ...string) func(context.Context, *stage, *rand.Rand) error {
+	return func(ctx context.Context, s *stage, dice *rand.Rand) error {
+		number := strconv.Itoa(1 + dice.IntN(tasks))
 		var errs []error
 		for _, command := range list {
 			errs = append(errs, s.runtime(ctx, strings.ReplaceAll(command, "$", number)))
@@ -215,7 +216,7 @@ func clientActs() []act {
 		{name: "clients that say nothing", uses: "http", run: crowds(httpsPort, "")},
 		{name: "clients that do not read from the kernel path", uses: "tcp", run: crowds(tcpPort, "bytes 3000000\n")},
 		{name: "clients that do not read from the relay", uses: "tcp", run: crowds(relayPort, "bytes 3000000\n")},
-		{name: "clients that leave at once", uses: "all", run: func(ctx context.Context, s *stage) error {
+		{name: "clients that leave at once", uses: "all", run: func(ctx context.Context, s *stage, _ *rand.Rand) error {
 			var errs []error
 			for _, port := range []int{httpPort, httpsPort, tcpPort, relayPort} {
 				for range crowd / 4 {
@@ -232,8 +233,8 @@ func clientActs() []act {
 	}
 }
 
-func crowds(port int, say string) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
+func crowds(port int, say string) func(context.Context, *stage, *rand.Rand) error {
+	return func(ctx context.Context, s *stage, _ *rand.Rand) error {
 		var mu sync.Mutex
 		var errs []error
 		var conns []net.Conn

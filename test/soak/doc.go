@@ -7,5 +7,5 @@
 //	go test -v ./test/soak   one round of everything, which is a part of make test
 //
 // WAGGLE_TEST_SOAK is the time of the load, such as 30m; WAGGLE_TEST_SOAK_DOCS a directory in which reliability.md is
-// written.
+// written. A run that has failed names the seed of its acts: WAGGLE_TEST_SOAK_SEED has them come in the same order again.
 package soak

@@ -1,18 +1,19 @@
 package soak
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 )
 
 // report is what a run has shown.
 type report struct {
+	Seed          uint64
 	Began         time.Time
 	Took          time.Duration
 	Before, After footprint
@@ -25,14 +26,15 @@ type report struct {
 	failures []failure
 	acts     map[string]int
 	failed   []happened // acts that could not be carried out, and no other act explains it
+	during   func(*failure) []string
 }
 
-func (r *report) fill(s *stage, p *programme, l *load) error {
+func (r *report) fill(ctx context.Context, s *stage, p *programme, l *load) error {
 	status, err := processStatus(s.process.Pid())
 	if err != nil {
 		return err
 	}
-	m, err := s.metrics(s.t.Context())
+	m, err := s.metrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,6 +42,7 @@ func (r *report) fill(s *stage, p *programme, l *load) error {
 	r.Peak = status["VmHWM"] << 10
 	r.lanes, r.tallies = l.lanes, l.tallies
 	r.excused, r.failures = p.excused(l.failures)
+	r.during = p.during
 	r.acts = make(map[string]int)
 	for _, h := range p.log {
 		r.acts[h.act.name]++
@@ -50,30 +53,59 @@ func (r *report) fill(s *stage, p *programme, l *load) error {
 	return nil
 }
 
-// judge fails the test for whatever must not be. Leaks were looked for before.
-func (r *report) judge(t *testing.T, p *programme) {
-	t.Helper()
-	for i, f := range r.failures {
-		if i == 20 {
-			t.Errorf("… %d failures in all", len(r.failures))
+// problems says what must not be, in a line each and no more than a screen of them: for each kind of traffic its first failure. Leaks
+// are looked for elsewhere.
+func (r *report) problems() (found []string) {
+	add := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	during := ""
+	for _, l := range r.lanes {
+		if i := slices.IndexFunc(r.failures, func(f failure) bool { return f.lane.name == l.name }); i >= 0 {
+			f := &r.failures[i]
+			add("%d unexplained failures, the first: %s", count(r.failures, l), f)
+			if acts := strings.Join(r.during(f), ", "); acts != during {
+				add("  during %s", acts)
+				during = acts
+			}
+		}
+	}
+	for i, h := range r.failed {
+		if i == mostActs {
+			add("%d acts in all could not be carried out", len(r.failed))
 			break
 		}
-		t.Errorf("%s\n  during %s", &f, strings.Join(p.during(&f), ", "))
-	}
-	for _, h := range r.failed {
-		t.Errorf("%s to %s %s: %v", h.began.Format("15:04:05.000"), h.end.Format("05.000"), h.act.name, h.err)
+		add("%s to %s %s: %s", h.began.Format("15:04:05.000"), h.end.Format("05.000"), h.act.name, short(h.err))
 	}
 	for i, tally := range r.tallies {
 		if tally.done == 0 {
-			t.Errorf("%s: nothing was exchanged", r.lanes[i].name)
+			add("%s: nothing was exchanged", r.lanes[i].name)
 		}
 	}
-	if r.Kernel < 0.9 {
-		t.Errorf("the kernel carried %.0f %% of the connections of its frontend", 100*r.Kernel)
+	if r.lanes != nil && !(r.Kernel >= leastKernel) {
+		add("the kernel carried %.0f %% of the connections of its frontend, of which it must carry %.0f %%", 100*r.Kernel, 100*leastKernel)
 	}
+	return found
+}
+
+const (
+	// leastKernel is the share of its frontend's connections that the kernel path has to carry.
+	leastKernel = 0.9
+	// mostActs bounds the acts that are listed because they could not be carried out, and longestError what is said of each, in bytes.
+	mostActs, longestError = 5, 300
+)
+
+// short is the beginning of what an error says: those of an act are many.
+func short(err error) string {
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if len(text) > longestError {
+		text = text[:longestError] + " …"
+	}
+	return text
 }
 
 func (r *report) text() string {
+	if r.lanes == nil {
+		return "there is nothing to report"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s under load on %s.\n\n", r.Took.Round(time.Second), r.Began.UTC().Format("2006-01-02 15:04 MST"))
 	b.WriteString("| traffic | exchanges | bytes compared | failed, explained by an act | failed otherwise |\n| --- | ---: | ---: | ---: | ---: |\n")

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,6 +45,7 @@ type stage struct {
 	*lab.Lab
 	t       *testing.T
 	process *lab.Process
+	journal *journal
 	group   string // its control group
 	file    string // its configuration
 	cert    string
@@ -54,28 +54,32 @@ type stage struct {
 	long    bool // there is time to wait for everything
 }
 
-func open(t *testing.T) *stage {
+func open(t *testing.T, seed uint64) *stage {
 	t.Helper()
-	l := labtest.New(t, lab.Options{Tasks: tasks, StopDelay: time.Second, Wires: true, WireSeed: rand.Uint64()})
+	journal := &journal{out: t.Output()}
+	l := labtest.New(t, lab.Options{Tasks: tasks, StopDelay: time.Second, Wires: true, WireSeed: seed, Output: journal})
 	for range tasks {
 		if _, err := l.AddTask(labtest.Context(t), lab.TaskOptions{Service: "raw", Kind: lab.TCP}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	authority, dir := pki.New(t), t.TempDir()
-	s := &stage{Lab: l, t: t, file: filepath.Join(dir, "haproxy.cfg")}
+	s := &stage{Lab: l, t: t, journal: journal, file: filepath.Join(dir, "haproxy.cfg")}
 	s.cert = authority.File(dir, "cert.pem", pki.Request{CN: "soak.example", Names: []string{"soak.example"}})
 	s.trust = &tls.Config{RootCAs: authority.Pool(), ServerName: "soak.example"}
 	s.rewrite(s.configuration(0))
 	s.start()
-	labtest.Eventually(s.t, 20*time.Second, "all services answer", func() error {
+	if err := eventually(20*time.Second, "all services answer", func() error {
 		for _, l := range lanes() {
 			if err := l.do(t.Context(), s, 1000); err != nil {
 				return fmt.Errorf("%s: %w", l.name, err)
 			}
 		}
 		return nil
-	})
+	}); err != nil {
+		s.journal.end()
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -111,6 +115,9 @@ func (s *stage) configuration(n int) string {
 	return os.Expand(text, func(name string) string { return fmt.Sprint(values[name]) })
 }
 
+// everyConfiguration has HAProxy's interval between checks, which is also the time that a check has to connect. It must not be less than
+// the second after which TCP sends a lost SYN again: the crowds that do not read have the overlay leg drop a third of its frames for as
+// long as they stay, so that checks of half a second called healthy servers down, all of a backend at once.
 const everyConfiguration = `
 global
     stats socket ipv4@$api level admin
@@ -128,6 +135,7 @@ defaults
     timeout http-keep-alive 4s
     retries 3
     option redispatch 1
+    option log-health-checks
 
 frontend http_in
     mode http
@@ -139,7 +147,7 @@ frontend http_in
 backend web
     mode http
     balance $balance
-    server-template web- $web web:8000 check inter 500ms fall 3 rise 1 weight $weight resolvers docker init-addr none
+    server-template web- $web web:8000 check inter 2s fastinter 500ms fall 3 rise 1 weight $weight resolvers docker init-addr none
 
 frontend tcp_in
     mode tcp
@@ -149,7 +157,7 @@ frontend tcp_in
 backend raw
     mode tcp
     balance $balance
-    server-template raw- $slots raw:8000 check inter 500ms fall 3 rise 1 weight $weight resolvers docker init-addr none
+    server-template raw- $slots raw:8000 check inter 2s fastinter 500ms fall 3 rise 1 weight $weight resolvers docker init-addr none
 
 frontend relay_in
     mode tcp
@@ -159,7 +167,7 @@ frontend relay_in
 
 backend relayed
     mode tcp
-    server-template raw- $slots raw:8000 check inter 500ms fall 3 rise 1 resolvers docker init-addr none
+    server-template raw- $slots raw:8000 check inter 2s fastinter 500ms fall 3 rise 1 resolvers docker init-addr none
 
 frontend stats_in
     mode http
