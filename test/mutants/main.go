@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	skip := flags.String("skip", "", "regular expression: the mutants not to judge, by the same")
 	list := flags.Bool("list", false, "print what there is and judge nothing")
 	jobs := flags.Int("jobs", 1, "how many to judge at a time; tests that measure may fail for another reason then")
+	by := flags.String("exec", "", "command that runs each build and each test, given as its arguments: nice, or what shares the machine with others")
 	verbose := flags.Bool("v", false, "print what the tests say")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -50,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if err := judgeAll(ctx, chosen, max(1, *jobs), *verbose, stdout); err != nil {
+	if err := judgeAll(ctx, chosen, max(1, *jobs), strings.Fields(*by), *verbose, stdout); err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\n", err)
 		return 1
 	}
@@ -77,9 +79,9 @@ func choose(only, skip string) (chosen []mutant, err error) {
 }
 
 // judgeAll first has the named tests pass on the tree as it is, and then fail on each mutant. jobs mutants are judged at a
-// time, each in a copy of its own.
-func judgeAll(ctx context.Context, chosen []mutant, jobs int, verbose bool, out io.Writer) (err error) {
-	trees, err := copyTrees(ctx, min(jobs, len(chosen)))
+// time, each in a copy of its own, by a command that runs their commands, or none.
+func judgeAll(ctx context.Context, chosen []mutant, jobs int, by []string, verbose bool, out io.Writer) (err error) {
+	trees, err := copyTrees(ctx, min(jobs, len(chosen)), by)
 	defer func() {
 		for _, t := range trees {
 			err = errors.Join(err, t.remove())
