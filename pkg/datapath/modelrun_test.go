@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,14 +44,14 @@ func (x *modelRun) check(err error) {
 
 // Whatever comes in whatever order, the program does what the model says: with packets of both families that TCP would send and
 // with others, servers that come, go, are full, refuse and do not answer, ICMP errors, places and queues of userspace, time that goes by,
-// the collector and the end of sessions. WAGGLE_TEST_SEEDS is how many runs there are.
+// the collector and the end of sessions. WAGGLE_TEST_SEEDS is how many runs there are, or which: 100-199 are a hundred.
 func TestRandomPacketsAgainstTheModel(t *testing.T) {
-	seeds := sized(10, 5)
-	if n, err := strconv.Atoi(os.Getenv("WAGGLE_TEST_SEEDS")); err == nil {
-		seeds = n
+	first, seeds, err := modelSeeds(os.Getenv("WAGGLE_TEST_SEEDS"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	seen := make(map[string]int)
-	for seed := range seeds {
+	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			for name, n := range playModel(t, uint64(seed)) {
 				seen[name] += n
@@ -69,6 +70,28 @@ func TestRandomPacketsAgainstTheModel(t *testing.T) {
 		t.Errorf("the packets test little: %v", seen)
 	}
 	t.Log(seen)
+}
+
+// modelSeeds reads the first seed and how many there are of text: N, FIRST-LAST, or nothing.
+func modelSeeds(text string) (first, n int, err error) {
+	from, to, some := strings.Cut(text, "-")
+	switch {
+	case text == "":
+		return 0, sized(10, 5), nil
+	case some:
+		var wrong error
+		if first, wrong = strconv.Atoi(from); wrong != nil {
+			return 0, 0, wrong
+		}
+		n, err = strconv.Atoi(to)
+		n -= first - 1
+	default:
+		n, err = strconv.Atoi(text)
+	}
+	if err == nil && (first < 0 || n < 1) {
+		err = fmt.Errorf("%q names no seed", text)
+	}
+	return first, n, err
 }
 
 // playModel returns how often what has happened.
