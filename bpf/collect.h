@@ -11,7 +11,7 @@
 /* Whether a flow is still as it was seen; one that is to go by force may have moved on, if only it is the same flow. */
 static __always_inline int still_doomed(const struct wg_doomed *d, const struct wg_flow *f, const struct wg_flow *twin)
 {
-	if (f->dir != WG_FORWARD || f->generation != d->generation)
+	if (f->dir != WG_FORWARD || f->generation != d->generation || f->state == WG_DEAD) /* whoever has set that deletes it */
 		return 0;
 	if (d->how == WG_DOOM_FORCED)
 		return f->state == WG_HALF || f->state == WG_ESTABLISHED;

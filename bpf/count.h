@@ -203,13 +203,12 @@ static __always_inline void gauge_add(__u32 index, int held, int open, int estab
 	}
 }
 
-/* Changes the numbers of the flow's service, of its server and of all flows. */
-WG_GLOBAL int gauges_add(const struct wg_flow *f, int held, int open, int established)
+/* Changes the numbers of a flow's service, of its server and of all flows. Not given the flow itself: who has made it closed or
+ * established reads the two right then, since from there on another CPU may delete it, and its memory be another flow's. */
+WG_GLOBAL int gauges_add(__u32 service_gauge, __u32 server_gauge, int held, int open, int established)
 {
-	if (!f)
-		return 0;
 	gauge_add(0, held, open, established);
-	gauge_add(f->service_gauge, held, open, established);
-	gauge_add(f->server_gauge, held, open, established);
+	gauge_add(service_gauge, held, open, established);
+	gauge_add(server_gauge, held, open, established);
 	return 0;
 }

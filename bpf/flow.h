@@ -38,7 +38,8 @@ static __always_inline void flow_delete(const struct wg_key *key, const struct w
 {
 	struct wg_key twin;
 
-	gauges_add(f, from == WG_CLOSED ? -1 : 0, from == WG_CLOSED ? 0 : -1, from == WG_ESTABLISHED ? -1 : 0);
+	gauges_add(f->service_gauge, f->server_gauge, from == WG_CLOSED ? -1 : 0, from == WG_CLOSED ? 0 : -1,
+		   from == WG_ESTABLISHED ? -1 : 0);
 	flow_twin_key(f, &twin);
 	bpf_map_delete_elem(&wg_flows, &twin);
 	bpf_map_delete_elem(&wg_flows, key);
@@ -59,7 +60,7 @@ static __always_inline void flow_bury(const struct wg_key *key, const struct wg_
 {
 	rev->dir = WG_TOMBSTONE;
 	gauge_add(f->server_gauge, 1, 0, 0);
-	gauges_add(f, from == WG_CLOSED ? -1 : 0, from == WG_CLOSED ? 0 : -1, 0);
+	gauges_add(f->service_gauge, f->server_gauge, from == WG_CLOSED ? -1 : 0, from == WG_CLOSED ? 0 : -1, 0);
 	bpf_map_delete_elem(&wg_flows, key);
 }
 
@@ -110,7 +111,7 @@ WG_GLOBAL int flow_promote(struct wg_flow *f, const struct packet *p)
 	if (!twin || !(twin->tcp_flags & WG_SYN) || p->ack - twin->syn_next > twin->seq_next - twin->syn_next)
 		return 0;
 	if (flow_shift(f, WG_HALF, WG_ESTABLISHED)) {
-		gauges_add(f, 0, 0, 1);
+		gauges_add(f->service_gauge, f->server_gauge, 0, 0, 1);
 		count_session(f);
 	}
 	return 0;
@@ -143,10 +144,14 @@ static __always_inline int fin_is_credible(const struct wg_flow *twin, const str
 /* Ends a flow whose server has not taken the connection. */
 static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *rev)
 {
+	__u32 service, server;
+
 	if (!flow_shift(fwd, WG_HALF, WG_CLOSED))
 		return;
+	service = fwd->service_gauge;
+	server = fwd->server_gauge;
 	event_close(fwd, rev, WG_END_REFUSED);
-	gauges_add(fwd, 1, -1, 0);
+	gauges_add(service, server, 1, -1, 0);
 }
 
 /* Follows a FIN or RST; the second credible FIN or the first credible RST closes the flow. before is what f->seq_next was before this
@@ -155,6 +160,7 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p, __u32 before)
 {
 	struct wg_flow *twin, *fwd, *rev;
 	enum wg_end end = WG_END_FIN;
+	__u32 service, server;
 	int closed = 0;
 
 	if (!f || !p)
@@ -181,12 +187,16 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p, __u32 before)
 	if (!closed)
 		return 0;
 	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED)) {
+		service = fwd->service_gauge;
+		server = fwd->server_gauge;
 		event_close(fwd, rev, end);
-		gauges_add(fwd, 1, -1, -1);
+		gauges_add(service, server, 1, -1, -1);
 	} else if (flow_shift(fwd, WG_HALF, WG_CLOSED)) {
+		service = fwd->service_gauge;
+		server = fwd->server_gauge;
 		if (end == WG_END_SERVER_RST && !(rev->tcp_flags & WG_SYN))
 			event_close(fwd, rev, WG_END_REFUSED);
-		gauges_add(fwd, 1, -1, 0);
+		gauges_add(service, server, 1, -1, 0);
 	}
 	return 0;
 }

@@ -61,7 +61,7 @@ static __always_inline int port_wrest(struct __sk_buff *skb, const struct packet
 		return 1;
 	if (!flow_shift(f, WG_CLOSED, WG_DEAD))
 		return 0;
-	gauges_add(f, -1, 0, 0);
+	gauges_add(f->service_gauge, f->server_gauge, -1, 0, 0);
 	bpf_map_delete_elem(&wg_flows, key);
 	return 1;
 }

@@ -109,4 +109,8 @@ var flowMutants = []mutant{
 		"f->connect = (bpf_ktime_get_coarse_ns() - f->created) / 1000;", ";", "TestTimesOfASession"),
 	in("test/e2e", "flows are not listed", "pkg/datapath/flows.go",
 		"if f.Dir != dirForward", "if true || f.Dir != dirForward", "TestFlowsAreListed"),
+	one("whose a flow was is looked up when another may have its memory", "bpf/flow.h",
+		"gauges_add(service, server, 1, -1, -1);", "gauges_add(fwd->service_gauge, fwd->server_gauge, 1, -1, -1);", "TestDuels"),
+	one("the collector deletes what another CPU is deleting", "bpf/collect.h",
+		" || f->state == WG_DEAD)", ")", "TestDuels"),
 }

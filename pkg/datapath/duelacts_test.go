@@ -1,0 +1,170 @@
+package datapath
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf"
+)
+
+// Clients.
+const (
+	duelist   = 0
+	bystander = 1
+)
+
+// duelStages are how far the connection is when the two meet.
+var duelStages = []struct {
+	name  string
+	steps []func(*duel)
+}{
+	{"nothing", nil},
+	{"half-open", steps(clientSYN)},
+	{"refused", steps(clientSYN, taskRefuses)},
+	{"late", steps(clientSYN, isLate)},
+	{"at its last attempt", steps(clientSYN, lastAttempt, taskRefuses)},
+	{"refused by a server that has left", steps(clientSYN, taskRefuses, serversLeave)},
+	{"late at a server that has left", steps(clientSYN, isLate, serversLeave)},
+	{"answered", steps(clientSYN, taskAnswers)},
+	{"established", steps(clientSYN, taskAnswers, clientACKs)},
+	{"closed by the client, half", steps(clientSYN, taskAnswers, clientACKs, clientFINs)},
+	{"closed by the server, half", steps(clientSYN, taskAnswers, clientACKs, taskFINs)},
+	{"closed by the client", steps(clientSYN, taskAnswers, clientACKs, clientFINs, taskFINs, clientACKs, allIsOld)},
+	{"closed by the server", steps(clientSYN, taskAnswers, clientACKs, taskFINs, clientFINs, taskACKs, allIsOld)},
+	{"begun anew", steps(clientSYN, taskAnswers, clientACKs, taskFINs, clientFINs, taskACKs, allIsOld, clientBegins, allIsOld)},
+	{"moved", steps(clientSYN, isLate, clientSYN)},
+}
+
+// duelActs are what either CPU may do.
+var duelActs = []struct {
+	name string
+	do   func(*duel)
+}{
+	{"the client's SYN", clientSYN},
+	{"the client's SYN of a new connection", clientBegins},
+	{"the client's ACK", clientACKs},
+	{"the client's data", func(d *duel) { d.fromClient(ack|psh, "data") }},
+	{"the client's FIN", clientFINs},
+	{"the client's RST", func(d *duel) { d.fromClient(rst, "") }},
+	{"another client's SYN", func(d *duel) { d.run(d.syn(bystander, 1000)) }},
+	{"the server's SYN-ACK", taskAnswers},
+	{"the server's data", func(d *duel) { d.fromTask(ack|psh, "data") }},
+	{"the server's FIN", taskFINs},
+	{"the server's RST", taskRefuses},
+	{"an ICMP error about the SYN", (*duel).unreachable},
+	{"the servers' leave", serversLeave},
+	{"the end of its session", func(d *duel) { _, err := d.c.shutdown(EndKilled, func(Flow) bool { return true }); d.check(err) }},
+	{"the end of its time", func(d *duel) { _, err := d.c.pass(monotonicNow() + uint64(24*time.Hour)); d.check(err) }},
+}
+
+// lostDuels are those that the program did not stand once: by name the stage, what stops, and what goes on meanwhile.
+var lostDuels = [][3]string{
+	{"refused", "the client's RST", "the client's SYN of a new connection"},
+	{"closed by the client, half", "the server's FIN", "the client's SYN of a new connection"},
+	{"refused by a server that has left", "the client's SYN of a new connection", "the end of its time"},
+}
+
+func steps(all ...func(*duel)) []func(*duel) { return all }
+
+func clientSYN(d *duel)    { d.learn(d.run(d.syn(duelist, d.clientSeq-1))) }
+func clientBegins(d *duel) { d.learn(d.run(d.syn(duelist, d.clientSeq+100_000))) }
+func clientACKs(d *duel)   { d.fromClient(ack, "") }
+func clientFINs(d *duel)   { d.fromClient(fin|ack, "") }
+func taskAnswers(d *duel)  { d.taskSeq--; d.fromTask(syn|ack, "") }
+func taskACKs(d *duel)     { d.fromTask(ack, "") }
+func taskFINs(d *duel)     { d.fromTask(fin|ack, "") }
+func taskRefuses(d *duel)  { d.fromTask(rst|ack, "") }
+
+func isLate(d *duel) {
+	d.edit(keyOf(d.task, d.back), func(f *lbWgFlow) { f.Created -= uint64(2 * time.Second) })
+}
+
+func lastAttempt(d *duel) {
+	d.edit(keyOf(d.client, d.front), func(f *lbWgFlow) { f.Retries = 1 })
+}
+
+// serversLeave takes all servers away, so that nobody takes what a server has refused.
+func serversLeave(d *duel) {
+	if d.left != nil {
+		return
+	}
+	d.left = make(map[uint32]lbWgServer)
+	for id := range uint32(2) {
+		var v lbWgServer
+		d.check(errors.Join(d.k.obj.WgServers.Lookup(101+id, &v), d.k.obj.WgServers.Delete(101+id)))
+		d.left[101+id] = v
+		d.k.obj.targets[v.Target].Sources = 0
+	}
+}
+
+func (d *duel) serversComeBack() {
+	for id, v := range d.left {
+		d.check(d.k.obj.WgServers.Put(id, v))
+		d.k.obj.targets[v.Target].Sources = 1
+	}
+	d.left = nil
+}
+
+func duelDesired() Desired {
+	d := retrying(2, 3, true)
+	d.Services[0].Logged = true
+	return d
+}
+
+// allIsOld makes it long enough ago for ports to be used again.
+func allIsOld(d *duel) {
+	for key, f := range d.entries() {
+		f.Seen -= uint64(2 * time.Second)
+		d.check(d.k.obj.WgFlows.Update(key, f, ebpf.UpdateExist))
+	}
+}
+
+func (d *duel) entries() map[lbWgKey]lbWgFlow {
+	all := make(map[lbWgKey]lbWgFlow)
+	d.check(eachEntry(d.k.obj.WgFlows, func(key lbWgKey, f lbWgFlow) bool { all[key] = f; return true }))
+	return all
+}
+
+func (d *duel) edit(key lbWgKey, change func(*lbWgFlow)) {
+	var f lbWgFlow
+	d.check(d.k.obj.WgFlows.Lookup(key, &f))
+	change(&f)
+	d.check(d.k.obj.WgFlows.Update(key, f, ebpf.UpdateExist))
+}
+
+func (d *duel) syn(who int, seq uint32) packet {
+	return packet{src: ap(client(who)), dst: d.front, flags: syn, seq: seq}
+}
+
+func (d *duel) fromClient(flags uint8, payload string) {
+	d.run(packet{src: d.client, dst: d.front, flags: flags, seq: d.clientSeq, ack: d.taskSeq, payload: payload})
+	d.clientSeq += advance(flags, payload)
+}
+
+func (d *duel) fromTask(flags uint8, payload string) {
+	d.run(packet{src: d.task, dst: d.back, flags: flags, seq: d.taskSeq, ack: d.clientSeq, payload: payload})
+	d.taskSeq += advance(flags, payload)
+}
+
+func (d *duel) unreachable() {
+	about := packet{src: d.back, dst: d.task, flags: syn, seq: d.clientSeq - 1}.frame(d.t)[14:]
+	d.frame(icmpFrame(d.t, netip.MustParseAddr("203.0.113.1"), d.back.Addr(), pkt{icmp: &icmpError{kind: 3, code: 1}}, about[:28], ask))
+}
+
+func (d *duel) run(p packet) (verdict int, out []byte) { return d.frame(p.frame(d.t)) }
+
+func (d *duel) frame(frame []byte) (verdict int, out []byte) {
+	run := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}}
+	ret, err := d.k.obj.WgIngress.Run(&run)
+	d.check(err)
+	return int(int32(ret)), run.DataOut
+}
+
+// learn takes note of where the client's SYN went.
+func (d *duel) learn(verdict int, out []byte) {
+	if verdict == verdictRedirect {
+		got := decode(d.t, out)
+		d.back, d.task = got.src, got.dst
+	}
+}
