@@ -201,11 +201,11 @@ func TestUpgradeBecomesTunnel(t *testing.T) {
 		if err != nil || !strings.Contains(strings.ToLower(head), "upgrade: websocket") {
 			return
 		}
-		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
 		_, _ = io.Copy(struct{ io.Writer }{c}, r) // not by splice, whose pipes Go keeps
 	})})
 	c := w.dial()
-	c.send("GET /chat HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nearly")
+	c.send("GET /chat HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nearly")
 	head, err := readHead(c.r)
 	if err != nil || !strings.HasPrefix(head, "HTTP/1.1 101 ") {
 		t.Fatalf("head %q, %v", head, err)

@@ -191,7 +191,7 @@ func (s *session) keepLine() {
 		s.keepH2Line()
 		return
 	}
-	s.line = append(s.line, s.req.Target()...)
+	s.line = append(s.line, (*subject)(s).URI()...)
 	s.line = append(append(s.line, " HTTP/1."...), '0'+s.req.Minor)
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"time"
 
 	"waggle/pkg/config"
@@ -133,12 +134,26 @@ func (s *session) begin(n int) {
 	s.clock.heard = s.clock.head
 	s.w.loop.Disarm(&s.clientTimer)
 	s.up.begin(s.req.Framing, s.req.ContentLength)
+	s.dropImpliedPort()
 	s.keepLine()
 	s.keepHead()
 	s.takeNumber()
 	s.feShard().Requests.Add(1)
 	s.tally(stick.HTTPReqCnt, stick.HTTPReqRate)
 	s.proceed()
+}
+
+// dropImpliedPort takes a port that its scheme implies out of an absolute target and out of Host, before any rule sees them,
+// as HAProxy does: otherwise a client could call a host by a name that the rules about it do not know.
+func (s *session) dropImpliedPort() {
+	before, authority, after := s.req.Bare()
+	if authority == nil {
+		return
+	}
+	s.edits.SetTarget(bytes.Join([][]byte{before, authority, after}, nil))
+	if s.req.Header("host") != nil {
+		s.edits.SetBytes("host", authority)
+	}
 }
 
 // choose returns the backend of a request, nil if there is none; waits says that it cannot be said yet.

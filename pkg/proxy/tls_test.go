@@ -227,7 +227,7 @@ func TestWebSocketOverTLS(t *testing.T) {
 	ca := pki.New(t)
 	addr := listen(t, func(c net.Conn, r *bufio.Reader) {
 		http.ReadRequest(r)
-		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
 		io.Copy(struct{ io.Writer }{c}, r)
 	})
 	w := start(t, []netip.AddrPort{addr}, secured(t, ca, "http/1.1"))
@@ -236,7 +236,7 @@ func TestWebSocketOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	head := make([]byte, len("HTTP/1.1 101"))
 	if _, err := io.ReadFull(conn, head); err != nil || string(head) != "HTTP/1.1 101" {
 		t.Fatalf("%q, %v", head, err)

@@ -36,7 +36,7 @@ func (m message) request() string {
 
 func (m message) response() string {
 	version := m.pick("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", m.rarely(4, "HTTP/1.1", m.pick("HTTP/2.0", "HTTP/1", "ICY")))
-	status := m.pick("200 OK", "200 OK", "204 No Content", "304 Not Modified", "404 ", "404", "100 Continue", "500 a b", m.rarely(3, "200 OK", m.pick("20 OK", "2000 OK", "+20 OK", "099 X", "600 X")))
+	status := m.pick("200 OK", "200 OK", "204 No Content", "304 Not Modified", "404 ", "404", "100 Continue", "500 a b", m.rarely(3, "200 OK", m.pick("20 OK", "2000 OK", "+20 OK", "099 X", "600 X", "999 X")))
 	return version + " " + status + m.eol() + m.fields("Server: x")
 }
 
@@ -88,6 +88,7 @@ var stricter = map[Reason]string{
 	BadCoding:        "net/http ignores Transfer-Encoding where there is no body, and in 1.0",
 	UnknownCoding:    "net/http ignores Transfer-Encoding where there is no body, and in 1.0",
 	UnexpectedSwitch: "net/http leaves that to the transport",
+	BadWebSocket:     "net/http knows nothing of WebSocket",
 	ControlByte:      "net/http takes control bytes in the reason phrase, and in values but for NUL, CR and LF",
 	DuplicateHost:    "http.Server checks that behind ReadRequest",
 	ObsFold:          "net/http unfolds lines",

@@ -11,6 +11,7 @@ type facts struct {
 	close, keepAlive        bool // Connection options
 	upgrade                 bool // the option `upgrade`
 	hasUpgrade, upgradeToH2 bool
+	webSocket               bool // Upgrade names it
 	expect                  bool
 }
 
@@ -93,8 +94,11 @@ func (fa *facts) noteUpgrade(list []byte) {
 	for more := true; more; {
 		var item []byte
 		item, list, more = nextItem(list)
-		if equalFold(item, "h2c") || equalFold(item, "h2") {
+		switch {
+		case equalFold(item, "h2c"), equalFold(item, "h2"):
 			fa.upgradeToH2 = true
+		case equalFold(item, "websocket"):
+			fa.webSocket = true
 		}
 	}
 }

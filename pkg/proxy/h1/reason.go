@@ -42,6 +42,7 @@ const (
 	ForbiddenTrailer
 	UnexpectedSwitch
 	BodyIn10
+	BadWebSocket
 	numReasons
 )
 
@@ -55,7 +56,7 @@ var sentences = [numReasons]string{
 	BadVersion:       "version is not of the form HTTP/1.1",
 	UnknownVersion:   "version is neither HTTP/1.0 nor HTTP/1.1",
 	BadStatusLine:    "status line is not version, status and reason",
-	BadStatus:        "status code is not within 100-599",
+	BadStatus:        "status code is not within 100-999",
 	BareCR:           "CR without LF",
 	BareLF:           "LF without CR",
 	ControlByte:      "control byte within a line",
@@ -82,6 +83,7 @@ var sentences = [numReasons]string{
 	ForbiddenTrailer: "trailer field that belongs in the head",
 	UnexpectedSwitch: "101 without an upgrade that was asked for",
 	BodyIn10:         "HTTP/1.0 GET, HEAD or DELETE with a body",
+	BadWebSocket:     "WebSocket handshake without its key",
 }
 
 // Status is the status code to answer a refused request with. A refused response is 502 whatever the reason.

@@ -104,6 +104,9 @@ func (r *Request) requestLine(line span) Reason {
 	if why := r.version(rest[end+1:]); why != OK {
 		return why
 	}
+	if string(b[:sp]) == "PRI" { // the preface of HTTP/2 (RFC 9113 section 3.4), whatever version it says
+		return BadMethod
+	}
 	return r.splitTarget()
 }
 
@@ -128,11 +131,18 @@ func (r *Request) conclude() Reason {
 		r.Expect100 = r.facts.expect && r.Minor == 1
 		r.Upgrade = false
 	}
+	// HAProxy 2.6 refuses such a handshake too: whoever takes it for one would see a tunnel where others see requests.
+	if r.Framing == BodyNone && r.facts.upgrade && r.facts.webSocket && len(r.Header("sec-websocket-key")) != webSocketKey {
+		return BadWebSocket
+	}
 	if r.Method == MethodConnect {
 		r.KeepAlive = false
 	}
 	return OK
 }
+
+// webSocketKey is the length of a Sec-WebSocket-Key: 16 bytes in base64 (RFC 6455 section 4.1).
+const webSocketKey = 24
 
 // MethodOf compares with case: methods are case-sensitive.
 func MethodOf(name []byte) Method {
@@ -193,6 +203,20 @@ func (r *Request) Query() []byte { return r.optional(r.query) }
 // Host is the authority that the request is for: of an absolute target or CONNECT that one, otherwise the
 // value of Host; nil if there is neither (HTTP/1.0).
 func (r *Request) Host() []byte { return r.optional(r.authority) }
+
+// Bare is the authority of an absolute target that says a port which its scheme implies, or none behind its colon, without
+// it; nil where there is nothing to leave out (RFC 9110 section 4.2.3). before and after are the rest of the target.
+func (r *Request) Bare() (before, authority, after []byte) {
+	if r.Form != AbsoluteForm {
+		return nil, nil, nil
+	}
+	a := r.at(r.authority)
+	bare := TrimPort(a, r.https)
+	if len(bare) == len(a) {
+		return nil, nil, nil
+	}
+	return r.at(span{r.target.from, r.authority.from}), bare, r.at(span{r.authority.to, r.target.to})
+}
 
 // Asked is what the response to this request is to be parsed with; upgrade says that it was forwarded with Upgrade.
 func (r *Request) Asked(upgrade bool) Asked {

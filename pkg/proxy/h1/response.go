@@ -10,7 +10,7 @@ type Asked struct {
 // Response is a response head. The zero value is ready for use.
 type Response struct {
 	Head
-	Status int // 100-599
+	Status int // 100-999; RFC 9110 section 15 knows none above 599, but servers send them and HAProxy passes them on
 
 	reason span
 }
@@ -59,7 +59,7 @@ func (r *Response) statusLine(line span) Reason {
 	if why := r.version(b[:8]); why != OK {
 		return why
 	}
-	if !all(b[9:12], isDigit) || b[9] < '1' || b[9] > '5' {
+	if !all(b[9:12], isDigit) || b[9] < '1' {
 		return BadStatus
 	}
 	r.Status = int(b[9]-'0')*100 + int(b[10]-'0')*10 + int(b[11]-'0')
@@ -81,6 +81,9 @@ func (r *Response) conclude(asked Asked) Reason {
 	case r.Status == 101:
 		if !asked.Upgrade || !r.Upgrade {
 			return UnexpectedSwitch
+		}
+		if r.facts.webSocket && r.Header("sec-websocket-accept") == nil {
+			return BadWebSocket
 		}
 		r.Framing = BodyTunnel
 	case asked.Method == MethodConnect && r.Status/100 == 2:

@@ -18,7 +18,7 @@ var refusedResponses = []struct {
 	{"status in letters", head("HTTP/1.1 2x0 OK"), Asked{}, BadStatus},
 	{"negative status", head("HTTP/1.1 -20 OK"), Asked{}, BadStatus},
 	{"status 099", head("HTTP/1.1 099 OK"), Asked{}, BadStatus},
-	{"status 600", head("HTTP/1.1 600 OK"), Asked{}, BadStatus},
+	{"WebSocket not accepted", head("HTTP/1.1 101 OK", "Connection: upgrade", "Upgrade: websocket"), Asked{Upgrade: true}, BadWebSocket},
 	{"version 2", head("HTTP/2.0 200 OK"), Asked{}, UnknownVersion},
 	{"version 1.2", head("HTTP/1.2 200 OK"), Asked{}, UnknownVersion},
 	{"lower-case http", head("http/1.1 200 OK"), Asked{}, BadVersion},
@@ -62,7 +62,7 @@ func TestResponsesThatAreRefused(t *testing.T) {
 func TestResponsesThatPass(t *testing.T) {
 	length := "Content-Length: 5"
 	chunked := "Transfer-Encoding: chunked"
-	upgrade := []string{"Connection: upgrade", "Upgrade: websocket"}
+	upgrade := []string{"Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: x"}
 	for _, c := range []struct {
 		name, in  string
 		asked     Asked
@@ -84,6 +84,7 @@ func TestResponsesThatPass(t *testing.T) {
 		{"no space either", head("HTTP/1.1 404", length), Asked{}, 404, "", BodyLength, 5, true},
 		{"reason in words", head("HTTP/1.1 500 It\tbroke \xe9", length), Asked{}, 500, "It\tbroke \xe9", BodyLength, 5, true},
 		{"unknown status", head("HTTP/1.1 599 X", length), Asked{}, 599, "X", BodyLength, 5, true},
+		{"status of no class", head("HTTP/1.1 999 X", length), Asked{}, 999, "X", BodyLength, 5, true},
 		{"HEAD", head(ok, length), Asked{Method: MethodHead}, 200, "OK", BodyNone, 0, true},
 		{"HEAD, chunked", head(ok, chunked), Asked{Method: MethodHead}, 200, "OK", BodyNone, 0, true},
 		{"HEAD, neither", head(ok), Asked{Method: MethodHead}, 200, "OK", BodyNone, 0, true},

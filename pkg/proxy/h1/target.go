@@ -38,6 +38,9 @@ func (r *Request) splitAbsolute(t []byte) Reason {
 		return BadTarget
 	}
 	end := bytes.IndexAny(t[scheme:], "/?")
+	if end >= 0 && t[scheme+end] == '?' {
+		return BadTarget // servers disagree about where this authority ends, and HAProxy refuses it
+	}
 	if end < 0 {
 		end = len(t) - scheme
 	}
@@ -72,24 +75,19 @@ func (r *Request) checkHost() Reason {
 	case OriginForm, AsteriskForm:
 		r.authority = r.facts.host
 	case AbsoluteForm:
-		port := "80"
-		if r.https {
-			port = "443"
-		}
-		if !sameAuthority(r.at(r.authority), r.at(r.facts.host), port) {
+		if !equalFold(TrimPort(r.at(r.authority), r.https), TrimPort(r.at(r.facts.host), r.https)) {
 			return HostMismatch
 		}
 	}
 	return OK
 }
 
-// sameAuthority compares two authorities; port is the one that need not be said.
-func sameAuthority(a, b []byte, port string) bool {
-	return equalFold(cutPort(a, port), cutPort(b, port))
-}
-
-// cutPort removes ":port", and an empty port, from the end of an authority.
-func cutPort(a []byte, port string) []byte {
+// TrimPort removes the port that http or https implies, and an empty one, from the end of an authority.
+func TrimPort(a []byte, https bool) []byte {
+	port := "80"
+	if https {
+		port = "443"
+	}
 	i := bytes.LastIndexByte(a, ':')
 	if i < 0 || bytes.IndexByte(a[i:], ']') >= 0 {
 		return a

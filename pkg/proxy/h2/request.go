@@ -164,6 +164,9 @@ func (r *Request) line() {
 	r.out = append(append(r.out, method...), ' ')
 	r.out = append(append(r.out, path...), " HTTP/1.1\r\n"...)
 	if len(authority) > 0 {
+		if r.method != h1.MethodConnect { // as HAProxy, so that rules about hosts see the name that they know (RFC 9110, section 4.2.3)
+			authority = h1.TrimPort(authority, string(r.of(r.pseudo[pScheme])) == "https")
+		}
 		r.write([]byte("host"), authority)
 	}
 }

@@ -41,6 +41,9 @@ func TestRequestHead(t *testing.T) {
 		{get("te", "trailers", "trailer", "x", "http2-settings", "y"), true, "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", Fine},
 		{get("host", "A.TEST"), true, "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", Fine},
 		{[]string{":method", "GET", ":scheme", "http", ":path", "/", "host", "b"}, true, "GET / HTTP/1.1\r\nhost: b\r\n\r\n", Fine},
+		{of("GET", "/", "a.test:443"), true, "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", Fine},
+		{of("GET", "/", "a.test:", "host", "a.test:"), true, "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", Fine},
+		{of("GET", "/", "a.test:80"), true, "GET / HTTP/1.1\r\nhost: a.test:80\r\n\r\n", Fine},
 		{of("OPTIONS", "*", "a"), true, "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", Fine},
 		{[]string{":method", "CONNECT", ":authority", "a:443"}, true, "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n", Fine},
 
@@ -217,6 +220,9 @@ func FuzzRequest(f *testing.F) {
 		}
 		if method != "CONNECT" && string(got.Target()) != path {
 			t.Fatalf("%q: read as %q", text, got.Target())
+		}
+		if want := []byte(authority); method != "CONNECT" {
+			authority = string(h1.TrimPort(want, false))
 		}
 		if authority != "" && !bytes.EqualFold(got.Host(), []byte(authority)) {
 			t.Fatalf("%q: for %q", text, got.Host())
