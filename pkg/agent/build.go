@@ -59,7 +59,7 @@ func (b *building) proxy(p *config.Proxy) error {
 	if p.HTTP {
 		mode = pool.HTTP
 	}
-	options := pool.BackendOptions{Name: p.Name, Mode: mode, FullConn: b.fullConn(p), AllBackups: p.Options.AllBackups, Listen: p.Kind == config.Listen}
+	options := pool.BackendOptions{Name: p.Name, Mode: mode, FullConn: b.fullConn(p), AllBackups: p.Options.AllBackups, Requeue: p.Options.Redispatch && !p.Options.Persist, Listen: p.Kind == config.Listen}
 	switch p.Kind {
 	case config.Frontend:
 		addListeners(b.pool.AddFrontend(p.Name, mode, b.frontendMaxConn(p)), p)

@@ -27,9 +27,9 @@ type Algorithm interface {
 	Pick(Request) (pool.Target, bool)
 }
 
-// Binder is an algorithm whose choice depends on the client alone: a session waits for that server when it is full.
+// Binder is an algorithm that may choose a server although it is full: a session waits for that server then.
 type Binder interface {
-	// Bound returns the server that Pick would choose if it had room, nil for any.
+	// Bound returns the server that the session waits for if Pick finds no room, nil for any.
 	Bound(Request) *pool.Server
 }
 
@@ -83,7 +83,7 @@ func Deterministic(name string) bool {
 
 // acquire takes a session of t unless it is the one to avoid.
 func acquire(t pool.Target, avoid *pool.Server) bool {
-	return t.Server != avoid && t.Server.Acquire()
+	return t.Server != avoid && t.Server.Take()
 }
 
 // lastResort takes a session of the server to avoid, for when no other could be had.
@@ -92,7 +92,7 @@ func lastResort(targets []pool.Target, avoid *pool.Server) (pool.Target, bool) {
 		return pool.Target{}, false
 	}
 	for _, t := range targets {
-		if t.Server == avoid && avoid.Acquire() {
+		if t.Server == avoid && avoid.Take() {
 			return t, true
 		}
 	}

@@ -210,3 +210,53 @@ func TestSourceIsStable(t *testing.T) {
 		t.Errorf("32 clients reached only %v", seen)
 	}
 }
+
+// With a maxqueue leastconn counts what waits for a server as its load, and has sessions wait for it while it is the least.
+func TestLeastConnFillsQueues(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{MaxConn: 1, MaxQueue: 1}, pool.ServerOptions{MaxConn: 1, MaxQueue: 1})
+	a := algorithm(t, "leastconn", b)
+	servers := b.Servers()
+	for range 2 {
+		if _, ok := a.Pick(Request{}); !ok {
+			t.Fatal("no room for one each")
+		}
+	}
+	for range 2 {
+		s := a.(Binder).Bound(Request{})
+		if s == nil || s.Queue.Load() != 0 {
+			t.Fatalf("bound to %v", s)
+		}
+		if _, ok := a.Pick(Request{}); ok {
+			t.Error("there was room")
+		}
+		if !b.EnqueueFor(&pool.Waiter{Grant: func(pool.Target) bool { return true }}, s) {
+			t.Error("no room in the queue")
+		}
+	}
+	if s := a.(Binder).Bound(Request{}); s != nil {
+		t.Errorf("bound to %s, whose queue is full", s.Name)
+	}
+	servers[0].Release() // to the one that waits
+	servers[0].Release()
+	if got, ok := a.Pick(Request{}); !ok || got.Server != servers[0] {
+		t.Errorf("chosen is %v", got.Server)
+	}
+}
+
+// Who waits for a server is not passed by those who take any.
+func TestPickPassesNobody(t *testing.T) {
+	for _, name := range []string{"roundrobin", "leastconn", "first", "random"} {
+		b := backendOf(t, pool.ServerOptions{MaxConn: 1}, pool.ServerOptions{MaxConn: 1})
+		one := b.Servers()[0]
+		one.Acquire()
+		b.EnqueueFor(&pool.Waiter{Grant: func(pool.Target) bool { return true }}, one)
+		one.Sessions.Add(-1) // as it is just before the place is given away
+		a := algorithm(t, name, b)
+		if got, ok := a.Pick(Request{}); !ok || got.Server == one {
+			t.Errorf("%s: chosen is %v", name, got.Server)
+		}
+		if got, ok := a.Pick(Request{}); ok {
+			t.Errorf("%s: then it is %v", name, got.Server)
+		}
+	}
+}

@@ -12,7 +12,9 @@ type BackendOptions struct {
 	Mode       Mode
 	FullConn   int  // `slim` of the backend
 	AllBackups bool // option allbackups
-	Listen     bool // a listen section, which HAProxy calls a proxy
+	// Requeue has those who wait for a server that goes down take any other (option redispatch without option persist).
+	Requeue bool
+	Listen  bool // a listen section, which HAProxy calls a proxy
 }
 
 // Backend is a set of servers and the queue in front of them. Its exported fields are safe for
@@ -29,7 +31,7 @@ type Backend struct {
 type backendLife struct {
 	Sessions    Gauge
 	SessionRate Rate
-	Queue       Gauge // requests waiting, for the backend and all its servers
+	Queue       Gauge // requests that wait for any server; others are in the queue of the one that they want
 	Counters    Counters
 	Times       Times
 	Latency     Latencies // of the userspace path

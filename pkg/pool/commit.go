@@ -203,15 +203,33 @@ func (b *Backend) word() string {
 // online is the end of HAProxy's lines about a server that is up.
 func (c *change) online(s *Server) string {
 	active, backup := c.b.count()
-	return fmt.Sprintf("%d active and %d backup servers online.%s 0 sessions requeued, %d total in queue.",
-		active, backup, runningOnBackup(active, backup), s.Queue.Load())
+	return fmt.Sprintf("%d active and %d backup servers online.%s %d sessions requeued, %d total in queue.",
+		active, backup, runningOnBackup(active, backup), c.taken(s), s.Queue.Load())
 }
 
 // left is the end of HAProxy's lines about a server that goes down.
 func (c *change) left(s *Server) string {
 	active, backup := c.b.count()
-	return fmt.Sprintf("%d active and %d backup servers left.%s %d sessions active, 0 requeued, %d remaining in queue.",
-		active, backup, runningOnBackup(active, backup), s.Sessions.Load(), s.Queue.Load())
+	requeued, remain := int64(0), s.Queue.Load()
+	if c.b.Requeue {
+		requeued, remain = remain, 0
+	}
+	return fmt.Sprintf("%d active and %d backup servers left.%s %d sessions active, %d requeued, %d remaining in queue.",
+		active, backup, runningOnBackup(active, backup), s.Sessions.Load(), requeued, remain)
+}
+
+// taken is how many of those who wait for any server one that has come up takes.
+func (c *change) taken(s *Server) int64 {
+	if !s.usable() || s.Backup && c.b.hasActive() {
+		return 0
+	}
+	return max(0, min(c.b.Queue.Load(), s.room()))
+}
+
+// hasActive says whether a server is up that is no backup; the lock is held.
+func (b *Backend) hasActive() bool {
+	active, _ := b.count()
+	return active > 0
 }
 
 func runningOnBackup(active, backup int) string {

@@ -33,8 +33,7 @@ func (s *Server) SetLimit(n int) {
 
 // bound is the limit at this moment. With minconn it follows the load of the backend: as many of maxconn as the backend has
 // sessions of its fullconn, those that wait included, though no fewer than minconn; and no more than that share while the
-// server starts slowly (HAProxy, section 5.2, minconn). HAProxy 2.6 was seen to look at those who wait only when a session
-// ends; here they are also let in when the load has grown.
+// server starts slowly (HAProxy, section 5.2, minconn).
 func (s *Server) bound() int64 {
 	limit := s.limit.Load()
 	if s.MinConn == 0 || limit == 0 {

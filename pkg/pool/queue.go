@@ -1,10 +1,10 @@
 package pool
 
 import (
-	"container/list"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Waiter is a request that waits until a server of its backend can take it. Grant is called at most
@@ -13,22 +13,39 @@ import (
 // it, and the place goes to the next one.
 type Waiter struct {
 	Grant func(Target) bool
+	// Priority is its standing among those who wait for the same.
+	Priority Priority
+	// Stays says that it takes no other server when the one that it wants goes down (force-persist).
+	Stays bool
+	// Passed is for its log line. It is valid once the waiter is in no queue any more.
+	Passed Passed
 
-	elem *list.Element
-	in   *list.List // that elem is in
-	want *Server    // nil: any
-	seq  uint64     // order of arrival in the backend
+	in   *line         // nil when it does not wait
+	at   int           // its index in there
+	want *Server       // nil: any
+	due  time.Duration // when it arrived, and the priority's offset
+	seq  uint64        // order of arrival in the backend
+	from uint64        // served of its line when it joined
 }
+
+// Priority is the order of those who wait: by class, the lowest first, then by the time of arrival plus Offset (HAProxy, section
+// 4.2, http-request set-priority-class and set-priority-offset).
+type Priority struct {
+	Class  int
+	Offset time.Duration
+}
+
+// Passed is how many were served from the queues in which a request waited, of servers and of the backend, from when it came up
+// to itself (%sq and %bq; counted as HAProxy 2.6 was seen to).
+type Passed struct{ Server, Backend int }
 
 // waitList is a backend's queue, first come first served. Its memory is bounded by the frontends'
 // maxconn, since each waiter is one session.
 type waitList struct {
-	mu sync.Mutex
-	l  list.List    // those who take any server; those who want one are in that server's list
-	n  atomic.Int64 // all who wait, written under mu; lets a release see an empty queue without locking
-	// anyone is the length of l, written under mu.
-	anyone atomic.Int64
-	seq    uint64
+	mu  sync.Mutex
+	l   line         // those who take any server; those who want one are in that server's line
+	n   atomic.Int64 // all who wait, written under mu; lets a release see an empty queue without locking
+	seq uint64
 	// flags are raised by the length of the queue, so that the kernel path leaves new connections to those who
 	// wait. Set before traffic starts.
 	flags []*atomic.Int64
@@ -64,6 +81,9 @@ func (s *Server) Acquire() bool {
 	return s.Sessions.Enter(s.bound())
 }
 
+// Take is Acquire for who comes for no server in particular: those who wait for this one are served before.
+func (s *Server) Take() bool { return s.Queue.Load() == 0 && s.Acquire() }
+
 // Limit returns how many sessions the server takes now, both paths together: its maxconn, or less while it
 // starts slowly. 0 is no limit. [Server.SetLimit] changes it.
 func (s *Server) Limit() int { return int(s.limit.Load()) }
@@ -74,11 +94,19 @@ func (s *Server) Full() bool {
 	return limit > 0 && s.Sessions.Taken() >= limit
 }
 
-// Release gives a session back and lets the backend's longest waiter have the place.
+// Admits says whether the server has a place, or room in its queue for those whom leastconn sends there: as much as its maxqueue,
+// none without one (as HAProxy 2.6 was seen to do).
+func (s *Server) Admits() bool {
+	limit := s.bound()
+	return limit == 0 || s.Sessions.Taken()+s.Queue.Load() < limit+int64(s.MaxQueue)
+}
+
+// Release gives a session back and lets who has waited longest have the place. With minconn as many are let in as the load of
+// the backend allows by now, the session that ends included (as HAProxy 2.6 was seen to do).
 func (s *Server) Release() {
 	s.Sessions.Add(-1)
 	if s.limit.Load() > 0 {
-		s.Backend.drainQueue()
+		s.Backend.serve(s)
 	}
 }
 
@@ -88,9 +116,13 @@ func (s *Server) SetKernelSessions(n int64) {
 	before := s.Sessions.Kernel()
 	s.Sessions.SetKernel(n)
 	if s.limit.Load() > 0 && n < before {
-		s.Backend.drainQueue()
+		s.Backend.serve(s)
 	}
 }
+
+// Wanted is the server whose queue the waiter was in at last, nil for that of the backend. It is valid once the waiter is in no
+// queue any more.
+func (w *Waiter) Wanted() *Server { return w.want }
 
 // ServeQueue gives places that the kernel path has freed to those who wait, and says whether some still do. Whoever
 // shares places with the kernel path calls it again and again while that is so: the kernel tells nobody.
@@ -99,166 +131,212 @@ func (b *Backend) ServeQueue() (waiting bool) {
 	return b.waiting.n.Load() > 0
 }
 
-// Enqueue makes w wait for a place on any server of the backend, and returns its place in that queue, from 1. The
-// caller bounds the wait with [Backend.Dequeue].
-func (b *Backend) Enqueue(w *Waiter) (place int64) {
+// Enqueue makes w wait for a place on any server of the backend. The caller bounds the wait with [Backend.Dequeue].
+func (b *Backend) Enqueue(w *Waiter) {
 	b.waiting.mu.Lock()
-	place = b.join(w, nil)
+	first := b.join(w, nil)
 	b.waiting.mu.Unlock()
-	b.joined()
-	return place
-}
-
-// EnqueueFor makes w wait for a place on s and no other server, as long as s is usable. It returns false when the
-// server's queue has reached its maxqueue; w does not wait then. Its place is in the server's queue, from 1.
-func (b *Backend) EnqueueFor(w *Waiter, s *Server) (place int64, ok bool) {
-	b.waiting.mu.Lock()
-	if s.MaxQueue > 0 && s.wanted.Len() >= s.MaxQueue {
-		b.waiting.mu.Unlock()
-		return 0, false
-	}
-	place = b.join(w, s)
-	b.waiting.mu.Unlock()
-	b.scatter(s) // s may have become unusable since the caller looked, or have gone
-	b.joined()
-	return place, true
-}
-
-func (b *Backend) joined() {
-	b.Queue.Add(1)
 	b.pool.wait()
-	b.drainQueue() // a place may have come free since the caller looked
+	if first {
+		b.drainQueue()
+	}
 }
 
-// join puts w at the end of a queue and returns the queue's length; waiting.mu is held.
-func (b *Backend) join(w *Waiter, s *Server) int64 {
+// EnqueueFor makes w wait for a place on s and no other server, as long as s is there for it: see [BackendOptions.Requeue]. It
+// returns false when the server's queue has reached its maxqueue; w does not wait then.
+func (b *Backend) EnqueueFor(w *Waiter, s *Server) bool {
+	b.waiting.mu.Lock()
+	if s.MaxQueue > 0 && len(s.wanted.heap) >= s.MaxQueue {
+		b.waiting.mu.Unlock()
+		return false
+	}
+	first := b.join(w, s)
+	b.waiting.mu.Unlock()
+	b.pool.wait()
+	if b.scatter(s) { // it has become unusable since the caller looked, or has gone
+		b.drainQueue()
+	} else if first {
+		b.serve(s)
+	}
+	return true
+}
+
+// join has w wait. It says whether w is the first in its line: then a place may have come free since the caller looked, and
+// nobody was told. For others somebody has looked, and a limit that has grown by those who came is not looked at before a
+// session ends (minconn). waiting.mu is held.
+func (b *Backend) join(w *Waiter, s *Server) (first bool) {
 	q := &b.waiting
 	q.seq++
-	w.seq, w.want, w.in = q.seq, s, &q.l
+	w.seq, w.due = q.seq, time.Since(b.pool.Started)+w.Priority.Offset
+	b.enter(w, s)
+	q.add(1)
+	return len(w.in.heap) == 1
+}
+
+// enter puts w into the line of a server, nil for any; waiting.mu is held.
+func (b *Backend) enter(w *Waiter, s *Server) {
+	w.want, w.in = s, &b.waiting.l
 	if s != nil {
 		w.in = &s.wanted
-		s.Queue.Add(1)
-	} else {
-		q.anyone.Add(1)
 	}
-	w.elem = w.in.PushBack(w)
-	q.add(1)
-	return int64(w.in.Len())
+	w.from = w.in.served
+	w.in.push(w)
+	b.lengthOf(s).Add(1)
 }
 
-// part takes w out of its queue; waiting.mu is held.
-func (b *Backend) part(w *Waiter) {
-	w.in.Remove(w.elem)
+// leave takes w out of its line; waiting.mu is held.
+func (b *Backend) leave(w *Waiter) {
+	passed := &w.Passed.Backend
 	if w.want != nil {
-		w.want.Queue.Add(-1)
-	} else {
-		b.waiting.anyone.Add(-1)
+		passed = &w.Passed.Server
 	}
-	w.elem = nil
-	b.waiting.add(-1)
+	*passed += int(w.in.served-w.from) + 1
+	w.in.remove(w)
+	w.in = nil
+	b.lengthOf(w.want).Add(-1)
 }
 
-// scatter lets those who want a server that is not usable take any, in the order of their arrival. gone are servers that
-// are not in the backend any more.
-func (b *Backend) scatter(gone ...*Server) {
-	if b.waiting.n.Load() == 0 {
-		return
+// lengthOf is what is shown of a line: a server's, or for nil that of those who take any.
+func (b *Backend) lengthOf(s *Server) *Gauge {
+	if s == nil {
+		return &b.Queue
 	}
-	usable := make(map[*Server]bool)
-	for _, t := range b.Snapshot().Targets {
-		usable[t.Server] = true
+	return &s.Queue
+}
+
+// scatter lets those who want a server that is not there for them take any, in the order of their arrival, and says whether there
+// were some: of servers that have left DNS or, as gone have, the backend; and of those that are down or in maintenance if
+// [BackendOptions.Requeue] says so.
+func (b *Backend) scatter(gone ...*Server) (some bool) {
+	q := &b.waiting
+	if q.n.Load() == b.Queue.Load() { // nobody wants one
+		return false
+	}
+	up := make(map[*serverLife]bool) // of all that are known
+	for _, k := range b.Snapshot().Known {
+		up[k.Server.serverLife] = k.Up
 	}
 	servers := slices.Concat(b.Servers(), gone)
-	q := &b.waiting
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, s := range servers {
-		at := q.l.Front()
-		for !usable[s] && s.wanted.Len() > 0 {
-			w := s.wanted.Front().Value.(*Waiter)
-			b.part(w)
-			for at != nil && at.Value.(*Waiter).seq < w.seq {
-				at = at.Next()
+		isUp, known := up[s.serverLife]
+		if isUp || known && !b.Requeue {
+			continue
+		}
+		for _, w := range slices.Clone(s.wanted.heap) {
+			if !known || !w.Stays {
+				b.leave(w)
+				b.enter(w, nil)
+				some = true
 			}
-			w.want, w.in = nil, &q.l
-			if at != nil {
-				w.elem = q.l.InsertBefore(w, at)
-			} else {
-				w.elem = q.l.PushBack(w)
-			}
-			q.anyone.Add(1)
-			q.add(1)
 		}
 	}
+	return some
 }
 
 // Dequeue takes w out of the queue. It returns false if w was not in it any more: it has been, or is
 // being, granted a server.
 func (b *Backend) Dequeue(w *Waiter) bool {
 	b.waiting.mu.Lock()
-	queued := w.elem != nil
-	if queued {
-		b.part(w)
+	defer b.waiting.mu.Unlock()
+	if w.in == nil {
+		return false
 	}
-	b.waiting.mu.Unlock()
-	if queued {
-		b.Queue.Add(-1)
-	}
-	return queued
+	b.leave(w)
+	b.waiting.add(-1)
+	return true
 }
 
-// drainQueue hands free places to waiters, oldest first.
+// offer is a place of a server, and who may have it.
+type offer struct {
+	Target
+	anyone bool // also those who take any server
+}
+
+// wanted says whether somebody waits for the place.
+func (o *offer) wanted(b *Backend) bool {
+	return o.anyone && b.Queue.Load() > 0 || o.Server.Queue.Load() > 0
+}
+
+// drainQueue hands free places of all servers to waiters.
 func (b *Backend) drainQueue() {
 	for b.waiting.n.Load() > 0 {
-		t, ok := b.acquireAwaited()
+		o, ok := b.acquireAwaited()
 		if !ok {
 			return
 		}
-		if !b.grantNext(t) {
-			// The queue was empty after all. Whoever joined it while we held the place saw none free,
-			// so look again once it is given back.
-			t.Server.Sessions.Add(-1)
-		}
+		b.grant(o)
 	}
 }
 
-// next is the oldest of those who wait for t or for any server, nil for nobody; waiting.mu is held.
-func (b *Backend) next(t Target) *Waiter {
-	var oldest *Waiter
-	for _, l := range []*list.List{&b.waiting.l, &t.Server.wanted} {
-		if front := l.Front(); front != nil {
-			if w := front.Value.(*Waiter); oldest == nil || w.seq < oldest.seq {
-				oldest = w
-			}
+// serve hands free places of one server to waiters: whatever its state to those who want no other, as HAProxy does, to the
+// others if it is chosen from.
+func (b *Backend) serve(s *Server) {
+	for b.waiting.n.Load() > 0 {
+		o, ok := b.offerOf(s)
+		if !ok || !o.wanted(b) || !s.Acquire() {
+			return
 		}
+		b.grant(o)
 	}
-	return oldest
 }
 
-// grantNext gives t to the oldest waiter that wants it.
-func (b *Backend) grantNext(t Target) bool {
+// grant gives the place to the first of those who want it. The queue may turn out to be empty after all: whoever joined it while
+// the place was held saw none free, so callers look again once it is given back.
+func (b *Backend) grant(o offer) {
 	for {
 		b.waiting.mu.Lock()
-		w := b.next(t)
+		w := b.next(o)
 		if w == nil {
 			b.waiting.mu.Unlock()
-			return false
+			o.Server.Sessions.Add(-1)
+			return
 		}
-		b.part(w)
+		in := w.in
+		b.leave(w)
+		in.served++
+		b.waiting.add(-1)
 		b.waiting.mu.Unlock()
-		b.Queue.Add(-1)
-		if w.Grant(t) {
-			return true
+		if w.Grant(o.Target) {
+			return
 		}
 	}
 }
 
-// acquireAwaited takes a session of the usable server with the most room among those that somebody waits for.
-func (b *Backend) acquireAwaited() (Target, bool) {
+// next is the first of those who want a place, nil for nobody; waiting.mu is held.
+func (b *Backend) next(o offer) *Waiter {
+	w := o.Server.wanted.first()
+	if o.anyone {
+		if other := b.waiting.l.first(); w == nil || other != nil && other.before(w) {
+			w = other
+		}
+	}
+	return w
+}
+
+// offerOf is what a server has to offer; ok is false if it has no address, or has gone.
+func (b *Backend) offerOf(s *Server) (o offer, ok bool) {
+	snap := b.Snapshot()
+	for _, t := range snap.Targets {
+		if t.Server.Same(s) {
+			return offer{t, true}, true
+		}
+	}
+	for i := range snap.Known {
+		if k := &snap.Known[i]; k.Server.Same(s) {
+			return offer{k.Target, false}, true
+		}
+	}
+	return offer{}, false
+}
+
+// acquireAwaited takes a session of the server with the most room among those that somebody waits for.
+func (b *Backend) acquireAwaited() (offer, bool) {
 	for {
 		best, ok := b.roomiest()
 		if !ok {
-			return Target{}, false
+			return offer{}, false
 		}
 		if best.Server.Acquire() {
 			return best, true
@@ -268,21 +346,36 @@ func (b *Backend) acquireAwaited() (Target, bool) {
 	}
 }
 
-// roomiest is the server that acquireAwaited takes a session of.
-func (b *Backend) roomiest() (best Target, ok bool) {
-	room := int64(0)
-	anyone := b.waiting.anyone.Load() > 0
-	for _, t := range b.Snapshot().Targets {
-		if !anyone && t.Server.Queue.Load() == 0 {
-			continue
+// roomiest is the server that acquireAwaited takes a session of. Those that are up but not chosen from, such as one that drains,
+// are there for those who want no other.
+func (b *Backend) roomiest() (best offer, ok bool) {
+	most := int64(0)
+	consider := func(o offer) {
+		if !o.wanted(b) {
+			return
 		}
-		free := int64(1) << 32
-		if limit := t.Server.bound(); limit > 0 {
-			free = limit - t.Server.Sessions.Taken()
-		}
-		if free > room {
-			best, room = t, free
+		if room := o.Server.room(); room > most {
+			best, most = o, room
 		}
 	}
-	return best, room > 0
+	snap := b.Snapshot()
+	for _, t := range snap.Targets {
+		consider(offer{t, true})
+	}
+	if most == 0 && b.waiting.n.Load() > b.Queue.Load() {
+		for i := range snap.Known {
+			if k := &snap.Known[i]; k.Up {
+				consider(offer{k.Target, false})
+			}
+		}
+	}
+	return best, most > 0
+}
+
+// room is how many places of the server are free.
+func (s *Server) room() int64 {
+	if limit := s.bound(); limit > 0 {
+		return limit - s.Sessions.Taken()
+	}
+	return 1 << 32
 }

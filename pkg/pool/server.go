@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"container/list"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -91,7 +90,7 @@ type serverLife struct {
 	trail        atomic.Pointer[trail]
 	limit        atomic.Int64 // see Limit
 	most, warmed atomic.Int64 // what limit is made of: maxconn, and how far a slow start has come
-	wanted       list.List    // waiters that take no other server; guarded by Backend.waiting.mu
+	wanted       line         // waiters that take no other server; guarded by Backend.waiting.mu
 	state        serverState  // guarded by Backend.mu
 }
 

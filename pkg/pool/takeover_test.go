@@ -117,7 +117,7 @@ func TestTakeOverAddsAndRemovesServers(t *testing.T) {
 	w := &Waiter{Grant: func(t Target) bool { got = t; return true }}
 	second.SetLimit(1)
 	second.Acquire()
-	if _, ok := b.EnqueueFor(w, second); !ok {
+	if !b.EnqueueFor(w, second) {
 		t.Fatal("no place in the queue")
 	}
 	p, moved := b.reloaded(options("s3", "10.0.0.3:80", nil), options("s1", "10.0.0.1:80", nil))

@@ -31,7 +31,7 @@ func (s *session) dispatch() {
 		h.note(s, &req)
 	}
 	var bound *pool.Server // the only one that will do
-	waiting := b.Queue.Load()
+	waiting := b.Queue.Load() // who waits for a server in particular is looked at by Pick
 	if binder, ok := s.be.algo.(balance.Binder); ok {
 		if bound = binder.Bound(req); bound != nil {
 			waiting = bound.Queue.Load()
@@ -74,6 +74,7 @@ type ticket struct {
 func (s *session) enqueue(bound *pool.Server) {
 	t := &ticket{s: s}
 	w := s.w
+	t.waiter.Priority, t.waiter.Stays = s.priority, s.persist.direct && s.persist.forced
 	t.waiter.Grant = func(target pool.Target) bool {
 		return w.loop.Post(func() { t.arrive(target) })
 	}
@@ -81,16 +82,27 @@ func (s *session) enqueue(bound *pool.Server) {
 	s.phase = queued
 	w.loop.Arm(&s.serverTimer, s.be.timeouts.queue)
 	if bound == nil {
-		s.place.backend = int(s.be.stats.Enqueue(&t.waiter))
+		s.be.stats.Enqueue(&t.waiter)
 		return
 	}
-	place, ok := s.be.stats.EnqueueFor(&t.waiter, bound)
-	s.place.server = int(place)
-	if !ok {
+	if !s.be.stats.EnqueueFor(&t.waiter, bound) {
 		s.ticket, t.s = nil, nil
 		w.loop.Disarm(&s.serverTimer)
-		s.noServer('Q')
+		s.queueFull(bound)
 	}
+}
+
+// queueFull refuses the session, or has it wait for any server if it came for this one and `option redispatch` lets it go elsewhere.
+func (s *session) queueFull(srv *pool.Server) {
+	if p := &s.persist; p.direct && !p.forced && s.be.cfg.Options.Redispatch {
+		s.forsake()
+		s.dispatch()
+		return
+	}
+	s.awaited = srv
+	s.notConnected()
+	srv.Counters.Shard(s.w.shard).ConnErrors.Add(1)
+	s.noServer('Q')
 }
 
 // arrive brings a granted place to the loop.
@@ -101,8 +113,9 @@ func (t *ticket) arrive(target pool.Target) {
 		return
 	}
 	s.ticket, t.s = nil, nil
+	s.waited(&t.waiter)
 	s.w.loop.Disarm(&s.serverTimer)
-	if want := s.persist.wanted.Server; want != nil && want != target.Server { // it went down meanwhile
+	if want := s.persist.wanted.Server; want != nil && want != s.awaited { // it went down meanwhile
 		s.forsake()
 	}
 	s.assign(target)
@@ -114,14 +127,22 @@ func (s *session) cancelTicket() {
 	if t := s.ticket; t != nil {
 		s.ticket, t.s = nil, nil
 		s.be.stats.Dequeue(&t.waiter)
+		s.waited(&t.waiter)
 	}
+}
+
+// waited notes how it went in the queue, for the log.
+func (s *session) waited(w *pool.Waiter) {
+	s.passed.Server += w.Passed.Server
+	s.passed.Backend += w.Passed.Backend
+	s.awaited = w.Wanted()
 }
 
 func (s *session) queueTimeout() {
 	s.cancelTicket()
 	s.clock.assigned = s.w.loop.Now() // it has waited, though for nothing
 	s.notConnected()
-	if want := s.persist.wanted.Server; want != nil {
+	if want := s.awaited; want != nil {
 		want.Counters.Shard(s.w.shard).ConnErrors.Add(1)
 	}
 	s.terminate('s', 'Q')

@@ -115,7 +115,7 @@ func buildPool(cfg *config.Config, loops int) *pool.Pool {
 		if !proxy.Kind.HasBackend() {
 			continue
 		}
-		b := p.AddBackend(pool.BackendOptions{Name: proxy.Name, Mode: mode(proxy)})
+		b := p.AddBackend(pool.BackendOptions{Name: proxy.Name, Mode: mode(proxy), Requeue: proxy.Options.Redispatch})
 		for _, s := range proxy.Servers {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Addr, o.Weight, o.MaxConn, o.Backup = s.Name, s.Addr, s.Weight, s.MaxConn, s.Backup

@@ -51,7 +51,7 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 		Frontend: s.fe.cfg.Name, Backend: s.fe.cfg.Name, Server: s.service,
 		Bytes: s.client.taking() - s.startOut, Uploaded: s.consumed() - s.startIn,
 		State:    [4]byte{s.why[0], s.why[1], '-', '-'},
-		SrvQueue: s.place.server, BeQueue: s.place.backend,
+		SrvQueue: s.passed.Server, BeQueue: s.passed.Backend,
 		Retries: s.retries, Redispatched: s.redispatch,
 		ActConn: int(s.fe.plan.pool.Process.Conns.Load()), FeConn: int(s.fe.stats.Sessions.Load()),
 		Counter: s.number,
@@ -73,6 +73,8 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	}
 	if t := s.target.Server; t != nil {
 		e.Server, e.SrvConn, e.Target = t.Name, int(t.Sessions.Load()), s.target.Addr
+	} else if t := s.awaited; t != nil {
+		e.Server, e.SrvConn = t.Name, int(t.Sessions.Load())
 	}
 	if s.link != nil && s.fe.source {
 		e.Source = s.link.source()

@@ -246,7 +246,8 @@ func TestMaxQueue(t *testing.T) {
 	first.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
 	<-g.arrived
 	second.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
-	eventually(t, "the second waits", func() bool { return w.pool.Backend("be").Queue.Load() == 1 })
+	servers := w.pool.Backend("be").Servers()
+	eventually(t, "the second waits", func() bool { return servers[0].Queue.Load()+servers[1].Queue.Load() == 1 })
 	if status, _ := third.get("/3"); status != 503 {
 		t.Errorf("status %d", status)
 	}

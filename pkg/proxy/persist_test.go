@@ -35,6 +35,7 @@ func TestCookieWaitsForItsServer(t *testing.T) {
 	w := start(t, []netip.AddrPort{named(t, "one"), named(t, "two")}, sticky, func(_ *Setup, _, be *config.Proxy) {
 		be.Servers[0].MaxConn = 1
 		be.Timeouts.Queue = patience
+		be.Options.Redispatch = true
 	})
 	b := w.pool.Backend("be")
 	one := b.Servers()[0]

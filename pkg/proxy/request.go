@@ -272,6 +272,7 @@ func (s *session) clientGone() {
 		switch s.phase {
 		case queued:
 			when = 'Q'
+			s.cancelTicket()
 			s.clock.assigned = s.w.loop.Now() // it has waited, though for nothing
 		case connecting, pausing:
 			when = 'C'
@@ -279,7 +280,9 @@ func (s *session) clientGone() {
 			when = 'D'
 		}
 		s.terminate('C', when)
-		s.clientAborted()
+		if when != 'Q' { // as HAProxy 2.6 was seen to do
+			s.clientAborted()
+		}
 		s.record()
 	}
 	s.end()

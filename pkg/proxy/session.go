@@ -183,9 +183,12 @@ func (s *session) watchClient() step {
 }
 
 // abortsOnClose says whether FIN is enough to give a request up that has no answer yet. As with HAProxy it is the
-// backend's word, or the frontend's that a defaults section gave it.
+// backend's word, or before there is one the frontend's that a defaults section gave it.
 func (s *session) abortsOnClose() bool {
-	return s.fe.cfg.Options.Abortonclose || s.be != nil && s.be.cfg.Options.Abortonclose
+	if s.be != nil {
+		return s.be.cfg.Options.Abortonclose
+	}
+	return s.fe.cfg.Options.Abortonclose
 }
 
 // drain writes the last bytes and closes.

@@ -51,9 +51,13 @@ type transaction struct {
 	status int
 	why    [2]byte // termination state, for the log
 	clock  times
-	line   []byte                        // the request line, for the log
-	logged bool                          // there is nothing left to log
-	place  struct{ server, backend int } // in the queues, for the log
+	line   []byte // the request line, for the log
+	logged bool   // there is nothing left to log
+
+	// of its wait for a server
+	priority pool.Priority
+	passed   pool.Passed
+	awaited  *pool.Server // in whose queue it waited last, or which refused it
 
 	serverTimer loop.Timer
 	startOut    int64  // bytes for the client before this request's response
@@ -138,7 +142,7 @@ func (t *transaction) reset() {
 	t.preview, t.payload, t.coding = preview{}, payload{}, coding{}
 	t.ruled.server, t.ruled.tunnel = 0, 0
 	t.why = [2]byte{'-', '-'}
-	t.place.server, t.place.backend = 0, 0
+	t.priority, t.passed, t.awaited = pool.Priority{}, pool.Passed{}, nil
 	t.clock = times{}
 	t.msg.reset()
 }
