@@ -74,6 +74,8 @@ func ruleActions() []ruleAction {
 		{name: "track-sc2", args: "<key> [table <name>]", doc: "the same by a third", in: onRequest, action: ActionTrack2, parse: (*ruleParser).track},
 		{name: "capture", args: "<expression> len <n> | <expression> id <n>", doc: "keeps a value for the log", in: onAny, action: ActionCapture, parse: (*ruleParser).capture},
 		{name: "set-log-level", args: "emerg|…|debug|silent", doc: "the level of the log line, or that there is none", in: onRequest | onResponse, action: ActionSetLogLevel, parse: (*ruleParser).logLevel},
+		{name: "set-priority-class", args: "<expression>", doc: "the request's class in queues, -2047 to 2047: the lowest is served first", in: onRequest, action: ActionSetPriorityClass, parse: (*ruleParser).expression},
+		{name: "set-priority-offset", args: "<expression>", doc: "milliseconds that are added to the time of its arrival in its class, -524287 to 524287", in: onRequest, action: ActionSetPriorityOffset, parse: (*ruleParser).expression},
 		{name: "disable-l7-retry", doc: "the request is not sent again after it has reached a server", in: onRequest, action: ActionDisableRetry},
 		{name: "wait-for-body", args: "time <time> [at-least <bytes>]", doc: "waits for the body, or for so many bytes of it, as far as tune.bufsize has room for it; 408 if it takes longer", in: onRequest, action: ActionWaitForBody, parse: (*ruleParser).waitForBody},
 		{name: "set-status", args: "<code> [reason <text>]", doc: "replaces the status", in: onResponse | onAfterResponse, action: ActionSetStatus, parse: (*ruleParser).setStatus},
@@ -83,8 +85,8 @@ func ruleActions() []ruleAction {
 // otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
 const otherActions = `cache-store cache-use do-log do-resolve early-hint normalize-uri pause
 	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
-	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-nice set-priority-class
-	set-priority-offset set-retries set-src-port set-tos strict-mode wait-for-handshake`
+	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-nice
+	set-retries set-src-port set-tos strict-mode wait-for-handshake`
 
 // ruleParser reads one rule.
 type ruleParser struct {

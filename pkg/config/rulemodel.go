@@ -21,7 +21,7 @@ type TCPRule struct {
 	Action TCPAction
 	Cond   *sample.Cond   // nil = always
 	Var    sample.VarName // set-var, unset-var
-	Expr   *sample.Expr   // set-var, track
+	Expr   *sample.Expr   // set-var, track, priorities
 	Table  string         // track: "" is the proxy's own
 	Hops   int            // silent-drop, as in HTTPRule
 }
@@ -40,6 +40,8 @@ const (
 	TCPTrack1
 	TCPTrack2
 	TCPSilentDrop
+	TCPSetPriorityClass // by Expr
+	TCPSetPriorityOffset
 )
 
 // Capture is a slot for a part of a message.
@@ -149,6 +151,8 @@ const (
 	ActionPutPattern  // add-acl; set-map with Value or Format
 	ActionDropPattern // del-acl, del-map
 	ActionSetTimeout  // Target is server or tunnel; Time, or Expr in milliseconds
+	ActionSetPriorityClass
+	ActionSetPriorityOffset
 )
 
 // RedirectKind is the form of a redirect.

@@ -12,11 +12,12 @@ func tcpRuleDirectives() []directive {
 	list := func(of func(*proxyState) *[]TCPRule, where sample.Where) func(*statement) {
 		return func(s *statement) { s.tcpRule(of(s.p.proxy), where) }
 	}
+	const priorities = "|set-priority-class|set-priority-offset <expression>"
 	const actions = "accept|reject|silent-drop [rst-ttl <hops>]|track-sc0|track-sc1|track-sc2 <key> [table <name>]|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
 	return []directive{
 		{name: "tcp-request connection", in: frontOrDef, args: "expect-proxy layer4|" + actions, doc: "takes or refuses connections before anything is read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPConnection }, sample.AtConnection)},
 		{name: "tcp-request session", in: frontOrDef, args: actions, doc: "the same, when the PROXY header has been read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPSession }, sample.AtConnection)},
-		{name: "tcp-request content", in: anyProxy, args: actions, doc: "takes or refuses requests in HTTP mode, connections in TCP mode, by what the client sends first: fetches of a request see one that it begins with", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPContent }, sample.AtRequest)},
+		{name: "tcp-request content", in: anyProxy, args: strings.Replace(actions, " [if|unless", priorities+" [if|unless", 1), doc: "takes or refuses requests in HTTP mode, connections in TCP mode, by what the client sends first: fetches of a request see one that it begins with", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPContent }, sample.AtRequest)},
 		{name: "tcp-request inspect-delay", in: anyProxy, args: "<time>", doc: "longest time for content to come; in HTTP mode timeout http-request bounds it too", parse: func(s *statement) {
 			s.duration(time.Millisecond, &s.p.proxy.InspectDelay)
 		}},
@@ -26,7 +27,7 @@ func tcpRuleDirectives() []directive {
 // otherTCPActions are those of HAProxy 3.2 that are not supported.
 const otherTCPActions = `attach-srv capture do-log do-resolve expect-netscaler-cip sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt
 	sc-set-gpt0 send-spoe-group set-bandwidth-limit set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-log-level set-mark set-nice
-	set-priority-class set-priority-offset set-src set-src-port set-tos set-var-fmt switch-mode use-service`
+	set-src set-src-port set-tos set-var-fmt switch-mode use-service`
 
 // tcpRule reads a rule into a list.
 func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
@@ -64,6 +65,16 @@ func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
 		}
 		rule.Action = TCPTrack0 + TCPAction(n[0]-'0')
 		rule.Expr, rule.Table, i = r.rule.Expr, r.rule.Target, r.i
+	} else if s.name() == "tcp-request content" && strings.HasPrefix(name, "set-priority-") {
+		r := &ruleParser{statement: s, set: onRequest, rule: &HTTPRule{}, what: what, i: 1}
+		if !r.expressionAt(where) {
+			return
+		}
+		rule.Action = TCPSetPriorityClass
+		if name == "set-priority-offset" {
+			rule.Action = TCPSetPriorityOffset
+		}
+		rule.Expr, i = r.rule.Expr, r.i
 	} else {
 		actions := []string{"accept", "reject", "silent-drop"}
 		if s.name() == "tcp-request connection" {

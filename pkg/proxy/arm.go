@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"cmp"
-	"strconv"
+	"math"
 	"time"
 
 	"waggle/pkg/config"
@@ -55,9 +55,8 @@ func (s *session) armReading() {
 func (s *session) setTimeout(r *config.HTTPRule) {
 	d := r.Time
 	if r.Expr != nil {
-		s.w.text, _ = r.Expr.Append(s.w.text[:0], (*subject)(s))
-		ms, err := strconv.ParseInt(string(s.w.text), 10, 32)
-		if err != nil || ms <= 0 {
+		ms, ok := s.integer(r.Expr)
+		if !ok || ms <= 0 || ms > math.MaxInt32 {
 			return
 		}
 		d = time.Duration(ms) * time.Millisecond

@@ -43,6 +43,10 @@ func (s *session) rules(p *config.Proxy) outcome {
 			return answered
 		case config.ActionSetTimeout:
 			s.setTimeout(r)
+		case config.ActionSetPriorityClass:
+			s.setPriorityClass(r.Expr)
+		case config.ActionSetPriorityOffset:
+			s.setPriorityOffset(r.Expr)
 		case config.ActionSetSrc:
 			s.setSource(r)
 		case config.ActionTrack0, config.ActionTrack1, config.ActionTrack2:

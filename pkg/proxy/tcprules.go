@@ -58,6 +58,10 @@ func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits boo
 			greets = true
 		case config.TCPSetVar:
 			r.Expr.Store((*subject)(s), r.Var)
+		case config.TCPSetPriorityClass:
+			s.setPriorityClass(r.Expr)
+		case config.TCPSetPriorityOffset:
+			s.setPriorityOffset(r.Expr)
 		case config.TCPTrack0, config.TCPTrack1, config.TCPTrack2:
 			s.trackByTCP(r)
 		case config.TCPUnsetVar:

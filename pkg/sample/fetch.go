@@ -39,20 +39,22 @@ func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
 }
 
 var connectionFetches = map[string]*fetch{
-	"src":        {out: Addr, do: fetchSrc},
-	"src_port":   {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
-	"dst":        {out: Addr, do: fetchDst},
-	"dst_port":   {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
-	"fc_err":     {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.ConnError()))) }},
-	"fc_err_str": {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ConnError().String()) }},
-	"fe_name":    {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.FrontendName()) }},
-	"be_name":    {out: String, from: fromBackend, do: func(e *evaluator, _ *args) { e.offerString(e.subject.BackendName()) }},
-	"srv_name":   {out: String, from: fromServer, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ServerName()) }},
-	"nbsrv":      {out: Int, arg: argSpec{0, 1, parseBackend}, do: fetchUsable},
-	"ssl_fc":     {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
-	"stopping":   {out: Bool, do: fetchStopping},
-	"unique-id":  {out: String, do: func(e *evaluator, _ *args) { e.offerText(e.subject.UniqueID()) }},
-	"var":        {out: Any, arg: argSpec{1, 2, parseVar}, do: fetchVar},
+	"src":         {out: Addr, do: fetchSrc},
+	"src_port":    {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
+	"dst":         {out: Addr, do: fetchDst},
+	"dst_port":    {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
+	"fc_err":      {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.ConnError()))) }},
+	"fc_err_str":  {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ConnError().String()) }},
+	"fe_name":     {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.FrontendName()) }},
+	"be_name":     {out: String, from: fromBackend, do: func(e *evaluator, _ *args) { e.offerString(e.subject.BackendName()) }},
+	"srv_name":    {out: String, from: fromServer, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ServerName()) }},
+	"nbsrv":       {out: Int, arg: argSpec{0, 1, parseBackend}, do: fetchUsable},
+	"ssl_fc":      {out: Bool, do: func(e *evaluator, _ *args) { e.offer(boolean(e.subject.TLS())) }},
+	"prio_class":  {out: Int, do: func(e *evaluator, _ *args) { class, _ := priorityOf(e.subject); e.offer(integer(class)) }},
+	"prio_offset": {out: Int, do: func(e *evaluator, _ *args) { _, offset := priorityOf(e.subject); e.offer(integer(offset)) }},
+	"stopping":    {out: Bool, do: fetchStopping},
+	"unique-id":   {out: String, do: func(e *evaluator, _ *args) { e.offerText(e.subject.UniqueID()) }},
+	"var":         {out: Any, arg: argSpec{1, 2, parseVar}, do: fetchVar},
 }
 
 var internalFetches = map[string]*fetch{
@@ -177,6 +179,14 @@ func fetchUsable(e *evaluator, a *args) {
 func fetchStopping(e *evaluator, _ *args) {
 	s, ok := e.subject.(interface{ Stopping() bool })
 	e.offer(boolean(ok && s.Stopping()))
+}
+
+// priorityOf is what a subject's standing in queues is, the offset in milliseconds. Subjects that know of none are of class 0.
+func priorityOf(s Subject) (class, offset int64) {
+	if p, ok := s.(interface{ Priority() (class, offset int64) }); ok {
+		return p.Priority()
+	}
+	return 0, 0
 }
 
 func fetchConstant(e *evaluator, a *args) { e.offer(a.value) }

@@ -54,7 +54,7 @@ const knownFetches = `
 	fc_src_port fc_unacked fe_client_timeout fe_conn fe_defbe fe_id fe_name fe_req_rate fe_sess_rate fs.aborted
 	fs.debug_str fs.id fs.rst_code hdr hdr_cnt hdr_ip hdr_val hostname http_auth http_auth_bearer http_auth_group
 	http_auth_pass http_auth_type http_auth_user http_first_req int last_entity last_rule_file last_rule_line
-	lat_ns_avg lat_ns_tot meth method nbsrv path pathq payload payload_lv pid prio_class prio_offset proc query
+	lat_ns_avg lat_ns_tot meth method nbsrv path pathq payload payload_lv pid proc query
 	queue quic_enabled rand rdp_cookie rdp_cookie_cnt rep_ssl_hello_type req.body req.body_len req.body_param
 	req.body_size req.cook req.cook_cnt req.cook_names req.cook_val req.fhdr req.fhdr_cnt req.hdr req.hdr_cnt
 	req.hdr_ip req.hdr_names req.hdr_val req.hdrs req.hdrs_bin req.len req.payload req.payload_lv req.proto_http
