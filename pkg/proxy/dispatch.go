@@ -30,7 +30,7 @@ func (s *session) dispatch() {
 		}
 		h.note(s, &req)
 	}
-	var bound *pool.Server // the only one that will do
+	var bound *pool.Server    // the only one that will do
 	waiting := b.Queue.Load() // who waits for a server in particular is looked at by Pick
 	if binder, ok := s.be.algo.(balance.Binder); ok {
 		if bound = binder.Bound(req); bound != nil {
