@@ -72,6 +72,9 @@ func appendInts(dst []byte, ns ...int) []byte {
 
 // appendAddr writes address:port. IPv6 addresses have no brackets, as in HAProxy's lines.
 func appendAddr(dst []byte, a netip.AddrPort) []byte {
+	if name, port, ok := localSocket(a); ok {
+		return strconv.AppendUint(append(append(dst, name...), ':'), uint64(port), 10)
+	}
 	if a.IsValid() {
 		dst = a.Addr().Unmap().WithZone("").AppendTo(dst)
 	} else {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waggle/pkg/sample"
+	"waggle/pkg/unixaddr"
 )
 
 // AppendVariable implements sample.Variables: it appends one of the variables of log formats (HAProxy's
@@ -24,13 +25,13 @@ func (e *Entry) AppendVariable(dst []byte, v sample.Variable, f sample.Flags) []
 	}
 	switch v {
 	case sample.VarClientIP:
-		return sample.AppendAddr(dst, e.Client.Addr(), f)
+		return appendIP(dst, e.Client, f)
 	case sample.VarFrontendIP:
-		return sample.AppendAddr(dst, e.Dest.Addr(), f)
+		return appendIP(dst, e.Dest, f)
 	case sample.VarSourceIP:
-		return sample.AppendAddr(dst, e.Source.Addr(), f)
+		return appendIP(dst, e.Source, f)
 	case sample.VarServerIP:
-		return sample.AppendAddr(dst, e.Target.Addr(), f)
+		return appendIP(dst, e.Target, f)
 	case sample.VarClientPort:
 		return appendPort(dst, e.Client, f)
 	case sample.VarFrontendPort:
@@ -60,7 +61,26 @@ func (e *Entry) appendNumber(dst []byte, v sample.Variable, n int64, f sample.Fl
 	return strconv.AppendInt(dst, n, 10)
 }
 
+// localSocket is how HAProxy shows what is no address: an end of a connection by a unix socket. A client's, or that of the
+// frontend, has the number of the bind line for a port, and a server's none.
+func localSocket(a netip.AddrPort) (name string, port uint16, ok bool) {
+	if unixaddr.Is(a.Addr()) {
+		return "unix", 0, true
+	}
+	return "unix", a.Port(), !a.IsValid() && a.Port() > 0
+}
+
+func appendIP(dst []byte, a netip.AddrPort, f sample.Flags) []byte {
+	if name, _, ok := localSocket(a); ok {
+		return sample.AppendText(dst, name, f)
+	}
+	return sample.AppendAddr(dst, a.Addr(), f)
+}
+
 func appendPort(dst []byte, a netip.AddrPort, f sample.Flags) []byte {
+	if _, port, ok := localSocket(a); ok {
+		return sample.AppendNumber(dst, int64(port), f)
+	}
 	if !a.IsValid() {
 		return sample.AppendText(dst, "", f)
 	}

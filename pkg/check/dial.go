@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"waggle/pkg/proxy/sock"
+	"waggle/pkg/unixaddr"
 )
 
 // dial is how the task connects.
@@ -26,6 +27,9 @@ func (c *Checker) dial(t *task) Dial {
 // then SYN, SYN-ACK, RST, and the server's application does not see it (as HAProxy does).
 func dialFrom(from sock.Source) Dial {
 	return func(ctx context.Context, addr netip.AddrPort) (conn net.Conn, err error) {
+		if name, ok := unixaddr.Name(addr.Addr()); ok {
+			return dialUnix(ctx, name)
+		}
 		for port := range from.Ports() {
 			d := net.Dialer{KeepAlive: -1, ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) error {
 				return prepare(raw, from, addr.Addr(), port)
@@ -38,6 +42,17 @@ func dialFrom(from sock.Source) Dial {
 		}
 		return conn, err
 	}
+}
+
+// dialUnix connects to a unix socket.
+func dialUnix(ctx context.Context, name string) (net.Conn, error) {
+	path := unixaddr.SunPath(name)
+	if path[0] == 0 { // package net has an @ for the zero that an abstract name begins with
+		path[0] = '@'
+		name = string(path)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", name)
 }
 
 // prepare readies a socket that is not connected yet. Delaying the ACK is best effort: where the option is refused, the check

@@ -9,6 +9,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/offload"
+	"waggle/pkg/unixaddr"
 )
 
 // explainCommand prints the path of each frontend. It needs no privileges: the verdict is a function of
@@ -53,7 +54,7 @@ func backends(cfg *config.Config) []*config.Proxy {
 func explainFrontend(w io.Writer, v offload.Verdict) {
 	var binds []string
 	for _, b := range v.Proxy.Binds {
-		binds = append(binds, b.Addr.String())
+		binds = append(binds, unixaddr.String(b.Addr))
 	}
 	fmt.Fprintf(w, "frontend %s (%s): %s\n", v.Proxy.Name, strings.Join(binds, ", "), pathOf(v))
 	if v.Kernel {
@@ -90,7 +91,7 @@ func algorithm(p *config.Proxy) string { return cmp.Or(p.Balance.Algorithm, "rou
 func origin(s *config.Server) string {
 	switch {
 	case s.Addr.Addr().IsValid():
-		return s.Addr.String()
+		return unixaddr.String(s.Addr)
 	case s.Resolvers != "":
 		return fmt.Sprintf("tasks of %s, port %d, by resolvers %s", s.Host, s.Addr.Port(), s.Resolvers)
 	default:

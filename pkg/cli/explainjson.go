@@ -3,6 +3,7 @@ package cli
 import (
 	"waggle/pkg/config"
 	"waggle/pkg/offload"
+	"waggle/pkg/unixaddr"
 )
 
 // explanation is what `explain --json` prints. Programs read it: names stay, and nothing is taken away.
@@ -68,7 +69,7 @@ func explainJSON(e Env, verdicts []offload.Verdict, backends []*config.Proxy) in
 func frontendOf(v offload.Verdict) explainedFrontend {
 	f := explainedFrontend{Frontend: v.Proxy.Name, File: v.Proxy.Pos.File, Line: v.Proxy.Pos.Line, Bind: []string{}, Path: pathOf(v)}
 	for _, b := range v.Proxy.Binds {
-		f.Bind = append(f.Bind, b.Addr.String())
+		f.Bind = append(f.Bind, unixaddr.String(b.Addr))
 	}
 	if v.Kernel {
 		f.Backend = v.Backend.Name
@@ -85,7 +86,7 @@ func serverOf(s *config.Server) explainedServer {
 		out.Slots = []int{s.Low, s.High}
 	}
 	if s.Addr.Addr().IsValid() {
-		out.Address = s.Addr.String()
+		out.Address = unixaddr.String(s.Addr)
 		return out
 	}
 	out.Host, out.Port, out.Resolvers = s.Host, int(s.Addr.Port()), s.Resolvers

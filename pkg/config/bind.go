@@ -58,8 +58,8 @@ var bindParams = sync.OnceValue(func() []bindParam {
 		crt-ignore-err=list force-sslv3 generate-certificates npn=list sigalgs=list tls-ticket-keys=file`)
 	add(Unsupported, "QUIC", "", "quic-cc-algo=name quic-force-retry quic-socket=mode")
 	add(Unsupported, "the socket", "", "idle-ping=time mss=bytes namespace=name tcp-ut=time transparent")
-	add(Unsupported, "unix and runtime sockets", "", "expose-fd=what gid=id group=name level=level mode=octal severity-output=format uid=id user=name")
-	return append(params, tlsBindParams()...)
+	add(Unsupported, "runtime sockets", "", "expose-fd=what level=level severity-output=format")
+	return append(append(params, unixBindParams()...), tlsBindParams()...)
 })
 
 // maxAddresses is how many addresses a configuration may listen on: more than the ports of two
@@ -79,7 +79,7 @@ func (s *statement) bind() {
 	if !s.expandAddress(0) {
 		return
 	}
-	binds, err := parseBindAddresses(s.text(0))
+	binds, err := parseBindAddresses(s.text(0), s.p.cfg.Global.UnixBind.Prefix)
 	if err != nil {
 		s.errorf(0, "'bind' : %s", err)
 		return
@@ -143,9 +143,17 @@ func findParam[P any](rows []P, name string, nameOf func(P) string) *P {
 	return nil
 }
 
-func parseBindAddresses(list string) ([]netip.AddrPort, error) {
+// parseBindAddresses reads addresses to listen on; the prefix stands before the paths of unix sockets.
+func parseBindAddresses(list, prefix string) ([]netip.AddrPort, error) {
 	var all []netip.AddrPort
 	for text := range strings.SplitSeq(list, ",") {
+		switch addr, ok, err := unixSocket(text, prefix); {
+		case err != nil:
+			return nil, err
+		case ok:
+			all = append(all, addr)
+			continue
+		}
 		a, err := parseAddress(text, "tcp@", "tcp4@", "tcp6@")
 		if err != nil {
 			return nil, err

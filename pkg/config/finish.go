@@ -17,6 +17,7 @@ func (p *parser) finish() *Config {
 		p.checkTracking(s)
 		p.finishServerTLS(s)
 		p.finishBinds(s)
+		p.settleUnix(s)
 		p.checkHTTP(s)
 		p.checkBalance(s)
 		p.finishCheck(s)

@@ -141,7 +141,7 @@ func (s *statement) statsSocketAddress(sock *StatsSocket, target string) bool {
 		}
 		sock.Path = path
 	} else {
-		addrs, err := parseBindAddresses(target)
+		addrs, err := parseBindAddresses(target, "")
 		if err == nil && len(addrs) != 1 {
 			s.errorf(0, "'stats socket' takes one address")
 			return false
@@ -168,13 +168,8 @@ func (s *statement) statsSocketParams(sock *StatsSocket) bool {
 			sock.Level = value
 			i++
 		case "mode":
-			mode, err := strconv.ParseUint(value, 8, 12)
-			if err != nil {
-				s.errorf(i, "'mode' of 'stats socket' expects octal permission bits such as 660, not '%s'", value)
-				return false
-			}
-			sock.Mode = uint32(mode)
 			i++
+			sock.Mode = s.permissions(i, "stats socket")
 		case "expose-fd", "name", "maxconn", "severity-output", "backlog", "process", "thread":
 			i++
 		case "user", "group", "uid", "gid":
@@ -187,9 +182,6 @@ func (s *statement) statsSocketParams(sock *StatsSocket) bool {
 	}
 	return true
 }
-
-// maxSocketPath is HAProxy's (measured on 2.6): it, and we, need some of the 107 bytes for the name of a socket that is being made.
-const maxSocketPath = 97
 
 func socketPath(target string) (string, bool) {
 	if path, ok := strings.CutPrefix(target, "unix@"); ok && path != "" {

@@ -25,7 +25,7 @@ var stricter = []string{
 	// Bounds of ours, and texts that would break the message they go into.
 	"tcp-check connect" + strings.Repeat("\n tcp-check send a", maxCheckSteps), "option pgsql-check user " + strings.Repeat("x", 129), "node " + strings.Repeat("x", maxLine),
 	"option httpchk\n http-check send meth G@T", `errorloc 503 a\ b`, "unique-id-header a:b", `redirect location / set-cookie "a\x01"`,
-	`http-response set-status 404 reason "a\x01b"`, "resolvers a b", "peers p\n peer", "peers p\n peer host 1.2.3:4", "peers p\n server host\n table t type ip size 1\n table t type ip size 1", "peers p\n server host\n peer host ::1:1",
+	`http-response set-status 404 reason "a\x01b"`, "resolvers a b", "bind unix@", "bind abns@", "bind /a uid x", "server s unix@", "server-template s 2 /x", "peers p\n peer", "peers p\n peer host 1.2.3:4", "peers p\n server host\n table t type ip size 1\n table t type ip size 1", "peers p\n server host\n peer host ::1:1",
 	"stick-table type ip size 1k store http_req_rate(0)",
 }
 
@@ -80,6 +80,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		configs = append(configs, in("backend", line))
 	}
 	for _, line := range []string{
+		"bind unix@/run/a.sock,/run/b.sock,abns@c mode 600 user root gid 0 uid 0 group root", "bind uxst@/a", "default_backend c\nbackend c\n server a /run/x\n server b unix@/run/x check\n server c abns@x send-proxy-v2",
 		"bind *:80,:81,127.0.0.1:8000-8010 name x maxconn 3", "bind :::80 v4v6", "bind ipv6@:80 v6only", "bind ipv4@*:80", "monitor-uri /x\n backlog 10\n maxconn 10",
 		"use_backend b if { path_reg ^/(a|b)\\.html$ } || { url_beg /x } { method GET POST }", "log stdout len 2000 format raw local0 info err",
 		"log stdout sample 1,3-5:10 local0\n log unix@/dev/log sample 2,1:2 local0", "stats http-request deny unless { src 127.0.0.1 }\n stats http-request auth realm x if TRUE\n stats http-request allow",

@@ -60,6 +60,7 @@ type Global struct {
 	LogTag          string        // "" = the program's name
 	LogSendHostname *string       // nil = not sent, "" = the host's own name
 	TLS             GlobalTLS
+	UnixBind        UnixBind
 
 	ServerStateBase, ServerStateFile string // see [Config.ServerStateFile]
 }
@@ -261,8 +262,10 @@ type ForwardFor struct {
 type Bind struct {
 	Pos  Pos
 	Name string
-	// Addr is the address; `*` is 0.0.0.0 and `::` is every IPv6 address.
+	// Addr is the address; `*` is 0.0.0.0 and `::` is every IPv6 address. That of a unix socket is one of package unixaddr.
 	Addr         netip.AddrPort
+	Mode         uint32 // permission bits of a unix socket; 0 = the umask decides
+	User, Group  string // whose a unix socket's file becomes, names or numbers; "" = the system decides
 	V4V6, V6Only bool
 	MaxConn      int
 	AcceptProxy  bool
@@ -309,7 +312,7 @@ type Server struct {
 	Name              string         // of a template: the prefix
 	Low, High         int            // of a template: the slots' numbers, inclusive; 0,0 for a server line
 	Host              string         // FQDN or literal as written
-	Addr              netip.AddrPort // literal address with port; for an FQDN only the port
+	Addr              netip.AddrPort // literal address with port, also of a unix socket (package unixaddr); for an FQDN only the port
 	PortOffset        int            // of "host:+N" and "host:-N"; 0 = none
 	HasPort           bool
 	Weight            int

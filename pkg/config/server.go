@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waggle/pkg/sample"
+	"waggle/pkg/unixaddr"
 )
 
 func serverDirectives() []directive {
@@ -112,6 +113,10 @@ func (s *statement) finishServer(srv *Server, i int) {
 		s.errorf(i, "'%s %s' : %s", s.name(), srv.Name, err)
 		return
 	}
+	if srv.Template() && unixaddr.Is(srv.Addr.Addr()) {
+		s.errorf(i, "server-template '%s' : a unix socket is one server's; write 'server' lines", srv.Name)
+		return
+	}
 	if !s.serverParams(i+1, srv, false) {
 		return
 	}
@@ -153,6 +158,13 @@ func (p *proxyState) takeID(s *statement, srv *Server) {
 
 // address reads <host>[:<port>], where the port may be an offset to the client's, with a sign.
 func (srv *Server) address(text string) error {
+	switch addr, ok, err := unixSocket(text, ""); {
+	case err != nil:
+		return err
+	case ok:
+		srv.Host, srv.Addr, srv.HasPort = text, addr, true
+		return nil
+	}
 	a, err := parseAddress(text, "tcp@", "tcp4@", "tcp6@")
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package offload
 
-import "waggle/pkg/config"
+import (
+	"waggle/pkg/config"
+	"waggle/pkg/unixaddr"
+)
 
 // families judges whether clients can be sent to servers of their own family, since the kernel path does not translate
 // from one to the other. It is enough that a bind line takes connections of the servers' family: others that come by it
@@ -9,7 +12,7 @@ func (j *judge) families(b *config.Proxy) {
 	var v4, v6 bool // what the servers are
 	for _, s := range b.Servers {
 		switch addr := s.Addr.Addr(); {
-		case !addr.IsValid():
+		case !addr.IsValid(), unixaddr.Is(addr): // the latter is a reason of its own
 		case addr.Is4():
 			v4 = true
 		default:
@@ -30,9 +33,9 @@ func (j *judge) families(b *config.Proxy) {
 func (j *judge) takes(v4 bool) bool {
 	for _, b := range j.frontend.Binds {
 		addr := b.Addr.Addr()
-		if addr.Is4() == v4 || v4 && addr.Is6() && addr.IsUnspecified() && !b.V6Only {
+		if unixaddr.Is(addr) || addr.Is4() == v4 || v4 && addr.Is6() && addr.IsUnspecified() && !b.V6Only {
 			return true
 		}
 	}
-	return len(j.frontend.Binds) == 0 // which is a reason of its own
+	return len(j.frontend.Binds) == 0 // which is a reason of its own, as a unix socket is
 }

@@ -12,6 +12,7 @@ import (
 
 	"waggle/pkg/balance"
 	"waggle/pkg/config"
+	"waggle/pkg/unixaddr"
 )
 
 // Verdict says which path serves a frontend.
@@ -92,6 +93,8 @@ func (j *judge) listening() {
 	}
 	for _, b := range j.frontend.Binds {
 		switch {
+		case unixaddr.Is(b.Addr.Addr()):
+			j.no(b.Pos, "bind %s: what comes by a unix socket is no packet", unixaddr.String(b.Addr))
 		case b.TLS.Enabled:
 			j.no(b.Pos, "ssl: TLS is spoken in userspace")
 		case b.AcceptProxy:
@@ -104,7 +107,7 @@ func (j *judge) listening() {
 			j.no(b.Pos, "maxconn of a bind line: the kernel counts by frontend")
 		}
 		if other := j.sharedWith(b); other != nil {
-			j.no(b.Pos, "bind %s: frontend %s listens there, too: the system shares the connections out between the sockets", b.Addr, other.Name)
+			j.no(b.Pos, "bind %s: frontend %s listens there, too: the system shares the connections out between the sockets", unixaddr.String(b.Addr), other.Name)
 		}
 	}
 }
@@ -241,6 +244,8 @@ func (j *judge) balance(b *config.Proxy) {
 
 func (j *judge) server(s *config.Server) {
 	switch {
+	case unixaddr.Is(s.Addr.Addr()):
+		j.no(s.Pos, "server %s: what goes to a unix socket is no packet", s.Name)
 	case s.Addr.Port() == 0 && !s.Service():
 		j.no(s.Pos, "server %s: its port follows the one that the client connected to", s.Name)
 	case s.TLS.Enabled:

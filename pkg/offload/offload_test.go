@@ -8,6 +8,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/sample"
+	"waggle/pkg/unixaddr"
 )
 
 // plain returns a TCP frontend and a backend that the kernel can take whole.
@@ -81,6 +82,8 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(_, be *config.Proxy) { be.Servers[0].TLS.Enabled = true }, "TLS is spoken in userspace"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = netip.MustParseAddrPort("[fe80::1%eth0]:80") }, "unique"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].Interface = "eth0" }, "interface eth0"},
+		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = unixaddr.Of("/run/x") }, "bind unix@/run/x: what comes by a unix socket"},
+		{func(_, be *config.Proxy) { be.Servers[0].Addr = unixaddr.Of("/run/x") }, "what goes to a unix socket"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].MaxConn = 3 }, "maxconn of a bind line"},
 		{func(fe, _ *config.Proxy) { fe.UseBackend = []config.UseBackend{{Backend: "tasks"}} }, "use_backend"},
 		{func(fe, _ *config.Proxy) { fe.HTTPRequest = []config.HTTPRule{{}} }, "rules"},

@@ -16,6 +16,9 @@ type arrival struct {
 
 // accepted counts a connection that l has admitted and gives it to a loop.
 func (l *listener) accepted(fd int, peer netip.AddrPort) {
+	if !peer.IsValid() {
+		peer = l.nameless()
+	}
 	w, a := l.w, arrival{l.fe, l.bind, fd, peer}
 	a.fe.plan.pool.Process.Conns.Confirm()
 	a.fe.stats.Sessions.Confirm()
@@ -39,6 +42,18 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 		to.coming.Add(-1)
 		to.discard(a)
 	}
+}
+
+// nameless is the address of both ends of a connection by a unix socket: none, and the number of the bind line for a port, which
+// is what HAProxy's log shows.
+func (l *listener) nameless() netip.AddrPort { return netip.AddrPortFrom(netip.Addr{}, uint16(l.at.n)) }
+
+// local is the address that a client of the listener has connected to.
+func (l *listener) local(fd int) netip.AddrPort {
+	if addr := sock.LocalAddr(fd); addr.IsValid() || l == nil {
+		return addr
+	}
+	return l.nameless()
 }
 
 // lighter is the loop that a new connection goes to: this one, unless it has clearly more than another one, the next of them

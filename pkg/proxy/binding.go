@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os/user"
 	"strconv"
 
 	"waggle/pkg/config"
@@ -19,6 +20,7 @@ type binding struct {
 	in    *entrance
 	fe    *frontend
 	line  *config.Bind
+	n     int    // among the frontend's, from 1
 	name  string // in log lines: the line's, or its number
 	limit *bindLimit
 	front *adapter.Front // nil: clients speak HTTP/1, or what is not ours
@@ -30,9 +32,38 @@ type bindKey struct {
 	addr   netip.AddrPort
 	v6Only bool
 	iface  string
+	mode   uint32 // of a unix socket
+	user   string
+	group  string
 }
 
-func keyOf(b *config.Bind) bindKey { return bindKey{b.Addr, b.V6Only, b.Interface} }
+func keyOf(b *config.Bind) bindKey {
+	return bindKey{b.Addr, b.V6Only, b.Interface, b.Mode, b.User, b.Group}
+}
+
+// ownerOf looks up whose the file of a unix socket is to be: names and numbers are looked for in the system's files.
+func ownerOf(b *config.Bind) (o sock.Owner, err error) {
+	o = sock.Owner{User: -1, Group: -1}
+	if b.User != "" {
+		if o.User, err = strconv.Atoi(b.User); err != nil {
+			u, err := user.Lookup(b.User)
+			if err != nil {
+				return o, err
+			}
+			o.User, _ = strconv.Atoi(u.Uid)
+		}
+	}
+	if b.Group != "" {
+		if o.Group, err = strconv.Atoi(b.Group); err != nil {
+			g, err := user.LookupGroup(b.Group)
+			if err != nil {
+				return o, err
+			}
+			o.Group, _ = strconv.Atoi(g.Gid)
+		}
+	}
+	return o, nil
+}
 
 // bindAll opens the addresses of a plan; those that open has are not opened again. If one fails none is left open.
 func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
@@ -41,7 +72,7 @@ func (e *Engine) bindAll(pl *plan, open []*binding) ([]*binding, error) {
 	taken := make(map[*binding]bool)
 	for _, fe := range pl.frontends {
 		for i := range fe.cfg.Binds {
-			b := &binding{key: keyOf(&fe.cfg.Binds[i]), fe: fe, line: &fe.cfg.Binds[i], name: fe.cfg.Binds[i].Name}
+			b := &binding{key: keyOf(&fe.cfg.Binds[i]), fe: fe, line: &fe.cfg.Binds[i], n: i + 1, name: fe.cfg.Binds[i].Name}
 			if b.name == "" {
 				b.name = strconv.Itoa(i + 1)
 			}
@@ -96,9 +127,12 @@ func (b *binding) keep(old *binding) {
 
 // open opens the socket.
 func (b *binding) open(workers []*worker) (err error) {
-	b.in, err = openEntrance(b.line.Addr, sock.ListenOptions{
-		Backlog: b.fe.cfg.Backlog, V6Only: b.line.V6Only, Interface: b.line.Interface,
-	}, workers)
+	owner, err := ownerOf(b.line)
+	if err == nil {
+		b.in, err = openEntrance(b.line.Addr, sock.ListenOptions{
+			Backlog: b.fe.cfg.Backlog, V6Only: b.line.V6Only, Interface: b.line.Interface, Mode: b.line.Mode, Owner: owner,
+		}, workers)
+	}
 	if err != nil {
 		return &BindError{Frontend: b.fe.cfg.Name, File: b.line.Pos.File, Line: b.line.Pos.Line, Addr: b.line.Addr, Err: err}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/sock"
+	"waggle/pkg/unixaddr"
 	"waggle/pkg/userlist"
 )
 
@@ -131,7 +132,11 @@ func (b *BindError) Error() string {
 	if errors.As(b.Err, &errno) {
 		reason = sentence(errno)
 	}
-	return fmt.Sprintf("Starting frontend %s: cannot bind socket (%s) for [%s:%d]", b.Frontend, reason, b.Addr.Addr(), b.Addr.Port())
+	kind, where := "socket", fmt.Sprintf("%s:%d", b.Addr.Addr(), b.Addr.Port())
+	if name, ok := unixaddr.Name(b.Addr.Addr()); ok {
+		kind, where = "UNIX socket", name
+	}
+	return fmt.Sprintf("Starting frontend %s: cannot bind %s (%s) for [%s]", b.Frontend, kind, reason, where)
 }
 
 // Unwrap returns the system's error.

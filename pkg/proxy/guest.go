@@ -35,7 +35,7 @@ func (w *worker) adapt(l *listener, a arrival) {
 	if a.fe.cfg.Options.TCPKAClient {
 		sock.KeepAlive(a.fd)
 	}
-	g := &guest{w: w, fe: a.fe, bind: a.bind, via: l, peer: a.peer, begun: w.loop.Now(), conn: adapter.NewConn(a.fd, a.peer, sock.LocalAddr(a.fd))}
+	g := &guest{w: w, fe: a.fe, bind: a.bind, via: l, peer: a.peer, begun: w.loop.Now(), conn: adapter.NewConn(a.fd, a.peer, l.local(a.fd))}
 	allowed, greets := g.admit(a.fd)
 	w.guests[g] = struct{}{}
 	w.e.live.Add(1)

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"net/netip"
 	"time"
 
 	"waggle/pkg/accesslog"
 	"waggle/pkg/pool"
+	"waggle/pkg/unixaddr"
 )
 
 // record reports the request, or TCP session, that has ended: times for the statistics, an entry for the
@@ -76,14 +78,26 @@ func (s *session) describe(e *accesslog.Entry, now time.Duration) {
 	} else if t := s.awaited; t != nil {
 		e.Server, e.SrvConn = t.Name, int(t.Sessions.Load())
 	}
-	if s.link != nil && s.fe.source {
-		e.Source = s.link.source()
+	if s.fe.source { // costs a system call
+		e.Source = s.comesFrom()
 	}
 	if s.fe.cfg.HTTP {
 		e.RequestHeaders, e.ResponseHeaders = s.msg.captured[0].shown(), s.msg.captured[1].shown()
 		e.CookieIn, e.CookieOut = shownCookie(s.msg.cookies[0]), shownCookie(s.msg.cookies[1])
 	}
 	s.entryTimes(e, now)
+}
+
+// comesFrom is the address that the connection to the server comes from, if there is one: of one to a unix socket that it is one.
+func (s *session) comesFrom() netip.AddrPort {
+	switch {
+	case s.link == nil:
+		return netip.AddrPort{}
+	case unixaddr.Is(s.target.Addr.Addr()):
+		return s.target.Addr
+	default:
+		return s.link.source()
+	}
 }
 
 // shown gives the slots for the log, nil where none are declared.

@@ -187,9 +187,7 @@ func (s *session) AppendVariable(dst []byte, v sample.Variable, f sample.Flags) 
 	case sample.VarFrontendIP, sample.VarFrontendPort:
 		e.Dest = s.Dst()
 	case sample.VarSourceIP, sample.VarSourcePort:
-		if s.link != nil {
-			e.Source = s.link.source()
-		}
+		e.Source = s.comesFrom()
 	}
 	return e.AppendVariable(dst, v, f)
 }

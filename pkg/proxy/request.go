@@ -206,7 +206,7 @@ func (w *worker) unix() int64 { return w.date().Unix() }
 
 func (s *session) addForwardFor() {
 	opt, ifNone := forwardFor(s.fe, s.be)
-	if opt == nil {
+	if opt == nil || !s.src.IsValid() { // who comes by a unix socket has no address
 		return
 	}
 	for _, net := range opt.Except {
@@ -233,6 +233,9 @@ func (s *session) addOriginalTo() {
 		return
 	}
 	dst, header := s.Dst().Addr(), ""
+	if !dst.IsValid() {
+		return
+	}
 	for _, opt := range []*config.ForwardFor{fe, be} {
 		if opt == nil {
 			continue

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"waggle/pkg/proxy/h1"
-	"waggle/pkg/proxy/sock"
 	"waggle/pkg/sample"
 )
 
@@ -34,7 +33,7 @@ func (s *session) Dst() netip.AddrPort {
 	if s.client.fd < 0 {
 		return netip.AddrPort{}
 	}
-	return sock.LocalAddr(s.client.fd)
+	return s.via.local(s.client.fd)
 }
 
 // http says whether there is a request.

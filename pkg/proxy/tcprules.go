@@ -124,7 +124,7 @@ func (s *session) setSource(r *config.HTTPRule) {
 	if !ok {
 		return
 	}
-	if !s.peer.IsValid() {
+	if s.peer == (netip.AddrPort{}) {
 		s.peer = s.src
 	}
 	s.src = netip.AddrPortFrom(addr, s.src.Port())

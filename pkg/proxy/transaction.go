@@ -37,7 +37,7 @@ type transaction struct {
 	service   string           // what answers the request instead of a server, as the log names it; "" = nothing does
 	refused   *config.HTTPRule // by a tarpit rule
 	ticket    *ticket
-	peer      netip.AddrPort // what the session's src was before a rule changed it; invalid if none did
+	peer      netip.AddrPort // what the session's src was before a rule changed it; zero if none did
 
 	target     pool.Target // acquired, while target.Server is not nil
 	link       *link
@@ -113,7 +113,7 @@ func (s *session) rest() {
 
 // reset forgets the request. What follows it in the client's buffer stays.
 func (s *session) reset() {
-	if s.peer.IsValid() {
+	if s.peer != (netip.AddrPort{}) {
 		s.src = s.peer
 	}
 	s.sticky.releaseRequest()

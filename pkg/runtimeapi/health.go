@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/unixaddr"
 )
 
 // by is who changes addresses here, as log lines and answers have it.
@@ -52,6 +53,9 @@ func setAddress(s *pool.Server, args []string) string {
 		return fmt.Sprintf("Invalid addr '%s' by '%s'\n", printable(args[0]), by)
 	}
 	v := s.View()
+	if unixaddr.Is(v.Addr.Addr()) {
+		return "Update for the current server address family is only supported through configuration file by '" + by + "'\n"
+	}
 	answer := "no need to change the addr"
 	if old := v.Addr.Addr(); old != addr {
 		answer = fmt.Sprintf("IP changed from '%s' to '%s'", orNone(old), addr)

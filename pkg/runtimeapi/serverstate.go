@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/unixaddr"
 )
 
 // stateHeader is the version of the format of `show servers state`, then its columns (HAProxy, server-t.h).
@@ -51,7 +52,7 @@ func stateLine(s *pool.Server, now time.Time) string {
 		s.Backend.ID, s.Backend.Name, s.ID, s.Name, addressOf(&v), v.Op, adminNumber(s, &v), v.Weight, s.Weight,
 		max(0, int64(now.Sub(v.LastChange)/time.Second)),
 		checkNumber(v.Check.Status), checkResult(&v), healthNumber(s, &v), checkState(s, &v), agentState(s, &v),
-		fqdn, v.Addr.Port(), record, v.CheckTarget.Port, checkAddress(&v), agentAddress(&v), v.AgentTarget.Port)
+		fqdn, portOf(&v), record, v.CheckTarget.Port, checkAddress(&v), agentAddress(&v), v.AgentTarget.Port)
 }
 
 // adminNumber is the administrative state as HAProxy has it: what the configuration disables has the bit of the
@@ -71,10 +72,18 @@ func adminNumber(s *pool.Server, v *pool.View) pool.Admin {
 }
 
 func addressOf(v *pool.View) string {
-	if !v.Addr.Addr().IsValid() {
+	if !v.Addr.Addr().IsValid() || unixaddr.Is(v.Addr.Addr()) {
 		return "-"
 	}
 	return v.Addr.Addr().Unmap().String()
+}
+
+// portOf is a server's port; a unix socket has none.
+func portOf(v *pool.View) uint16 {
+	if unixaddr.Is(v.Addr.Addr()) {
+		return 0
+	}
+	return v.Addr.Port()
 }
 
 func checkAddress(v *pool.View) string {
@@ -160,5 +169,5 @@ func connLine(s *pool.Server, _ time.Time) string {
 	v := s.View()
 	used, idle := s.Sessions.Load(), s.Idle.Load()
 	return fmt.Sprintf("%s/%s %d/%d %s %d - 0 %d %d %d 0 %d -1 %d %d\n", s.Backend.Name, s.Name, s.Backend.ID, s.ID,
-		addressOf(&v), v.Addr.Port(), used, s.Sessions.Max(), used, idle, idle, idle)
+		addressOf(&v), portOf(&v), used, s.Sessions.Max(), used, idle, idle, idle)
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"waggle/pkg/unixaddr"
 )
 
 // Stream is one session of the userspace path. Of its Flow, State is what it is doing, and there is no Idle.
@@ -88,11 +90,22 @@ func (c *session) carried(f flowFilter) (flows []Flow, more int, err error) {
 // words are the ones that sessions of both paths have.
 func (w *Flow) words() string {
 	proto := "tcpv4"
-	if w.Client.Addr().Unmap().Is6() {
+	switch client := w.Client.Addr().Unmap(); {
+	case !client.IsValid():
+		proto = "unix_stream"
+	case client.Is6():
 		proto = "tcpv6"
 	}
-	return fmt.Sprintf("0x%x: proto=%s src=%s fe=%s be=%s srv=%s dst=%s from=%s to=%s", w.ID, proto, w.Client, w.Frontend, w.Backend, w.Server,
-		w.Front, known(w.Back), known(w.Task))
+	return fmt.Sprintf("0x%x: proto=%s src=%s fe=%s be=%s srv=%s dst=%s from=%s to=%s", w.ID, proto, end(w.Client), w.Frontend, w.Backend, w.Server,
+		end(w.Front), known(w.Back), known(w.Task))
+}
+
+// end is a client's address or the frontend's; of a unix socket the number of the bind line is all there is.
+func end(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return fmt.Sprintf("unix:%d", a.Port())
+	}
+	return a.String()
 }
 
 // known is an address, or a dash while there is none.
@@ -100,7 +113,7 @@ func known(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return "-"
 	}
-	return a.String()
+	return unixaddr.String(a)
 }
 
 func expiry(d time.Duration) string {
@@ -117,8 +130,8 @@ func (s *Stream) details() string {
 		mode = "http"
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "0x%x: source=%s age=%s exp=%s\n", s.ID, s.Client, s.Age.Round(time.Millisecond), expiry(s.Expires))
-	fmt.Fprintf(&out, "  frontend=%s (mode=%s) addr=%s\n", s.Frontend, mode, s.Front)
+	fmt.Fprintf(&out, "0x%x: source=%s age=%s exp=%s\n", s.ID, end(s.Client), s.Age.Round(time.Millisecond), expiry(s.Expires))
+	fmt.Fprintf(&out, "  frontend=%s (mode=%s) addr=%s\n", s.Frontend, mode, end(s.Front))
 	fmt.Fprintf(&out, "  backend=%s addr=%s\n", s.Backend, known(s.Back))
 	fmt.Fprintf(&out, "  server=%s addr=%s conn_retries=%d\n", s.Server, known(s.Task), s.Retries)
 	fmt.Fprintf(&out, "  state=%s requests=%d status=%d\n", s.State, s.Requests, s.Status)

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -40,9 +41,9 @@ func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
 
 var connectionFetches = map[string]*fetch{
 	"src":         {out: Addr, do: fetchSrc},
-	"src_port":    {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Src().Port()))) }},
+	"src_port":    {out: Int, do: func(e *evaluator, _ *args) { e.offerPort(e.subject.Src()) }},
 	"dst":         {out: Addr, do: fetchDst},
-	"dst_port":    {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.Dst().Port()))) }},
+	"dst_port":    {out: Int, do: func(e *evaluator, _ *args) { e.offerPort(e.subject.Dst()) }},
 	"fc_err":      {out: Int, do: func(e *evaluator, _ *args) { e.offer(integer(int64(e.subject.ConnError()))) }},
 	"fc_err_str":  {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.ConnError().String()) }},
 	"fe_name":     {out: String, do: func(e *evaluator, _ *args) { e.offerString(e.subject.FrontendName()) }},
@@ -146,6 +147,13 @@ func (e *evaluator) offerString(s string) {
 	start := len(e.scratch)
 	e.scratch = append(e.scratch, s...)
 	e.offer(text(e.scratch[start:]))
+}
+
+// offerPort offers the port of an address; a unix socket has none.
+func (e *evaluator) offerPort(a netip.AddrPort) {
+	if a.IsValid() {
+		e.offer(integer(int64(a.Port())))
+	}
 }
 
 func fetchSrc(e *evaluator, _ *args) {

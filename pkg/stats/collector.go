@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"waggle/pkg/unixaddr"
 )
 
 // metricTable holds a description of every metric that the tables of statistics declare.
@@ -215,7 +217,7 @@ func (c *collector) row(r *Row, out chan<- prometheus.Metric) {
 func listenerLabel(r *Row) string {
 	for _, other := range r.Frontend.Listeners {
 		if other != r.Listener && other.Name == r.Listener.Name {
-			return r.Listener.Name + "@" + r.Listener.Addr.String()
+			return r.Listener.Name + "@" + unixaddr.String(r.Listener.Addr)
 		}
 	}
 	return r.Listener.Name

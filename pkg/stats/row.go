@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waggle/pkg/pool"
+	"waggle/pkg/unixaddr"
 )
 
 // Scope is a set of kinds of objects that statistics are about.
@@ -160,12 +161,20 @@ func (r *Row) lastSession() int64 {
 // Address is where a server is, or "" while none is known; of a listener where it listens.
 func (r *Row) Address() string {
 	if r.Scope == Listeners {
-		return r.Listener.Addr.String()
+		return shownAddr(r.Listener.Addr)
 	}
 	if !r.View.Addr.Addr().IsValid() {
 		return ""
 	}
-	return netip.AddrPortFrom(r.View.Addr.Addr().Unmap(), r.View.Addr.Port()).String()
+	return shownAddr(netip.AddrPortFrom(r.View.Addr.Addr().Unmap(), r.View.Addr.Port()))
+}
+
+// shownAddr is an address as the page and CSV have it: of a unix socket just that it is one, as in HAProxy.
+func shownAddr(a netip.AddrPort) string {
+	if unixaddr.Is(a.Addr()) {
+		return "unix"
+	}
+	return a.String()
 }
 
 // checking says whether checks of the server run: they pause in maintenance.

@@ -7,6 +7,7 @@ import (
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
+	"waggle/pkg/unixaddr"
 )
 
 // sessionTip tells what the sessions were: requests, responses by class, times.
@@ -94,6 +95,9 @@ func bindText(binds []config.Bind) string {
 		host := b.Addr.Addr().String()
 		switch {
 		case !b.Addr.IsValid():
+			continue
+		case unixaddr.Is(b.Addr.Addr()):
+			out = append(out, unixaddr.String(b.Addr))
 			continue
 		case b.Addr.Addr() == netip.IPv4Unspecified():
 			host = "*"

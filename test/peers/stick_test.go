@@ -82,27 +82,30 @@ backend keys
 	}
 }
 
+// ask has a stats socket answer a command.
+func ask(t *testing.T, socket, command string) string {
+	t.Helper()
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintln(c, command)
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
 // tables shows all tables with their entries, without what differs from run to run, when nobody is connected any more.
 func tables(t *testing.T, socket string, names ...string) string {
 	t.Helper()
-	ask := func(command string) string {
-		c, err := net.Dial("unix", socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		fmt.Fprintln(c, command)
-		answer, err := io.ReadAll(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(answer)
-	}
 	var all string
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		all = ""
 		for _, name := range names {
-			all += ask("show table " + name)
+			all += ask(t, socket, "show table "+name)
 		}
 		if !strings.Contains(all, "use=1") && !strings.Contains(all, "use=2") || time.Now().After(end) {
 			break

@@ -10,6 +10,9 @@ import (
 // 2.1 and 2.2).
 func Append(b []byte, version int, src, dst netip.AddrPort) []byte {
 	from, to := src.Addr().Unmap(), dst.Addr().Unmap()
+	if !from.IsValid() || !to.IsValid() {
+		return appendUnknown(b, version)
+	}
 	if from.Is4() != to.Is4() { // as in a connection of two families, which the protocol cannot name otherwise
 		from, to = netip.AddrFrom16(from.As16()), netip.AddrFrom16(to.As16())
 	}
@@ -25,6 +28,15 @@ func Append(b []byte, version int, src, dst netip.AddrPort) []byte {
 	b = append(to.WithZone("").AppendTo(b), ' ')
 	b = append(strconv.AppendUint(b, uint64(src.Port()), 10), ' ')
 	return append(strconv.AppendUint(b, uint64(dst.Port()), 10), "\r\n"...)
+}
+
+// appendUnknown is for what has no addresses, such as a client that came by a unix socket: the server takes the connection for
+// the balancer's own.
+func appendUnknown(b []byte, version int) []byte {
+	if version == 2 {
+		return append(append(b, v2Signature...), v2Local, 0, 0, 0)
+	}
+	return append(b, v1Signature+"UNKNOWN\r\n"...)
 }
 
 const (

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/unixaddr"
 )
 
 // rawAddr is a socket address as the kernel wants it.
@@ -16,6 +18,10 @@ type rawAddr struct {
 
 func (r *rawAddr) set(ap netip.AddrPort) {
 	addr := ap.Addr()
+	if name, ok := unixaddr.Name(addr); ok {
+		r.setUnix(name)
+		return
+	}
 	if addr.Is4() || addr.Is4In6() {
 		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&r.any))
 		*sa = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: addr.Unmap().As4()}
@@ -29,7 +35,7 @@ func (r *rawAddr) set(ap netip.AddrPort) {
 	r.len = unix.SizeofSockaddrInet6
 }
 
-// addrPort returns the address, IPv4-mapped ones as IPv4; the zero value for other families. A link-local one has no zone, as with
+// addrPort returns the address, IPv4-mapped ones as IPv4; the zero value for other families, unix sockets too. A link-local one has no zone, as with
 // HAProxy: it would stand in headers and logs, and be in no network that a rule names (netip.Prefix.Contains).
 func (r *rawAddr) addrPort() netip.AddrPort {
 	switch r.any.Addr.Family {

@@ -27,7 +27,7 @@ func Unpaced() string {
 	return "cubic"
 }
 
-// Connect starts a TCP connection from a source to addr, with TCP_NODELAY and the given congestion control, "" for the
+// Connect starts a connection from a source to addr, TCP or to a unix socket, the latter from nowhere; TCP with TCP_NODELAY and the given congestion control, "" for the
 // default. The connection is being set up when it returns; the descriptor becomes writable when that has ended, and
 // ConnectError says how. The caller closes it. Where none of the source's ports, or of [SourceTries] of them, is free
 // towards addr the error is EADDRNOTAVAIL.
@@ -48,13 +48,11 @@ func connect(addr netip.AddrPort, congestion string, from Source, port uint16) (
 		return -1, e
 	}
 	fd = int(n)
-	enable(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
-	if congestion != "" {
-		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
-	}
-	if e = from.Bind(fd, addr.Addr(), port); e != 0 {
-		Close(fd)
-		return -1, e
+	if r.any.Addr.Family != unix.AF_UNIX {
+		if e = prepareTCP(fd, addr.Addr(), congestion, from, port); e != 0 {
+			Close(fd)
+			return -1, e
+		}
 	}
 	_, _, e = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&r.any)), uintptr(r.len))
 	if e != 0 && e != unix.EINPROGRESS && e != unix.EINTR {
@@ -62,6 +60,15 @@ func connect(addr netip.AddrPort, congestion string, from Source, port uint16) (
 		return -1, e
 	}
 	return fd, 0
+}
+
+// prepareTCP sets a TCP socket up before it connects.
+func prepareTCP(fd int, to netip.Addr, congestion string, from Source, port uint16) unix.Errno {
+	enable(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+	if congestion != "" {
+		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestion)
+	}
+	return from.Bind(fd, to, port)
 }
 
 // ConnectError returns how a connection that was being set up ended: 0 for well.

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/unixaddr"
 )
 
 // ListenOptions are what a bind line may ask of a listening socket.
@@ -13,12 +15,17 @@ type ListenOptions struct {
 	Backlog   int    // 0 = the kernel's limit (net.core.somaxconn)
 	V6Only    bool   // an IPv6 wildcard takes no IPv4 connections
 	Interface string // SO_BINDTODEVICE, "" = any
+	Mode      uint32 // permission bits of a unix socket's file; 0 = the umask decides
+	Owner     Owner  // of a unix socket's file
 }
 
-// Listen returns a listening TCP socket and the address it got. It sets SO_REUSEPORT, so that the process that
+// Listen returns a listening TCP socket, or a unix socket, and the address it got. It sets SO_REUSEPORT, so that the process that
 // takes this one's place can listen before this one has ended, and TCP_NODELAY, which accepted sockets inherit on Linux. The
 // caller closes it. Errors are *os.SyscallError.
 func Listen(addr netip.AddrPort, o ListenOptions) (fd int, bound netip.AddrPort, err error) {
+	if name, ok := unixaddr.Name(addr.Addr()); ok {
+		return listenUnix(addr, name, o)
+	}
 	family := unix.AF_INET6
 	if addr.Addr().Unmap().Is4() {
 		family = unix.AF_INET
@@ -73,6 +80,11 @@ func prepare(fd, family int, addr netip.AddrPort, o ListenOptions) error {
 func Duplicate(fd int) (int, error) {
 	d, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	return d, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+}
+
+// Replace has a descriptor be one of another socket; what it was one of before is let go.
+func Replace(with, fd int) error {
+	return os.NewSyscallError("dup3", unix.Dup3(with, fd, unix.O_CLOEXEC))
 }
 
 // Silence has a listening socket refuse connections; what waits in its queue is reset. It keeps its address, and [Listen]
