@@ -167,7 +167,7 @@ func serverOptions(p *config.Proxy, line *config.Server) pool.ServerOptions {
 		Check: line.Check.Enabled, Rise: line.Check.Rise, Fall: line.Check.Fall,
 		MaxConn: line.MaxConn, MinConn: line.MinConn, MaxQueue: line.MaxQueue, Cookie: line.Cookie,
 		Disabled: line.Disabled, ShutdownSessions: line.ShutdownSessions,
-		Source: sourceOf(p.SourceOf(line)), SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
+		Source: sourceOf(p.SourceOf(line)), UserTimeout: line.UserTimeout, NoLinger: p.Options.NoLinger, SendProxy: line.SendProxy, MapPort: line.Addr.Port() == 0 && !line.Service(), PortOffset: line.PortOffset,
 		LogChecks: p.Options.LogHealthChecks, Slowstart: line.Slowstart, Agent: line.Agent.Enabled, AgentAt: agentAt(line),
 		InitState: initStates[line.InitState], Observe: observes[line.Observe], OnError: onErrors[line.OnError], ErrorLimit: line.ErrorLimit,
 		ShutdownBackups: line.ShutdownBackups, Wire: wire(p, line),

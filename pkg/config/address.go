@@ -89,6 +89,16 @@ func (a rawAddress) ip() (addr netip.Addr, ok bool, err error) {
 	return addr, true, nil
 }
 
+// localhost is the one name that needs no look-up (RFC 6761, section 6.3).
+const localhost = "localhost"
+
+func loopback(v6 bool) netip.Addr {
+	if v6 {
+		return netip.IPv6Loopback()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
 // looksNumeric says whether a host is all digits and dots, which no usable name is.
 func looksNumeric(host string) bool {
 	return strings.Trim(host, "0123456789.") == ""

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // bindParam is a parameter of a bind line.
@@ -37,6 +38,12 @@ var bindParams = sync.OnceValue(func() []bindParam {
 			}
 			b.Interface = v
 		}},
+		{name: "tcp-ut", args: "<time>", doc: "how long clients may leave data without an acknowledgement", parse: func(s *statement, at int, v string, b *Bind) {
+			var err error
+			if b.UserTimeout, err = parseTime(v, "tcp-ut", time.Millisecond); err != nil {
+				s.errorf(at, "'bind' : %s", err)
+			}
+		}},
 		{name: "accept-proxy", doc: "connections begin with a PROXY header, version 1 or 2", parse: func(_ *statement, _ int, _ string, b *Bind) { b.AcceptProxy = true }},
 	}
 	add := func(status Status, doc, why, names string) {
@@ -57,7 +64,7 @@ var bindParams = sync.OnceValue(func() []bindParam {
 	add(Unsupported, "TLS", "", `allow-0rtt ca-ignore-err=list ca-sign-file=file ca-sign-pass=text ca-verify-file=file client-sigalgs=list crl-file=file
 		crt-ignore-err=list force-sslv3 generate-certificates npn=list sigalgs=list tls-ticket-keys=file`)
 	add(Unsupported, "QUIC", "", "quic-cc-algo=name quic-force-retry quic-socket=mode")
-	add(Unsupported, "the socket", "", "idle-ping=time mss=bytes namespace=name tcp-ut=time transparent")
+	add(Unsupported, "the socket", "", "idle-ping=time mss=bytes namespace=name transparent")
 	add(Unsupported, "runtime sockets", "", "expose-fd=what level=level severity-output=format")
 	return append(append(params, unixBindParams()...), tlsBindParams()...)
 })
@@ -161,6 +168,9 @@ func parseBindAddresses(list, prefix string) ([]netip.AddrPort, error) {
 		ip, ok, err := a.ip()
 		if err != nil {
 			return nil, err
+		}
+		if !ok && a.host == localhost {
+			ip, ok = loopback(strings.HasSuffix(a.prefix, "6@")), true
 		}
 		if a.port == "" {
 			return nil, fmt.Errorf("missing port specification in '%s'", text)

@@ -40,7 +40,7 @@ func (s *statement) errorFileArgs() (code int, name string, page []byte, ok bool
 	if !s.oneOf(0, "status code", strings.Fields(errorStatuses)...) || !s.atMost(2) {
 		return 0, "", nil, false
 	}
-	name = s.text(1)
+	name = s.p.path(s.text(1))
 	if name != "/dev/null" {
 		var err error
 		if page, err = s.p.opts.ReadFile(name); err != nil {

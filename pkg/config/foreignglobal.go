@@ -51,7 +51,7 @@ func foreignGlobals() []directive {
 		group(inGlobal, Unsupported, "form of HTTP/1 messages", "", `h1-accept-payload-with-any-method h1-case-adjust h1-case-adjust-file h1-do-not-close-on-insecure-transfer-encoding
 			tune.http.cookielen tune.http.logurilen`),
 		group(inGlobal, Unsupported, "statistics kept in a file", "", "stats-file"),
-		group(inGlobal, Unsupported, "variables and paths", "", "set-var set-var-fmt default-path"),
+		group(inGlobal, Unsupported, "variables and paths", "", "set-var set-var-fmt"),
 		group(inGlobal, Unsupported, "Lua and other programs", "", "lua-load lua-load-per-thread lua-prepend-path"),
 		group(inGlobal, Unsupported, "clusters and name resolution", "", "cluster-secret dns-accept-family"),
 		group(inGlobal, Unsupported, "device detection", "", `51degrees-allow-unmatched 51degrees-cache-size 51degrees-data-file 51degrees-difference 51degrees-drift 51degrees-property-name-list

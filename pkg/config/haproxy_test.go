@@ -63,6 +63,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		"server s 1.2.3.4:80 check inter 1s fastinter 500 downinter 2s rise 1 fall 2 weight 0 backup maxconn 3 maxqueue 4 slowstart 1s",
 		"load-server-state-from-file local\n server-state-file-name use-backend-name", "load-server-state-from-file global\n server-state-file-name /x", "server-state-file-name",
 		"source 1.2.3.4", "source 1.2.3.4:0 interface lo", "source ipv6@[::1]\n server s 1.2.3.4:80 source 1.2.3.4:1000-2000 interface lo check",
+		"option nolinger\n option http-pretend-keepalive\n server s 1.2.3.4:80 tcp-ut 3s check addr localhost",
 		"server s 1.2.3.4", "server s 1.2.3.4:+1", "server s ::1:80", "server s [::1]:80", "server s 1.2.3.4:80 init-addr last,libc,none,1.2.3.4",
 		"server-template w 3 127.0.0.1:80", "server-template w 4-6 127.0.0.1:80 check port 81 addr 127.0.0.2 on-marked-down shutdown-sessions",
 		"option httpchk\n http-check send meth GET uri /r ver HTTP/1.1 hdr Host x\n http-check expect status 200,300-399",
@@ -80,7 +81,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		configs = append(configs, in("backend", line))
 	}
 	for _, line := range []string{
-		"bind unix@/run/a.sock,/run/b.sock,abns@c mode 600 user root gid 0 uid 0 group root", "bind uxst@/a", "default_backend c\nbackend c\n server a /run/x\n server b unix@/run/x check\n server c abns@x send-proxy-v2",
+		"bind unix@/run/a.sock,/run/b.sock,abns@c mode 600 user root gid 0 uid 0 group root", "bind uxst@/a", "bind localhost:80 tcp-ut 3s\n option nolinger", "default_backend c\nbackend c\n server a /run/x\n server b unix@/run/x check\n server c abns@x send-proxy-v2",
 		"bind *:80,:81,127.0.0.1:8000-8010 name x maxconn 3", "bind :::80 v4v6", "bind ipv6@:80 v6only", "bind ipv4@*:80", "monitor-uri /x\n backlog 10\n maxconn 10",
 		"use_backend b if { path_reg ^/(a|b)\\.html$ } || { url_beg /x } { method GET POST }", "log stdout len 2000 format raw local0 info err",
 		"log stdout sample 1,3-5:10 local0\n log unix@/dev/log sample 2,1:2 local0", "stats http-request deny unless { src 127.0.0.1 }\n stats http-request auth realm x if TRUE\n stats http-request allow",

@@ -166,6 +166,10 @@ func (s *statement) findAction(name string, set ruleSet) *ruleAction {
 		s.errorf(-1, "'%s' expects one of %s", s.name(), quoteList(valid))
 		return nil
 	}
+	if strings.HasPrefix(name, "lua.") {
+		s.errorf(0, "'%s' is an action of a Lua script, and waggle runs none", name)
+		return nil
+	}
 	s.errorf(0, "unknown action '%s' in '%s', expected one of %s%s", name, s.name(), quoteList(valid), didYouMean(name, valid))
 	return nil
 }

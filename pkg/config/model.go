@@ -228,6 +228,8 @@ type Options struct {
 	HTTPReuse                HTTPReuse
 	Persist                  bool // cookies also lead to servers that are down
 	BufferRequest            bool
+	NoLinger                 bool // of a frontend for clients, of a backend for servers
+	PretendKeepAlive         bool
 }
 
 // ConnectionMode is how connections are kept after a response.
@@ -264,8 +266,9 @@ type Bind struct {
 	Name string
 	// Addr is the address; `*` is 0.0.0.0 and `::` is every IPv6 address. That of a unix socket is one of package unixaddr.
 	Addr         netip.AddrPort
-	Mode         uint32 // permission bits of a unix socket; 0 = the umask decides
-	User, Group  string // whose a unix socket's file becomes, names or numbers; "" = the system decides
+	UserTimeout  time.Duration // tcp-ut; 0 = the system's
+	Mode         uint32        // permission bits of a unix socket; 0 = the umask decides
+	User, Group  string        // whose a unix socket's file becomes, names or numbers; "" = the system decides
 	V4V6, V6Only bool
 	MaxConn      int
 	AcceptProxy  bool
@@ -335,11 +338,12 @@ type Server struct {
 	ResolvePrefer    string // "", ipv4, ipv6
 	ResolveNet       []netip.Prefix
 	AllowDupIP       bool
-	IgnoreWeight     bool       // of service records
-	InitAddr         []InitAddr // nil = HAProxy's default
-	SendProxy        int        // 0, 1, 2
-	Source           Source     // of this line; see [Proxy.SourceOf]
-	ShutdownSessions bool       // on-marked-down shutdown-sessions
+	IgnoreWeight     bool          // of service records
+	InitAddr         []InitAddr    // nil = HAProxy's default
+	UserTimeout      time.Duration // tcp-ut; 0 = the system's
+	SendProxy        int           // 0, 1, 2
+	Source           Source        // of this line; see [Proxy.SourceOf]
+	ShutdownSessions bool          // on-marked-down shutdown-sessions
 	Slowstart        time.Duration
 	TLS              ServerTLS
 	Params           []string // the words after the address as written

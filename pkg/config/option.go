@@ -40,6 +40,8 @@ func optionDirectives() []directive {
 		flag("logasap", frontOrDef, "logs before the end of a transfer", func(o *Options) *bool { return &o.LogASAP }),
 		flag("log-separate-errors", frontOrDef, "raises the level of errors", func(o *Options) *bool { return &o.LogSeparateErrors }),
 		flag("http-buffer-request", anyProxy, "does nothing with a request before its body has come, or as much of it as tune.bufsize has room for; 'timeout http-request' bounds that", func(o *Options) *bool { return &o.BufferRequest }),
+		flag("nolinger", anyProxy, "ends connections with a reset, so that the system keeps nothing of them: in a frontend those of clients, in a backend those to servers", func(o *Options) *bool { return &o.NoLinger }),
+		flag("http-pretend-keepalive", backOrDef, "tells servers that their connection is kept although it is closed after the response", func(o *Options) *bool { return &o.PretendKeepAlive }),
 		flag("log-health-checks", backOrDef, "logs every change of a check's result", func(o *Options) *bool { return &o.LogHealthChecks }),
 		connection("http-keep-alive", "keeps connections open after a response (the default)", KeepAlive),
 		connection("http-server-close", "closes the server's connection after a response", ServerClose),
@@ -74,11 +76,12 @@ func foreignOptions() []directive {
 		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats option+disable-h2-upgrade"),
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
+		group(frontOrDef, Ignored, "another name of the Connection header", "what proxies of the last century wanted: 'Connection' decides, as in HTTP/1.1", "option+http-use-proxy-header"),
 		group(backOrDef, Unsupported, "health checks of SPOE agents", "", "option+spop-check"),
-		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+http-pretend-keepalive option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response option+accept-invalid-http-response"),
-		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-restrict-req-hdr-names option+independent-streams option+nolinger
+		group(backOrDef, Unsupported, "treatment of requests and servers", "", "option+checkcache option+forwarded option+prefer-last-server option+transparent option+h1-case-adjust-bogus-server option+accept-unsafe-violations-in-http-response option+accept-invalid-http-response"),
+		group(anyProxy, Unsupported, "treatment of messages", "", `option+http-restrict-req-hdr-names option+independent-streams
 			option+http-drop-request-trailers option+http-drop-response-trailers`),
-		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+http-use-proxy-header option+idle-close-on-response
+		group(frontOrDef, Unsupported, "treatment of client connections", "", `option+http-ignore-probes option+idle-close-on-response
 			option+h1-case-adjust-bogus-client option+accept-unsafe-violations-in-http-request option+accept-invalid-http-request`),
 	}
 	var all []directive

@@ -44,6 +44,7 @@ type parser struct {
 	tracked     map[*Server]trackEnd     // see noteTracked
 	named       map[string][]*proxyState // by name, those of one in file order: at most a few
 	zeroWarning bool
+	defaultPath DefaultPath
 	addresses   int // of all bind lines
 	slots       int // of all server lines
 }

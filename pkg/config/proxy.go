@@ -174,7 +174,7 @@ func (s *statement) monitorFail() {
 func (s *statement) exprEnv(first int) sample.Env {
 	env := sample.Env{
 		ACL:      s.p.proxy.acl,
-		ReadFile: s.p.opts.ReadFile,
+		ReadFile: func(name string) ([]byte, error) { return s.p.opts.ReadFile(s.p.path(name)) },
 		Getenv:   s.p.env.lookup,
 		Warn:     func(word int, text string) { s.warnf(first+word, "%s", text) },
 

@@ -83,6 +83,7 @@ var rareRemarkRows = []remarkRow{
 	{"", "peers p\n peer host 127.0.0.1:1\n peer other 127.0.0.1:2", "WARNING 3:2 peer 'other' of peers section 'p' : entries of stick tables are not exchanged with other processes yet; each process counts for itself"},
 	{"", "peers p\n peer other 127.0.0.1:2", "WARNING 1:1 peers section 'p' has no peer named 'host', which is this process (-L, 'localpeer' or the host's name): nothing is shared, and tables stay over a reload all the same"},
 	{"", "global\n localpeer other\npeers p\n server other\n bind :1", "NOTICE 5:2 'bind' is ignored: no connection is made to peers, and none is taken from them"},
+	{"frontend", "option http-use-proxy-header", "NOTICE 9:2 'option http-use-proxy-header' is ignored: what proxies of the last century wanted: 'Connection' decides, as in HTTP/1.1"},
 	{"ring", "maxlen 20000", "WARNING 1:1 ring 'r' : 'maxlen' 20000 is longer than its size, which takes its place"},
 	{"ring", "timeout client 1s", "NOTICE 2:2 'timeout client' is ignored: a ring has no clients"},
 	{"frontend", "http-request return errorfile 503.http hdr a b", "WARNING 9:41 'http-request return' : 'hdr' is ignored because an error page is a whole response; write its headers into the page"},

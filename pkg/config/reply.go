@@ -174,7 +174,7 @@ func (p *replyParser) body(word string) bool {
 	p.i, p.reply.ErrorPage, p.needsPage, p.page = p.i+2, false, false, word == "errorfile"
 	text := p.args[i].text
 	if strings.HasSuffix(word, "file") {
-		content, err := p.p.opts.ReadFile(text)
+		content, err := p.p.opts.ReadFile(p.p.path(text))
 		if err != nil {
 			p.errorf(i, "%s : cannot read '%s': %s", p.what, text, err)
 			return false

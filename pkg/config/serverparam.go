@@ -78,6 +78,7 @@ var serverParams = sync.OnceValue(func() []serverParam {
 			s.ShutdownBackups = true
 			return nil
 		}},
+		{name: "tcp-ut", args: "<time>", doc: "how long it may leave data without an acknowledgement", parse: interval(func(s *Server) *time.Duration { return &s.UserTimeout })},
 		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
 	}, slices.Concat(sourceParams(), tlsServerParams(), foreignServerParams())...)
 })
@@ -101,7 +102,7 @@ func foreignServerParams() []serverParam {
 	add(Unsupported, "TLS to the server", "", `allow-0rtt client-sigalgs=list crl-file=file force-sslv3 npn=list sigalgs=list`)
 	add(Unsupported, "variants of the PROXY protocol", "", "proxy-v2-options=list send-proxy-v2-ssl send-proxy-v2-ssl-cn set-proxy-v2-tlv-fmt=format")
 	add(Unsupported, "limits and connection pools", "", "max-reuse=n pool-conn-name=expr pool-max-conn=n pool-purge-delay=time strict-maxconn idle-ping=time")
-	add(Unsupported, "the way to the server", "", "namespace=name usesrc=addr socks4=addr tcp-ut=time proto=name ws=mode log-proto=name redir=prefix hash-key=key")
+	add(Unsupported, "the way to the server", "", "namespace=name usesrc=addr socks4=addr proto=name ws=mode log-proto=name redir=prefix hash-key=key")
 	return params
 }
 
@@ -201,6 +202,9 @@ func interval(field func(*Server) *time.Duration) func(*Server, string) error {
 func address(field func(*Server) *netip.Addr) func(*Server, string) error {
 	return func(s *Server, v string) error {
 		a, err := netip.ParseAddr(v)
+		if v == localhost {
+			a, err = loopback(false), nil
+		}
 		if err != nil {
 			return fmt.Errorf("expects an IP address, not '%s'", v)
 		}

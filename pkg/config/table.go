@@ -6,7 +6,7 @@ import "sync"
 var directives = sync.OnceValue(func() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), userlistDirectives(), serverDirectives(),
-		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), stickRuleDirectives(), compressionDirectives(), foreignProxyDirectives(), ringDirectives(), peersDirectives(), unixBindDirectives(), removedDirectives(),
+		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), stickRuleDirectives(), compressionDirectives(), foreignProxyDirectives(), ringDirectives(), peersDirectives(), unixBindDirectives(), defaultPathDirectives(), removedDirectives(),
 	)
 })
 

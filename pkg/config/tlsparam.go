@@ -15,7 +15,7 @@ func tlsBindParams() []bindParam {
 	cert := func(c Certificate) func(*statement, int, string, *Bind) {
 		return func(s *statement, _ int, v string, b *Bind) {
 			c := c
-			c.Base = s.p.cfg.Global.TLS.CrtBase
+			c.Base = s.p.base(s.p.cfg.Global.TLS.CrtBase)
 			c.Path = under(c.Base, v)
 			b.TLS.Certs = append(b.TLS.Certs, c)
 		}
@@ -41,7 +41,7 @@ func tlsBindParams() []bindParam {
 			b.Proto = v
 		}},
 		{name: "ca-file", args: "<file>|@system-ca", doc: "who may sign certificates of clients", parse: func(s *statement, _ int, v string, b *Bind) {
-			b.TLS.CAFile = under(s.p.cfg.Global.TLS.CABase, v)
+			b.TLS.CAFile = s.p.under(s.p.cfg.Global.TLS.CABase, v)
 		}},
 		{name: "verify", args: "none|optional|required", doc: "whether clients must show a certificate", parse: func(s *statement, at int, v string, b *Bind) {
 			if valid := []string{"none", "optional", "required"}; !slices.Contains(valid, v) {
@@ -119,10 +119,10 @@ func tlsServerParams() []serverParam {
 			return err
 		}},
 		{name: "ca-file", args: "<file>|@system-ca", doc: "who may sign the server's certificate", inStatement: func(st *statement, _ int, v string, s *Server) {
-			s.TLS.CAFile = under(st.p.cfg.Global.TLS.CABase, v)
+			s.TLS.CAFile = st.p.under(st.p.cfg.Global.TLS.CABase, v)
 		}},
 		{name: "crt", args: "<file>", doc: "our certificate, for servers that ask for one", inStatement: func(st *statement, _ int, v string, s *Server) {
-			s.TLS.Cert = under(st.p.cfg.Global.TLS.CrtBase, v)
+			s.TLS.Cert = st.p.under(st.p.cfg.Global.TLS.CrtBase, v)
 		}},
 		{name: "sni", args: "<expression>", doc: "the name that the server is asked for", inStatement: (*statement).serverSNI},
 	}

@@ -91,6 +91,9 @@ func (j *judge) listening() {
 	if j.frontend.Options.SocketStats {
 		j.no(j.frontend.Pos, "option socket-stats: the kernel counts by frontend")
 	}
+	if j.frontend.Options.NoLinger {
+		j.no(j.frontend.Pos, "option nolinger: the client's TCP ends as the server ends it in the kernel path")
+	}
 	for _, b := range j.frontend.Binds {
 		switch {
 		case unixaddr.Is(b.Addr.Addr()):
@@ -103,6 +106,8 @@ func (j *judge) listening() {
 			j.no(b.Pos, "bind %s: services are matched by addresses that are unique", b.Addr)
 		case b.Interface != "":
 			j.no(b.Pos, "bind to interface %s: services are matched by address, not by interface", b.Interface)
+		case b.UserTimeout > 0:
+			j.no(b.Pos, "tcp-ut: the client's TCP is the server's in the kernel path")
 		case b.MaxConn > 0:
 			j.no(b.Pos, "maxconn of a bind line: the kernel counts by frontend")
 		}
@@ -201,6 +206,9 @@ func (j *judge) backend(b *config.Proxy) {
 	if len(b.Stick) > 0 {
 		j.no(b.Stick[0].Pos, "stick chooses by a table that userspace keeps")
 	}
+	if b != j.frontend && b.Options.NoLinger {
+		j.no(b.Pos, "option nolinger: the server's TCP ends as the client ends it in the kernel path")
+	}
 	if len(b.Servers) == 0 {
 		j.no(b.Pos, "backend %s has no server", b.Name)
 	}
@@ -252,6 +260,8 @@ func (j *judge) server(s *config.Server) {
 		j.no(s.Pos, "server %s: TLS is spoken in userspace", s.Name)
 	case s.SendProxy > 0:
 		j.no(s.Pos, "server %s: send-proxy inserts bytes into the stream", s.Name)
+	case s.UserTimeout > 0:
+		j.no(s.Pos, "server %s: tcp-ut: its TCP is the client's in the kernel path", s.Name)
 	case s.MinConn > 0:
 		j.no(s.Pos, "server %s: minconn makes its limit follow the backend's load", s.Name)
 	case s.Observe != "" && s.Observe != "none":

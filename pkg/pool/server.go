@@ -30,8 +30,10 @@ type ServerOptions struct {
 	// ShutdownBackups ends the sessions of the backup servers when this one comes up (on-marked-up).
 	ShutdownBackups  bool
 	Source           Source
-	SendProxy        int  // version of the PROXY protocol spoken to the server, 0 = none
-	LogChecks        bool // option log-health-checks
+	UserTimeout      time.Duration // TCP_USER_TIMEOUT of connections to it, 0 = the system's
+	NoLinger         bool          // connections to it end with a reset
+	SendProxy        int           // version of the PROXY protocol spoken to the server, 0 = none
+	LogChecks        bool          // option log-health-checks
 	Rise, Fall       int
 	MaxConn          int // as configured: concurrent sessions, 0 = unlimited; see [Server.Limit]
 	MinConn          int // sessions that it takes when the backend has few: see [Server.bound]; 0 = always MaxConn

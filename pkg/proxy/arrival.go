@@ -88,12 +88,20 @@ func (l *listener) begin(a arrival) {
 		l.w.adapt(l, a)
 		return
 	}
-	if a.fe.cfg.Options.TCPKAClient {
-		sock.KeepAlive(a.fd)
-	}
+	a.ready()
 	s := l.w.newSession()
 	s.fe, s.bind, s.via, s.src, s.dst, s.guest = a.fe, a.bind, l, a.peer, netip.AddrPort{}, nil
 	s.startOn(a.fd, nil)
+}
+
+// ready sets the client's socket up as the frontend says.
+func (a *arrival) ready() {
+	if a.fe.cfg.Options.TCPKAClient {
+		sock.KeepAlive(a.fd)
+	}
+	if a.fe.cfg.Options.NoLinger {
+		sock.NoLinger(a.fd)
+	}
 }
 
 // discard closes a connection of the loop that has not begun.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/user"
 	"strconv"
+	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
@@ -35,10 +36,11 @@ type bindKey struct {
 	mode   uint32 // of a unix socket
 	user   string
 	group  string
+	ut     time.Duration
 }
 
 func keyOf(b *config.Bind) bindKey {
-	return bindKey{b.Addr, b.V6Only, b.Interface, b.Mode, b.User, b.Group}
+	return bindKey{b.Addr, b.V6Only, b.Interface, b.Mode, b.User, b.Group, b.UserTimeout}
 }
 
 // ownerOf looks up whose the file of a unix socket is to be: names and numbers are looked for in the system's files.
@@ -130,7 +132,7 @@ func (b *binding) open(workers []*worker) (err error) {
 	owner, err := ownerOf(b.line)
 	if err == nil {
 		b.in, err = openEntrance(b.line.Addr, sock.ListenOptions{
-			Backlog: b.fe.cfg.Backlog, V6Only: b.line.V6Only, Interface: b.line.Interface, Mode: b.line.Mode, Owner: owner,
+			Backlog: b.fe.cfg.Backlog, V6Only: b.line.V6Only, Interface: b.line.Interface, Mode: b.line.Mode, Owner: owner, UserTimeout: b.line.UserTimeout,
 		}, workers)
 	}
 	if err != nil {

@@ -12,7 +12,7 @@ func (s *session) sendHead() {
 	s.phase = exchanging
 	s.w.buffers.borrow(&l.out)
 	s.req.Rebase(s.client.in.bytes()) // they may have moved while the session waited
-	out := s.req.AppendTo(l.out.data[:l.out.w], &s.edits, h1.Hop{KeepAlive: s.serverKeep(), Upgrade: s.req.Upgrade})
+	out := s.req.AppendTo(l.out.data[:l.out.w], &s.edits, h1.Hop{KeepAlive: s.asksToKeep(), Upgrade: s.req.Upgrade})
 	if len(out) > len(l.out.data) { // rules made it larger than a buffer
 		s.failedRewrite(&s.target.Server.Backend.Counters)
 		return

@@ -32,9 +32,7 @@ type guest struct {
 
 // adapt hands a connection to the adapter of its bind line.
 func (w *worker) adapt(l *listener, a arrival) {
-	if a.fe.cfg.Options.TCPKAClient {
-		sock.KeepAlive(a.fd)
-	}
+	a.ready()
 	g := &guest{w: w, fe: a.fe, bind: a.bind, via: l, peer: a.peer, begun: w.loop.Now(), conn: adapter.NewConn(a.fd, a.peer, l.local(a.fd))}
 	allowed, greets := g.admit(a.fd)
 	w.guests[g] = struct{}{}

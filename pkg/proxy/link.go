@@ -18,6 +18,12 @@ func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
 	if errno != 0 {
 		return nil, errno
 	}
+	if t.Server.NoLinger {
+		sock.NoLinger(fd)
+	}
+	if ut := t.Server.UserTimeout; ut > 0 {
+		sock.UserTimeout(fd, ut)
+	}
 	l := w.newLink()
 	if err := l.open(w, fd, loop.Servers, o); err != nil {
 		sock.Close(fd)
@@ -84,6 +90,11 @@ func (s *session) reusable(l *link) bool {
 // PROXY header, nobody else could use it.
 func (s *session) serverKeep() bool {
 	return s.target.Server.SendProxy == 0 && !s.edits.Closes() && s.mode() == config.KeepAlive && s.be.cfg.Options.HTTPReuse != config.ReuseNever
+}
+
+// asksToKeep says whether the server is told that its connection is kept, which with http-pretend-keepalive need not be so.
+func (s *session) asksToKeep() bool {
+	return s.serverKeep() || s.be.cfg.Options.PretendKeepAlive && !s.edits.Closes()
 }
 
 // mayReuse returns which idle connections the request may take, as a filter; nil is all. The danger is a

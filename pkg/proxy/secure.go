@@ -83,7 +83,7 @@ func (s *session) idleFor(may func(*link) bool) func(*link) bool {
 func (s *session) dialTLS(via *serverTLS) (*link, unix.Errno) {
 	w := s.w
 	t := adapter.Target{
-		Addr: s.target.Addr, From: sock.Source(s.target.Server.Source), Config: via.config, Name: via.name(s),
+		Addr: s.target.Addr, From: sock.Source(s.target.Server.Source), NoLinger: s.target.Server.NoLinger, UserTimeout: s.target.Server.UserTimeout, Config: via.config, Name: via.name(s),
 		Timeout: s.be.timeouts.connect, Counter: &s.be.stats.TLS, Congestion: w.e.congestion,
 	}
 	if version := s.target.Server.SendProxy; version > 0 {

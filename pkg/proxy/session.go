@@ -259,6 +259,9 @@ func (s *session) end() {
 	if s.client.lane != nil && s.phase != draining && s.phase != reading {
 		s.client.reset() // in the middle of something
 	}
+	if s.fe.cfg.HTTP && s.fe.cfg.Options.NoLinger { // the response has an end, and then comes the reset
+		s.client.finish()
+	}
 	s.client.close()
 	s.w.loop.Drop(&s.clientTimer)
 	s.w.loop.Drop(&s.serverTimer)

@@ -29,8 +29,9 @@ func (s *session) switchProtocol() {
 // direction goes on.
 func (s *session) tunnel() step {
 	a, b := &s.client, &s.link.conn
-	st := relay(&s.up, a, b)
-	if relay(&s.down, b, a) == moved {
+	hard := [2]bool{s.fe.cfg.Options.NoLinger, s.be != nil && s.be.cfg.Options.NoLinger}
+	st := relay(&s.up, a, b, hard[1])
+	if relay(&s.down, b, a, hard[0]) == moved {
 		st = moved
 	}
 	s.countLong()
@@ -41,7 +42,7 @@ func (s *session) tunnel() step {
 	case b.broken || b.lost:
 		s.tunnelBroken('S')
 		return stuck
-	case a.shut && b.shut:
+	case a.shut && b.shut, a.shut && hard[0], b.shut && hard[1]:
 		s.record()
 		s.leaveServer(false)
 		s.end()
@@ -50,15 +51,20 @@ func (s *session) tunnel() step {
 	return st
 }
 
-// relay moves one direction and passes its end on.
-func relay(str *stream, src, dst *conn) step {
+// relay moves one direction and passes its end on. hard says that dst has option nolinger: there the end of one direction is
+// that of both (measured on HAProxy 2.6).
+func relay(str *stream, src, dst *conn, hard bool) step {
 	at := 0
 	st := str.move(src, dst, &at)
 	if at > 0 {
 		src.consume(at)
 	}
 	if !str.open && !src.broken && !dst.shut && dst.push() {
-		dst.finish()
+		if hard {
+			dst.shut = true
+		} else {
+			dst.finish()
+		}
 		src.active, dst.active = true, true // from now on the timeouts of closed sides apply
 	}
 	return st

@@ -3,6 +3,7 @@ package sock
 import (
 	"net/netip"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -84,6 +85,17 @@ func ConnectError(fd int) unix.Errno {
 
 // KeepAlive turns TCP keep-alive on.
 func KeepAlive(fd int) { enable(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE) }
+
+// NoLinger has a socket end with a reset when it is closed.
+func NoLinger(fd int) {
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // of a socket: never fails
+}
+
+// UserTimeout bounds how long data may stay without an acknowledgement (tcp(7), TCP_USER_TIMEOUT). On other sockets than TCP's it
+// does nothing.
+func UserTimeout(fd int, d time.Duration) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond))
+}
 
 // enable turns a socket option on.
 func enable(fd, level, name int) {

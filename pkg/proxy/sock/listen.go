@@ -3,6 +3,7 @@ package sock
 import (
 	"net/netip"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,8 +16,10 @@ type ListenOptions struct {
 	Backlog   int    // 0 = the kernel's limit (net.core.somaxconn)
 	V6Only    bool   // an IPv6 wildcard takes no IPv4 connections
 	Interface string // SO_BINDTODEVICE, "" = any
-	Mode      uint32 // permission bits of a unix socket's file; 0 = the umask decides
-	Owner     Owner  // of a unix socket's file
+	// UserTimeout is that of the connections, 0 = the system's.
+	UserTimeout time.Duration
+	Mode        uint32 // permission bits of a unix socket's file; 0 = the umask decides
+	Owner       Owner  // of a unix socket's file
 }
 
 // Listen returns a listening TCP socket, or a unix socket, and the address it got. It sets SO_REUSEPORT, so that the process that
@@ -63,6 +66,9 @@ func prepare(fd, family int, addr netip.AddrPort, o ListenOptions) error {
 		if err := unix.BindToDevice(fd, o.Interface); err != nil {
 			return os.NewSyscallError("setsockopt SO_BINDTODEVICE", err)
 		}
+	}
+	if o.UserTimeout > 0 {
+		UserTimeout(fd, o.UserTimeout)
 	}
 	var r rawAddr
 	r.set(addr)
