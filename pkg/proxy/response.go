@@ -170,8 +170,8 @@ func (s *session) sendReplyAs(r *config.Reply, status int) {
 		s.replyPage(r.Page)
 		return
 	}
-	s.keep = s.keepsClient() && status != 408 && status != 400
-	var fields []byte
+	var fields []byte // made while the body of the request can be looked at
+
 	for _, h := range r.Headers {
 		fields = append(append(fields, h.Name...), ": "...)
 		fields = h.Value.Append(fields, (*subject)(s), s)
@@ -181,5 +181,6 @@ func (s *session) sendReplyAs(r *config.Reply, status int) {
 	if r.Format != nil {
 		body = r.Format.Append(nil, (*subject)(s), s)
 	}
+	s.keep = s.keepsClient() && status != 408 && status != 400
 	s.reply(h1.AppendReply(nil, r.Status, r.ContentType, string(fields), body, s.how()))
 }

@@ -96,14 +96,22 @@ func compileTest(words []string, env Env) (*test, *Error) {
 		return nil, err.at(1)
 	}
 	p := &patterns{how: comparison{method: defaultMethod(expr.out), fold: flags.fold}}
+	if suffix == "" {
+		suffix = impliedMethod(words[0], expr)
+	}
 	if suffix != "" {
 		p.how.method = methods[suffix]
 	}
 	if flags.method != "" {
 		p.how.method = methods[flags.method]
 	}
-	if expr.out == Any && suffix == "" && flags.method == "" {
-		return nil, errorf(0, "'%s' can be of any type, so that a match method is needed before its patterns (-m)", words[0])
+	if suffix == "" && flags.method == "" {
+		switch expr.out {
+		case Any:
+			return nil, errorf(0, "'%s' can be of any type, so that a match method is needed before its patterns (-m)", words[0])
+		case Binary:
+			return nil, errorf(0, "'%s' gives bytes, so that a match method is needed before its patterns: -m bin for hexadecimal digits, -m str for text", words[0])
+		}
 	}
 	if p.how.method != matchFound && !expr.out.castsTo(p.how.method.input()) {
 		return nil, errorf(0, "match method '%s' does not fit the values of '%s'", flags.method, words[0])
@@ -118,6 +126,9 @@ func compileTest(words []string, env Env) (*test, *Error) {
 		return nil, err.at(1 + flags.used)
 	}
 	bare := len(rest) == 0 && len(flags.files) == 0
+	if !bare && p.how.method.idle() && env.Warn != nil {
+		env.Warn(0, fmt.Sprintf("'%s' is compared by '-m %s', which looks at no pattern: as in HAProxy what stands behind it changes nothing, not even 'false' or 0", words[0], p.how.method))
+	}
 	if err := p.addLine(words[0], rest, flags.id, bare, env); err != nil {
 		return nil, err.at(1 + flags.used)
 	}
@@ -125,6 +136,14 @@ func compileTest(words []string, env Env) (*test, *Error) {
 		env.Warn(0, fmt.Sprintf("'%s' has no pattern to match against, so it never matches; '-m found' tests for existence", words[0]))
 	}
 	return &test{expr: expr, patterns: p}, nil
+}
+
+// impliedMethod is the match method that the older names of fetches of bytes have without any -m.
+func impliedMethod(word string, x *Expr) string {
+	if name, _ := cutName(word); (name == "payload" || name == "payload_lv") && len(x.converters) == 0 {
+		return "bin"
+	}
+	return ""
 }
 
 func (p *patterns) addFile(f patternFile, env Env) *Error {

@@ -97,7 +97,10 @@ func TestConditions(t *testing.T) {
 		{"if { str(a) -M -f words.map }", true}, {"if { str(1) -M -f words.map }", false}, {"if { str(b) -M -f words.map c }", true},
 		{"if { src -f nets.lst }", true}, {"if { dst -f nets.lst }", false}, {"if { dst 192.0.2.1 }", true}, {"if { src -n 10.1.2.3 }", true},
 		{"if { src_port 40000 }", true}, {"if { dst_port 80:90 }", true}, {"if { dst_port lt 80 }", false}, {"if { dst_port 81 80 }", true}, {"if { dst_port gt 10 lt 5 }", true},
-		{"if { fe_name fe1 }", true}, {"if { ssl_fc }", false}, {"if { ssl_fc false }", true}, {"if !{ ssl_fc }", true}, {"if { ssl_fc -m bool 0 }", true},
+		{"if { fe_name fe1 }", true}, {"if { ssl_fc }", false}, {"if !{ ssl_fc }", true},
+		// Patterns of booleans, and of what exists, say nothing.
+		{"if { ssl_fc false }", false}, {"if { ssl_fc -m bool 0 }", false}, {"if { always_true false }", true}, {"if { always_true gt 0 }", true}, {"if { path -m found /no }", true},
+		{"if { src -m bin 0a010203 }", true}, {"if { dst_port -m bin 0000000000000050 }", true},
 		{"if { src -m str 10.1.2.3 }", true}, {"if { dst_port -m str 80 }", true}, {"if { dst_port -m bool true }", true},
 		{"if { method GET POST }", true}, {"if { method -m beg P }", false}, {"if METH_GET", true}, {"if METH_POST", false}, {"if HTTP", true}, {"if HTTP_1.1", true}, {"if HTTP_1.0", false},
 		{"if LOCALHOST", false}, {"if HTTP_CONTENT", true}, {"if HTTP_URL_SLASH", true}, {"if HTTP_URL_ABS", false}, {"if HTTP_URL_STAR", false},
@@ -201,7 +204,10 @@ func TestConditionErrors(t *testing.T) {
 		{"if { path -f nets.lst -M -f nets.lst }", 7, "the file 'nets.lst' is already used as one column file and cannot be used as two column file: maps and 'acl -M' read two columns, 'acl -f' one"},
 		{"if { path -u 5 /a } { path -u 5 /b }", 11, "the id is already used"},
 		{"if { path -x /a }", 3, "unrecognized flag '-x', '--' is needed before a pattern that begins with '-'"},
-		{"if { path -m found /a }", 5, "match method 'found' takes no pattern, got '/a'"},
+		{"if { path,sha1 abc }", 2, "'path,sha1' gives bytes, so that a match method is needed before its patterns: -m bin for hexadecimal digits, -m str for text"},
+		{"if { path,bytes(0,1) abc }", 2, "'path,bytes(0,1)' gives bytes, so that a match method is needed before its patterns: -m bin for hexadecimal digits, -m str for text"},
+		{"if { path,sha1 -m int 1 }", 2, "match method 'int' does not fit the values of 'path,sha1'"},
+		{"if { payload(0,2) ab0 }", 3, "'ab0' is not an even number of hexadecimal digits"},
 		{"if { src -m bool 1 }", 2, "match method 'bool' does not fit the values of 'src'"},
 		{"if { src 10.0.0.0/8 10.0.0.300 }", 4, "'10.0.0.300' is not a valid IPv4 or IPv6 address or network"},
 		{"if { src 10.0.0.0/33 }", 3, "'10.0.0.0/33' has an invalid network mask"},
@@ -213,7 +219,6 @@ func TestConditionErrors(t *testing.T) {
 		{"if { dst_port 9:1 }", 3, "the range '9:1' is empty"},
 		{"if { dst_port gt }", 3, "missing value behind the operator 'gt'"},
 		{"if { dst_port gt 1:2 }", 4, "operator 'gt' needs one number, not the range '1:2'"},
-		{"if { ssl_fc maybe }", 3, "'maybe' is neither true nor false"},
 		{"if { path_reg a(b }", 3, "regex 'a(b' is invalid: missing closing ): `a(b`"},
 	}
 	env := testEnv(t)
@@ -241,6 +246,20 @@ func TestLineWithoutPatternsWarns(t *testing.T) {
 	}
 	if len(got) != 1 || !strings.HasPrefix(got[0], "2 'path_beg' has no pattern") {
 		t.Errorf("warnings %q, want one about path_beg at word 2", got)
+	}
+}
+
+// HAProxy takes a pattern behind a boolean without a word and does not look at it, so that `ssl_fc false` holds with TLS.
+func TestPatternsThatSayNothingWarn(t *testing.T) {
+	var got []string
+	env := Env{Warn: func(word int, text string) { got = append(got, fmt.Sprint(word, " ", text)) }}
+	for _, cond := range []string{"if { ssl_fc }", "if { ssl_fc false }", "if { path -m found x }"} {
+		if _, err := ParseCond(strings.Fields(cond), env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 2 || !strings.HasPrefix(got[0], "2 'ssl_fc' is compared by '-m bool', which looks at no pattern") || !strings.HasPrefix(got[1], "2 'path' is compared by '-m found'") {
+		t.Errorf("warnings %q", got)
 	}
 }
 

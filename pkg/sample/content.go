@@ -29,8 +29,8 @@ func (e *evaluator) preview() {
 // [Cond.Judge].
 var contentFetches = map[string]*fetch{
 	"req.len":            {out: Int, from: fromContent, do: fetchLength},
-	"req.payload":        {out: String, from: fromContent, arg: argSpec{2, 2, parsePayload}, do: fetchPayload},
-	"req.payload_lv":     {out: String, from: fromContent, arg: argSpec{2, 3, parsePayloadLV}, do: fetchPayloadLV},
+	"req.payload":        {out: Binary, from: fromContent, arg: argSpec{2, 2, parsePayload}, do: fetchPayload},
+	"req.payload_lv":     {out: Binary, from: fromContent, arg: argSpec{2, 3, parsePayloadLV}, do: fetchPayloadLV},
 	"req.ssl_hello_type": {out: Int, from: fromContent, do: ofHello(func(e *evaluator, h *hello) { e.offer(integer(int64(h.kind))) })},
 	"req.ssl_sni":        {out: String, from: fromContent, do: ofHello(func(e *evaluator, h *hello) { e.offerText(h.sni) })},
 	"req.ssl_alpn":       {out: String, from: fromContent, do: ofHello(fetchHelloALPN)},

@@ -15,17 +15,17 @@ const upperHex = "0123456789ABCDEF"
 
 // codeConverters encode, decode and hash.
 var codeConverters = map[string]*converter{
-	"base64":  {in: String, out: String, do: encodeBase64(base64.StdEncoding)},
-	"b64dec":  {in: String, out: String, do: decodeBase64(base64.StdEncoding)},
-	"ub64enc": {in: String, out: String, do: encodeBase64(base64.RawURLEncoding)},
-	"ub64dec": {in: String, out: String, do: decodeBase64(base64.RawURLEncoding)},
+	"base64":  {in: Binary, out: String, do: encodeBase64(base64.StdEncoding)},
+	"b64dec":  {in: String, out: Binary, do: decodeBase64(base64.StdEncoding)},
+	"ub64enc": {in: Binary, out: String, do: encodeBase64(base64.RawURLEncoding)},
+	"ub64dec": {in: String, out: Binary, do: decodeBase64(base64.RawURLEncoding)},
 	"url_dec": {in: String, out: String, arg: optNumber, do: decodeURL},
 	"url_enc": {in: String, out: String, arg: optText, do: encodeURL},
-	"hex":     {in: Any, out: String, do: encodeHex},
+	"hex":     {in: Binary, out: String, do: encodeHex},
 	"hex2i":   {in: String, out: Int, do: decodeHexInt},
 	"json":    {in: String, out: String, arg: argSpec{0, 1, parseJSON}, do: encodeJSON},
-	"sha1":    {in: String, out: String, do: func(e *evaluator, v Value, _ *args) (Value, bool) { s := sha1.Sum(v.Text); return keep(e, s[:]), true }},
-	"sha2":    {in: String, out: String, arg: argSpec{0, 1, parseSHA2}, do: hashSHA2},
+	"sha1":    {in: Binary, out: Binary, do: func(e *evaluator, v Value, _ *args) (Value, bool) { s := sha1.Sum(v.Text); return keep(e, s[:]), true }},
+	"sha2":    {in: Binary, out: Binary, arg: argSpec{0, 1, parseSHA2}, do: hashSHA2},
 	"crc32":   hashing(crc32.ChecksumIEEE),
 	"crc32c":  hashing(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }),
 	"djb2":    hashing(hashDJB2),
@@ -98,13 +98,8 @@ func encodeURL(e *evaluator, v Value, _ *args) (Value, bool) {
 
 // encodeHex writes bytes in hexadecimal; a number is eight of them, an address as many as it has.
 func encodeHex(e *evaluator, v Value, _ *args) (Value, bool) {
-	var raw [16]byte
-	b := v.Text
-	if v.Type != String {
-		b = appendRaw(raw[:0], v)
-	}
 	start := len(e.scratch)
-	for _, c := range b {
+	for _, c := range v.Text {
 		e.scratch = append(e.scratch, upperHex[c>>4], upperHex[c&15])
 	}
 	return text(e.scratch[start:]), true
@@ -237,7 +232,7 @@ func hashSHA2(e *evaluator, v Value, a *args) (Value, bool) {
 
 // hashing makes a converter of a 32-bit hash; an argument that is not 0 adds a full avalanche.
 func hashing(f func([]byte) uint32) *converter {
-	return &converter{in: String, out: Int, arg: optNumber, do: func(_ *evaluator, v Value, a *args) (Value, bool) {
+	return &converter{in: Binary, out: Int, arg: optNumber, do: func(_ *evaluator, v Value, a *args) (Value, bool) {
 		h := f(v.Text)
 		if a.nums[0] != 0 {
 			h = avalanche(h)

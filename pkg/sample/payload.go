@@ -11,10 +11,10 @@ type Payload interface {
 
 // payloadFetches look at the body of a request (HAProxy, section 7.3.6).
 var payloadFetches = map[string]*fetch{
-	"req.body":      {out: String, from: fromRequest, do: ofBody(func(e *evaluator, body []byte, _ *args) { e.offerText(body) })},
+	"req.body":      {out: Binary, from: fromRequest, do: ofBody(func(e *evaluator, body []byte, _ *args) { e.offerText(body) })},
 	"req.body_len":  {out: Int, from: fromRequest, do: ofBody(func(e *evaluator, body []byte, _ *args) { e.offer(integer(int64(len(body)))) })},
 	"req.body_size": {out: Int, from: fromRequest, do: bodySize},
-	"req.body_param": {out: String, from: fromRequest, arg: argSpec{0, 2, parseBodyParam}, do: ofBody(func(e *evaluator, body []byte, a *args) {
+	"req.body_param": {out: Binary, from: fromRequest, arg: argSpec{0, 2, parseBodyParam}, do: ofBody(func(e *evaluator, body []byte, a *args) {
 		e.walkParamsOf(body, a, String, '&')
 	})},
 }

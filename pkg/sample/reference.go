@@ -148,18 +148,19 @@ func (r *Reference) expected(n int) int {
 	return max(n, linearLimit+1)
 }
 
-// read takes the lines of a file: patterns, or keys, blanks and values that go on to the end of the line. Empty lines and lines
-// that begin with # are passed by. Each element's number is that of its line.
+// read takes the lines of a file: patterns, or keys, blanks and values. Lines end at a carriage return as well. Empty lines and
+// those whose first letter is # are passed by. Blanks before a pattern or key are, and those behind a value, but those behind a
+// pattern belong to it, as HAProxy 2.6 has it. Each element's number is that of its line.
 func (r *Reference) read(content []byte) {
 	v := r.versions[r.current]
-	for n, line := range bytes.Split(content, []byte("\n")) {
-		key := strings.TrimSpace(string(line))
-		if key == "" || key[0] == '#' {
+	for n, bytesOf := range bytes.Split(content, []byte("\n")) {
+		line, _, _ := strings.Cut(string(bytesOf), "\r")
+		key, value := strings.TrimLeft(line, " \t"), ""
+		if key == "" || line[0] == '#' {
 			continue
 		}
-		value := ""
 		if i := strings.IndexAny(key, " \t"); i >= 0 && r.pairs {
-			key, value = key[:i], strings.TrimSpace(key[i:])
+			key, value = key[:i], strings.Trim(key[i:], " \t")
 		}
 		r.last = uint64(n + 1)
 		v.append(&element{id: r.last, key: key, value: []byte(value)})

@@ -40,9 +40,9 @@ var tlsFetches = map[string]*fetch{
 	"ssl_c_ca_err":    {out: Int, do: tlsAny(func(e *evaluator, _ *TLS, _ *args) { e.offer(integer(0)) })},
 	"ssl_c_s_dn":      {out: String, arg: namePart, do: peerName(func(c *x509.Certificate) pkix.Name { return c.Subject })},
 	"ssl_c_i_dn":      {out: String, arg: namePart, do: peerName(func(c *x509.Certificate) pkix.Name { return c.Issuer })},
-	"ssl_c_sha1":      {out: String, do: peerBytes(func(c *x509.Certificate) []byte { sum := sha1.Sum(c.Raw); return sum[:] })},
-	"ssl_c_serial":    {out: String, do: peerBytes(func(c *x509.Certificate) []byte { return c.SerialNumber.Bytes() })},
-	"ssl_c_der":       {out: String, do: peerBytes(func(c *x509.Certificate) []byte { return c.Raw })},
+	"ssl_c_sha1":      {out: Binary, do: peerBytes(func(c *x509.Certificate) []byte { sum := sha1.Sum(c.Raw); return sum[:] })},
+	"ssl_c_serial":    {out: Binary, do: peerBytes(func(c *x509.Certificate) []byte { return c.SerialNumber.Bytes() })},
+	"ssl_c_der":       {out: Binary, do: peerBytes(func(c *x509.Certificate) []byte { return c.Raw })},
 	"ssl_c_notbefore": {out: String, do: peerBytes(func(c *x509.Certificate) []byte { return asn1Time(c.NotBefore) })},
 	"ssl_c_notafter":  {out: String, do: peerBytes(func(c *x509.Certificate) []byte { return asn1Time(c.NotAfter) })},
 }

@@ -16,6 +16,9 @@ const (
 	Int
 	Addr
 	String
+	// Binary is bytes that are no text: patterns for it need a match method. The values themselves are of type String; what makes
+	// bytes of a value of another type casts to Binary, which gives those that HAProxy has in memory.
+	Binary
 	Any
 )
 
@@ -40,7 +43,13 @@ func address(a netip.Addr) Value { return Value{Type: Addr, Addr: a.Unmap()} }
 
 // castsTo says whether some values of type t have a form of type o.
 func (t Type) castsTo(o Type) bool {
-	return t == o || t == Any || o == Any || o == String || (t != Bool || o != Addr) && (t != Addr || o != Bool)
+	switch {
+	case t == o || t == Any || o == Any || o == String || o == Binary:
+		return true
+	case t == Binary:
+		return false
+	}
+	return (t != Bool || o != Addr) && (t != Addr || o != Bool)
 }
 
 // cast gives v as type t; false means that the value does not have that form (a name that is no
@@ -53,6 +62,13 @@ func (e *evaluator) cast(v Value, t Type) (Value, bool) {
 	switch t {
 	case String:
 		return e.print(v)
+	case Binary:
+		if v.Type == String {
+			return v, true
+		}
+		start := len(e.scratch)
+		e.scratch = appendRaw(e.scratch, v)
+		return text(e.scratch[start:]), true
 	case Addr:
 		return castToAddr(v)
 	case Int:
