@@ -169,6 +169,9 @@ func (p *parser) checkServers(s *proxyState) {
 // the proxy itself rather than inherited.
 func (p *parser) checkHTTP(s *proxyState) {
 	if s.HTTP {
+		for _, at := range s.contentUses {
+			p.warn(at, "%s '%s' : what looks at the first bytes of a TCP client is of no use in HTTP mode; of a client of TLS see ssl_fc_sni and its kin", s.Kind, s.Name)
+		}
 		return
 	}
 	ignored := func(at Pos, what string) {

@@ -47,6 +47,11 @@ var warnRows = []warnRow{
 	{"frontend", "use_backend b\n use_backend b if FALSE"},
 	{"frontend", "stats enable\n stats http-request deny\n stats http-request allow"},
 	{"frontend", "stats auth a:b\n stats auth a:c"},
+	// Looking at the first bytes of TCP where there are requests.
+	{"frontend", "tcp-request content accept if { req.len gt 0 }"}, {"frontend", "http-request deny if { req.ssl_sni a } or { req.ssl_sni b }"},
+	{"frontend", "acl a req.ssl_sni a"}, {"frontend", "acl a req.ssl_sni a\n use_backend b if a"}, {"frontend", "http-request deny if WAIT_END"},
+	{"frontend", "http-request set-header a %[req.ssl_sni]"}, {"backend", "use-server s if { req.ssl_hello_type 1 }"},
+	{"frontend", "mode tcp\n tcp-request content accept if { req.ssl_sni a }\nfrontend f2\n bind :8002"},
 	// Logs that nobody gets, and formats that others take the place of.
 	{"frontend", "option httplog"}, {"frontend", "log-format %ci"}, {"frontend", "log-format-sd %ci"}, {"frontend", "error-log-format %ci"},
 	{"frontend", "option httplog\n log global"}, {"frontend", "option tcplog\n log 127.0.0.1 local0"}, {"frontend", "no log\n option tcplog"},

@@ -191,5 +191,10 @@ func (s *proxyState) noteUses(env *sample.Env, at Pos) {
 	note := func(uses *[]nameUse) func(string) {
 		return func(name string) { *uses = append(*uses, nameUse{at, name}) }
 	}
+	env.Content = func() {
+		if n := len(s.contentUses); n == 0 || s.contentUses[n-1].Line != at.Line || s.contentUses[n-1].File != at.File {
+			s.contentUses = append(s.contentUses, at)
+		}
+	}
 	env.Backend, env.Userlist, env.Table = note(&s.backendUses), note(&s.userlistUses), note(&s.tableUses)
 }

@@ -34,6 +34,7 @@ type proxyState struct {
 	dataFormat       *pendingFormat
 	uniqueID         *pendingFormat
 	captureUses      []captureUse
+	contentUses      []Pos     // lines that look at the first bytes of a TCP client
 	tableUses        []nameUse // "" is the proxy's own
 	backendUses      []nameUse
 	userlistUses     []nameUse
@@ -67,7 +68,7 @@ func (s *proxyState) derive() *proxyState {
 	d.TCPConnection, d.TCPSession, d.TCPContent = slices.Clone(s.TCPConnection), slices.Clone(s.TCPSession), slices.Clone(s.TCPContent)
 	d.errorUses = slices.Clone(s.errorUses)
 	d.RequestCaptures, d.ResponseCaptures = slices.Clone(s.RequestCaptures), slices.Clone(s.ResponseCaptures)
-	d.captureUses = slices.Clone(s.captureUses)
+	d.captureUses, d.contentUses = slices.Clone(s.captureUses), nil
 	d.redirects = slices.Clone(s.redirects)
 	d.defaultServer = s.defaultServer.clone()
 	d.check = s.check.inherit()

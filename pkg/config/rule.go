@@ -40,7 +40,9 @@ func (s *statement) aclLine() {
 	if acl == nil {
 		acl = &sample.ACL{}
 	}
-	if err := acl.Add(texts(s.args[1:]), s.exprEnv(1)); err != nil {
+	env := s.exprEnv(1)
+	env.Content = nil // it may not be used where that matters
+	if err := acl.Add(texts(s.args[1:]), env); err != nil {
 		s.exprError(err, 1, "error detected while parsing ACL '"+name+"'")
 	}
 	if s.p.proxy.ACLs == nil { // also a faulty one, so that its uses are not reported as well

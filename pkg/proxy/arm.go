@@ -20,9 +20,7 @@ func (s *session) arm() {
 	case buffering:
 		s.armBody()
 	case exchanging:
-		blocked, jammed := s.clientBlocked(), s.serverBlocked()
-		s.armClient(s.up.open && !jammed || blocked, s.fe.timeouts.client)
-		s.armServer(!s.up.open && !blocked || jammed, s.serverTimeoutNow())
+		s.armExchange()
 	case tunneling:
 		s.armTunnel()
 	case replying, draining, gathering:
@@ -34,6 +32,16 @@ func (s *session) arm() {
 	if s.link != nil {
 		s.link.active = false
 	}
+}
+
+// armExchange: while a request's body comes it is `timeout server` that runs, begun anew by each piece that goes to the server, and
+// `timeout client` only where the client has to read, as HAProxy 2.6 does it: a client that stalls is answered 504. Without a
+// `timeout server`, where HAProxy waits for ever, `timeout client` is.
+func (s *session) armExchange() {
+	blocked, jammed := s.clientBlocked(), s.serverBlocked()
+	server := s.serverTimeoutNow()
+	s.armClient(blocked || server == 0 && s.up.open && !jammed, s.fe.timeouts.client)
+	s.armServer(jammed || !blocked, server)
 }
 
 // armReading sees to it that a client which has yet to read the end of the response before is not taken for an idle one:
@@ -115,8 +123,8 @@ func (s *session) armTunnel() {
 		server = fin
 	}
 	blocked, jammed := s.clientBlocked(), s.serverBlocked()
-	s.armClient(blocked || !jammed, client)
-	s.armServer(jammed || !blocked, server)
+	s.armClient(blocked || !jammed && !s.client.eof, client) // nothing more is expected of a side that has closed
+	s.armServer(jammed || !blocked && !s.link.eof, server)
 }
 
 // Expired implements loop.Expirer.
@@ -136,7 +144,7 @@ func (s *session) clientTimeout() {
 		s.feShard().ReqErrors.Add(1)
 		s.refuseGreeting(sample.ProxyTimeout)
 	case inspecting:
-		s.hurried = true
+		s.hurried, s.late = true, s.impatient
 	case reading:
 		s.headTimeout()
 	case buffering:

@@ -184,6 +184,7 @@ func (c *conn) reserve(n int) bool {
 
 // send queues what was put into the output for the flush at the end of the batch.
 func (c *conn) send() {
+	c.active = true // the flush comes when timers have been armed
 	if c.lane != nil {
 		c.lane.m.want(c.lane)
 		return

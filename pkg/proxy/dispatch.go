@@ -13,7 +13,9 @@ import (
 
 // dispatch finds a server for the session, or a place in the queue.
 func (s *session) dispatch() {
-	s.clock.queued = s.w.loop.Now()
+	if s.clock.queued = s.w.loop.Now(); !s.fe.cfg.HTTP {
+		s.clock.queued = s.clock.idle // the time of inspection is one of waiting, as with HAProxy
+	}
 	if s.dispatchWanted() {
 		return
 	}

@@ -314,9 +314,9 @@ func (endless) Read(b []byte) (int, error) { return len(b), nil }
 // Streams beyond the limit are refused, one by one, and empty frames keep none alive.
 func TestH2StreamLimits(t *testing.T) {
 	g := newGate(t)
-	w := hostile(t, g.addr, func(s *Setup, fe, _ *config.Proxy) {
+	w := hostile(t, g.addr, func(s *Setup, _, be *config.Proxy) {
 		s.Config.Global.TLS.MaxStreams = 2
-		fe.Timeouts.Client = 10 * short
+		be.Timeouts.Server = 20 * short
 	})
 	e := w.enemy()
 	e.ok(e.WriteSettingsAck())
@@ -351,7 +351,7 @@ func TestH2StreamLimits(t *testing.T) {
 		select {
 		case got := <-ended:
 			g.answer <- struct{}{}
-			if got != "408" {
+			if got != "504" {
 				t.Errorf("a stream of empty frames ended with %s", got)
 			}
 			return

@@ -11,8 +11,9 @@ import (
 func (s *session) lookInto(p *config.Proxy) {
 	s.phase, s.hurried = inspecting, true
 	if p.InspectDelay > 0 && len(p.TCPContent) > 0 {
-		s.hurried = false
-		s.w.loop.Arm(&s.clientTimer, shorter(p.InspectDelay, s.fe.timeouts.client))
+		wait := shorter(p.InspectDelay, s.fe.timeouts.client)
+		s.hurried, s.impatient = false, wait < p.InspectDelay
+		s.w.loop.Arm(&s.clientTimer, wait)
 	}
 }
 
@@ -54,6 +55,12 @@ func (s *session) inspect() step {
 			s.lookInto(s.be.cfg)
 			return moved
 		}
+	}
+	if s.late { // the rules have had their say, as with HAProxy
+		s.terminate('c', 'R')
+		s.record()
+		s.end()
+		return stuck
 	}
 	if s.persistence() == waiting {
 		return s.awaitMore()

@@ -29,14 +29,14 @@ func tellsName(t *testing.T, ca *pki.Authority, name string) netip.AddrPort {
 }
 
 // startConfig runs a whole configuration.
-func startConfig(t *testing.T, text string) *world {
+func startConfig(t *testing.T, text string, opts ...option) *world {
 	t.Helper()
 	cfg, _, err := config.Parse("t", []byte(text), config.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Proxies[0].Binds[0].Addr = netip.MustParseAddrPort("127.0.0.1:0")
-	return start(t, nil, func(s *Setup, _, _ *config.Proxy) { s.Config = cfg })
+	return start(t, nil, append(opts, func(s *Setup, _, _ *config.Proxy) { s.Config = cfg })...)
 }
 
 // Clients reach the server of the name that they ask for by TLS, which nobody ends on the way.

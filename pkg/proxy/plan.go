@@ -61,7 +61,11 @@ type timeouts struct {
 	connect, client, server, httpRequest, keepAlive, queue, tunnel, clientFin, serverFin, tarpit, handshake time.Duration
 }
 
-func newTimeouts(t config.Timeouts) timeouts {
+func newTimeouts(p *config.Proxy) timeouts {
+	t := p.Timeouts
+	if !p.Kind.HasBackend() {
+		t.Connect = 0 // of defaults, and not the frontend's
+	}
 	first := func(ds ...time.Duration) time.Duration {
 		for _, d := range ds {
 			if d > 0 {
@@ -197,7 +201,7 @@ func newPlan(cfg *config.Config, p *pool.Pool) (*plan, error) {
 }
 
 func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
-	b := &backend{cfg: proxy, stats: p.Backend(proxy.Name), timeouts: newTimeouts(proxy.Timeouts)}
+	b := &backend{cfg: proxy, stats: p.Backend(proxy.Name), timeouts: newTimeouts(proxy)}
 	if b.stats == nil {
 		return nil, fmt.Errorf("backend '%s' is not in the pool", proxy.Name)
 	}
@@ -218,7 +222,7 @@ func newBackend(proxy *config.Proxy, p *pool.Pool) (*backend, error) {
 }
 
 func (pl *plan) newFrontend(proxy *config.Proxy, p *pool.Pool) (*frontend, error) {
-	f := &frontend{plan: pl, cfg: proxy, stats: p.Frontend(proxy.Name), timeouts: newTimeouts(proxy.Timeouts), monitor: proxy.MonitorURI}
+	f := &frontend{plan: pl, cfg: proxy, stats: p.Frontend(proxy.Name), timeouts: newTimeouts(proxy), monitor: proxy.MonitorURI}
 	if f.stats == nil {
 		return nil, fmt.Errorf("frontend '%s' is not in the pool", proxy.Name)
 	}

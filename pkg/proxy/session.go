@@ -47,6 +47,8 @@ type session struct {
 	phase       phase
 	again       bool      // queued for the loop's next round
 	hurried     bool      // nothing more is waited for while inspecting
+	impatient   bool      // `timeout client` ends before the time for inspection does
+	late        bool      // it has ended
 	behind      bool      // the end of the response before waits for the client to read it
 	private     bool      // a connection to a server is this client's alone
 	sticky      *counters // what is counted in stick tables; a guest's connection counts by itself

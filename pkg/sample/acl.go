@@ -21,6 +21,8 @@ type Env struct {
 	Table func(name string)
 	// Userlist is told of each list of users that an expression names, which may be declared later.
 	Userlist func(name string)
+	// Content is told of each expression, and of each ACL that a condition names, that looks at the first bytes of a TCP client.
+	Content func()
 	// References takes the pattern lists; nil: nobody can change them later.
 	References *References
 	// File and Line are where the expression stands.

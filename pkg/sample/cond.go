@@ -1,6 +1,9 @@
 package sample
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Cond is what follows `if` or `unless` on a line: terms joined by a silent AND, groups of them by
 // `or`. It is immutable and safe for concurrent use.
@@ -184,7 +187,13 @@ func (p *condParser) anonymous() (*ACL, *Error) {
 	return nil, errorf(open, "missing closing '}' in condition")
 }
 
-func (p *condParser) named(name string) (*ACL, *Error) { return namedACL(name, p.at-1, p.env) }
+func (p *condParser) named(name string) (*ACL, *Error) {
+	acl, err := namedACL(name, p.at-1, p.env)
+	if err == nil && p.env.Content != nil && p.env.Where == AtRequest && slices.ContainsFunc(acl.lines, func(t *test) bool { return t.expr.fetch.looksAtContent() }) {
+		p.env.Content()
+	}
+	return acl, err
+}
 
 // namedACL finds an ACL that was declared, or that always exists.
 func namedACL(name string, at int, env Env) (*ACL, *Error) {

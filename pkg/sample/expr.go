@@ -61,6 +61,9 @@ func parseExpr(word string, env Env) (*Expr, string, *Error) {
 	if err := p.parse(f.arg); err != nil {
 		return nil, "", err
 	}
+	if env.Content != nil && env.Where == AtRequest && f.looksAtContent() {
+		env.Content()
+	}
 	for rest != "" {
 		if rest[0] != ',' {
 			return nil, "", errorf(0, "missing comma after fetch keyword '%s'", name)

@@ -25,6 +25,9 @@ func (f *fetch) http() bool {
 	return f.from == fromRequest || f.from == fromRequestLine || f.from == fromResponse
 }
 
+// looksAtContent says whether the fetch has a value only where a TCP client is looked at.
+func (f *fetch) looksAtContent() bool { return f.from == fromContent && f.name != "wait_end" }
+
 // fetches has every fetch by its newest name.
 var fetches = tableOfFetches(connectionFetches, tlsFetches, contentFetches, stickyFetches(), requestFetches, payloadFetches, authFetches, responseFetches, internalFetches)
 
