@@ -97,6 +97,8 @@ func (a *Agent) drain(ctx context.Context, s *signals) {
 	a.unready()
 	a.kernel.stop()
 	a.engine.SoftStop()
+	now := a.now()
+	now.logs.stopped(now.cfg, now.pool)
 	var deadline <-chan time.Time
 	if d := a.now().cfg.Global.HardStopAfter; d > 0 {
 		timer := time.NewTimer(d)

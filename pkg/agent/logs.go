@@ -216,6 +216,29 @@ func (l *logs) event(e pool.Event) {
 	}
 }
 
+// stopped says of each proxy that it takes no connections any more, in HAProxy's words and order: frontends first.
+func (l *logs) stopped(cfg *config.Config, p *pool.Pool) {
+	for _, frontends := range []bool{true, false} {
+		for _, proxy := range cfg.Proxies {
+			if proxy.Disabled || proxy.Kind.HasFrontend() != frontends {
+				continue
+			}
+			var taken, passed uint64
+			if f := p.Frontend(proxy.Name); f != nil && frontends {
+				taken = f.Counters.Sum().Connections
+			}
+			if b := p.Backend(proxy.Name); b != nil && proxy.Kind.HasBackend() {
+				passed = b.Counters.Sum().Sessions
+			}
+			text := fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", proxy.Name, taken, passed)
+			l.log.Info(text)
+			if logger := l.byProxy[proxy.Name]; logger != nil {
+				logger.Process(accesslog.Warning, text)
+			}
+		}
+	}
+}
+
 // dropped is the number of lines that found no room, of all configurations.
 func (l *logs) dropped() uint64 {
 	l.shelf.mu.Lock()

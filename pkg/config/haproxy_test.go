@@ -25,7 +25,7 @@ var stricter = []string{
 	// Bounds of ours, and texts that would break the message they go into.
 	"tcp-check connect" + strings.Repeat("\n tcp-check send a", maxCheckSteps), "option pgsql-check user " + strings.Repeat("x", 129), "node " + strings.Repeat("x", maxLine),
 	"option httpchk\n http-check send meth G@T", `errorloc 503 a\ b`, "unique-id-header a:b", `redirect location / set-cookie "a\x01"`,
-	`http-response set-status 404 reason "a\x01b"`, "resolvers a b", "bind unix@", "bind abns@", "bind /a uid x", "server s unix@", "server-template s 2 /x", "peers p\n peer", "peers p\n peer host 1.2.3:4", "peers p\n server host\n table t type ip size 1\n table t type ip size 1", "peers p\n server host\n peer host ::1:1",
+	`http-response set-status 404 reason "a\x01b"`, "resolvers a b", "http-send-name-header a:b", "http-send-name-header Host", "bind unix@", "bind abns@", "bind /a uid x", "server s unix@", "server-template s 2 /x", "peers p\n peer", "peers p\n peer host 1.2.3:4", "peers p\n server host\n table t type ip size 1\n table t type ip size 1", "peers p\n server host\n peer host ::1:1",
 	"stick-table type ip size 1k store http_req_rate(0)",
 }
 

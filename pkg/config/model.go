@@ -160,6 +160,7 @@ type Proxy struct {
 	// nothing does.
 	UniqueID       *sample.Format
 	UniqueIDHeader string
+	SendNameHeader string // tells each server its name; "" = none does
 	// RequestCaptures and ResponseCaptures are the slots of what is kept of messages for the log.
 	RequestCaptures, ResponseCaptures []Capture
 	CookieCapture                     CookieCapture

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"waggle/pkg/sample"
@@ -66,6 +67,7 @@ func proxyDirectives() []directive {
 				s.p.proxy.UniqueIDHeader = v
 			}
 		}},
+		{name: "http-send-name-header", in: backOrDef, args: "<name>", doc: "the header that tells each server its name; what clients send under that name goes", parse: (*statement).sendNameHeader},
 		{name: "capture request header", in: frontSide, args: "<name> len <n>", doc: "keeps a header of requests for the log", parse: func(s *statement) {
 			s.captureHeader(&s.p.proxy.RequestCaptures)
 		}},
@@ -197,4 +199,21 @@ func (s *proxyState) noteUses(env *sample.Env, at Pos) {
 		}
 	}
 	env.Backend, env.Userlist, env.Table = note(&s.backendUses), note(&s.userlistUses), note(&s.tableUses)
+}
+
+func (s *statement) sendNameHeader() {
+	v, ok := s.one("the name of a header")
+	if !ok {
+		return
+	}
+	switch strings.ToLower(v) {
+	case "content-length", "transfer-encoding", "connection", "host":
+		s.errorf(0, "'http-send-name-header' : '%s' says what a request is, and cannot carry a name", v)
+		return
+	}
+	if !isToken(v) {
+		s.errorf(0, "'http-send-name-header' expects the name of a header, not '%s'", v)
+		return
+	}
+	s.p.proxy.SendNameHeader = v
 }

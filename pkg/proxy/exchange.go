@@ -11,7 +11,10 @@ func (s *session) sendHead() {
 	l := s.link
 	s.phase = exchanging
 	s.w.buffers.borrow(&l.out)
-	s.req.Rebase(s.client.in.bytes()) // they may have moved while the session waited
+	s.req.Rebase(s.client.in.bytes())                // they may have moved while the session waited
+	if name := s.be.cfg.SendNameHeader; name != "" { // anew for each server that is tried
+		s.edits.Set(name, s.target.Server.Name)
+	}
 	out := s.req.AppendTo(l.out.data[:l.out.w], &s.edits, h1.Hop{KeepAlive: s.asksToKeep(), Upgrade: s.req.Upgrade})
 	if len(out) > len(l.out.data) { // rules made it larger than a buffer
 		s.failedRewrite(&s.target.Server.Backend.Counters)
