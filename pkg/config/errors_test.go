@@ -73,6 +73,7 @@ var alertRows = []alertRow{
 	{"backend", "http-send-name-header", 2, "'http-send-name-header' expects the name of a header"},
 	{"backend", "http-send-name-header a:b", 24, "'http-send-name-header' expects the name of a header, not 'a:b'"},
 	{"backend", "http-send-name-header Host", 24, "'http-send-name-header' : 'Host' says what a request is, and cannot carry a name"},
+	{"backend", "stick-table type ip size 1k srvkey addr", 30, "'srvkey' on a 'stick-table' line is valid HAProxy but not supported by waggle yet"},
 	{"frontend", "bind unix@", 7, "'bind' : the name of the unix socket is missing"},
 	{"frontend", "bind abns@", 7, "'bind' : the name of the unix socket is missing"},
 	{"frontend", "bind /" + strings.Repeat("x", 97), 7, "'bind' : socket path '/" + strings.Repeat("x", 97) + "' too long (max 97)"},

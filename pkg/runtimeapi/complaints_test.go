@@ -14,6 +14,7 @@ import (
 	"waggle/pkg/pool"
 	"waggle/pkg/stats"
 	"waggle/pkg/stick"
+	"waggle/pkg/unixaddr"
 )
 
 // obedient makes no change, and says that it has, or that it could not.
@@ -43,6 +44,7 @@ func crowded() *stats.Snapshot {
 	tracking := add("tracking", func(*pool.ServerOptions) {})
 	tracking.Track(web.Servers()[0])
 	add("plain", func(*pool.ServerOptions) {})
+	add("local", func(o *pool.ServerOptions) { o.Addr = unixaddr.Of("/run/web.sock") })
 	s.Resolvers = nil
 	web.AddGroup("task", web.Servers()[1:2])
 	return s
@@ -68,6 +70,7 @@ func TestComplaints(t *testing.T) {
 		{Options{}, "set server web/tracking health up", "cannot change health on a tracking server.\n"},
 		{Options{}, "set server web/one health well", "'set server <srv> health' expects 'up', 'stopping', or 'down'.\n"},
 		{Options{}, "enable health web/plain", "Health check was not configured on this server, cannot enable.\n"},
+		{Options{}, "set server web/local addr 10.0.0.1", "Update for the current server address family is only supported through configuration file by 'stats socket command'\n"},
 		{Options{}, "set server web/one addr", "set server <b>/<s> addr requires an address and optionally a port.\n"},
 		{Options{}, "set server web/one addr web", "Invalid addr 'web' by 'stats socket command'\n"},
 		{Options{}, "set server web/one addr 10.0.0.1", "no need to change the addr by 'stats socket command'\n"},
