@@ -54,8 +54,8 @@ const acceptPause = 100 * time.Millisecond
 
 // serveReadiness answers /healthz, which says whether the event loops turn, and /readyz, which also says no from the moment
 // on that a soft stop is asked for, while connections are still taken: who sends clients here has `grace` to look elsewhere.
-// Neither says anything about backends.
-func (a *Agent) serveReadiness(ctx context.Context, l net.Listener) {
+// Neither says anything about backends. Once the socket is yielded to another process, which serves, what is still asked here ends well.
+func (a *Agent) serveReadiness(ctx, yielded context.Context, l net.Listener) {
 	answer := func(w http.ResponseWriter, err error) {
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -66,16 +66,26 @@ func (a *Agent) serveReadiness(ctx context.Context, l net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.alive()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if a.stopping.Load() {
+		if a.stopping.Load() && yielded.Err() == nil {
 			answer(w, errors.New("stopping"))
 			return
 		}
 		answer(w, a.alive())
 	})
 	server := &http.Server{Handler: mux, ReadTimeout: healthPatience, WriteTimeout: 2 * healthPatience, IdleTimeout: healthPatience, MaxHeaderBytes: 4096}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(yielded, func() {
+		defer close(ended)
+		grace, cancel := context.WithTimeout(ctx, healthPatience)
+		defer cancel()
+		_ = server.Shutdown(grace)
+		server.Close()
+	})
+	err := server.Serve(l)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		a.log.Error("/healthz and /readyz are not answered any more", "err", err)
 	}
 }

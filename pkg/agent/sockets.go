@@ -161,9 +161,9 @@ func (s *sockets) serve(t *tasks) {
 		t.run(func(ctx context.Context) { s.a.serveHealth(ctx, s.health) })
 	}
 	if s.ready != nil {
-		ctx, yield := context.WithCancel(t.ctx)
+		yielded, yield := context.WithCancel(t.ctx)
 		s.yield = yield
-		t.run(func(context.Context) { s.a.serveReadiness(ctx, s.ready) })
+		t.run(func(ctx context.Context) { s.a.serveReadiness(ctx, yielded, s.ready) })
 	}
 	if s.control != nil {
 		t.run(func(ctx context.Context) { _ = s.api.Serve(ctx, []runtimeapi.Listener{*s.control}) })

@@ -11,7 +11,7 @@ import (
 // unready has /readyz say no from now on; or, if a process that takes over with -sf listens there as well, leaves it to that one, which
 // serves by now: half of the questions would find the one that ends.
 func (a *Agent) unready() {
-	a.stopping.Store(true)
+	defer a.stopping.Store(true) // when it is known whether another one answers: what is asked meanwhile is not told no
 	s := a.sockets
 	if s == nil || s.yield == nil {
 		return
