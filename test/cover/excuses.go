@@ -26,7 +26,7 @@ var excuses = slices.Concat(
 	because("false", anArgument,
 		"choose.h choose_server: choice",
 		"claim.h mss_for: f", "claim.h flow_insert: p | svc | choice | server", "claim.h claim: p",
-		"collect.h collect_one: d", "count.h gauges_add: f", "events.h event_close: fwd | rev",
+		"collect.h collect_one: d", "events.h event_close: fwd | rev",
 		"flow.h flow_recycle: p | f", "flow.h flow_promote: f | p", "flow.h flow_end: f | p", "flow.h flow_remember: f | p",
 		"parse.h parse_jumbo: p", "port.h port_reopen: p", "port.h source_write: server", "port.h port_try: server",
 		"retry.h refusal_is_ours: f | p", "retry.h unreachable_is_ours: f", "retry.h flow_move: choice | p | svc", "retry.h flow_abandon: p | f | rev",

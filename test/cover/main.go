@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,6 +34,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	only := flags.String("run", "", "regular expression: the tests to run; empty: all")
 	skip := flags.String("skip", "", "regular expression: the tests not to run")
+	by := flags.String("exec", "", "command that runs the tests, given as its arguments: nice, or what shares the machine with others")
 	keep := flags.String("keep", "", "directory to leave the instrumented sources and objects in")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -40,14 +42,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 2
 	}
-	if err := measure(ctx, *only, *skip, *keep, stdout); err != nil {
+	if err := measure(ctx, suite{*only, *skip, strings.Fields(*by)}, *keep, stdout); err != nil {
 		fmt.Fprintf(stderr, "cover: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-func measure(ctx context.Context, only, skip, keep string, out io.Writer) (err error) {
+// suite is which tests are run, by regular expressions, and by what command, if by any.
+type suite struct {
+	only, skip string
+	by         []string
+}
+
+func (s suite) whole() bool { return s.only == "" && s.skip == "" }
+
+func measure(ctx context.Context, which suite, keep string, out io.Writer) (err error) {
 	root, err := exec.CommandContext(ctx, "git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
 		return fmt.Errorf("find the tree: %w", err)
@@ -73,8 +83,8 @@ func measure(ctx context.Context, only, skip, keep string, out io.Writer) (err e
 		return err
 	}
 	taken := make([]byte, len(all))
-	failed := runTests(ctx, tree, dir, []string{"-test.run=" + only, "-test.skip=" + skip}, taken, out)
-	return errors.Join(failed, report(all, taken, only == "" && skip == "", out))
+	failed := runTests(ctx, tree, dir, which, taken, out)
+	return errors.Join(failed, report(all, taken, which.whole(), out))
 }
 
 // read reads bpf/ and how it is compiled.
@@ -109,32 +119,45 @@ func compile(ctx context.Context, s csource.Sources, files map[string]string, di
 	return nil
 }
 
+// testsAtOnce is how many tests one process runs of all, so that none takes long.
+const testsAtOnce = 25
+
 // runTests runs the tests with the objects in dir, and adds up what they have taken.
-func runTests(ctx context.Context, tree, dir string, which []string, taken []byte, out io.Writer) error {
+func runTests(ctx context.Context, tree, dir string, which suite, taken []byte, out io.Writer) error {
 	binary := filepath.Join(dir, "datapath.test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./pkg/datapath")
 	build.Dir = tree
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the tests: %w\n%s", err, text)
 	}
+	parts := [][]string{{"-test.run=" + which.only, "-test.skip=" + which.skip}}
+	if which.whole() {
+		names, err := exec.CommandContext(ctx, binary, "-test.list=^(Test|Fuzz)", "-test.run=^$").Output()
+		if err != nil {
+			return fmt.Errorf("list the tests: %w", err)
+		}
+		parts = nil
+		for some := range slices.Chunk(strings.Fields(string(names)), testsAtOnce) {
+			parts = append(parts, []string{"-test.run=^(" + strings.Join(some, "|") + ")$"})
+		}
+	}
 	w, err := newWatch(len(taken))
 	if err != nil {
 		return err
 	}
-	args := []string{"-test.count=1", "-test.timeout=20m"}
-	tests := exec.CommandContext(ctx, binary, append(args, which...)...)
-	tests.Dir = filepath.Join(tree, "pkg/datapath")
-	tests.Env = append(os.Environ(), "WAGGLE_TEST_REQUIRE=all", "WAGGLE_TEST_OBJECTS="+dir)
-	tests.Stdout, tests.Stderr = out, out
-	tests.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	tests.Cancel = func() error { return syscall.Kill(-tests.Process.Pid, syscall.SIGTERM) }
-	failed := tests.Start()
-	if failed == nil {
-		w.start()
-		failed = tests.Wait()
-	}
-	if failed != nil {
-		failed = fmt.Errorf("the tests: %w", failed)
+	w.start()
+	var failed error
+	for _, part := range parts {
+		argv := slices.Concat(which.by, []string{binary, "-test.count=1", "-test.timeout=20m"}, part)
+		tests := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		tests.Dir = filepath.Join(tree, "pkg/datapath")
+		tests.Env = append(os.Environ(), "WAGGLE_TEST_REQUIRE=all", "WAGGLE_TEST_OBJECTS="+dir)
+		tests.Stdout, tests.Stderr = out, out
+		tests.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		tests.Cancel = func() error { return syscall.Kill(-tests.Process.Pid, syscall.SIGTERM) }
+		if err := tests.Run(); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("the tests: %w", err))
+		}
 	}
 	return errors.Join(failed, w.end(taken))
 }

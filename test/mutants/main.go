@@ -31,6 +31,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "regular expression: the mutants whose name or tests match")
 	skip := flags.String("skip", "", "regular expression: the mutants not to judge, by the same")
+	part := flags.String("part", "0/1", "K/N: of these every N'th from the K'th on")
+	passed := flags.Bool("passed", false, "the tests are known to pass on the tree as it is, and are not run there first")
 	list := flags.Bool("list", false, "print what there is and judge nothing")
 	jobs := flags.Int("jobs", 1, "how many to judge at a time; tests that measure may fail for another reason then")
 	by := flags.String("exec", "", "command that runs each build and each test, given as its arguments: nice, or what shares the machine with others")
@@ -42,6 +44,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	chosen, err := choose(*only, *skip)
+	if err == nil {
+		chosen, err = partOf(chosen, *part)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\n", err)
 		return 2
@@ -52,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if err := judgeAll(ctx, chosen, max(1, *jobs), strings.Fields(*by), *verbose, stdout); err != nil {
+	if err := judgeAll(ctx, chosen, max(1, *jobs), strings.Fields(*by), *passed, *verbose, stdout); err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\n", err)
 		return 1
 	}
@@ -78,9 +83,23 @@ func choose(only, skip string) (chosen []mutant, err error) {
 	return chosen, nil
 }
 
-// judgeAll first has the named tests pass on the tree as it is, and then fail on each mutant. jobs mutants are judged at a
+// partOf is every N'th mutant from the K'th on, for K/N.
+func partOf(all []mutant, which string) (some []mutant, err error) {
+	var k, n int
+	if _, err := fmt.Sscanf(which, "%d/%d", &k, &n); err != nil || k < 0 || n < 1 {
+		return nil, fmt.Errorf("-part: %q is not K/N", which)
+	}
+	for i, m := range all {
+		if i%n == k {
+			some = append(some, m)
+		}
+	}
+	return some, nil
+}
+
+// judgeAll first has the named tests pass on the tree as it is, unless it is known that they do, and then fail on each mutant. jobs mutants are judged at a
 // time, each in a copy of its own, by a command that runs their commands, or none.
-func judgeAll(ctx context.Context, chosen []mutant, jobs int, by []string, verbose bool, out io.Writer) (err error) {
+func judgeAll(ctx context.Context, chosen []mutant, jobs int, by []string, passed, verbose bool, out io.Writer) (err error) {
 	trees, err := copyTrees(ctx, min(jobs, len(chosen)), by)
 	defer func() {
 		for _, t := range trees {
@@ -90,7 +109,7 @@ func judgeAll(ctx context.Context, chosen []mutant, jobs int, by []string, verbo
 	if err != nil || len(chosen) == 0 {
 		return err
 	}
-	if err := trees[0].mustPass(ctx, chosen); err != nil {
+	if err := trees[0].mustPass(ctx, chosen, !passed); err != nil {
 		return err
 	}
 	queue := make(chan mutant, len(chosen))

@@ -165,8 +165,8 @@ func (t *tree) restore(files map[string][]byte) (err error) {
 	return err
 }
 
-// mustPass builds the tests of the packages that mutants name, and demands that all those named pass on the tree as it is.
-func (t *tree) mustPass(ctx context.Context, all []mutant) error {
+// mustPass builds the tests of the packages that mutants name, and demands that all those named pass on the tree as it is, if run says so.
+func (t *tree) mustPass(ctx context.Context, all []mutant, run bool) error {
 	names := make(map[string][]string)
 	for _, m := range all {
 		names[m.pkg] = append(names[m.pkg], strings.Split(m.tests, "|")...)
@@ -179,6 +179,9 @@ func (t *tree) mustPass(ctx context.Context, all []mutant) error {
 			return fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
 		}
 		t.binaries[pkg] = binary
+		if !run {
+			continue
+		}
 		for some := range slices.Chunk(list, 20) { // so that none of the commands takes long
 			err := t.passes(ctx, pkg, binary, some)
 			if err != nil && ctx.Err() == nil { // of a busy machine it may be another one's fault
