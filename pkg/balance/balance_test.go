@@ -23,6 +23,8 @@ func TestSchedule(t *testing.T) {
 		{"a common divisor shortens the cycle", []int{100, 100}, 10, []int{0, 1}},
 		{"heavy servers are spread out", []int{5, 1, 1}, 10, []int{0, 0, 1, 0, 2, 0, 0}},
 		{"a zero weight takes no slot", []int{1, 0, 1}, 10, []int{0, 2}},
+		{"nor does a negative one", []int{-4, 2}, 10, []int{1}},
+		{"each has a slot, also of more than there may be", []int{1, 1, 1, 1}, 3, []int{0, 1, 2, 3}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := Schedule(tc.weights, tc.limit); !slices.Equal(got, tc.want) {
@@ -132,6 +134,23 @@ func TestTheServerToAvoidIsTheLastResort(t *testing.T) {
 	}
 }
 
+// Any other server comes before the one to avoid, even if that is the better one.
+func TestTheServerToAvoidIsAvoided(t *testing.T) {
+	for _, name := range []string{"roundrobin", "leastconn", "first", "random", "source"} {
+		for avoid := range 2 {
+			b := backendOf(t, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 1})
+			servers := b.Servers()
+			a := algorithm(t, name, b)
+			for i := range 10 {
+				req := Request{Src: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), Avoid: servers[avoid]}
+				if got, ok := a.Pick(req); !ok || got.Server == servers[avoid] {
+					t.Fatalf("%s: the server to avoid was chosen, %v", name, ok)
+				}
+			}
+		}
+	}
+}
+
 func TestNoServerIsNoPick(t *testing.T) {
 	for _, name := range []string{"roundrobin", "leastconn", "first", "random", "source"} {
 		if _, ok := algorithm(t, name, backendOf(t)).Pick(Request{}); ok {
@@ -148,6 +167,45 @@ func TestLeastConnTakesTheLeastLoadedForItsWeight(t *testing.T) {
 	}
 	if s1, s2 := b.Servers()[0].Sessions.Load(), b.Servers()[1].Sessions.Load(); s1 != 2 || s2 != 6 {
 		t.Errorf("sessions %d and %d, want 2 and 6", s1, s2)
+	}
+}
+
+// Of servers that are alike each has its turn.
+func TestLeastConnTakesTurns(t *testing.T) {
+	lc := algorithm(t, "leastconn", backendOf(t, pool.ServerOptions{}, pool.ServerOptions{}))
+	if got := picks(lc, 10, Request{}); got["s1"] != 5 {
+		t.Errorf("%v", got)
+	}
+}
+
+// Who waits counts as who is there, where it is chosen whose queue to wait in.
+func TestLeastConnFillsQueuesEvenly(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{MaxConn: 1, MaxQueue: 4}, pool.ServerOptions{MaxConn: 1, MaxQueue: 4})
+	a := algorithm(t, "leastconn", b)
+	for range 2 {
+		a.Pick(Request{})
+	}
+	for range 3 {
+		for range b.Servers() {
+			if s := a.(Binder).Bound(Request{}); s == nil || !b.EnqueueFor(&pool.Waiter{Grant: func(pool.Target) bool { return true }}, s) {
+				t.Fatalf("no queue; %v", s)
+			}
+		}
+		if one, two := b.Servers()[0].Queue.Load(), b.Servers()[1].Queue.Load(); one != two {
+			t.Errorf("queues of %d and %d", one, two)
+		}
+	}
+}
+
+// A place that somebody waits for is no reason not to wait behind them.
+func TestLeastConnWaitsBehindWhoWaits(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{MaxConn: 1, MaxQueue: 4})
+	one := b.Servers()[0]
+	one.Acquire()
+	b.EnqueueFor(&pool.Waiter{Grant: func(pool.Target) bool { return true }}, one)
+	one.Sessions.Add(-1) // as it is just before the place is given away
+	if got := algorithm(t, "leastconn", b).(Binder).Bound(Request{}); got != one {
+		t.Errorf("bound to %v", got)
 	}
 }
 
@@ -186,6 +244,15 @@ func TestRandomFollowsWeights(t *testing.T) {
 	}
 	if got := picks(r, 4000, Request{}); got["s2"] < 2850 || got["s2"] > 3150 {
 		t.Errorf("weight 3 of 4 got %d of 4000", got["s2"])
+	}
+	// Of many draws all but never the same server; the least loaded for its weight is taken.
+	b.Servers()[0].Sessions.Add(10)
+	b.Servers()[1].Sessions.Add(20)
+	if r, err = New(Spec{Name: "random", Args: []string{"64"}}, b); err != nil {
+		t.Fatal(err)
+	}
+	if got := picks(r, 20, Request{}); got["s2"] != 20 {
+		t.Errorf("the one that is less loaded for its weight got %d of 20", got["s2"])
 	}
 	if _, err := New(Spec{Name: "random", Args: []string{"0"}}, b); err == nil {
 		t.Error("0 draws were accepted")
@@ -258,5 +325,16 @@ func TestPickPassesNobody(t *testing.T) {
 		if got, ok := a.Pick(Request{}); ok {
 			t.Errorf("%s: then it is %v", name, got.Server)
 		}
+	}
+}
+
+// A change of the configuration does not begin the turns anew.
+func TestRoundRobinContinues(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{}, pool.ServerOptions{})
+	before, after := newRoundRobin(b, "roundrobin"), newRoundRobin(b, "roundrobin")
+	picks(before, 1, Request{})
+	after.Continue(before)
+	if got := picks(after, 1, Request{}); got["s2"] != 1 {
+		t.Errorf("%v", got)
 	}
 }

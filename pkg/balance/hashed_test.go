@@ -54,6 +54,9 @@ func TestKeyIsBound(t *testing.T) {
 		if other, ok := a.Pick(req); !ok || other.Server == first.Server {
 			t.Errorf("%+v: redispatch found %v", spec, other.Server)
 		}
+		if got := a.(Binder).Bound(req); got == first.Server {
+			t.Errorf("%+v: bound to the server to avoid", spec)
+		}
 		if got := a.(Binder).Bound(Request{}); got != nil {
 			t.Errorf("%+v: bound without a key", spec)
 		}
@@ -90,19 +93,44 @@ func TestRingMovesFewKeys(t *testing.T) {
 }
 
 // No server gets more than its factor of the average.
+// A key belongs to the nearest point, on a circle.
+func TestRingNearest(t *testing.T) {
+	p := &ringPlan{points: []point{{1 << 30, 0}, {2 << 30, 1}}}
+	for key, want := range map[uint32]int{1 << 30: 0, 1<<30 + 5: 0, 3<<29 - 1: 0, 3<<29 + 1: 1, 2 << 30: 1, 2<<30 + 7: 1, 0xffffffff: 0, 5: 0} {
+		if got := p.nearest(key); got != want {
+			t.Errorf("%#x: point %d, want %d", key, got, want)
+		}
+	}
+}
+
+func TestTheOnlyServerOfAKeyIsTheLastResort(t *testing.T) {
+	for _, spec := range []Spec{{Name: "uri"}, {Name: "uri", Consistent: true}} {
+		b := backendOf(t, pool.ServerOptions{})
+		req := Request{Hash: 7, Hashed: true, Avoid: b.Servers()[0]}
+		if got := picks(hashAlgorithm(t, spec, b), 1, req); got["s1"] != 1 {
+			t.Errorf("%+v: the only server was not chosen: %v", spec, got)
+		}
+	}
+}
+
 func TestHashFactor(t *testing.T) {
 	b := backendOf(t, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 1})
 	a := hashAlgorithm(t, Spec{Name: "uri", Consistent: true, Factor: 150}, b)
-	for range 40 { // one key only
+	most := func() (n int64) {
+		for _, s := range b.Servers() {
+			n = max(n, s.Sessions.Taken())
+		}
+		return n
+	}
+	for i := range 40 { // one key only
+		if i == 3 && most() != 2 { // the session that comes counts: 1.5 times 3/4 are more than one
+			t.Errorf("the busiest of 4 servers has %d of 3 sessions", most())
+		}
 		if _, ok := a.Pick(Request{Hash: 7, Hashed: true}); !ok {
 			t.Fatal("no server")
 		}
 	}
-	most := int64(0)
-	for _, s := range b.Servers() {
-		most = max(most, s.Sessions.Taken())
-	}
-	if most != 15 { // 1.5 times 40/4
-		t.Errorf("the busiest of 4 servers has %d of 40 sessions", most)
+	if most() != 15 { // 1.5 times 40/4
+		t.Errorf("the busiest of 4 servers has %d of 40 sessions", most())
 	}
 }

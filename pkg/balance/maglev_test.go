@@ -116,3 +116,15 @@ func BenchmarkMaglev(b *testing.B) {
 		})
 	}
 }
+
+func TestSourceFollowsWeights(t *testing.T) {
+	b := backendOf(t, pool.ServerOptions{Weight: 1}, pool.ServerOptions{Weight: 3})
+	a := algorithm(t, "source", b)
+	heavy := 0
+	for i := range 4000 {
+		heavy += picks(a, 1, Request{Src: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})})["s2"]
+	}
+	if heavy < 2800 || heavy > 3200 {
+		t.Errorf("weight 3 of 4 got %d of 4000 clients", heavy)
+	}
+}
