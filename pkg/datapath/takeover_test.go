@@ -93,17 +93,21 @@ func (top *topology) talk(t testing.TB) *talk {
 	}
 	t.Cleanup(func() { conn.Close() })
 	k := &talk{Conn: conn, lines: bufio.NewReader(conn)}
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	k.patience()
 	if k.task, err = k.lines.ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
+// patience gives the next line a minute; all of them may take longer.
+func (k *talk) patience() { k.SetDeadline(time.Now().Add(time.Minute)) }
+
 func (k *talk) round(t testing.TB) {
 	t.Helper()
 	k.said++
 	want := fmt.Sprintf("line %d\n", k.said)
+	k.patience()
 	if _, err := io.WriteString(k, want); err != nil {
 		t.Fatal(err)
 	}
