@@ -91,11 +91,13 @@ func because(result, reason string, where ...string) (all []excuse) {
 
 // excuseOf is the excuse for an outcome, or nil.
 func excuseOf(o outcome) *excuse {
-	i := slices.IndexFunc(excuses, func(e excuse) bool {
-		return e.file == o.decision.File && e.function == o.decision.Function && e.text == o.decision.Text && e.result == o.result
-	})
+	i := slices.IndexFunc(excuses, func(e excuse) bool { return e.isOf(o) })
 	if i < 0 {
 		return nil
 	}
 	return &excuses[i]
+}
+
+func (e excuse) isOf(o outcome) bool {
+	return e.file == o.decision.File && e.function == o.decision.Function && e.text == o.decision.Text && e.result == o.result
 }
