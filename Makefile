@@ -41,15 +41,18 @@ build: ## Build bin/waggle, one static binary.
 demo: build ## Run a small swarm in network namespaces (root). ARGS=--once ends by itself.
 	bin/waggle demo $(ARGS)
 
+# With what failed once more at the end.
+GO_TEST := go run ./test/verdict go test
+
 # One package at a time: tests with real traffic measure time, and each would take the other's.
 .PHONY: test
 test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a skip a failure.
 	@test/install.sh $(NEED_TEST)
 	go vet ./...
-	go test -p 1 -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/pkg/datapath$$')
-	go test -timeout 20m -cover $(TESTFLAGS) ./pkg/datapath
-	WAGGLE_TEST_DATAPATH=xdp go test -timeout 20m -skip '^Test(Migrate|CommandsOfTheDocuments|ScalingIsFollowed)' $(TESTFLAGS) ./test/e2e
-	for module in test/stack test/grafana; do (cd $$module && go vet ./... && go test $(TESTFLAGS) ./...); done
+	$(GO_TEST) -p 1 -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/pkg/datapath$$')
+	$(GO_TEST) -timeout 20m -cover $(TESTFLAGS) ./pkg/datapath
+	WAGGLE_TEST_DATAPATH=xdp $(GO_TEST) -timeout 20m -skip '^Test(Migrate|CommandsOfTheDocuments|ScalingIsFollowed)' $(TESTFLAGS) ./test/e2e
+	for module in test/stack test/grafana; do (cd $$module && go vet ./... && go test $(TESTFLAGS) ./...) || exit 1; done
 
 # The packages that run goroutines; the others are pure. Generated code and programs of tests need no detector.
 RACE_PACKAGES := ./pkg/accesslog ./pkg/agent ./pkg/balance ./pkg/certs ./pkg/check ./pkg/pool ./pkg/proxy/... ./pkg/resolver ./pkg/runtimeapi \
