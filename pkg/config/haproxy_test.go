@@ -26,7 +26,7 @@ var stricter = []string{
 	"tcp-check connect" + strings.Repeat("\n tcp-check send a", maxCheckSteps), "option pgsql-check user " + strings.Repeat("x", 129), "node " + strings.Repeat("x", maxLine),
 	"option httpchk\n http-check send meth G@T", `errorloc 503 a\ b`, "unique-id-header a:b", `redirect location / set-cookie "a\x01"`,
 	`http-response set-status 404 reason "a\x01b"`, "resolvers a b", "http-send-name-header a:b", "http-send-name-header Host", "bind unix@", "bind abns@", "bind /a uid x", "server s unix@", "server-template s 2 /x", "peers p\n peer", "peers p\n peer host 1.2.3:4", "peers p\n server host\n table t type ip size 1\n table t type ip size 1", "peers p\n server host\n peer host ::1:1",
-	"stick-table type ip size 1k store http_req_rate(0)",
+	"stick-table type ip size 1k store http_req_rate(0)", "tcp-request content sc-set-gpt0(0)",
 }
 
 // What we call a mistake HAProxy refuses too, apart from the lines above.
@@ -72,6 +72,7 @@ func TestHAProxyAcceptsWhatWeAccept(t *testing.T) {
 		"option mysql-check user x post-41", "option mysql-check", "option pgsql-check user x", "option redis-check", "option smtpchk EHLO a.b", "option ldap-check", "option ssl-hello-chk",
 		"server s 1.2.3.4:80 check agent-check agent-port 3 agent-addr 1.2.3.4 agent-inter 3s agent-send x\\n observe layer4 on-error mark-down error-limit 3 on-marked-up shutdown-backup-sessions check-send-proxy\n server t 1.2.3.4:80 track s",
 		"stats enable\n stats uri /s\n stats refresh 5\n stats show-node\n stats show-legends\n stats realm a\\ b\n stats auth a:b\n stats scope .",
+		"stick-table type ip size 1k store gpc0,gpc0_rate(10s),gpt0,gpc1,gpc1_rate(1m),http_fail_cnt,http_fail_rate(10s)\n http-request track-sc0 src\n http-request sc-inc-gpc0\n http-response sc-inc-gpc1(0)\n http-request sc-set-gpt0(0) int(5) if { src,table_gpc0(b) gt 1 } { src,in_table(b) } { sc_inc_gpc1(0) gt 1 } { table_avl gt 5 }",
 		"acl a path_beg -i /A /b\n acl a hdr_dom(host) -m end x\n http-request deny deny_status 404 if a !{ src 10.0.0.0/8 ::1 } or { hdr_cnt(x) gt 3 }",
 		"redirect scheme https code 301 if !{ ssl_fc } METH_GET", "http-request redirect prefix https://x unless TRUE", "no option httpclose\n no option allbackups",
 		"server-template w 3 _http._tcp.web.local resolvers r check resolve-opts ignore-weight,allow-dup-ip resolve-prefer ipv4\n server s _http._tcp.web.local resolvers r\nresolvers r\n nameserver a tcp@127.0.0.1:53\n nameserver b [::1]:53\n nameserver c udp6@::1:54\n parse-resolv-conf",

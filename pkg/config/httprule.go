@@ -34,6 +34,7 @@ type ruleAction struct {
 	parse           func(*ruleParser) bool // nil: there are no arguments
 	// scoped says that the name is followed by a variable in parentheses, and filed by the name of a file.
 	scoped, filed bool
+	counted       string // the name is followed by the number of a counter in parentheses, of whose entry this data is changed
 }
 
 func ruleActions() []ruleAction {
@@ -72,6 +73,9 @@ func ruleActions() []ruleAction {
 		{name: "track-sc0", args: "<key> [table <name>]", doc: "counts the request, up to its end, in the entry of the key in a stick table: the proxy's own unless named", in: onRequest, action: ActionTrack0, parse: (*ruleParser).track},
 		{name: "track-sc1", args: "<key> [table <name>]", doc: "the same by another counter", in: onRequest, action: ActionTrack1, parse: (*ruleParser).track},
 		{name: "track-sc2", args: "<key> [table <name>]", doc: "the same by a third", in: onRequest, action: ActionTrack2, parse: (*ruleParser).track},
+		{name: "sc-inc-gpc0", args: "(<counter>)", doc: "counts one in the general purpose counter of the entry that a counter tracks: 0, 1 or 2", in: onAny, action: ActionIncGPC, counted: "gpc0"},
+		{name: "sc-inc-gpc1", args: "(<counter>)", doc: "counts one in its second", in: onAny, action: ActionIncGPC, counted: "gpc1"},
+		{name: "sc-set-gpt0", args: "(<counter>) <number>|<expression>", doc: "sets its tag", in: onAny, action: ActionSetGPT, parse: (*ruleParser).tag, counted: "gpt0"},
 		{name: "capture", args: "<expression> len <n> | <expression> id <n>", doc: "keeps a value for the log", in: onAny, action: ActionCapture, parse: (*ruleParser).capture},
 		{name: "set-log-level", args: "emerg|…|debug|silent", doc: "the level of the log line, or that there is none", in: onRequest | onResponse, action: ActionSetLogLevel, parse: (*ruleParser).logLevel},
 		{name: "set-priority-class", args: "<expression>", doc: "the request's class in queues, -2047 to 2047: the lowest is served first", in: onRequest, action: ActionSetPriorityClass, parse: (*ruleParser).expression},
@@ -84,7 +88,7 @@ func ruleActions() []ruleAction {
 
 // otherActions are the actions of HAProxy 3.2 that waggle does not have, wherever they may stand.
 const otherActions = `cache-store cache-use do-log do-resolve early-hint normalize-uri pause
-	sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-bandwidth-limit
+	sc-add-gpc sc-inc-gpc sc-set-gpt send-spoe-group set-bandwidth-limit
 	set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-mark set-nice
 	set-retries set-src-port set-tos strict-mode wait-for-handshake`
 
@@ -111,6 +115,10 @@ func (s *statement) httpRule(set ruleSet) {
 	switch {
 	case a.filed && !r.file(scope):
 		return
+	case a.counted != "":
+		if r.rule.Target = a.counted; !r.counter(scope) {
+			return
+		}
 	case a.scoped && !scoped, scoped && !a.scoped && !a.filed:
 		s.errorf(0, "%s expects a variable in parentheses behind its name, and nothing else has one", r.what)
 		return

@@ -22,8 +22,11 @@ type TCPRule struct {
 	Cond   *sample.Cond   // nil = always
 	Var    sample.VarName // set-var, unset-var
 	Expr   *sample.Expr   // set-var, track, priorities
-	Table  string         // track: "" is the proxy's own
+	Table  string         // track: "" is the proxy's own; TCPIncGPC: the counter's name
 	Hops   int            // silent-drop, as in HTTPRule
+	// Counter is what sc-inc-gpc… and sc-set-gpt0 change: the data Table, or the tag, to Number or Expr.
+	Counter int
+	Number  int64
 }
 
 // TCPAction is what such a rule does.
@@ -40,6 +43,8 @@ const (
 	TCPTrack1
 	TCPTrack2
 	TCPSilentDrop
+	TCPIncGPC
+	TCPSetGPT
 	TCPSetPriorityClass // by Expr
 	TCPSetPriorityOffset
 )
@@ -151,6 +156,8 @@ const (
 	ActionPutPattern  // add-acl; set-map with Value or Format
 	ActionDropPattern // del-acl, del-map
 	ActionSetTimeout  // Target is server or tunnel; Time, or Expr in milliseconds
+	ActionIncGPC      // of what counter Slot tracks; Target is the data
+	ActionSetGPT      // of what counter Slot tracks, to Bytes or Expr
 	ActionSetPriorityClass
 	ActionSetPriorityOffset
 )

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
+	"waggle/pkg/sample"
 	"waggle/pkg/stick"
 )
 
@@ -17,7 +19,7 @@ const (
 func stickDirectives() []directive {
 	return []directive{
 		{name: "stick-table", in: inProxies, args: "type ip|ipv6|integer|string|binary [len <n>] size <n> [expire <time>] [nopurge] [peers <section>] [store <data>[(<period>)][,…]]",
-			doc: "a table of what clients did, by a key that rules track: conn_cnt, conn_cur, conn_rate, sess_cnt, sess_rate, http_req_cnt, http_req_rate, http_err_cnt, http_err_rate", parse: (*statement).stickTable},
+			doc: "a table of what clients did, by a key that rules track: conn_cnt, conn_cur, conn_rate, sess_cnt, sess_rate, http_req_cnt, http_req_rate, http_err_cnt, http_err_rate, http_fail_cnt, http_fail_rate, gpc0, gpc0_rate, gpc1, gpc1_rate, gpt0", parse: (*statement).stickTable},
 	}
 }
 
@@ -129,7 +131,7 @@ func (s *statement) stored(t *stick.Config, i int) bool {
 
 // knownStickData says whether HAProxy 3.2 knows a kind of data that waggle does not keep.
 func knownStickData(name string) bool {
-	const others = " server_id server_key gpc gpc_rate gpc0 gpc0_rate gpc1 gpc1_rate gpt gpt0 glitch_cnt glitch_rate http_fail_cnt http_fail_rate bytes_in_cnt bytes_in_rate bytes_out_cnt bytes_out_rate "
+	const others = " server_id server_key gpc gpc_rate gpt glitch_cnt glitch_rate bytes_in_cnt bytes_in_rate bytes_out_cnt bytes_out_rate "
 	return strings.Contains(others, " "+name+" ")
 }
 
@@ -169,4 +171,45 @@ func (p *parser) checkTables(s *proxyState) {
 			p.alert(use.at, "%s '%s' : unable to find table '%s' that is named here", s.Kind, s.Name, name)
 		}
 	}
+}
+
+// countedData is the data that a rule of tcp-request changes by the number of a counter, "" of all others.
+func countedData(name string) string {
+	for _, a := range ruleActions() {
+		if a.name == name {
+			return a.counted
+		}
+	}
+	return ""
+}
+
+// counter reads the number of a counter behind the name of an action, 0 unless said.
+func (r *ruleParser) counter(scope string) bool {
+	if !strings.Contains(r.text(0), "(") {
+		return true
+	}
+	name, closed := strings.CutSuffix(scope, ")")
+	if !closed || name != "0" && name != "1" && name != "2" {
+		r.errorf(0, "%s expects the number of a counter in parentheses, 0, 1 or 2", r.what)
+		return false
+	}
+	r.rule.Slot = int(name[0] - '0')
+	return true
+}
+
+// tag reads a number, or an expression that gives one.
+func (r *ruleParser) tag() bool { return r.tagAt(r.set.where()) }
+
+func (r *ruleParser) tagAt(where sample.Where) bool {
+	text, ok := r.next("a number or an expression")
+	if !ok {
+		return false
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err == nil {
+		r.rule.Bytes = int64(n)
+		return true
+	}
+	r.i--
+	return r.expressionAt(where)
 }

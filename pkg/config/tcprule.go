@@ -13,7 +13,7 @@ func tcpRuleDirectives() []directive {
 		return func(s *statement) { s.tcpRule(of(s.p.proxy), where) }
 	}
 	const priorities = "|set-priority-class|set-priority-offset <expression>"
-	const actions = "accept|reject|silent-drop [rst-ttl <hops>]|track-sc0|track-sc1|track-sc2 <key> [table <name>]|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
+	const actions = "accept|reject|silent-drop [rst-ttl <hops>]|track-sc0|track-sc1|track-sc2 <key> [table <name>]|sc-inc-gpc0(<counter>)|sc-inc-gpc1(<counter>)|sc-set-gpt0(<counter>) <number>|<expression>|set-var(<scope>.<name>) <expression>|unset-var(<scope>.<name>) [if|unless <condition>]"
 	return []directive{
 		{name: "tcp-request connection", in: frontOrDef, args: "expect-proxy layer4|" + actions, doc: "takes or refuses connections before anything is read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPConnection }, sample.AtConnection)},
 		{name: "tcp-request session", in: frontOrDef, args: actions, doc: "the same, when the PROXY header has been read", parse: list(func(p *proxyState) *[]TCPRule { return &p.TCPSession }, sample.AtConnection)},
@@ -25,8 +25,8 @@ func tcpRuleDirectives() []directive {
 }
 
 // otherTCPActions are those of HAProxy 3.2 that are not supported.
-const otherTCPActions = `attach-srv capture do-log do-resolve expect-netscaler-cip sc-add-gpc sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt
-	sc-set-gpt0 send-spoe-group set-bandwidth-limit set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-log-level set-mark set-nice
+const otherTCPActions = `attach-srv capture do-log do-resolve expect-netscaler-cip sc-add-gpc sc-inc-gpc sc-set-gpt
+	send-spoe-group set-bandwidth-limit set-bc-mark set-bc-tos set-dst set-dst-port set-fc-mark set-fc-tos set-log-level set-mark set-nice
 	set-src set-src-port set-tos set-var-fmt switch-mode use-service`
 
 // tcpRule reads a rule into a list.
@@ -40,7 +40,17 @@ func (s *statement) tcpRule(list *[]TCPRule, where sample.Where) {
 		s.unsupported(0, what)
 		return
 	}
-	if scoped {
+	if data := countedData(name); data != "" {
+		r := &ruleParser{statement: s, set: onRequest, rule: &HTTPRule{}, what: what, i: 1}
+		if !r.counter(scope) || data == "gpt0" && !r.tagAt(where) {
+			return
+		}
+		rule.Action, rule.Table = TCPIncGPC, data
+		if data == "gpt0" {
+			rule.Action = TCPSetGPT
+		}
+		rule.Counter, rule.Number, rule.Expr, i = r.rule.Slot, r.rule.Bytes, r.rule.Expr, r.i
+	} else if scoped {
 		if name != "set-var" && name != "unset-var" {
 			s.errorf(0, "unknown action '%s' in '%s'", s.text(0), s.name())
 			return

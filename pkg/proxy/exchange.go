@@ -144,6 +144,7 @@ func (s *session) passHead() step {
 	}
 	s.clock.response = s.w.loop.Now()
 	s.status = s.resp.Status
+	s.tallyFailure(s.status)
 	s.target.Server.ReportTraffic(trafficOf(s.status))
 	s.notePrivate()
 	compresses := s.compresses()

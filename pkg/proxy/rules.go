@@ -132,6 +132,10 @@ func (s *session) act(r *config.HTTPRule, edits *h1.Edits, head *h1.Head, captur
 		s.capture(r, captured)
 	case config.ActionPutPattern, config.ActionDropPattern:
 		s.changePattern(r)
+	case config.ActionIncGPC:
+		s.bump(r.Slot, r.Target)
+	case config.ActionSetGPT:
+		s.setTag(r.Slot, r.Expr, r.Bytes)
 	case config.ActionDisableRetry:
 		s.once = true
 	case config.ActionSetLogLevel:

@@ -64,6 +64,10 @@ func (s *session) inspectBy(rules []config.TCPRule) (accepted, greets, waits boo
 			s.setPriorityOffset(r.Expr)
 		case config.TCPTrack0, config.TCPTrack1, config.TCPTrack2:
 			s.trackByTCP(r)
+		case config.TCPIncGPC:
+			s.bump(r.Counter, r.Table)
+		case config.TCPSetGPT:
+			s.setTag(r.Counter, r.Expr, r.Number)
 		case config.TCPUnsetVar:
 			(*subject)(s).Vars(r.Var.Scope).Unset(r.Var.Name)
 		}

@@ -164,7 +164,7 @@ func TestConditionErrors(t *testing.T) {
 		{"if { }", 2, "missing fetch method in ACL expression"},
 		{"if { pth /a }", 2, "unknown fetch method 'pth'"},
 		{"if { ssl_fc_npn a }", 2, "fetch method 'ssl_fc_npn' is valid HAProxy but not supported by waggle yet"},
-		{"if { sc0_gpc0_rate gt 3 }", 2, "fetch method 'sc0_gpc0_rate' is valid HAProxy but not supported by waggle yet"},
+		{"if { sc0_glitch_rate gt 3 }", 2, "fetch method 'sc0_glitch_rate' is valid HAProxy but not supported by waggle yet"},
 		{"if { var(txn.x) a }", 2, "'var(txn.x)' can be of any type, so that a match method is needed before its patterns (-m)"},
 		{"if { var(x) -m str a }", 2, "invalid variable name 'x': it begins with its scope, 'sess.', 'txn.', 'req.' or 'res.'"},
 		{"if { var(proc.x) -m str a }", 2, "variable scope 'proc' is valid HAProxy but not supported by waggle yet"},

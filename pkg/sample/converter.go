@@ -9,7 +9,7 @@ type converter struct {
 }
 
 // converters has every converter by its name.
-var converters = tableOfConverters(textConverters, numberConverters, codeConverters, valueConverters, mapConverters())
+var converters = tableOfConverters(textConverters, numberConverters, codeConverters, valueConverters, mapConverters(), stickyConverters())
 
 func tableOfConverters(parts ...map[string]*converter) map[string]*converter {
 	all := make(map[string]*converter)

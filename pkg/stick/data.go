@@ -3,6 +3,7 @@ package stick
 import (
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,10 @@ type Data uint8
 
 // The kinds.
 const (
-	ConnCnt Data = iota
+	GPT0 Data = iota // a general purpose tag: rules set it
+	GPC0             // a general purpose counter: rules count in it
+	GPC0Rate
+	ConnCnt
 	ConnRate
 	ConnCur
 	SessCnt
@@ -21,11 +25,16 @@ const (
 	HTTPReqRate
 	HTTPErrCnt
 	HTTPErrRate
+	GPC1
+	GPC1Rate
+	HTTPFailCnt
+	HTTPFailRate
 	NumData
 )
 
 var names = [NumData]string{
-	"conn_cnt", "conn_rate", "conn_cur", "sess_cnt", "sess_rate", "http_req_cnt", "http_req_rate", "http_err_cnt", "http_err_rate",
+	"gpt0", "gpc0", "gpc0_rate", "conn_cnt", "conn_rate", "conn_cur", "sess_cnt", "sess_rate", "http_req_cnt", "http_req_rate", "http_err_cnt", "http_err_rate",
+	"gpc1", "gpc1_rate", "http_fail_cnt", "http_fail_rate",
 }
 
 // String is the kind's name.
@@ -33,7 +42,7 @@ func (d Data) String() string { return names[d] }
 
 // Rate says whether the kind is a number of events in a period.
 func (d Data) Rate() bool {
-	return d == ConnRate || d == SessRate || d == HTTPReqRate || d == HTTPErrRate
+	return strings.HasSuffix(names[d], "_rate")
 }
 
 // DataNames are the names of all kinds.

@@ -28,6 +28,8 @@ func (c *Config) Same(o *Config) bool { return *c == *o }
 type Table struct {
 	cfg   Config
 	begun time.Time
+	slot  [NumData]int // of what is stored, among an entry's counters
+	kept  int          // how many there are
 
 	mu      sync.Mutex
 	entries map[string]*Entry
@@ -37,7 +39,7 @@ type Table struct {
 // Entry is what is kept of one key. The table's lock guards it.
 type Entry struct {
 	key      string
-	counters [NumData]counter
+	counters []counter // of what the table stores
 	server   Server
 	touched  time.Duration
 	held     int           // by those who track it: it is not forgotten
@@ -46,8 +48,18 @@ type Entry struct {
 
 // New returns an empty table.
 func New(cfg Config) *Table {
-	return &Table{cfg: cfg, begun: time.Now(), entries: make(map[string]*Entry)}
+	t := &Table{cfg: cfg, begun: time.Now(), entries: make(map[string]*Entry)}
+	for d, stored := range cfg.Stores {
+		if stored {
+			t.slot[d] = t.kept
+			t.kept++
+		}
+	}
+	return t
 }
+
+// counter is that of a kind of data which the table stores.
+func (t *Table) counter(e *Entry, d Data) *counter { return &e.counters[t.slot[d]] }
 
 // Key is the key of the entry. It must not be changed.
 func (e *Entry) Key() []byte { return []byte(e.key) }
@@ -70,12 +82,16 @@ func (t *Table) Track(key []byte) *Entry {
 			return nil
 		}
 	}
+	t.hold(e)
+	e.touched = at
+	return e
+}
+
+func (t *Table) hold(e *Entry) {
 	if e.held++; e.place != nil {
 		t.recent.Remove(e.place)
 		e.place = nil
 	}
-	e.touched = at
-	return e
 }
 
 // find gives the entry of a key, unless it has expired.
@@ -97,7 +113,7 @@ func (t *Table) add(key []byte) *Entry {
 	if len(t.entries) >= t.cfg.Size && !t.purge() {
 		return nil
 	}
-	e := &Entry{key: string(key)}
+	e := &Entry{key: string(key), counters: make([]counter, t.kept)}
 	t.entries[e.key] = e
 	return e
 }
@@ -145,7 +161,7 @@ func (t *Table) Add(e *Entry, n int64, kinds ...Data) {
 		if !t.cfg.Stores[d] {
 			continue
 		}
-		c := &e.counters[d]
+		c := t.counter(e, d)
 		if d.Rate() {
 			c.roll(at, t.cfg.Period[d])
 			c.now += uint64(max(n, 0))
@@ -168,9 +184,59 @@ func (t *Table) Get(e *Entry, d Data) (uint64, bool) {
 
 func (t *Table) value(e *Entry, d Data, at time.Duration) uint64 {
 	if d.Rate() {
-		return e.counters[d].rate(at, t.cfg.Period[d])
+		return t.counter(e, d).rate(at, t.cfg.Period[d])
 	}
-	return e.counters[d].total
+	return t.counter(e, d).total
+}
+
+// Set replaces a number of an entry that the caller tracks, and gives what it was; false if the table does not store it.
+func (t *Table) Set(e *Entry, d Data, n uint64) (was uint64, ok bool) {
+	if !t.cfg.Stores[d] {
+		return 0, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counter(e, d)
+	was, c.total, e.touched = c.total, n, t.now()
+	return was, true
+}
+
+// Bump counts one in a general purpose counter of an entry that the caller tracks, and in its rate, and gives the counter: where only
+// the rate is stored, the events of the period that runs; false if neither is.
+func (t *Table) Bump(e *Entry, gpc Data) (uint64, bool) {
+	rate := gpc + 1
+	t.Add(e, 1, gpc, rate)
+	if t.cfg.Stores[gpc] || !t.cfg.Stores[rate] {
+		return t.Get(e, gpc)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counter(e, rate).now, true
+}
+
+// Hold is Track for an entry that there is; nil for none.
+func (t *Table) Hold(key []byte) *Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.find(key, t.now())
+	if e != nil {
+		t.hold(e)
+	}
+	return e
+}
+
+// Has says whether there is an entry of a key, without touching it.
+func (t *Table) Has(key []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.find(key, t.now()) != nil
+}
+
+// Holders is how many track an entry that the caller tracks.
+func (t *Table) Holders(e *Entry) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return e.held
 }
 
 // Look gives what is counted of a key, without touching it; false if there is no such entry or data.

@@ -198,3 +198,47 @@ func TestRateOfManyEventsInALongPeriod(t *testing.T) {
 		}
 	})
 }
+
+// TestGeneralPurpose: what rules count and set, and that entries of a table have what it stores and nothing else.
+func TestGeneralPurpose(t *testing.T) {
+	cfg := Config{Type: "string", Len: 9, Size: 4}
+	cfg.Stores[GPC0], cfg.Stores[GPC0Rate], cfg.Stores[GPC1Rate], cfg.Stores[GPT0] = true, true, true, true
+	cfg.Period[GPC0Rate], cfg.Period[GPC1Rate] = time.Minute, time.Minute
+	table := New(cfg)
+	if e := table.Hold([]byte("a")); e != nil || table.Has([]byte("a")) {
+		t.Fatal("an entry that nobody made")
+	}
+	e := table.Track([]byte("a"))
+	defer table.Release(e)
+	for want := uint64(1); want < 4; want++ {
+		if n, ok := table.Bump(e, GPC0); n != want || !ok {
+			t.Errorf("gpc0 is %d, %t after %d", n, ok, want)
+		}
+		if n, ok := table.Bump(e, GPC1); n != want || !ok {
+			t.Errorf("gpc1, of which only the rate is stored, is %d, %t after %d", n, ok, want)
+		}
+	}
+	if rate, ok := table.Get(e, GPC0Rate); rate != 3 || !ok {
+		t.Errorf("rate %d, %t", rate, ok)
+	}
+	if was, ok := table.Set(e, GPC0, 0); was != 3 || !ok {
+		t.Errorf("it was %d, %t", was, ok)
+	}
+	if _, ok := table.Set(e, GPC1, 1); ok {
+		t.Error("what is not stored was set")
+	}
+	if was, ok := table.Set(e, GPT0, 9); was != 0 || !ok {
+		t.Errorf("the tag was %d, %t", was, ok)
+	}
+	if n, ok := table.Get(e, ConnCnt); n != 0 || ok {
+		t.Errorf("what is not stored is %d, %t", n, ok)
+	}
+	again := table.Hold([]byte("a"))
+	if again != e || table.Holders(e) != 2 || !table.Has([]byte("a")) {
+		t.Errorf("held by %d", table.Holders(e))
+	}
+	table.Release(again)
+	if rows := table.Rows(9); len(rows) != 1 || len(rows[0].Values) != 4 || rows[0].Values[0] != (Value{Data: GPT0, Count: 9}) {
+		t.Errorf("rows %+v", rows)
+	}
+}
