@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,7 +32,10 @@ func TestUnixSocketIsSwitched(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fe.sock")
 	w := startConfig(t, fmt.Sprintf(unixConfig, path, named(t, "a")))
 	get := func() error {
-		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}}
 		resp, err := c.Get("http://a/")
 		if err == nil {
 			resp.Body.Close()
