@@ -49,8 +49,9 @@ func (a *Agent) takePins(ctx context.Context) {
 	defer cancel()
 	verdicts := a.now().verdicts
 	if err := a.engine.StandStill(still, func() { k.begin(verdicts) }); err != nil {
-		a.log.Warn("limits hold on each path by itself", "err", err)
+		k.noteShared(err)
 		k.sync()
+		k.collect()
 		k.show(verdicts)
 	}
 	a.log.Info("the waggle before this one has let go of its pins; the kernel path is in use")

@@ -44,6 +44,8 @@ type kernel struct {
 	follows bool         // another process, which is about to stop
 	retry   *time.Ticker // while another process is asked for the pins; used by who runs the agent
 	held    bool         // another process had the pins at the last try
+	sharing *time.Ticker // while places cannot be counted on both paths; used by who runs the agent
+	placer  placer
 	sources []netip.Addr // that servers are connected to from; empty: it is up to the kernel path
 	current atomic.Pointer[kernelPlan]
 	dp      atomic.Pointer[datapath.Datapath] // nil when the kernel path is not in use
@@ -57,6 +59,10 @@ type kernel struct {
 	last    datapath.Snapshot
 	stopped bool // soft stop: no new connection
 	failing bool // the last Sync failed
+	// begun tells that both paths share their places, or have tried to; until then nothing is counted that the kernel path has.
+	begun     bool
+	unshared  trouble  // of the last try to share them
+	retaining []string // the backends whose names the kernel path is still to be told, see retainBackends; nil: none
 }
 
 // service is a frontend that the kernel serves.
@@ -76,7 +82,7 @@ type service struct {
 
 // newKernel lists what the kernel path would serve. Nothing is loaded yet.
 func newKernel(p *pool.Pool, verdicts []offload.Verdict, logs *logs, log *slog.Logger, before datapath.Identities) *kernel {
-	k := &kernel{log: log, servers: &serverIndex{}, ids: make(map[string]uint32), before: before}
+	k := &kernel{log: log, servers: &serverIndex{}, ids: make(map[string]uint32), before: before, placer: kernelPlaces}
 	plan := k.makePlan(p, verdicts, logs)
 	k.current.Store(plan)
 	for _, s := range plan.services {
@@ -145,18 +151,23 @@ func (k *kernel) fallback(reason, warning string) {
 	k.reason, k.warning = reason, warning
 }
 
-// begin has both paths share their places and the kernel path serve, before any traffic or while userspace stands still.
+// begin has both paths share their places and the kernel path serve, before any traffic or while userspace stands still. Called again it
+// shares what could not be shared before.
 func (k *kernel) begin(verdicts []offload.Verdict) {
 	if k.path() != nil {
 		k.mu.Lock()
-		err := errors.Join(k.share(k.plan()), k.recall())
-		k.mu.Unlock()
-		if err != nil {
-			k.log.Warn("limits hold on each path by itself", "err", err)
+		err := k.share(k.plan())
+		first := !k.begun
+		if first {
+			err = errors.Join(err, k.recall())
 		}
+		k.mu.Unlock()
+		k.noteShared(err)
 		k.sync()
 		k.collect() // what a process before this one has had counted
-		k.plan().pool.SkipRates()
+		if first {
+			k.plan().pool.SkipRates()
+		}
 	}
 	k.show(verdicts)
 }
@@ -239,7 +250,7 @@ const takeOverPatience = 5 * time.Second
 // waits tells whether the kernel path has taken over services whose servers are not all known again: it knows better
 // than we do then. The caller holds mu.
 func (k *kernel) waits() bool {
-	if k.stopped || time.Since(k.opened) > takeOverPatience || !k.path().Awaits() {
+	if k.stopped || k.unshared.is() || time.Since(k.opened) > takeOverPatience || !k.path().Awaits() {
 		return false
 	}
 	return slices.ContainsFunc(k.plan().services, func(s *service) bool { return len(s.backend.Snapshot().Targets) == 0 })
@@ -249,7 +260,7 @@ func (k *kernel) waits() bool {
 func (k *kernel) sync() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.waits() {
+	if !k.begun && !k.unshared.is() || k.waits() {
 		return
 	}
 	err := k.path().Sync(k.desired())
@@ -280,7 +291,9 @@ func (k *kernel) desired() datapath.Desired {
 		}
 		svc.Binds = bindsOf(s.verdict.Proxy)
 		svc.Algorithm, svc.Draws = s.algorithm()
-		svc.Schedule, svc.Servers = s.targets()
+		if k.counts(s) { // else its SYNs fall through
+			svc.Schedule, svc.Servers = s.targets()
+		}
 		for i := range svc.Servers {
 			if v := &svc.Servers[i]; len(v.Sources) == 0 {
 				v.Sources = slices.DeleteFunc(slices.Clone(k.sources), func(a netip.Addr) bool { return a.Is4() != v.Addr.Addr().Is4() })

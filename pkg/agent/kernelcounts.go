@@ -16,31 +16,55 @@ func (k *kernel) collect() {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := dp.Counters()
+	k.bring(dp.Counters())
+}
+
+// bring does it with what the kernel path has counted until now. The caller holds mu.
+func (k *kernel) bring(now datapath.Snapshot) {
+	conns := &k.plan().pool.Process.Conns
+	conns.SetKernel(held(now.Total, conns))
 	k.frontends(now)
 	k.backends(now)
-	k.plan().pool.Process.Conns.SetKernel(int64(now.Total.Current))
-	k.last = now
+	if k.begun {
+		k.last = now
+	}
+}
+
+// held is how many flows of c count in g: those that are established. Where the kernel path counts for itself, for want of shared places,
+// also those that may be any moment.
+func held(c datapath.Counts, g *pool.Gauge) int64 {
+	if g.Shared() {
+		return int64(c.Current)
+	}
+	return int64(c.Current + c.HalfOpen)
+}
+
+// growth is what has been counted since the last time. Before begin it is nothing: it waits for those whose it is to be known.
+func (k *kernel) growth(now, last datapath.Counts) datapath.Counts {
+	if !k.begun {
+		return datapath.Counts{}
+	}
+	return grown(now, last)
 }
 
 func (k *kernel) frontends(now datapath.Snapshot) {
 	for _, s := range k.plan().byID {
-		n, d := now.Services[s.id], grown(now.Services[s.id], k.last.Services[s.id])
+		n, d := now.Services[s.id], k.growth(now.Services[s.id], k.last.Services[s.id])
 		shard := s.frontend.Counters.Shard(pool.KernelShard)
 		shard.Connections.Add(d.Sessions + d.Failures)
 		shard.Sessions.Add(d.Sessions + d.Failures)
 		shard.ClientAborts.Add(d.ClientAborts)
 		shard.BytesIn.Add(d.BytesIn)
 		shard.BytesOut.Add(d.BytesOut)
-		s.frontend.Sessions.SetKernel(int64(n.Current))
+		s.frontend.Sessions.SetKernel(held(n, &s.frontend.Sessions))
 	}
 }
 
 func (k *kernel) backends(now datapath.Snapshot) {
 	current, backends := map[any]int64{}, map[any]*pool.Backend{}
 	for key, s := range k.servers.all() {
-		n, d := now.Servers[key], grown(now.Servers[key], k.last.Servers[key])
-		s.SetKernelSessions(int64(n.Current))
+		n, d := now.Servers[key], k.growth(now.Servers[key], k.last.Servers[key])
+		s.SetKernelSessions(held(n, &s.Sessions))
 		backends[s.Backend.Identity()] = s.Backend
 		current[s.Backend.Identity()] += int64(n.Current)
 		addKernel(s.Counters.Shard(pool.KernelShard), d)

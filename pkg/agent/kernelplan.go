@@ -137,27 +137,43 @@ func (k *kernel) swap(next *kernelPlan, t *pool.Takeover) error {
 	t.Commit()
 	err := errors.Join(k.retainBackends(old.pool, next.pool), k.share(next))
 	k.current.Store(next)
+	if k.path() != nil && !k.begun {
+		err = errors.Join(err, k.recall())
+	}
 	return err
 }
 
 // retainBackends has the kernel path forget the backends that are gone: what they have counted is not that of another one.
 func (k *kernel) retainBackends(old, next *pool.Pool) error {
-	dp := k.path()
-	if dp == nil {
+	if k.path() == nil {
 		return nil
 	}
-	var names []string
+	k.retaining = []string{}
 	for _, b := range next.Backends {
 		if was := old.Backend(b.Name); was != nil && was.Identity() == b.Identity() {
-			names = append(names, b.Name)
+			k.retaining = append(k.retaining, b.Name)
 		}
 	}
-	return dp.RetainBackends(names)
+	return k.retain()
+}
+
+// retain does what retainBackends could not do so far.
+func (k *kernel) retain() error {
+	if k.retaining == nil {
+		return nil
+	}
+	err := k.path().RetainBackends(k.retaining)
+	if err == nil {
+		k.retaining = nil
+	}
+	return err
 }
 
 // recall makes known, at the start, the servers that a process before this one had and whose flows live on: those included that
-// the configuration has no more, or has anew, which depart. What others have counted that are forgotten stays their backend's.
+// the configuration has no more, or has anew, which depart. What others have counted that are forgotten stays their backend's. Only from
+// then on growth is counted: what it is that grows would be known to nobody.
 func (k *kernel) recall() error {
+	k.begun = true
 	dp, p, now := k.path(), k.plan().pool, time.Now()
 	errs := []error{k.retainBackends(p, p)}
 	if !dp.TakenOver() {
@@ -240,36 +256,6 @@ func (k *kernel) share(p *kernelPlan) error {
 	}
 	k.servers.byID.Store(&index)
 	return errors.Join(errs...)
-}
-
-// shareService returns the flag that queues raise; nil if there is no kernel path.
-func (k *kernel) shareService(s *service) (*atomic.Int64, error) {
-	dp := k.path()
-	if dp == nil {
-		return nil, nil
-	}
-	places, err := dp.ServicePlaces(s.id, s.frontend.Name)
-	if err != nil {
-		return nil, err
-	}
-	if !s.frontend.Sessions.Shared() {
-		s.frontend.Sessions.Share(places.Taken)
-		s.frontend.ShareHold(places.Waiting)
-	}
-	return places.Waiting, nil
-}
-
-func (k *kernel) shareServer(s *pool.Server) error {
-	dp := k.path()
-	if dp == nil || s.Sessions.Shared() {
-		return nil
-	}
-	places, err := dp.ServerPlaces(k.servers.id(s), s.Backend.Name, s.Name)
-	if err != nil {
-		return err
-	}
-	s.Sessions.Share(places.Taken)
-	return nil
 }
 
 // reap forgets what has departed and has nothing left: the last session, the last kept connection, the last flow.

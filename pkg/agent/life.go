@@ -57,6 +57,8 @@ func (a *Agent) wait(ctx context.Context, s *signals) {
 			a.reloadNow(ctx, sig.String())
 		case <-a.kernel.again():
 			a.takePins(ctx)
+		case <-a.kernel.shareAgain():
+			a.sharePlaces(ctx)
 		case <-a.watch.due():
 			a.reloadNow(ctx, "the files have changed")
 		}

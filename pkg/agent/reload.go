@@ -180,11 +180,12 @@ func (a *Agent) commit(ctx context.Context, g *generation, built *building, chan
 		}
 	})
 	if err != nil {
+		if a.kernel.path() != nil && !a.kernel.hasBegun() { // it was opened for what does not come
+			a.kernel.noteShared(err)
+		}
 		return nil, err
 	}
-	if shareErr != nil {
-		a.log.Warn("limits hold on each path by itself", "err", shareErr)
-	}
+	a.kernel.noteShared(shareErr)
 	old.stop()
 	g.start()
 	a.kernel.show(g.verdicts)
