@@ -50,6 +50,7 @@ type sentence struct {
 	lbWgDoomed
 	front, client, back, task netip.AddrPort
 	clientIface, taskIface    uint32
+	givenUp                   bool // no server has answered its client in time
 }
 
 func sentenceOf(key lbWgKey, fwd, rev lbWgFlow) sentence {
@@ -112,11 +113,16 @@ func (c *collector) pass(now uint64) (deleted int, err error) {
 
 // lives says which entries judge is to see, at least: all that may be over.
 func (c *collector) lives(now uint64, orphans bool) lbWgLives {
-	established := EstablishedDefault
-	c.each(func(t Timeouts) { established = min(established, shortestEstablished(t)) })
+	established, half := EstablishedDefault, min(HalfOpenMin, halfOpenAwaited)
+	c.each(func(t Timeouts) {
+		established = min(established, shortestEstablished(t))
+		if t.Connect > 0 {
+			half = min(half, t.Connect/4) // sooner than the client's next SYN comes
+		}
+	})
 	ago := func(d time.Duration) uint64 { return now - min(now, uint64(d)) }
 	l := lbWgLives{
-		Half: ago(min(HalfOpenMin, halfOpenAwaited)), Established: ago(established), Reset: ago(holdReset),
+		Half: ago(half), Established: ago(established), Reset: ago(holdReset),
 		ClientFirst: ago(holdClientFirst), ServerFirst: ago(holdServerFirst), Tombstone: ago(min(holdTombstone, holdServerFirst)),
 	}
 	if orphans {
@@ -144,7 +150,8 @@ func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s 
 	}
 	t := c.timeouts(f.Service)
 	awaited := f.State == lbWgStateWG_HALF && atomic.LoadUint64(&c.obj.gauges[f.ServiceGauge].Waiting) > 0
-	if awaited && idle(now, f.Seen) < halfOpenAwaited || !awaited && idle(now, f.Seen) < shortestLife(f, t) {
+	due := !awaited && idle(now, f.Seen) >= shortestLife(f, t) || awaited && idle(now, f.Seen) >= halfOpenAwaited
+	if !due && !awaitsAnswer(f, t, now) {
 		return s, false
 	}
 	rev, ok := twin(c.obj.WgFlows, f)
@@ -153,8 +160,9 @@ func (c *collector) judge(key lbWgKey, f lbWgFlow, now uint64, orphans bool) (s 
 	}
 	s = sentenceOf(key, f, rev)
 	s.End = lbWgEnd(timeoutEnd(f, rev, t))
-	if awaited { // what the server repeats says nothing of the client
-		return s, true
+	s.givenUp = ok && givenUp(f, rev, t, now)
+	if s.givenUp || awaited { // what the server repeats says nothing of the client
+		return s, s.givenUp || due
 	}
 	return s, idle(now, max(f.Seen, rev.Seen)) >= lifetime(f, rev, t)
 }
@@ -199,12 +207,17 @@ func (c *collector) executeBatch(batch []sentence) (int, error) {
 }
 
 // tell resets both ends of a deleted flow that they believe to be alive. A handshake that was never finished needs none:
-// who sends SYNs from made-up addresses would have us answer them.
+// who sends SYNs from made-up addresses would have us answer them. But a client that no server has answered hears of it, once for all
+// its SYNs, as it would from a port where nobody listens.
 func (c *collector) tell(s *sentence) {
 	alive := s.State == lbWgStateWG_ESTABLISHED || s.State == lbWgStateWG_HALF && s.How == lbWgDoomWG_DOOM_FORCED
-	if c.reset == nil || !alive || s.Answered == 0 {
+	unanswered := s.State == lbWgStateWG_HALF && s.givenUp && s.Answered == 0
+	if c.reset == nil || !unanswered && (!alive || s.Answered == 0) {
 		return
 	}
 	c.reset(ended{from: s.front, to: s.client, ifindex: s.clientIface, expects: s.ClientAck, sent: s.ServerNext, spoke: s.ClientNext})
+	if unanswered {
+		return
+	}
 	c.reset(ended{from: s.back, to: s.task, ifindex: s.taskIface, expects: s.ServerAck, sent: s.ClientNext, spoke: s.ServerNext})
 }

@@ -290,7 +290,9 @@ func (dp *Datapath) refresh() error {
 		v.sources = func(r route) []netip.Addr { return besides(addrs, r) }
 	}
 	for _, s := range dp.desired.Services {
-		dp.timeouts[s.ID] = s.Timeouts
+		t := s.Timeouts
+		t.retries = s.Retries
+		dp.timeouts[s.ID] = t
 	}
 	p, err := dp.tables.follow(&dp.planner, dp.desired, v)
 	without, _ := dp.withoutAny() // at the start that none has it is an error, later on a pity

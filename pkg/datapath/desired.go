@@ -114,8 +114,9 @@ type Server struct {
 // Timeouts are HAProxy's, by the same names (manual, section 4.2). Zero means that the configuration says nothing.
 // Activity is payload, SYN or FIN in either direction, never a bare ACK.
 type Timeouts struct {
-	// Connect bounds a flow whose handshake has not finished; at least HalfOpenMin is granted, so that
-	// the client's retransmissions meet the same server.
+	// Connect is how long a server has to answer. A client that no server has answered in as many attempts as Service.Retries allows, or in
+	// the time that these would have, is told so by a RST. What else is in its handshake is kept for as long after its last SYN, and for
+	// HalfOpenMin at least, so that the client's retransmissions meet the same server.
 	Connect time.Duration
 	// Client and Server bound the idle time of an established flow: the smaller one counts. When both are zero
 	// a flow may be idle for EstablishedDefault.
@@ -124,6 +125,8 @@ type Timeouts struct {
 	Tunnel time.Duration
 	// ClientFin and ServerFin take the place of the above once the client, or the server, has sent its FIN.
 	ClientFin, ServerFin time.Duration
+
+	retries uint32 // of the service
 }
 
 const (

@@ -68,3 +68,58 @@ func TestHalfOpenFlowsAreShortLivedWhereOthersWait(t *testing.T) {
 		}
 	}
 }
+
+// A client whose servers do not answer is told so when `timeout connect` has passed at each attempt that `retries` allows, as HAProxy
+// has it, although its SYNs go on to come: once, by a RST that a socket in SYN_SENT believes. The server hears nothing.
+func TestAClientIsToldThatNoServerAnswers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		retries      uint32
+		prepare      func(c *conn)
+		spared, told time.Duration // since the first SYN
+	}{
+		"no retries":        {0, func(*conn) {}, 4500 * time.Millisecond, 5500 * time.Millisecond},
+		"retries are left":  {3, func(*conn) {}, 19500 * time.Millisecond, 20500 * time.Millisecond},
+		"retries used up":   {1, func(c *conn) { c.late(t); c.late(t); c.late(t); c.again(t) }, 4500 * time.Millisecond, 5500 * time.Millisecond},
+		"too many to count": {1<<32 - 1, func(*conn) {}, time.Hour, 0},
+		"refused":           {1, func(c *conn) { c.refuse(t, false) }, 19 * time.Second, 0},
+		"answered":          {0, func(c *conn) { c.fromTask(t, syn|ack, "") }, 19 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKernel(t, Options{})
+			d := loggedService(1)
+			d.Services[0].Retries, d.Services[0].Timeouts.Connect = tt.retries, 5*time.Second
+			k.sync(t, d)
+			conn := k.open(t, client(0))
+			tt.prepare(conn)
+			timeouts := d.Services[0].Timeouts
+			timeouts.retries = tt.retries
+			c := k.collector(timeouts)
+			var told []ended
+			c.reset = func(e ended) { told = append(told, e) }
+			keep := func(d time.Duration, gone int) {
+				t.Helper()
+				// Its SYNs come again all the time, so that it is not idle.
+				k.edit(t, keyOf(conn.client, conn.front), func(f *lbWgFlow) { f.Seen = monotonicNow() + uint64(d) - uint64(3*time.Second) })
+				k.edit(t, keyOf(conn.task, conn.back), func(f *lbWgFlow) { f.Seen = monotonicNow() + uint64(d) - uint64(3*time.Second) })
+				k.pass(t, c, d, gone)
+			}
+			keep(tt.spared, 0)
+			if len(told) > 0 {
+				t.Fatalf("told too early: %+v", told)
+			}
+			if tt.told == 0 {
+				return
+			}
+			keep(tt.told, 1)
+			if len(told) != 1 || told[0].from != conn.front || told[0].to != conn.client || told[0].spoke != conn.clientSeq {
+				t.Errorf("told %+v, want one RST to %v that acknowledges %d", told, conn.client, conn.clientSeq)
+			}
+			if e := k.events(t); len(e) != 1 || e[0].End != EndConnectTimeout {
+				t.Errorf("events %+v", e)
+			}
+			if s := k.snapshot(t).Total; s.Failures != 1 || s.Entries != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}

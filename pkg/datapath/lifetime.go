@@ -61,6 +61,21 @@ func lifetime(fwd, rev lbWgFlow, t Timeouts) time.Duration {
 	return EstablishedDefault
 }
 
+// awaitsAnswer tells whether a client may be to be given up, if its server has not answered.
+func awaitsAnswer(fwd lbWgFlow, t Timeouts, now uint64) bool {
+	return fwd.State == lbWgStateWG_HALF && t.Connect > 0 && fwd.Refused == 0 && idle(now, fwd.Created) >= t.Connect
+}
+
+// givenUp tells whether a client has waited for as long as HAProxy has it wait for servers that do not answer: for `timeout connect` at each
+// attempt. Here an attempt begins with a SYN of the client, so there may be fewer of them, and the last one may begin later; it has
+// its time all the same. A refusal is no silence: the client's next SYN begins another attempt.
+func givenUp(fwd, rev lbWgFlow, t Timeouts, now uint64) bool {
+	if !awaitsAnswer(fwd, t, now) || rev.TcpFlags&tcpSyn != 0 || idle(now, rev.Created) < t.Connect {
+		return false
+	}
+	return fwd.Retries == 0 || int64(idle(now, fwd.Created)/t.Connect) > int64(t.retries)
+}
+
 // holdClosed goes by who closed first. It is not cut short when ports run out: what finds none goes through userspace at
 // once, which is better than a second's wait in the kernel path.
 func holdClosed(fwd lbWgFlow) time.Duration {

@@ -59,6 +59,7 @@ type modelFlow struct {
 	reset           bool
 	retries         uint32
 	refused         bool
+	created         moment
 	attempt         moment // when the one at this server began
 	stamp           uint32 // the client's last, once closed
 }

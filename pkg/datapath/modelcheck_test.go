@@ -27,8 +27,12 @@ func (x *modelRun) collect() {
 		}
 	}
 	for way, f := range maps.Clone(x.backs) {
-		life, since := x.life(f)
-		if !x.gone(left[way], since, life, "flow") {
+		if !left[way] && x.givenUp(f) {
+			x.seen["client given up"]++
+		} else if life, since := x.life(f); !x.gone(left[way], since, life, "flow") {
+			if sure, _ := x.unanswered(f); sure {
+				x.fail("a client whose servers do not answer is not told")
+			}
 			continue
 		}
 		x.seen[string(f.state)+" flow collected"]++
@@ -44,6 +48,27 @@ func (x *modelRun) gone(left bool, since moment, life time.Duration, what string
 		x.fail("a %s is left: %v, %v and %v after its last activity, of %v", what, left, x.clock-since.set, time.Since(since.wall), life)
 	}
 	return !left
+}
+
+// unanswered tells whether a client has waited for servers that do not answer for as long as it has to.
+func (x *modelRun) unanswered(f *modelFlow) (sure, perhaps bool) {
+	t := x.timeouts(f.service)
+	if f.state != FlowHalfOpen || f.rev.syn || f.refused || t.Connect == 0 {
+		return false, false
+	}
+	sure, perhaps = x.passed(f.attempt, t.Connect)
+	if f.retries > 0 {
+		allSure, all := x.passed(f.created, t.Connect*time.Duration(t.retries+1))
+		sure, perhaps = sure && allSure, perhaps && all
+	}
+	quiet, _ := x.passed(f.fwd.seen, halfOpenAwaited) // the collector is not shown whose SYN has just come
+	sure = sure && quiet
+	return sure, perhaps
+}
+
+func (x *modelRun) givenUp(f *modelFlow) bool {
+	_, perhaps := x.unanswered(f)
+	return perhaps
 }
 
 // life is how long a flow may be idle, and since when it is.

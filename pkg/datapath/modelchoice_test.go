@@ -205,7 +205,7 @@ func (m *model) occupy(way modelWay) {
 // begin makes a flow of a SYN that goes a way, and room for it on the ring.
 func (m *model) begin(s *Service, p packet, v *Server, way modelWay) *modelFlow {
 	m.occupy(way)
-	f := &modelFlow{service: s.ID, server: v.ID, client: p.src, front: p.dst, way: way, retries: s.Retries, attempt: m.now()}
+	f := &modelFlow{service: s.ID, server: v.ID, client: p.src, front: p.dst, way: way, retries: s.Retries, created: m.now(), attempt: m.now()}
 	f.fwd.seen, f.rev.seen = f.attempt, f.attempt
 	m.shift(f, FlowHalfOpen)
 	m.count(f).Connections++

@@ -59,7 +59,7 @@ func TestRandomPacketsAgainstTheModel(t *testing.T) {
 		})
 	}
 	for _, name := range []string{"retry", "retry after the server has left", "redispatch after a refusal", "redispatch after a timeout", "port of a closed flow reopened", "port of a tombstone reopened",
-		"half-open flow recycled", "tombstone collected", "half-open flow collected", "established flow collected", "closed flow collected", "flow shut down", "ICMP refusal without a retry",
+		"half-open flow recycled", "tombstone collected", "half-open flow collected", "client given up", "established flow collected", "closed flow collected", "flow shut down", "ICMP refusal without a retry",
 		"no_flow", "stale", "queued", "global_limit", "service_limit", "half_open", "no_server", "servers_full", "no_route", "no_port", "table_full", "fragment", "ip_options",
 		"bad_length", "refused", "tombstone"} {
 		if seeds >= 10 && seen[name] == 0 && time.Duration(monotonicNow()) > modelUptime {
@@ -104,7 +104,7 @@ func playModel(t *testing.T, seed uint64) map[string]int {
 	k := newKernel(t, Options{FlowMax: uint32(flows), HalfOpenRing: uint32(ring)})
 	k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, last
 	x := &modelRun{model: newModel(ring, flows, 2000, last), t: t, k: k, r: rand.New(rand.NewPCG(seed, 1))}
-	x.c = &collector{obj: k.obj, timeouts: x.timeouts, each: func(yield func(Timeouts)) { yield(x.timeouts(0)) }}
+	x.c = &collector{obj: k.obj, timeouts: x.timeouts, each: x.eachTimeouts}
 	x.d = modelDesired(Algorithm(seed % 5))
 	x.configure()
 	k.must(t, "run", func() (err error) {
@@ -262,10 +262,16 @@ func (x *modelRun) timeouts(service uint32) Timeouts {
 	t := modelTimeouts
 	for _, s := range x.d.Services {
 		if s.ID == service {
-			t.Connect = s.Timeouts.Connect
+			t.Connect, t.retries = s.Timeouts.Connect, s.Retries
 		}
 	}
 	return t
+}
+
+func (x *modelRun) eachTimeouts(yield func(Timeouts)) {
+	for _, s := range x.d.Services {
+		yield(x.timeouts(s.ID))
+	}
 }
 
 // userspace takes a place, or gives one back, or has a connection wait, or go on.
