@@ -47,6 +47,11 @@ backend raw
 backend nobody
     retries 0
     server two %s:1
+listen silent_in
+    bind *:8005
+    option tcplog
+    retries 1
+    server four %s:%d
 listen checked_in
     bind *:8004
     option tcplog
@@ -65,9 +70,35 @@ func startLogged(t *testing.T, datapath string) *logged {
 	t.Helper()
 	b := &logged{balancer: &balancer{Lab: newLab(t, lab.Options{}), t: t}}
 	b.task = b.rawTasks(1)[0]
-	b.runConfig("--datapath="+datapath, loggedConfig, b.task.Addr(), b.task.Addr(), b.task.Addr())
+	b.runConfig("--datapath="+datapath, loggedConfig, b.task.Addr(), b.task.Addr(), b.task.Addr(), silentPort, b.task.Addr())
+	b.silence(b.task)
 	b.ready()
 	return b
+}
+
+const silentPort = 8005
+
+// silence has SYNs to a port of the task stay without an answer: the accept queue of its listener is full, of one connection.
+func (b *logged) silence(task *lab.Task) {
+	b.t.Helper()
+	fd := -1
+	err := task.Do(func() (err error) {
+		if fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Port: silentPort}), syscall.Listen(fd, 0))
+	})
+	if fd >= 0 {
+		b.t.Cleanup(func() { syscall.Close(fd) })
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	conn, err := task.DialContext(b.t.Context(), "tcp4", fmt.Sprintf("127.0.0.1:%d", silentPort))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { conn.Close() })
 }
 
 // to connects to a port and says something.
@@ -187,6 +218,18 @@ func sessions(b *logged, kernel bool) []string {
 	if conn, err := b.dial(8003); err == nil {
 		_, _ = io.Copy(io.Discard, conn)
 		conn.Close()
+	}
+	next()
+	// The server does not answer: nor does it later, so the client is told.
+	start := time.Now()
+	b.patience = 20 * time.Second
+	conn2, err := b.dial(8005)
+	if err == nil {
+		_, err = conn2.Read(make([]byte, 1))
+		conn2.Close()
+	}
+	if took := time.Since(start); kernel && !errors.Is(err, syscall.ECONNREFUSED) || !kernel && !errors.Is(err, io.EOF) || took < 2*time.Second {
+		t.Errorf("a silent server: the client hears %v after %v; timeout connect is 1s, and there is one retry", err, took)
 	}
 	next()
 	if got := b.metric("waggle_frontend_sessions_total", `path="kernel"`); kernel && got != float64(logged) {
