@@ -17,6 +17,7 @@ import (
 	"waggle/pkg/datapath"
 	"waggle/pkg/offload"
 	"waggle/pkg/pool"
+	"waggle/pkg/trouble"
 )
 
 // DatapathMode is the --datapath setting.
@@ -61,8 +62,8 @@ type kernel struct {
 	failing bool // the last Sync failed
 	// begun tells that both paths share their places, or have tried to; until then nothing is counted that the kernel path has.
 	begun     bool
-	unshared  trouble  // of the last try to share them
-	retaining []string // the backends whose names the kernel path is still to be told, see retainBackends; nil: none
+	unshared  trouble.Lasting // of the last try to share them
+	retaining []string        // the backends whose names the kernel path is still to be told, see retainBackends; nil: none
 }
 
 // service is a frontend that the kernel serves.
@@ -250,7 +251,7 @@ const takeOverPatience = 5 * time.Second
 // waits tells whether the kernel path has taken over services whose servers are not all known again: it knows better
 // than we do then. The caller holds mu.
 func (k *kernel) waits() bool {
-	if k.stopped || k.unshared.is() || time.Since(k.opened) > takeOverPatience || !k.path().Awaits() {
+	if k.stopped || k.unshared.Is() || time.Since(k.opened) > takeOverPatience || !k.path().Awaits() {
 		return false
 	}
 	return slices.ContainsFunc(k.plan().services, func(s *service) bool { return len(s.backend.Snapshot().Targets) == 0 })
@@ -260,7 +261,7 @@ func (k *kernel) waits() bool {
 func (k *kernel) sync() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.begun && !k.unshared.is() || k.waits() {
+	if !k.begun && !k.unshared.Is() || k.waits() {
 		return
 	}
 	err := k.path().Sync(k.desired())

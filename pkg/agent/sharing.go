@@ -24,32 +24,11 @@ type placer struct {
 
 var kernelPlaces = placer{(*datapath.Datapath).ServicePlaces, (*datapath.Datapath).ServerPlaces}
 
-// trouble is an error that may last. It is said when it comes, when it becomes another one and when it is over.
-type trouble struct {
-	text  string // "" while there is none
-	tries int    // that have failed
-}
-
-// is tells whether the last try failed.
-func (t *trouble) is() bool { return t.text != "" }
-
-// note takes how a try went, and returns whether that is news, and how many tries had failed by then.
-func (t *trouble) note(err error) (news bool, failed int) {
-	if err == nil {
-		news, failed = t.is(), t.tries
-		*t = trouble{}
-		return news, failed
-	}
-	t.tries++
-	news, t.text = t.text != err.Error(), err.Error()
-	return news, t.tries
-}
-
 // noteShared notes how it went to have both paths share their places. While it fails for a frontend, or one of its servers, the kernel
 // path takes no connection of it: two counts of one limit could add up to twice the limit. It runs where reloads do.
 func (k *kernel) noteShared(err error) {
 	k.mu.Lock()
-	news, failed := k.unshared.note(err)
+	news, failed := k.unshared.Note(err)
 	k.mu.Unlock()
 	if news && err != nil {
 		k.log.Warn("the two paths cannot count their places together; the frontends that this is about are served in userspace meanwhile", "err", err, "failed_tries", failed)

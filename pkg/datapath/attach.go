@@ -83,6 +83,10 @@ func (dp *Datapath) meetInterfaces() {
 
 // attachTo lets the program know an interface, and attaches to it unless that is done.
 func (dp *Datapath) attachTo(l link, home uint16) error {
+	var was lbWgIface
+	if dp.narrows != nil && dp.obj.WgIfaces.Lookup(uint32(l.index), &was) == nil { // also of a process before this one
+		dp.narrows.note(uint32(l.index), was.Mtu, l.mtu, monotonicNow())
+	}
 	if err := dp.obj.WgIfaces.Put(uint32(l.index), lbWgIface{Mtu: l.mtu, Mac: l.mac, Home: home}); err != nil {
 		return fmt.Errorf("note interface %s: %w", l.name, err)
 	}

@@ -62,8 +62,8 @@ func sentenceOf(key lbWgKey, fwd, rev lbWgFlow) sentence {
 	}
 }
 
-// run makes passes until ctx ends; after is called behind each.
-func (c *collector) run(ctx context.Context, failed func(error), after func()) {
+// run makes passes until ctx ends; done is called with the error of each, or nil, and then after.
+func (c *collector) run(ctx context.Context, done func(error), after func()) {
 	timer := time.NewTimer(collectEvery)
 	defer timer.Stop()
 	for {
@@ -73,9 +73,8 @@ func (c *collector) run(ctx context.Context, failed func(error), after func()) {
 		case <-timer.C:
 		}
 		start := time.Now()
-		if _, err := c.pass(monotonicNow()); err != nil {
-			failed(err)
-		}
+		_, err := c.pass(monotonicNow())
+		done(err)
 		after()
 		timer.Reset(max(collectEvery, collectShare*time.Since(start)))
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"waggle/pkg/trouble"
 )
 
 // heartbeatEvery is a third of the time after which the program stops taking connections.
@@ -33,6 +35,7 @@ type Datapath struct {
 	book    *book
 	// resetter and events are nil where they are not to be had or not wanted.
 	resetter   *resetter
+	narrows    *narrowing // nil without resetter
 	events     *events
 	collector  *collector
 	stopwatch  *stopwatch
@@ -58,6 +61,8 @@ type Datapath struct {
 	shared   map[gaugeKey]bool   // with others, so never given back
 	attached map[int]*attachment // by interface index
 	degraded []string
+	// what goes on to fail is said once
+	following, neighbouring, forgetting, reading trouble.Lasting
 	// handicaps are what was found missing at the start; they are part of degraded from then on.
 	handicaps []string
 }
@@ -157,6 +162,9 @@ func (dp *Datapath) openReports() error {
 	if err != nil {
 		dp.handicaps = append(dp.handicaps, "flows that time out or are shut down end without a reset: "+err.Error()+" (it takes the capability NET_RAW)")
 	}
+	if dp.resetter != nil {
+		dp.narrows = newNarrowing(dp.obj, dp.resetter.tooLong)
+	}
 	if dp.obj.noLook != nil {
 		dp.handicaps = append(dp.handicaps, "all flows are copied out of the kernel to find those that are over, which takes some microseconds each: "+dp.obj.noLook.Error()+" (it takes kernel 5.8 with BTF)")
 	}
@@ -178,8 +186,22 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 	if dp.resetter != nil {
 		dp.collector.reset = dp.resetter.reset
 	}
-	failed := func(err error) { dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err) }
-	dp.running.Go(func() { dp.collector.run(life, failed, dp.sweep) })
+	var collecting trouble.Lasting // of one goroutine
+	collected := func(err error) {
+		if news, failed := collecting.Note(err); news && err != nil {
+			dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err, "failed_tries", failed)
+		}
+	}
+	dp.running.Go(func() { dp.collector.run(life, collected, dp.sweep) })
+	if dp.narrows != nil {
+		var telling trouble.Lasting // of one goroutine
+		told := func(err error) {
+			if news, failed := telling.Note(err); news && err != nil {
+				dp.opts.Logger.Error("kernel path: telling flows of a lowered MTU failed", "err", err, "failed_tries", failed)
+			}
+		}
+		dp.running.Go(func() { dp.narrows.run(life, told) })
+	}
 	dp.running.Go(func() { follow(life, changed, dp.meetInterfaces, dp.networkChanged) })
 	dp.running.Go(func() { followNeighbours(life, dp.ns.ns, dp.neighbourChanged, dp.networkChanged) })
 	// The heartbeat waits for no lock: loading a program anew may hold one for longer than the program's patience.
@@ -253,8 +275,9 @@ func (dp *Datapath) networkChanged() {
 		return
 	}
 	dp.routes.known = false
-	if err := dp.refresh(); err != nil {
-		dp.opts.Logger.Error("kernel path: following the network failed", "err", err)
+	err := dp.refresh()
+	if news, failed := dp.following.Note(err); news && err != nil {
+		dp.opts.Logger.Error("kernel path: following the network failed", "err", err, "failed_tries", failed)
 	}
 }
 
@@ -338,21 +361,19 @@ func (dp *Datapath) Counters() Snapshot {
 		return Snapshot{}
 	}
 	s, err := dp.obj.snapshot(&dp.planner, &dp.past)
-	if err != nil {
-		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
-	}
 	s.Ports = dp.ports.size()
 	s.SourcePorts = make(map[uint32]MapUse, len(dp.planner.sources))
 	for id, sources := range dp.planner.sources {
 		s.SourcePorts[id] = MapUse{Entries: uint32(s.Servers[id].Entries), Max: sources * s.Ports}
 	}
-	if s.LostEvents, err = dp.obj.lostEvents(); err != nil {
-		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
-	}
+	var lostErr, timeErr error
+	s.LostEvents, lostErr = dp.obj.lostEvents()
 	if dp.stopwatch != nil {
-		if s.RunTime, err = dp.stopwatch.read(dp.obj.WgIngress, dp.obj.express); err != nil {
-			dp.opts.Logger.Error("kernel path: reading counters failed", "err", err)
-		}
+		s.RunTime, timeErr = dp.stopwatch.read(dp.obj.WgIngress, dp.obj.express)
+	}
+	err = errors.Join(err, lostErr, timeErr)
+	if news, failed := dp.reading.Note(err); news && err != nil {
+		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err, "failed_tries", failed)
 	}
 	if dp.resetter != nil {
 		s.Resets, s.ResetsFailed = dp.resetter.sent.Load(), dp.resetter.failed.Load()

@@ -52,8 +52,9 @@ func (dp *Datapath) neighbourChanged(n neighbour) {
 	if dp.closed {
 		return
 	}
-	if err := dp.tables.neighbour(dp.planner.ways, n); err != nil {
-		dp.opts.Logger.Error("kernel path: following a neighbour failed", "err", err)
+	err := dp.tables.neighbour(dp.planner.ways, n)
+	if news, failed := dp.neighbouring.Note(err); news && err != nil {
+		dp.opts.Logger.Error("kernel path: following a neighbour failed", "err", err, "failed_tries", failed)
 	}
 }
 

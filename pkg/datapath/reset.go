@@ -15,8 +15,8 @@ import (
 // for another one in its window it asks back first (RFC 5961, section 3.2).
 type resetter struct {
 	v4, v6 int // raw sockets; v6 is -1 where the kernel has no IPv6
-	// sent and failed count packets.
-	sent, failed atomic.Uint64
+	// sent and failed count packets; narrowed those that were no RSTs, see narrowing.
+	sent, failed, narrowed atomic.Uint64
 }
 
 // openResetter must run inside the namespace. It takes CAP_NET_RAW.
@@ -61,17 +61,22 @@ func (r *resetter) reset(e ended) {
 }
 
 func (r *resetter) send(e ended, seq uint32) {
-	packet := rstPacket(e.from, e.to, seq, e.spoke)
-	// The interface is that of the flow, so that the RST takes the way of all packets before it.
+	if r.emit(e, rstPacket(e.from, e.to, seq, e.spoke)) {
+		r.sent.Add(1)
+	}
+}
+
+// emit sends a packet to an end, and tells whether it did.
+func (r *resetter) emit(e ended, packet []byte) bool {
+	// The interface is that of the flow, so that it takes the way of all packets before it.
 	err := r.sendBy(e.ifindex, e, packet)
 	if err != nil && !errors.Is(err, unix.EAGAIN) { // the interface is gone, or has no route any more
 		err = r.sendBy(0, e, packet)
 	}
 	if err != nil {
 		r.failed.Add(1)
-		return
 	}
-	r.sent.Add(1)
+	return err == nil
 }
 
 // sendBy sends a packet by an interface; 0: by whichever the routing table says.
@@ -141,14 +146,21 @@ func ip6(p, src, dst []byte) {
 
 // tcpChecksum is that of RFC 9293, section 3.1, over the pseudo header and a header whose own checksum is zero.
 func tcpChecksum(src, dst, tcp []byte) uint16 {
-	sum := uint32(unix.IPPROTO_TCP) + uint32(len(tcp))
-	for _, part := range [][]byte{src, dst, tcp} {
-		for i := 0; i+1 < len(part); i += 2 {
-			sum += uint32(part[i])<<8 | uint32(part[i+1])
-		}
+	return ^fold(sum(sum(sum(uint32(unix.IPPROTO_TCP)+uint32(len(tcp)), src), dst), tcp))
+}
+
+// sum adds the 16-bit words of an even number of bytes, 64 kB at most.
+func sum(to uint32, bytes []byte) uint32 {
+	for i := 0; i+1 < len(bytes); i += 2 {
+		to += uint32(bytes[i])<<8 | uint32(bytes[i+1])
 	}
+	return to
+}
+
+// fold makes 16 bits of a sum by one's complement.
+func fold(sum uint32) uint16 {
 	for sum > 0xffff {
 		sum = sum&0xffff + sum>>16
 	}
-	return ^uint16(sum)
+	return uint16(sum)
 }

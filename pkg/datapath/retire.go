@@ -1,7 +1,9 @@
 package datapath
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -47,6 +49,7 @@ func (dp *Datapath) sweep() {
 	if dp.closed {
 		return
 	}
+	var errs []error
 	for key, since := range dp.retired {
 		index := dp.planner.gauges.used[key]
 		var have Counts
@@ -54,8 +57,13 @@ func (dp *Datapath) sweep() {
 			continue
 		}
 		if err := dp.forget(key); err != nil {
-			dp.opts.Logger.Error("kernel path: forgetting a server failed", "err", err)
+			errs = append(errs, err)
 		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // what is the same is no news
+	err := errors.Join(errs...)
+	if news, failed := dp.forgetting.Note(err); news && err != nil {
+		dp.opts.Logger.Error("kernel path: forgetting a server failed", "err", err, "failed_tries", failed)
 	}
 }
 

@@ -108,6 +108,8 @@ func addNet(name string, prefixes ...string) error {
 		if err != nil {
 			return err
 		}
+		ip, _ := netip.AddrFromSlice(addr.IP)
+		addr.Flags |= noDAD(ip.Unmap()) // else it is tentative for a moment, on lo as well
 		if err := netlink.AddrAdd(l, addr); err != nil {
 			return err
 		}
