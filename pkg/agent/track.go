@@ -17,6 +17,19 @@ var (
 
 // track has servers follow those that their lines name. The parser has seen that there are such and that they make no loop.
 func (b *building) track() {
+	servers := make(map[*pool.Backend]map[string]*pool.Server) // of backends that have been asked for
+	find := func(of *pool.Backend, name string) *pool.Server {
+		if of == nil {
+			return nil
+		}
+		if servers[of] == nil {
+			servers[of] = make(map[string]*pool.Server)
+			for _, s := range of.Servers() {
+				servers[of][s.Name] = s
+			}
+		}
+		return servers[of][name]
+	}
 	for _, p := range b.cfg.Proxies {
 		if p.Disabled || !p.Kind.HasBackend() {
 			continue
@@ -30,39 +43,27 @@ func (b *building) track() {
 			if in, rest, ok := strings.Cut(line.Track, "/"); ok {
 				backend, name = in, rest
 			}
-			target := findServer(b.pool.Backend(backend), name)
+			target := find(b.pool.Backend(backend), name)
 			if target == nil { // its backend is disabled
 				continue
 			}
-			for _, s := range serversOf(b.pool.Backend(p.Name), line) {
-				s.Track(target)
+			for _, of := range namesOf(line) {
+				find(b.pool.Backend(p.Name), of).Track(target)
 			}
 		}
 	}
 }
 
-func findServer(b *pool.Backend, name string) *pool.Server {
-	if b == nil {
-		return nil
-	}
-	for _, s := range b.Servers() {
-		if s.Name == name {
-			return s
-		}
-	}
-	return nil
-}
-
-// serversOf is the servers that a line has made.
-func serversOf(b *pool.Backend, line *config.Server) []*pool.Server {
+// namesOf are the names of the servers that a line makes.
+func namesOf(line *config.Server) []string {
 	if !line.Template() {
-		return []*pool.Server{findServer(b, line.Name)}
+		return []string{line.Name}
 	}
-	var all []*pool.Server
+	var names []string
 	for n := line.Low; n <= line.High; n++ {
-		all = append(all, findServer(b, fmt.Sprintf("%s%d", line.Name, n)))
+		names = append(names, fmt.Sprintf("%s%d", line.Name, n))
 	}
-	return all
+	return names
 }
 
 // agentAt is where a line says that the agent of its server is.

@@ -8,7 +8,7 @@ package offload
 
 import (
 	"fmt"
-	"slices"
+	"net/netip"
 
 	"waggle/pkg/balance"
 	"waggle/pkg/config"
@@ -44,17 +44,44 @@ func (v Verdict) Summary() string {
 // Explain returns the verdict for every frontend and listen section, in file order.
 func Explain(cfg *config.Config) []Verdict {
 	var verdicts []Verdict
+	all := indexOf(cfg)
 	for _, p := range cfg.Proxies {
 		if p.Kind.HasFrontend() && !p.Disabled {
-			verdicts = append(verdicts, Decide(cfg, p))
+			verdicts = append(verdicts, all.decide(p))
 		}
 	}
 	return verdicts
 }
 
+// index finds sections of a configuration.
+type index struct {
+	backends  map[string]*config.Proxy
+	listening map[netip.AddrPort][]*config.Proxy // frontends with a bind line of that address, in file order, each once
+}
+
+func indexOf(cfg *config.Config) *index {
+	x := &index{backends: make(map[string]*config.Proxy), listening: make(map[netip.AddrPort][]*config.Proxy)}
+	for _, p := range cfg.Proxies {
+		if p.Kind.HasBackend() && x.backends[p.Name] == nil {
+			x.backends[p.Name] = p
+		}
+		if !p.Kind.HasFrontend() || p.Disabled {
+			continue
+		}
+		for _, b := range p.Binds {
+			if at := x.listening[b.Addr]; len(at) == 0 || at[len(at)-1] != p {
+				x.listening[b.Addr] = append(at, p)
+			}
+		}
+	}
+	return x
+}
+
 // Decide returns the verdict for one frontend or listen section.
-func Decide(cfg *config.Config, p *config.Proxy) Verdict {
-	j := &judge{cfg: cfg, frontend: p}
+func Decide(cfg *config.Config, p *config.Proxy) Verdict { return indexOf(cfg).decide(p) }
+
+func (x *index) decide(p *config.Proxy) Verdict {
+	j := &judge{all: x, frontend: p}
 	if p.HTTP { // reason enough
 		j.no(p.Pos, "mode http: requests must be read to be balanced")
 		return Verdict{Proxy: p, Reasons: j.reasons}
@@ -74,7 +101,7 @@ func Decide(cfg *config.Config, p *config.Proxy) Verdict {
 
 // judge collects what speaks against the kernel.
 type judge struct {
-	cfg      *config.Config
+	all      *index
 	frontend *config.Proxy
 	reasons  []Reason
 }
@@ -119,9 +146,8 @@ func (j *judge) listening() {
 
 // sharedWith is another frontend that listens on the address and port of a bind line, nil if there is none.
 func (j *judge) sharedWith(b config.Bind) *config.Proxy {
-	for _, p := range j.cfg.Proxies {
-		same := func(o config.Bind) bool { return o.Addr == b.Addr }
-		if p != j.frontend && p.Kind.HasFrontend() && !p.Disabled && slices.ContainsFunc(p.Binds, same) {
+	for _, p := range j.all.listening[b.Addr] {
+		if p != j.frontend {
 			return p
 		}
 	}
@@ -179,18 +205,16 @@ func (j *judge) target() *config.Proxy {
 		j.no(f.Pos, "it has no default_backend")
 		return nil
 	}
-	for _, p := range j.cfg.Proxies {
-		if !p.Kind.HasBackend() || p.Name != f.DefaultBackend {
-			continue
-		}
-		if p.Disabled {
-			j.no(p.Pos, "its default_backend %s is disabled", p.Name)
-			return nil
-		}
-		return p
+	p := j.all.backends[f.DefaultBackend]
+	switch {
+	case p == nil:
+		j.no(f.Pos, "its default_backend %s does not exist", f.DefaultBackend)
+		return nil
+	case p.Disabled:
+		j.no(p.Pos, "its default_backend %s is disabled", p.Name)
+		return nil
 	}
-	j.no(f.Pos, "its default_backend %s does not exist", f.DefaultBackend)
-	return nil
+	return p
 }
 
 // backend judges where the connections go.
