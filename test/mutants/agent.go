@@ -10,7 +10,7 @@ var agentMutants = []mutant{
 		"b.ShareQueues(queues[b])", "b.ShareQueues(nil)", "TestClientsOfBothPathsWaitInOneQueue"),
 	in("test/e2e", "who comes last is served first", "pkg/pool/line.go",
 		"return w.due < o.due", "return w.due > o.due", "TestClientsOfBothPathsWaitInOneQueue"),
-	in("test/e2e", "an accept queue raises no flag", "pkg/agent/kernelplan.go",
+	in("test/e2e", "an accept queue raises no flag", "pkg/agent/sharing.go",
 		"\t\ts.frontend.ShareHold(places.Waiting)\n", "", "TestClientsOfBothPathsWaitInOneAcceptQueue"),
 	in("test/e2e", "SYNs are taken while connections of the service wait", "bpf/claim.h",
 		"if ((svc->flags & WG_QUEUED) || gauge_awaited(service_gauge))", "if (svc->flags & WG_QUEUED)",
@@ -42,7 +42,7 @@ var agentMutants = []mutant{
 
 	in("test/e2e", "a frontend on a range of ports is the kernel's on the first one only", "pkg/agent/kernel.go",
 		"for _, b := range p.Binds {\n\t\tbinds = append(binds, datapath.Bind{", "for _, b := range p.Binds[:1] {\n\t\tbinds = append(binds, datapath.Bind{", "TestPortRangeAndSlowstartInTheKernel"),
-	in("test/e2e", "a server's places are counted by each path for itself", "pkg/agent/kernelplan.go",
+	in("test/e2e", "a server's places are counted by each path for itself", "pkg/agent/sharing.go",
 		"\ts.Sessions.Share(places.Taken)\n", "\t_ = places\n", "TestClientsOfBothPathsWaitInOneQueue"),
 	in("test/e2e", "the places of the process are counted by each path for itself", "pkg/agent/kernelplan.go",
 		"p.pool.Process.Conns.Share(dp.ProcessPlaces().Taken)", "_ = dp.ProcessPlaces()", "TestPlacesOfTheProcessAreSharedByBothPaths"),

@@ -93,7 +93,7 @@ var flowMutants = []mutant{
 	one("flows that time out end without a RST", "pkg/datapath/datapath.go",
 		"dp.collector.reset = dp.resetter.reset", "", "TestExpiryResetsBothEnds|TestShutdownResetsBothEndsAtOnce"),
 	one("flows that nobody believes alive are reset", "pkg/datapath/collect.go",
-		"if c.reset == nil || !alive || s.Answered == 0 {", "if c.reset == nil || alive && false {", "TestOnlyLiveFlowsAreReset"),
+		"if c.reset == nil || !unanswered && (!alive || s.Answered == 0) {", "if c.reset == nil || alive && false {", "TestOnlyLiveFlowsAreReset"),
 
 	one("an agent that is gone is as one that lives", "bpf/limits.h",
 		"#define WG_STALE_NS 3000000000ULL", "#define WG_STALE_NS 3000000000000ULL", "TestWhatKeepsASYNFromBeingTaken"),

@@ -61,7 +61,7 @@ var lifeMutants = []mutant{
 	one("timeout client-fin is ignored", "pkg/datapath/lifetime.go",
 		"case fwd.TcpFlags&tcpFin != 0 && t.ClientFin > 0:\n\t\treturn t.ClientFin\n", "", "TestLifetime"),
 	one("an established flow without timeouts lives for 900 s", "pkg/datapath/lifetime.go",
-		"}\n\treturn EstablishedDefault\n}\n\n// holdClosed", "}\n\treturn 900 * time.Second\n}\n\n// holdClosed", "TestLifetime"),
+		"}\n\treturn EstablishedDefault\n}\n\n// awaitsAnswer", "}\n\treturn 900 * time.Second\n}\n\n// awaitsAnswer", "TestLifetime"),
 	one("a half-open flow is given up after timeout connect, however short", "pkg/datapath/lifetime.go",
 		"case fwd.State == lbWgStateWG_HALF:\n\t\treturn max(t.Connect, HalfOpenMin)", "case fwd.State == lbWgStateWG_HALF:\n\t\treturn t.Connect", "TestLifetime"),
 	one("the verifier's log is not kept", "pkg/datapath/unavailable.go",
