@@ -40,6 +40,8 @@ type lane struct {
 	sent    bool   // the end of the stream is written
 	reset   bool   // or the stream has been reset, by either side
 	telling bool   // in m.told
+
+	cancelled bool // the client has reset it, and may say nothing about it any more
 }
 
 // laneState is how far the response is written.

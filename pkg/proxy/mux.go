@@ -46,7 +46,9 @@ type mux struct {
 	queued    bool    // for a flush
 	jammed    bool    // the connection takes nothing
 	jamGiven  int64   // bytes it had taken when that was last looked at
-	leaving   bool    // the client is to open no stream any more
+	leaving   bool    // the connection ends with its last stream
+	parting   bool    // the client has been told so
+	final     uint32  // and this is the last that it may have opened then; 0: it has yet to answer
 	closing   bool    // GOAWAY is written, and what still comes is thrown away
 	doomed    bool    // it is to be
 	doom      h2.Code
@@ -168,11 +170,14 @@ func (m *mux) settle() {
 	if m.leaving && len(m.lanes) == 0 {
 		m.fail(h2.NoError)
 	}
-	if m.doomed && !m.closing {
+	if m.doomed && !m.closing && !(m.doom == h2.NoError && m.unread()) {
 		m.close()
 	}
 	m.arm()
 }
+
+// unread says that something waits for the client to read it.
+func (m *mux) unread() bool { return m.c.out.len() > 0 && !m.c.lost && !m.c.gone }
 
 // arm sets the timer for what is waited for.
 func (m *mux) arm() {
@@ -226,7 +231,7 @@ func (m *mux) close() {
 	m.closing = true
 	m.endLanes()
 	if out := m.control(); cap(out)-len(out) >= h2.ControlSize {
-		m.wrote(h2.AppendGoAway(out, m.lastID, m.doom))
+		m.wrote(h2.AppendGoAway(out, m.last(), m.doom))
 	}
 	if !m.c.push() {
 		m.die()
@@ -268,13 +273,37 @@ func (m *mux) die() {
 	m.w.maybeStop()
 }
 
-// leave tells the client to open no stream any more; the connection ends with the last one.
+// leave tells the client to open no stream any more; the connection ends with the last one. Those that it has opened meanwhile
+// are served; it answers the PING when it knows (RFC 9113, section 6.8).
 func (m *mux) leave() {
-	if m.leaving || m.closing || m.dead {
+	if m.parting || m.closing || m.dead {
 		return
 	}
-	m.leaving = true
+	m.leaving, m.parting = true, true
 	m.wrote(h2.AppendGoAway(m.control(), h2.MaxStreamID, h2.NoError))
+	m.wrote(h2.AppendPing(m.control(), farewell))
+}
+
+// farewell is what the client returns when it knows that it is to open no stream any more.
+const farewell = "farewell"
+
+// parted says which stream is the last.
+func (m *mux) parted() {
+	if m.parting && m.final == 0 {
+		m.final = max(m.lastID, 1)
+		m.wrote(h2.AppendGoAway(m.control(), m.final, h2.NoError))
+	}
+}
+
+// after says that a stream has been opened by a client who knows better.
+func (m *mux) after(id uint32) bool { return m.final > 0 && id > m.final }
+
+// last is the last stream that is, or may be, served; it never grows once it was told.
+func (m *mux) last() uint32 {
+	if m.final > 0 {
+		return min(m.final, m.lastID)
+	}
+	return m.lastID
 }
 
 // leaveMuxes does that for all connections of HTTP/2.

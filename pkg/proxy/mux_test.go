@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -151,113 +149,6 @@ func (b bits) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
-}
-
-// Streams that a client ends in error, and connections.
-func TestH2Errors(t *testing.T) {
-	post := []string{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/"}
-	for _, tc := range []struct {
-		name  string
-		say   func(e *enemy)
-		reset http2.ErrCode // of stream 1
-		away  http2.ErrCode // of the connection, if it ends
-		ends  bool
-	}{
-		{"no SETTINGS first", func(e *enemy) { e.raw(6, 0, 0, make([]byte, 8)) }, 0, http2.ErrCodeProtocol, true},
-		{"a frame that is too long", func(e *enemy) { e.settle(); e.raw(0, 0, 1, make([]byte, 16385)) }, 0, http2.ErrCodeFrameSize, true},
-		{"SETTINGS of odd length", func(e *enemy) { e.settle(); e.raw(4, 0, 0, make([]byte, 5)) }, 0, http2.ErrCodeFrameSize, true},
-		{"SETTINGS of a stream", func(e *enemy) { e.settle(); e.raw(4, 0, 1, nil) }, 0, http2.ErrCodeProtocol, true},
-		{"an acknowledgement with something in it", func(e *enemy) { e.settle(); e.raw(4, 1, 0, make([]byte, 6)) }, 0, http2.ErrCodeFrameSize, true},
-		{"ENABLE_PUSH 2", func(e *enemy) { e.settle(); e.ok(e.WriteSettings(http2.Setting{ID: 2, Val: 2})) }, 0, http2.ErrCodeProtocol, true},
-		{"MAX_FRAME_SIZE 1", func(e *enemy) { e.settle(); e.ok(e.WriteSettings(http2.Setting{ID: 5, Val: 1})) }, 0, http2.ErrCodeProtocol, true},
-		{"many settings", func(e *enemy) { e.settle(); e.raw(4, 0, 0, make([]byte, 12_000)) }, 0, http2.ErrCodeEnhanceYourCalm, true},
-		{"PING of a stream", func(e *enemy) { e.settle(); e.raw(6, 0, 1, make([]byte, 8)) }, 0, http2.ErrCodeProtocol, true},
-		{"PING of 7 bytes", func(e *enemy) { e.settle(); e.raw(6, 0, 0, make([]byte, 7)) }, 0, http2.ErrCodeFrameSize, true},
-		{"RST_STREAM of none", func(e *enemy) { e.settle(); e.raw(3, 0, 0, make([]byte, 4)) }, 0, http2.ErrCodeProtocol, true},
-		{"RST_STREAM of one that is idle", func(e *enemy) { e.settle(); e.raw(3, 0, 5, make([]byte, 4)) }, 0, http2.ErrCodeProtocol, true},
-		{"RST_STREAM of 3 bytes", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(3, 0, 1, make([]byte, 3)) }, 0, http2.ErrCodeFrameSize, true},
-		{"WINDOW_UPDATE of one that is idle", func(e *enemy) { e.settle(); e.raw(8, 0, 5, []byte{0, 0, 0, 1}) }, 0, http2.ErrCodeProtocol, true},
-		{"WINDOW_UPDATE of 3 bytes", func(e *enemy) { e.settle(); e.raw(8, 0, 0, make([]byte, 3)) }, 0, http2.ErrCodeFrameSize, true},
-		{"WINDOW_UPDATE of a stream by 0", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(8, 0, 1, make([]byte, 4)) }, http2.ErrCodeProtocol, 0, false},
-		{"a stream's window overflows", func(e *enemy) {
-			e.settle()
-			e.open(false, post...)
-			e.ok(e.WriteWindowUpdate(1, 1<<31-1))
-		}, http2.ErrCodeFlowControl, 0, false},
-		{"PRIORITY of none", func(e *enemy) { e.settle(); e.raw(2, 0, 0, make([]byte, 5)) }, 0, http2.ErrCodeProtocol, true},
-		{"PRIORITY of 4 bytes", func(e *enemy) { e.settle(); e.raw(2, 0, 1, make([]byte, 4)) }, 0, http2.ErrCodeFrameSize, true},
-		{"PUSH_PROMISE", func(e *enemy) { e.settle(); e.raw(5, 4, 1, make([]byte, 4)) }, 0, http2.ErrCodeProtocol, true},
-		{"HEADERS of none", func(e *enemy) { e.settle(); e.raw(1, 5, 0, e.block()) }, 0, http2.ErrCodeProtocol, true},
-		{"HEADERS of an even stream", func(e *enemy) { e.settle(); e.raw(1, 5, 2, e.block()) }, 0, http2.ErrCodeProtocol, true},
-		{"padding longer than HEADERS", func(e *enemy) { e.settle(); e.raw(1, 0xd, 1, []byte{9, 0x82}) }, 0, http2.ErrCodeProtocol, true},
-		{"padded HEADERS of nothing", func(e *enemy) { e.settle(); e.raw(1, 0xd, 1, nil) }, 0, http2.ErrCodeFrameSize, true},
-		{"padding longer than DATA", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(0, 8, 1, []byte{9, 1}) }, 0, http2.ErrCodeProtocol, true},
-		{"padded DATA of nothing", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(0, 8, 1, nil) }, 0, http2.ErrCodeProtocol, true},
-		{"DATA of one that is idle", func(e *enemy) { e.settle(); e.raw(0, 0, 1, nil) }, 0, http2.ErrCodeProtocol, true},
-		{"DATA behind the end", func(e *enemy) { e.settle(); e.open(true, post...); e.raw(0, 0, 1, []byte("x")) }, 0, http2.ErrCodeStreamClosed, true},
-		{"HEADERS behind the end", func(e *enemy) { e.settle(); e.open(true, post...); e.raw(1, 5, 1, e.block()) }, 0, http2.ErrCodeStreamClosed, true},
-		{"a stream that went before", func(e *enemy) { e.settle(); e.next = 5; e.open(true); e.raw(1, 5, 3, e.block()) }, 0, http2.ErrCodeStreamClosed, true},
-		{"something between a head's frames", func(e *enemy) { e.settle(); e.raw(1, 0, 1, e.block()); e.ok(e.WritePing(false, [8]byte{})) }, 0, http2.ErrCodeProtocol, true},
-		{"CONTINUATION of another", func(e *enemy) { e.settle(); e.raw(1, 0, 1, e.block()); e.raw(9, 4, 3, nil) }, 0, http2.ErrCodeProtocol, true},
-		{"CONTINUATION of nothing", func(e *enemy) { e.settle(); e.raw(9, 4, 1, nil) }, 0, http2.ErrCodeProtocol, true},
-		{"a bad block", func(e *enemy) { e.settle(); e.raw(1, 5, 1, []byte{0x80}) }, 0, http2.ErrCodeCompression, true},
-		{"a bad block behind a body", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(1, 5, 1, []byte{0x80}) }, 0, http2.ErrCodeCompression, true},
-		{"a block of 80 kB", func(e *enemy) {
-			e.settle()
-			e.raw(1, 0, 1, e.block())
-			for range 5 {
-				e.raw(9, 0, 1, bytes.Repeat([]byte{0, 1, 'x', 1, 'y'}, 3200))
-			}
-		}, 0, http2.ErrCodeEnhanceYourCalm, true},
-		{"a small block of a large list", func(e *enemy) {
-			e.settle()
-			e.raw(1, 5, 1, append(e.block(":method", "GET", "x", strings.Repeat("y", 1000)), bytes.Repeat([]byte{0x80 | 62}, 100)...))
-		}, 0, http2.ErrCodeEnhanceYourCalm, true},
-		{"a malformed request", func(e *enemy) { e.settle(); e.raw(1, 5, 1, e.block(":method", "GET")) }, http2.ErrCodeProtocol, 0, false},
-		{"fields behind a body that do not end it", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(1, 4, 1, e.block("x", "y")) }, http2.ErrCodeProtocol, 0, false},
-		{"a pseudo-header field behind a body", func(e *enemy) { e.settle(); e.open(false, post...); e.raw(1, 5, 1, e.block(":path", "/")) }, http2.ErrCodeProtocol, 0, false},
-		{"a body longer than said", func(e *enemy) {
-			e.settle()
-			e.open(false, append(post, "content-length", "2")...)
-			e.raw(0, 0, 1, []byte("xyz"))
-		}, http2.ErrCodeProtocol, 0, false},
-		{"a body shorter than said", func(e *enemy) {
-			e.settle()
-			e.open(false, append(post, "content-length", "2")...)
-			e.raw(0, 1, 1, []byte("x"))
-		}, http2.ErrCodeProtocol, 0, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			w := hostile(t, named(t, "a"))
-			c := w.dial()
-			e := &enemy{t: t, conn: c.TCPConn, out: bufio.NewWriterSize(c.TCPConn, 64<<10), next: 1}
-			e.Framer = http2.NewFramer(e.out, c.r)
-			e.AllowIllegalWrites = true
-			e.enc = hpack.NewEncoder(&e.buf)
-			io.WriteString(e.out, http2.ClientPreface)
-			tc.say(e)
-			e.flush()
-			a := e.answer(1)
-			if a.wasAway != tc.ends || a.away != tc.away || a.reset != tc.reset {
-				t.Errorf("reset %v, connection ended %v with %v", a.reset, a.wasAway, a.away)
-			}
-			if !tc.ends {
-				id := uint32(3)
-				e.next = id
-				e.open(true)
-				e.flush()
-				if a := e.answer(id); !a.ended {
-					t.Errorf("the next stream: %v", a)
-				}
-			}
-			begun := time.Now()
-			e.conn.Close()
-			w.alone()
-			if took := time.Since(begun); took > lingerTime/2 {
-				t.Errorf("the connection was held for %v after the client had closed", took)
-			}
-		})
-	}
 }
 
 // raw writes a frame as it is said.

@@ -16,7 +16,7 @@ type headBlock struct {
 // head takes a piece of a block. A block that is there as a whole is read where it lies.
 func (m *mux) head(b []byte, whole bool) {
 	f := &m.frame
-	if f.Type == h2.Headers && m.left == f.Length && !m.beginHead(b, whole) {
+	if f.Type == h2.Headers && m.left == f.Length && !m.beginHead(b) {
 		return
 	}
 	k := &m.block
@@ -47,8 +47,8 @@ func (m *mux) head(b []byte, whole bool) {
 	}
 }
 
-// beginHead looks at what precedes the fields of a HEADERS frame. It reports false where that cannot be, or has not come.
-func (m *mux) beginHead(b []byte, whole bool) bool {
+// beginHead looks at what precedes the fields of a HEADERS frame, which has come. It reports false where that cannot be.
+func (m *mux) beginHead(b []byte) bool {
 	f, k := &m.frame, &m.block
 	if f.Stream == 0 || f.Stream%2 == 0 {
 		m.fail(h2.ProtocolError)
@@ -56,20 +56,20 @@ func (m *mux) beginHead(b []byte, whole bool) bool {
 	}
 	*k = headBlock{open: true, id: f.Stream, ends: f.Flags.Has(h2.EndStream)}
 	fixed := 0
+	if f.Flags.Has(h2.Padded) {
+		fixed = 1
+	}
 	if f.Flags.Has(h2.HasPriority) {
-		fixed = 5
+		fixed += h2.PrioritySize
+	}
+	if f.Length < fixed { // RFC 9113, section 4.2
+		m.fail(h2.FrameSizeError)
+		return false
 	}
 	if f.Flags.Has(h2.Padded) {
-		if len(b) == 0 {
-			if whole {
-				m.fail(h2.FrameSizeError)
-			}
-			return false
-		}
 		m.padding = int(b[0])
-		fixed++
 	}
-	if fixed+m.padding > f.Length {
+	if fixed+m.padding > f.Length || f.Flags.Has(h2.HasPriority) && h2.DependsOn(b[fixed-h2.PrioritySize:]) == f.Stream {
 		m.fail(h2.ProtocolError)
 		return false
 	}
@@ -82,6 +82,8 @@ func (m *mux) fields(block []byte) {
 	id := m.block.id
 	l := m.lanes[id]
 	switch {
+	case l != nil && l.cancelled:
+		m.fail(h2.StreamClosed)
 	case l != nil && !l.reset:
 		m.trailers(l, block)
 	case l == nil && id > m.lastID:
@@ -113,11 +115,12 @@ func (m *mux) newRequest(id uint32, block []byte) {
 		return
 	}
 	head, verdict := m.request.Finish(m.block.ends)
-	if verdict == h2.Fine && len(m.lanes) < m.maxStreams() {
+	if verdict == h2.Fine && len(m.lanes) < m.maxStreams() && !m.after(id) {
 		in.w = len(head)
 		m.openLane(id, in, m.block.ends)
 		return
 	}
+	m.pay() // it has us answer at no cost to itself
 	m.w.buffers.giveBack(&in)
 	switch verdict {
 	case h2.Fine:

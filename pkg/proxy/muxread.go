@@ -55,7 +55,7 @@ func (m *mux) begin(f h2.Frame) bool {
 	switch {
 	case f.Length > h2.FrameSize, f.Length > h2.LongestFixed && f.Type.Fixed():
 		m.fail(h2.FrameSizeError)
-	case !m.settled && f.Type != h2.Settings, // RFC 9113, section 3.4
+	case !m.settled && (f.Type != h2.Settings || f.Flags.Has(h2.Ack)), // RFC 9113, section 3.4
 		m.block.open && (f.Type != h2.Continuation || f.Stream != m.block.id), // 6.10
 		!m.block.open && f.Type == h2.Continuation:
 		m.fail(h2.ProtocolError)
@@ -80,6 +80,9 @@ func (m *mux) payload(b []byte) (n int, ok bool) {
 	case h2.Data:
 		m.data(b)
 	case h2.Headers, h2.Continuation:
+		if !whole && m.left == m.frame.Length && len(b) < beforeFields {
+			return 0, false
+		}
 		m.head(b, whole)
 	case h2.Settings, h2.Ping, h2.RSTStream, h2.WindowUpdate, h2.Priority: // looked at as a whole
 		if !whole {
@@ -88,10 +91,27 @@ func (m *mux) payload(b []byte) (n int, ok bool) {
 		m.small(b)
 	case h2.PushPromise:
 		m.fail(h2.ProtocolError)
-	case h2.GoAway: // the client opens no stream any more: so it is
+	case h2.GoAway:
+		m.goneAway()
 	}
 	return len(b), whole
 }
+
+// goneAway notes that the client will use the connection no longer than for the streams that it has. What it says besides is not
+// looked at.
+func (m *mux) goneAway() {
+	switch f := m.frame; {
+	case f.Stream != 0:
+		m.fail(h2.ProtocolError)
+	case f.Length < h2.GoAwaySize:
+		m.fail(h2.FrameSizeError)
+	default:
+		m.leaving = true
+	}
+}
+
+// beforeFields is the most that a HEADERS frame has in front of its fields: the length of the padding, and a priority.
+const beforeFields = 1 + h2.PrioritySize
 
 // small takes a frame that is looked at as a whole.
 func (m *mux) small(b []byte) {
@@ -107,6 +127,8 @@ func (m *mux) small(b []byte) {
 			m.fail(h2.FrameSizeError)
 		case !f.Flags.Has(h2.Ack):
 			m.wrote(h2.AppendPingAck(m.control(), b))
+		case string(b) == farewell:
+			m.parted()
 		}
 	case h2.RSTStream:
 		switch {
@@ -127,8 +149,10 @@ func (m *mux) small(b []byte) {
 		switch {
 		case f.Stream == 0:
 			m.fail(h2.ProtocolError)
-		case len(b) != 5:
+		case len(b) != h2.PrioritySize:
 			m.fail(h2.FrameSizeError)
+		case h2.DependsOn(b) == f.Stream: // RFC 7540, section 5.3.1, as HAProxy
+			m.fail(h2.ProtocolError)
 		}
 	}
 }
@@ -168,6 +192,9 @@ func (m *mux) setting(s h2.Setting) {
 		if s.Value > h2.MaxWindow {
 			m.fail(h2.FlowControlError)
 			return
+		}
+		if len(m.lanes) > 0 { // it takes a walk through all: a frame may have a thousand of these
+			m.pay()
 		}
 		by := int64(s.Value) - m.initial
 		m.initial += by
@@ -213,24 +240,29 @@ func (m *mux) windowUpdate(id uint32, by int64) {
 // resetByClient ends a stream that the client has given up.
 func (m *mux) resetByClient(id uint32) {
 	l := m.lanes[id]
-	if l == nil {
+	if l == nil || l.reset {
 		return
 	}
-	if !m.calm.reset(m.w.loop.Now()) { // CVE-2023-44487
-		m.fail(h2.EnhanceYourCalm)
-		return
-	}
-	l.lose()
-	m.touchLane(l)
+	l.cancelled = true
+	m.giveUp(l) // CVE-2023-44487
 }
 
-// endLane ends a stream by an error of the client's.
+// endLane ends a stream by an error of the client's. Who has us end many does what one does that ends them itself
+// (CVE-2025-8671).
 func (m *mux) endLane(l *lane, why h2.Code) {
 	if !l.reset {
 		m.resetStream(l.id, why)
-		l.lose()
-		m.touchLane(l)
+		m.giveUp(l)
 	}
+}
+
+// giveUp has the session of a stream find its client gone, who may do so only so often.
+func (m *mux) giveUp(l *lane) {
+	if !m.calm.reset(m.w.loop.Now()) {
+		m.fail(h2.EnhanceYourCalm)
+	}
+	l.lose()
+	m.touchLane(l)
 }
 
 // resetStream sends RST_STREAM.
@@ -272,7 +304,7 @@ func (m *mux) beginData() {
 	}
 	l := m.lanes[f.Stream]
 	switch {
-	case l == nil && !m.refusing.has(f.Stream), l != nil && l.ended && !l.reset:
+	case l == nil && !m.refusing.has(f.Stream), l != nil && (l.cancelled || l.ended && !l.reset):
 		m.fail(h2.StreamClosed) // RFC 9113, section 5.1
 	case l == nil || l.reset:
 	case int64(f.Length) > l.recv:
@@ -292,8 +324,8 @@ func (m *mux) data(b []byte) {
 	begun := f.Length - m.left
 	if f.Flags.Has(h2.Padded) && begun == 0 {
 		if len(b) == 0 {
-			if f.Length == 0 {
-				m.fail(h2.ProtocolError)
+			if f.Length == 0 { // RFC 9113, section 4.2
+				m.fail(h2.FrameSizeError)
 			}
 			return
 		}

@@ -14,7 +14,7 @@ var ErrBlock = errors.New("malformed block of compressed fields")
 // as it is.
 const TableSize = 4096
 
-// Decoder reads blocks of fields. The zero value is ready. It holds at most some 12 kB.
+// Decoder reads blocks of fields. The zero value is ready. Between two blocks it holds at most some 20 kB.
 type Decoder struct {
 	table       table
 	name, value []byte // of strings in Huffman code
@@ -22,6 +22,7 @@ type Decoder struct {
 
 // Decode reads a whole block.
 func (d *Decoder) Decode(b []byte, to Fields) error {
+	defer func() { d.name, d.value = spare(d.name), spare(d.value) }()
 	begun := false
 	for len(b) > 0 {
 		var ok bool
@@ -55,6 +56,14 @@ func (d *Decoder) Decode(b []byte, to Fields) error {
 		begun = true
 	}
 	return nil
+}
+
+// spare is what is kept of scratch memory: not what a single large field has taken.
+func spare(b []byte) []byte {
+	if cap(b) > TableSize {
+		return nil
+	}
+	return b[:0]
 }
 
 // literal reads a field whose value, and perhaps name, is told. With 6 bits it is to be remembered.

@@ -92,6 +92,8 @@ const (
 	DefaultWindow = 1<<16 - 1
 	MaxStreamID   = 1<<31 - 1
 	SettingSize   = 6
+	PrioritySize  = 5 // of what PRIORITY has in it, and HEADERS in front of its fields
+	GoAwaySize    = 8 // the least that GOAWAY has in it
 )
 
 // Frame is the head of a frame.
@@ -155,12 +157,20 @@ func ParseSetting(b []byte) Setting {
 	return Setting{SettingID(binary.BigEndian.Uint16(b)), binary.BigEndian.Uint32(b[2:])}
 }
 
+// DependsOn is the stream that a priority makes its own depend on; b has at least PrioritySize bytes.
+func DependsOn(b []byte) uint32 { return binary.BigEndian.Uint32(b) & MaxStreamID }
+
 // AppendSettingsAck appends the answer to SETTINGS.
 func AppendSettingsAck(dst []byte) []byte { return Frame{Type: Settings, Flags: Ack}.Append(dst) }
 
 // AppendPingAck appends the answer to a PING with this content.
 func AppendPingAck(dst, content []byte) []byte {
 	return append(Frame{Length: len(content), Type: Ping, Flags: Ack}.Append(dst), content...)
+}
+
+// AppendPing appends a PING with this content, of 8 bytes.
+func AppendPing(dst []byte, content string) []byte {
+	return append(Frame{Length: len(content), Type: Ping}.Append(dst), content...)
 }
 
 // AppendWindowUpdate appends an increment of a stream's window, or with 0 of the connection's.

@@ -49,7 +49,7 @@ const (
 // Begin begins a request whose head is appended to out, which may have room bytes then. most is the limit of the list of fields
 // that the client was told.
 func (r *Request) Begin(out []byte, room, most int) {
-	*r = Request{out: out, room: room, most: most, text: r.text[:0], cookies: r.cookies[:0], length: -1}
+	*r = Request{out: out, room: room, most: most, text: spare(r.text), cookies: spare(r.cookies), length: -1}
 }
 
 // Method is that of a request that is fine.
@@ -232,6 +232,7 @@ func (r *Request) plain(name, value []byte) {
 
 // Finish ends the head. ends says that no body follows. A body of unknown length is to be sent on in chunks.
 func (r *Request) Finish(ends bool) (head []byte, v Verdict) {
+	defer func() { r.text, r.cookies = spare(r.text), spare(r.cookies) }()
 	if !r.regular && r.verdict == Fine {
 		r.line()
 	}
