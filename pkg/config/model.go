@@ -231,6 +231,7 @@ type Options struct {
 	BufferRequest            bool
 	NoLinger                 bool // of a frontend for clients, of a backend for servers
 	PretendKeepAlive         bool
+	DisableH2Upgrade         bool // a connection that begins with the preface of HTTP/2 is not taken for one of that
 }
 
 // ConnectionMode is how connections are kept after a response.

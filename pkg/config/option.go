@@ -29,6 +29,7 @@ func optionDirectives() []directive {
 		}}
 	}
 	rows := []directive{
+		flag("disable-h2-upgrade", frontOrDef, "takes no client for one of HTTP/2 who begins with it in place of HTTP/1", func(o *Options) *bool { return &o.DisableH2Upgrade }),
 		flag("abortonclose", backOrDef, "gives up a queued request whose client has gone", func(o *Options) *bool { return &o.Abortonclose }),
 		flag("allbackups", backOrDef, "uses all backup servers instead of the first", func(o *Options) *bool { return &o.AllBackups }),
 		flag("persist", backOrDef, "follows cookies also to a server that is down", func(o *Options) *bool { return &o.Persist }),
@@ -73,7 +74,7 @@ func foreignOptions() []directive {
 	const own = "the engine decides by itself"
 	rows := [][]directive{
 		group(anyProxy, Ignored, "splicing in the kernel", own, "option+splice-auto option+splice-request option+splice-response"),
-		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats option+disable-h2-upgrade"),
+		group(frontOrDef, Ignored, "tuning of accepted connections", own, "option+tcp-smart-accept option+contstats"),
 		group(backOrDef, Ignored, "tuning of server connections", own, "option+tcp-smart-connect"),
 		group(anyProxy, Ignored, "immediate forwarding of small pieces", "data is never held back", "option+http-no-delay option+http-use-htx"),
 		group(frontOrDef, Ignored, "another name of the Connection header", "what proxies of the last century wanted: 'Connection' decides, as in HTTP/1.1", "option+http-use-proxy-header"),

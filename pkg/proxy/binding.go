@@ -24,7 +24,7 @@ type binding struct {
 	n     int    // among the frontend's, from 1
 	name  string // in log lines: the line's, or its number
 	limit *bindLimit
-	front *adapter.Front // nil: clients speak HTTP/1, or what is not ours
+	front *adapter.Front // nil: clients speak clear text
 	kept  bool           // the entrance is of the configuration before
 }
 

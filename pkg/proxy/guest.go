@@ -12,14 +12,15 @@ import (
 	"waggle/pkg/sample"
 )
 
-// guest is a client's connection that an adapter speaks to. It holds the connection's places in the limits; the
-// sessions that it opens, one for TLS and one for each stream of HTTP/2 at a time, hold none.
+// guest is a client's connection that an adapter speaks to, or that speaks HTTP/2. It holds the connection's places in the limits;
+// the sessions that it opens, one for TLS and one for each stream of HTTP/2 at a time, hold none.
 type guest struct {
 	w    *worker
 	fe   *frontend
 	bind *bindLimit
 	via  *listener
-	conn *adapter.Conn
+	conn *adapter.Conn // nil: no adapter speaks to it
+	mux  *mux          // nil: it does not speak HTTP/2
 
 	peer   netip.AddrPort   // of the connection itself, whatever a PROXY header says
 	begun  time.Duration    // when it was accepted, on the loop's clock
@@ -123,32 +124,48 @@ func (g *guest) left() {
 	w.maybeStop()
 }
 
+// close closes the connection, soon.
+func (g *guest) close() {
+	if g.conn == nil {
+		g.mux.sever()
+		return
+	}
+	_ = g.conn.Close()
+}
+
+// mute closes it without a word to the client: see [sock.Mute].
+func (g *guest) mute(hops int) {
+	if g.conn == nil {
+		g.mux.c.push()
+		sock.Mute(g.mux.c.fd, hops)
+	} else {
+		g.conn.Mute(hops)
+	}
+	g.close()
+}
+
 // evict closes the connections of all guests.
 func (w *worker) evict() {
 	for g := range w.guests {
-		_ = g.conn.Close()
+		g.close()
 	}
 }
 
 // newFront makes the adapter of a bind line, nil for one in clear text.
 func (e *Engine) newFront(fe *frontend, b *config.Bind) (*adapter.Front, error) {
-	if !b.TLS.Enabled && b.Proto != "h2" {
+	if !b.TLS.Enabled {
 		return nil, nil
 	}
+	store, err := certs.Load(b)
+	if err != nil {
+		return nil, err
+	}
 	t := &fe.timeouts
-	s := adapter.Settings{
-		ForceH2: b.Proto == "h2", Handshake: t.handshake, Client: t.client,
+	return adapter.NewFront(adapter.Settings{
+		Certs: store, ForceH2: b.Proto == "h2", Handshake: t.handshake, Client: t.client,
 		Logger:  e.log,
 		Counter: func() adapter.Counter { return &fe.stats.TLS }, // a reload makes it that of the frontend before
-	}
-	if b.TLS.Enabled {
-		store, err := certs.Load(b)
-		if err != nil {
-			return nil, err
-		}
-		s.Certs = store
-	}
-	return adapter.NewFront(s), nil
+	}), nil
 }
 
 // defaultStreams is HAProxy's default of tune.h2.max-concurrent-streams.

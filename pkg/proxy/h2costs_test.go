@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"errors"
+	"io"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -28,20 +28,26 @@ func TestH2MadeYouReset(t *testing.T) {
 			w := hostile(t, g.addr, func(s *Setup, _, _ *config.Proxy) { s.Config.Global.TLS.MaxStreams = 20 })
 			e := w.enemy()
 			e.AllowIllegalWrites = true
-			told, code := make(chan struct{}), make(chan http2.ErrCode, 1)
-			go func() { code <- e.ending(told) }()
-			const limit = 4 << 20 // some 100,000 requests
-			sent := e.flood(limit, told, func() error {
-				id := e.next
-				e.next += 2
-				return errors.Join(e.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: e.block(), EndHeaders: true, EndStream: true}), mistake(e, id))
-			})
-			e.conn.CloseWrite()
-			if got := <-code; got != http2.ErrCodeEnhanceYourCalm {
-				t.Errorf("after %d bytes the connection ended with %v", sent, got)
+			for id := uint32(1); id < 10_000; { // 5 at a time, so that none is refused for their number
+				for range 5 {
+					e.ok(e.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: e.block(), EndHeaders: true, EndStream: true}))
+					e.ok(mistake(e, id))
+					id += 2
+				}
+				switch got := e.outcome(0, goesOn); got {
+				case goesOn:
+				case calmError:
+					if id < 2*resetBurst {
+						t.Errorf("it ended with stream %d", id)
+					}
+					e.conn.Close()
+					w.alone()
+					return
+				default:
+					t.Fatal(got)
+				}
 			}
-			e.conn.Close()
-			w.alone()
+			t.Error("all streams were taken")
 		})
 	}
 }
@@ -70,6 +76,8 @@ func TestH2CostlyFrames(t *testing.T) {
 			w := hostile(t, named(t, "a"))
 			e := w.enemy()
 			e.post()
+			e.flush()
+			go io.Copy(io.Discard, e.conn)
 			say(e)
 			e.flush()
 			worker := w.engine.workers[0]
@@ -87,4 +95,21 @@ func TestH2CostlyFrames(t *testing.T) {
 			e.conn.Close()
 		})
 	}
+}
+
+// What a client has said is looked at to its end though the answers to its beginning fill all the room that there is for them.
+func TestH2AnswersFillTheirRoom(t *testing.T) {
+	w := hostile(t, named(t, "a"))
+	e := w.enemy()
+	for range 3000 {
+		e.raw(fHeaders, endStream|endHeaders, e.next, []byte{0x82})
+		e.next += 2
+	}
+	id := e.open(true)
+	e.flush()
+	if got := e.status(id); got != "200" {
+		t.Errorf("the last request got %s", got)
+	}
+	e.conn.Close()
+	w.alone()
 }

@@ -10,7 +10,7 @@ import (
 
 // A client that reads slowly has all that it was answered before its connection ends, when we stop and when it says good-bye.
 func TestH2GoodByeLosesNothing(t *testing.T) {
-	body := pattern(3 << 20) // more than the kernel takes
+	body := pattern(12 << 20) // more than the kernel takes
 	for name, leave := range map[string]func(*world, *enemy){
 		"we stop":      func(w *world, _ *enemy) { w.engine.SoftStop() },
 		"the client's": func(_ *world, e *enemy) { e.ok(e.WriteGoAway(0, http2.ErrCodeNo, nil)); e.flush() },

@@ -27,7 +27,7 @@ var messageRules = append([]h2Rule{
 	{name: "a body as long as said", say: func(e *enemy) {
 		e.post("content-length", "5")
 		e.raw(fData, 0, 1, []byte("hel"))
-		e.raw(fData, 1|padded, 1, []byte("\x01lo\x00"))
+		e.raw(fData, 1|isPadded, 1, []byte("\x01lo\x00"))
 	}, want: "body hello"},
 	{name: "a body longer than said", say: func(e *enemy) { e.post("content-length", "2"); e.raw(fData, 0, 1, []byte("xyz")) }, want: streamError},
 	{name: "longer with the second frame", say: func(e *enemy) {

@@ -237,7 +237,7 @@ func (e *enemy) post(more ...string) uint32 {
 const (
 	fData, fHeaders, fPriority, fReset, fSettings, fPush, fPing, fGoAway, fWindow, fContinuation = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 
-	endStream, endHeaders, padded, prioritised = 1, 4, 8, 0x20
+	endStream, endHeaders, isPadded, prioritised = 1, 4, 8, 0x20
 )
 
 const (
@@ -347,28 +347,28 @@ var dataRules = []h2Rule{
 	{name: "a body", say: func(e *enemy) { e.post(); e.raw(fData, 1, 1, []byte("hello")) }, want: "body hello"},
 	{name: "in two", say: func(e *enemy) { e.post(); e.raw(fData, 0, 1, []byte("hel")); e.raw(fData, 1, 1, []byte("lo")) }, want: "body hello"},
 	{name: "with an end of its own", say: func(e *enemy) { e.post(); e.raw(fData, 0, 1, []byte("hello")); e.raw(fData, 1, 1, nil) }, want: "body hello"},
-	{name: "padding", say: func(e *enemy) { e.post(); e.raw(fData, 1|padded, 1, []byte("\x03hello\x00\x00\x00")) }, want: "body hello"},
-	{name: "padding of nothing", say: func(e *enemy) { e.post(); e.raw(fData, 1|padded, 1, []byte("\x00hello")) }, want: "body hello"},
-	{name: "nothing but padding", say: func(e *enemy) { e.post(); e.raw(fData, 1|padded, 1, append([]byte{255}, make([]byte, 255)...)) }, want: "body "},
-	{name: "padding as long as the frame", say: func(e *enemy) { e.post(); e.raw(fData, 1|padded, 1, []byte("\x06hello")) }, want: protocolError},
-	{name: "padding longer than the frame", say: func(e *enemy) { e.post(); e.raw(fData, 1|padded, 1, []byte("\xffhello")) }, want: protocolError},
-	{name: "padded without its length", say: func(e *enemy) { e.post(); e.raw(fData, 1|padded, 1, nil) }, want: sizeError},
+	{name: "padding", say: func(e *enemy) { e.post(); e.raw(fData, 1|isPadded, 1, []byte("\x03hello\x00\x00\x00")) }, want: "body hello"},
+	{name: "padding of nothing", say: func(e *enemy) { e.post(); e.raw(fData, 1|isPadded, 1, []byte("\x00hello")) }, want: "body hello"},
+	{name: "nothing but padding", say: func(e *enemy) { e.post(); e.raw(fData, 1|isPadded, 1, append([]byte{255}, make([]byte, 255)...)) }, want: "body "},
+	{name: "padding as long as the frame", say: func(e *enemy) { e.post(); e.raw(fData, 1|isPadded, 1, []byte("\x06hello")) }, want: protocolError},
+	{name: "padding longer than the frame", say: func(e *enemy) { e.post(); e.raw(fData, 1|isPadded, 1, []byte("\xffhello")) }, want: protocolError},
+	{name: "padded without its length", say: func(e *enemy) { e.post(); e.raw(fData, 1|isPadded, 1, nil) }, want: sizeError},
 	{name: "of no stream", say: func(e *enemy) { e.raw(fData, 1, 0, []byte("x")) }, want: protocolError},
 }
 
 var headersRules = []h2Rule{
 	{name: "a head", say: func(e *enemy) { e.raw(fHeaders, 5, 1, e.block()) }, want: "200"},
-	{name: "padding", say: func(e *enemy) { e.raw(fHeaders, 5|padded, 1, append(append([]byte{2}, e.block()...), 0, 0)) }, want: "200"},
+	{name: "padding", say: func(e *enemy) { e.raw(fHeaders, 5|isPadded, 1, append(append([]byte{2}, e.block()...), 0, 0)) }, want: "200"},
 	{name: "a priority", say: func(e *enemy) { e.raw(fHeaders, 5|prioritised, 1, append([]byte{0x80, 0, 0, 3, 255}, e.block()...)) }, want: "200"},
 	{name: "padding and a priority", say: func(e *enemy) {
-		e.raw(fHeaders, 5|padded|prioritised, 1, append(append([]byte{1, 0, 0, 0, 3, 255}, e.block()...), 0))
+		e.raw(fHeaders, 5|isPadded|prioritised, 1, append(append([]byte{1, 0, 0, 0, 3, 255}, e.block()...), 0))
 	}, want: "200"},
 	{name: "a priority, byte by byte", say: func(e *enemy) {
 		e.flush()
 		out := e.out
 		var frame bytes.Buffer
 		e.out = bufio.NewWriter(&frame)
-		e.raw(fHeaders, 5|padded|prioritised, 1, append(append([]byte{1, 0, 0, 0, 3, 255}, e.block()...), 0))
+		e.raw(fHeaders, 5|isPadded|prioritised, 1, append(append([]byte{1, 0, 0, 0, 3, 255}, e.block()...), 0))
 		e.flush()
 		e.out = out
 		for _, b := range frame.Bytes() {
@@ -377,11 +377,11 @@ var headersRules = []h2Rule{
 		}
 	}, want: "200"},
 	{name: "of no stream", say: func(e *enemy) { e.raw(fHeaders, 5, 0, e.block()) }, want: protocolError},
-	{name: "padding longer than the frame", say: func(e *enemy) { e.raw(fHeaders, 5|padded, 1, []byte{9, 0x82}) }, want: protocolError},
-	{name: "padding longer than what a priority leaves", say: func(e *enemy) { e.raw(fHeaders, 5|padded|prioritised, 1, []byte{2, 0, 0, 0, 0, 1, 0x82}) }, want: protocolError},
-	{name: "padded without its length", say: func(e *enemy) { e.raw(fHeaders, 5|padded, 1, nil) }, want: sizeError},
+	{name: "padding longer than the frame", say: func(e *enemy) { e.raw(fHeaders, 5|isPadded, 1, []byte{9, 0x82}) }, want: protocolError},
+	{name: "padding longer than what a priority leaves", say: func(e *enemy) { e.raw(fHeaders, 5|isPadded|prioritised, 1, []byte{2, 0, 0, 0, 0, 1, 0x82}) }, want: protocolError},
+	{name: "padded without its length", say: func(e *enemy) { e.raw(fHeaders, 5|isPadded, 1, nil) }, want: sizeError},
 	{name: "too short for a priority", say: func(e *enemy) { e.raw(fHeaders, 5|prioritised, 1, make([]byte, 4)) }, want: sizeError},
-	{name: "too short for both", say: func(e *enemy) { e.raw(fHeaders, 5|padded|prioritised, 1, make([]byte, 5)) }, want: sizeError},
+	{name: "too short for both", say: func(e *enemy) { e.raw(fHeaders, 5|isPadded|prioritised, 1, make([]byte, 5)) }, want: sizeError},
 	{name: "a stream that depends on itself", say: func(e *enemy) { e.raw(fHeaders, 5|prioritised, 1, append([]byte{0, 0, 0, 1, 1}, e.block()...)) }, want: protocolError},
 	{name: "nothing in it", say: func(e *enemy) { e.raw(fHeaders, 5, 1, nil) }, want: streamError},
 }
@@ -516,8 +516,8 @@ var continuationRules = []h2Rule{
 	}, want: "200"},
 	{name: "it has no padding", say: func(e *enemy) {
 		b := e.block()
-		e.raw(fHeaders, 1|padded, 1, append([]byte{3}, append(b[:5:5], 0, 0, 0)...))
-		e.raw(fContinuation, 4|padded, 1, b[5:])
+		e.raw(fHeaders, 1|isPadded, 1, append([]byte{3}, append(b[:5:5], 0, 0, 0)...))
+		e.raw(fContinuation, 4|isPadded, 1, b[5:])
 	}, want: "200"},
 	{name: "of another stream", say: func(e *enemy) { e.raw(fHeaders, 1, 1, e.block()); e.raw(fContinuation, 4, 3, nil) }, want: protocolError},
 	{name: "of no stream", say: func(e *enemy) { e.raw(fHeaders, 1, 1, e.block()); e.raw(fContinuation, 4, 0, nil) }, want: protocolError},

@@ -72,7 +72,7 @@ func (m *mux) openLane(id uint32, in buffer, ends bool) {
 	l.ended, l.given = ends, !l.chunked
 	l.recv, l.send = streamWindow, m.initial
 	m.lanes[id] = l
-	p := m.c.peer
+	p := m.side
 	s := w.newGuestSession(g, p)
 	s.fresh()
 	l.c = &s.client
@@ -81,7 +81,9 @@ func (m *mux) openLane(id uint32, in buffer, ends bool) {
 	s.msg.vars[sample.Session].Reset()
 	w.loop.Arm(&s.clientTimer, s.fe.timeouts.httpRequest)
 	s.open()
-	m.touchLane(l)
+	if m.lanes[id] == l { // rules may have turned it away
+		m.touchLane(l)
+	}
 }
 
 // touchLane has the session look at what has come once all that was read has been looked at.

@@ -17,7 +17,8 @@ type listener struct {
 	fe          *frontend
 	bind        *bindLimit
 	at          *binding
-	front       *adapter.Front // speaks TLS or HTTP/2 with the clients; nil: they speak HTTP/1 or what is not ours
+	front       *adapter.Front // speaks TLS with the clients; nil: they speak clear text
+	proto       string         // what they speak, h1 or h2; "": HTTP/1 unless they begin with HTTP/2
 	fd          int            // -1 when it is closed
 	paused      bool
 	acceptProxy bool     // connections begin with a PROXY header
@@ -48,7 +49,7 @@ const retryAccept = 100 * time.Millisecond
 
 // serve has the listener accept for a binding.
 func (l *listener) serve(b *binding) {
-	l.at, l.fe, l.bind, l.front, l.acceptProxy = b, b.fe, b.limit, b.front, b.line.AcceptProxy
+	l.at, l.fe, l.bind, l.front, l.acceptProxy, l.proto = b, b.fe, b.limit, b.front, b.line.AcceptProxy, b.line.Proto
 }
 
 func (l *listener) start() error { return l.w.loop.AddShared(l.fd, l) }

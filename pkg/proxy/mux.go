@@ -18,6 +18,8 @@ type mux struct {
 	w *worker
 	g *guest
 	c conn // the connection, or our end of an adapter's pair
+	// side tells about the connection; it is the adapter's where there is one.
+	side *adapter.Pair
 
 	// What is read.
 	preface  int // bytes of the client's that have come
@@ -31,6 +33,7 @@ type mux struct {
 	request  h2.Request
 	calm     calm
 	resting  bool // nothing is read before the client has earned it
+	held     bool // or before something has been written
 	lastID   uint32
 	recv     int64 // what the client may send
 	unacked  int   // what has been taken of that, and not told
@@ -53,6 +56,7 @@ type mux struct {
 	doomed    bool    // it is to be
 	doom      h2.Code
 	dead      bool
+	severed   bool // it is to be, with nothing written any more
 	lanes     map[uint32]*lane
 	timer     loop.Timer
 	waits     muxWait // what timer is armed for
@@ -80,17 +84,30 @@ const (
 	answersOfAFrame = 8 * h2.ControlSize
 )
 
+// makeMux returns a connection that has yet to begin; p tells about it.
+func (w *worker) makeMux(g *guest, p *adapter.Pair) *mux {
+	m := &mux{w: w, g: g, side: p, lanes: make(map[uint32]*lane), send: h2.DefaultWindow, initial: h2.DefaultWindow, recv: connWindow}
+	m.timer.Owner, m.restTimer.Owner = m, m
+	return m
+}
+
 // newMux begins with a connection; p is the adapter's side of it.
 func (w *worker) newMux(g *guest, fd int, p *adapter.Pair) {
-	m := &mux{w: w, g: g, lanes: make(map[uint32]*lane), send: h2.DefaultWindow, initial: h2.DefaultWindow, recv: connWindow}
-	m.timer.Owner, m.restTimer.Owner = m, m
+	m := w.makeMux(g, p)
 	if err := m.c.open(w, fd, loop.Clients, m); err != nil {
 		w.e.log.Error("cannot serve a connection", "frontend", g.fe.cfg.Name, "error", err)
 		p.Closed(true)
 		sock.Close(fd)
 		return
 	}
-	m.c.peer, m.c.canWrite = p, true
+	m.c.peer = p
+	m.start()
+}
+
+// start says the first words.
+func (m *mux) start() {
+	w := m.w
+	m.g.mux, m.c.canWrite = m, true
 	m.calm.begin(w.loop.Now())
 	w.muxes[m] = struct{}{}
 	out := m.control()
@@ -124,6 +141,11 @@ func (m *mux) advance() {
 	if m.dead {
 		return
 	}
+	if m.severed {
+		m.die()
+		return
+	}
+	m.held = false
 	if m.jammed && m.c.canWrite {
 		m.unjam()
 	}
@@ -146,6 +168,7 @@ func (m *mux) receive() bool {
 	}
 	switch {
 	case m.dead || !m.closing && (m.doomed || m.stalled()):
+		m.held = !m.resting
 		return false
 	case m.c.lost || m.c.broken || m.c.eof:
 		m.die()
@@ -270,7 +293,18 @@ func (m *mux) die() {
 	m.c.close()
 	m.block.buf = nil
 	delete(m.w.muxes, m)
+	if m.g.mux = nil; m.g.conn == nil {
+		m.g.left()
+	}
 	m.w.maybeStop()
+}
+
+// sever has the connection end with the loop's next round: those who work with its streams now find it whole.
+func (m *mux) sever() {
+	if !m.severed {
+		m.severed = true
+		m.w.loop.Again(m)
+	}
 }
 
 // leave tells the client to open no stream any more; the connection ends with the last one. Those that it has opened meanwhile
@@ -345,7 +379,7 @@ func (m *mux) schedule() {
 // Waiting implements loop.Flusher.
 func (m *mux) Waiting() (fd int, b []byte) {
 	m.queued = false
-	if m.dead || m.jammed || !m.c.canWrite {
+	if m.dead || m.jammed || m.severed || !m.c.canWrite {
 		return -1, nil
 	}
 	m.gather()
@@ -360,10 +394,9 @@ func (m *mux) Flushed() {
 	if m.dead {
 		return
 	}
-	stalled := m.stalled()
 	m.pump()
 	m.tell()
-	if stalled && !m.stalled() || m.c.lost {
+	if m.held && !m.stalled() || m.c.lost {
 		m.advance()
 		return
 	}

@@ -24,6 +24,16 @@ func (s *session) readHead() step {
 		if s.clock.first == 0 {
 			s.firstByte()
 		}
+		switch yes, waits := s.greetedInH2(); {
+		case yes:
+			s.becomeMux()
+			return stuck
+		case waits && !c.eof:
+			if c.fill() {
+				return moved
+			}
+			return stuck
+		}
 		s.headLen = c.in.len() // so far looked at
 		n, why := s.req.Parse(c.in.bytes())
 		if why != h1.OK {

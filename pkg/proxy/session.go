@@ -76,6 +76,10 @@ type times struct {
 
 // open begins with what the client says. The time for a first request's head runs since the accept.
 func (s *session) open() {
+	if s.speaksH2() {
+		s.becomeMux()
+		return
+	}
 	if !s.sessionAllowed() {
 		return
 	}

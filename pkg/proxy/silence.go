@@ -9,8 +9,7 @@ import (
 // before are sent first. It is the caller's to end the session.
 func (s *session) silence(hops int) {
 	if g := s.guest; g != nil {
-		g.conn.Mute(hops)
-		_ = g.conn.Close()
+		g.mute(hops)
 		return
 	}
 	if s.client.fd >= 0 {

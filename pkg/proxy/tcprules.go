@@ -23,7 +23,7 @@ func (s *session) sessionAllowed() bool {
 	}
 	s.feShard().DeniedSess.Add(1)
 	if g := s.guest; g != nil { // the connection, and not only this stream of it
-		_ = g.conn.Close()
+		g.close()
 	}
 	s.end()
 	return false

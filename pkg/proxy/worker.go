@@ -30,7 +30,7 @@ type worker struct {
 	// transactions that no session has
 	transactions spare[*transaction]
 	tidying      loop.Timer
-	guests       map[*guest]struct{} // clients' connections that adapters have
+	guests       map[*guest]struct{} // clients' connections that adapters have, or that speak HTTP/2
 	muxes        map[*mux]struct{}   // those that speak HTTP/2
 	lanes        spare[*lane]        // that no stream has
 	stopping     bool

@@ -3,7 +3,6 @@ package adapter
 import (
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"time"
 
 	"waggle/pkg/certs"
@@ -26,8 +25,8 @@ type Counter interface {
 
 // Settings of a Front. Times of 0 mean without end.
 type Settings struct {
-	Certs     *certs.Store   // nil: clear text
-	Counter   func() Counter // of connections in TLS; not nil with Certs
+	Certs     *certs.Store
+	Counter   func() Counter // of connections
 	ForceH2   bool           // proto h2
 	Handshake time.Duration
 	Client    time.Duration // timeout client
@@ -40,7 +39,7 @@ const flushTime = 10 * time.Second
 // NewFront returns a Front.
 func NewFront(s Settings) *Front { return &Front{s: s} }
 
-// Certificates gives the store; nil for a Front without, and for none.
+// Certificates gives the store; nil for no Front.
 func (f *Front) Certificates() *certs.Store {
 	if f == nil {
 		return nil
@@ -58,27 +57,20 @@ func (f *Front) Serve(raw *Conn, greets bool, door Door) {
 			return
 		}
 	}
-	info := Info{Src: raw.src, Dst: raw.dst}
-	var conn net.Conn = raw
-	h2 := f.s.ForceH2
-	if f.s.Certs != nil {
-		counter := f.s.Counter()
-		counter.Begin()
-		defer counter.End()
-		secure, err := f.handshake(raw)
-		if err != nil {
-			counter.Failed()
-			f.s.Logger.Debug("TLS handshake failed", "client", raw.src, "error", err)
-			door.Failed(handshakeFault(err))
-			return
-		}
-		state := secure.ConnectionState()
-		counter.Shaken(state.DidResume)
-		info.TLS = describe(&state)
-		conn, h2 = secure, h2 || state.NegotiatedProtocol == "h2"
+	counter := f.s.Counter()
+	counter.Begin()
+	defer counter.End()
+	conn, err := f.handshake(raw)
+	if err != nil {
+		counter.Failed()
+		f.s.Logger.Debug("TLS handshake failed", "client", raw.src, "error", err)
+		door.Failed(handshakeFault(err))
+		return
 	}
-	info.H2 = h2 // which the loop speaks
-	f.relayClient(conn, raw, info, door)
+	state := conn.ConnectionState()
+	counter.Shaken(state.DidResume)
+	h2 := f.s.ForceH2 || state.NegotiatedProtocol == "h2" // which the loop speaks
+	f.relayClient(conn, raw, Info{Src: raw.src, Dst: raw.dst, TLS: describe(&state), H2: h2}, door)
 }
 
 func (f *Front) handshake(raw *Conn) (*tls.Conn, error) {
