@@ -201,7 +201,7 @@ func TestCookiesAsHAProxy(t *testing.T) {
 		cookie := modes[row.mode]
 		cookie.Name = "S"
 		p := &config.Proxy{Cookie: &cookie}
-		s := &session{w: &worker{loop: l, born: time.Now()}, transaction: &transaction{be: &backend{cfg: p}}}
+		s := &session{w: &worker{loop: l, calendar: newCalendar(time.Now)}, transaction: &transaction{be: &backend{cfg: p}}}
 		s.persist.cookie = cookieNone
 		out, _ := s.cookieLine(newCookies(p, b), []byte(row.line))
 		server := ""

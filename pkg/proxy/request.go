@@ -210,7 +210,7 @@ func (s *session) leaveBackend() {
 }
 
 // date is the wall clock's time, by the loop's clock.
-func (w *worker) date() time.Time { return w.born.Add(w.loop.Now()) }
+func (w *worker) date() time.Time { return w.calendar.date(w.loop.Now()) }
 
 func (w *worker) unix() int64 { return w.date().Unix() }
 

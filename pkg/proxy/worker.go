@@ -15,7 +15,7 @@ type worker struct {
 	e         *Engine
 	shard     int // its index in every pool.Counters
 	loop      *loop.Loop
-	born      time.Time // when the loop's clock was 0
+	calendar  calendar
 	buffers   buffers
 	pipes     pipes
 	idle      idleLinks
@@ -49,7 +49,7 @@ func newWorker(e *Engine, index int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{guests: make(map[*guest]struct{}), muxes: make(map[*mux]struct{}), e: e, shard: index + 1, loop: l, born: time.Now()}
+	w := &worker{guests: make(map[*guest]struct{}), muxes: make(map[*mux]struct{}), e: e, shard: index + 1, loop: l, calendar: newCalendar(time.Now)}
 	w.buffers.size = e.sizes.bufSize
 	w.pipes.max = maxPipes
 	w.recheck.Owner = loop.Func(w.resume)
