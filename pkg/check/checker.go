@@ -142,14 +142,6 @@ func (c *Checker) Remove(s *pool.Server) {
 	c.rouse()
 }
 
-// rouse has Run look at what others have left for it.
-func (c *Checker) rouse() {
-	select {
-	case c.wakeup <- struct{}{}:
-	default:
-	}
-}
-
 // Totals count a checker's work. They only grow.
 type Totals struct {
 	Started uint64 // checks that were started
@@ -158,31 +150,6 @@ type Totals struct {
 
 // Totals returns what was done so far. It may be called at any time from any goroutine.
 func (c *Checker) Totals() Totals { return Totals{Started: c.started.Load(), Late: c.late.Load()} }
-
-// observe notes servers that have something new to check. It runs on whichever goroutine changed the
-// pool and does not block.
-func (c *Checker) observe(e pool.Event) {
-	var why waking
-	switch e.Kind {
-	case pool.EventAddress:
-		why = wakeAddress
-	case pool.EventReady:
-		why = wakeReady
-	case pool.EventErrors:
-		why = wakeErrors
-	default:
-		return
-	}
-	c.mu.Lock()
-	known := c.of[e.Server] != nil
-	if known {
-		c.woken[e.Server] |= why
-	}
-	c.mu.Unlock()
-	if known {
-		c.rouse()
-	}
-}
 
 // Run checks until ctx ends; then it returns when all running checks have ended, which is at once.
 func (c *Checker) Run(ctx context.Context) {
@@ -211,35 +178,6 @@ func (c *Checker) Run(ctx context.Context) {
 			c.wake(time.Now())
 		}
 	}
-}
-
-// spread gives the first checks their times: spread in order over the smallest interval of at least a
-// second, or over the server's own if that is longer (HAProxy, check.c, start_checks).
-func (c *Checker) spread(now time.Time) {
-	smallest := time.Duration(0)
-	for _, t := range c.tasks {
-		if i := t.pause(); i >= time.Second && (smallest == 0 || i < smallest) {
-			smallest = i
-		}
-	}
-	for i, t := range c.tasks {
-		if was := c.inherited[inherited{t.Server.Key, t.agent}]; was != nil {
-			t.freshUntil = was.freshUntil
-			next := was.next(now)
-			if latest := now.Add(t.pause()); next.After(latest) { // it is to be checked more often than before
-				next = latest
-			}
-			c.schedule(t, next)
-			continue
-		}
-		over := max(smallest, t.pause())
-		if c.opts.MaxSpread > 0 {
-			over = min(over, c.opts.MaxSpread)
-		}
-		delay := over * time.Duration(i) / time.Duration(len(c.tasks))
-		c.schedule(t, now.Add(delay))
-	}
-	c.inherited = nil
 }
 
 // Inherit has checks go on at the times that another checker has for the same servers. The other one has to have ended
@@ -317,105 +255,4 @@ func (c *Checker) finish(t *task, now time.Time) {
 		return
 	}
 	c.schedule(t, now.Add(c.interval(t, now)))
-}
-
-// wake makes the servers that have something new to check due now. A check that is running for what
-// was there before is given up.
-func (c *Checker) wake(now time.Time) {
-	fresh, woken, gone := c.collect()
-	for _, t := range fresh {
-		c.schedule(t, now)
-	}
-	for t, why := range woken {
-		if why&wakeAddress != 0 {
-			t.freshUntil = now.Add(freshWindow)
-		}
-		switch {
-		case t.agent && why&wakeAddress == 0:
-		case why == wakeErrors:
-			c.hurry(t, now)
-		case t.cancel != nil:
-			t.again = true
-			t.cancel()
-		default:
-			c.schedule(t, now)
-		}
-	}
-	for _, t := range gone {
-		t.removed = true
-		switch {
-		case t.cancel != nil:
-			t.cancel()
-		case t.index >= 0:
-			heap.Remove(&c.queue, t.index)
-		}
-	}
-}
-
-// collect takes what others have left for Run.
-func (c *Checker) collect() (fresh []*task, woken map[*task]waking, gone []*task) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	woken = make(map[*task]waking, len(c.woken))
-	for s, why := range c.woken {
-		for _, t := range c.of[s] {
-			woken[t] = why
-		}
-	}
-	fresh, gone = c.added, c.gone
-	c.added, c.gone = nil, nil
-	clear(c.woken)
-	return fresh, woken, gone
-}
-
-// interval is the time from the end of a check to the next one (HAProxy, server.c, srv_getinter).
-func (c *Checker) interval(t *task, now time.Time) time.Duration {
-	share := float64(c.opts.SpreadChecks) / 100 * (1 - 2*c.opts.Rand())
-	if t.agent {
-		return jittered(t.agentInter(), share)
-	}
-	v := t.Server.View()
-	top := t.Server.Rise + t.Server.Fall - 1
-	d := t.inter()
-	switch {
-	case v.Health >= top:
-	case v.Op == pool.Stopped && v.Health == 0:
-		d = orDefault(t.Options.DownInter, d)
-	default:
-		d = orDefault(t.Options.FastInter, d)
-	}
-	if v.Health < top && now.Before(t.freshUntil) && !c.opts.HAProxyPace {
-		d = min(d, freshPace)
-	}
-	return jittered(d, share)
-}
-
-// jittered varies an interval by a share of it.
-func jittered(d time.Duration, share float64) time.Duration {
-	return d + time.Duration(float64(d)*share)
-}
-
-// hurry brings the next check forward to `fastinter` from now, after errors in traffic.
-func (c *Checker) hurry(t *task, now time.Time) {
-	due := now.Add(t.Options.FastInter)
-	if t.Options.FastInter == 0 || t.cancel != nil || t.index < 0 || t.due.Before(due) {
-		return
-	}
-	c.schedule(t, due)
-}
-
-// waking is why a server is looked at before its time.
-type waking uint8
-
-const (
-	wakeAddress waking = 1 << iota // it has another address
-	wakeReady                      // it has left maintenance
-	wakeErrors                     // its traffic shows errors
-)
-
-func orDefault(d, fallback time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return fallback
 }

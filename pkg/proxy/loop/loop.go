@@ -1,11 +1,9 @@
 package loop
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,26 +33,6 @@ type Handler interface{ Ready(Events) }
 
 // Runner is work that a handler puts off to the next round.
 type Runner interface{ Run() }
-
-// Flusher has something to write at the end of a batch. The loop does that, together with the writes of others.
-type Flusher interface {
-	// Waiting gives what is to be written to which socket; no bytes if there is nothing any more.
-	Waiting() (fd int, b []byte)
-	// Written tells what came of that. Neither may act on anything else: others are being written, too.
-	Written(n int, errno unix.Errno)
-	// Flushed is called when all have been told, whether anything was written or not.
-	Flushed()
-}
-
-// Rank orders flushes: all of a lower rank come before the first of a higher one.
-type Rank uint8
-
-// The ranks: servers first, so that they work while the clients are answered.
-const (
-	Servers Rank = iota
-	Clients
-	ranks
-)
 
 // batch is the most events taken at once. It bounds for how long a write waits for its flush.
 const batch = 128
@@ -108,12 +86,6 @@ func (l *Loop) IdleTime() time.Duration {
 
 // Counts may be called on the loop only.
 func (l *Loop) Counts() Counts { return l.counts }
-
-// deferred is a flush at the end of the batch.
-type deferred struct {
-	group uint32
-	f     Flusher
-}
 
 // slot says who handles a descriptor. gen tells an event of a descriptor that was closed and opened anew
 // within one batch from one of its successor.
@@ -211,12 +183,6 @@ func (l *Loop) ctl(op, fd int, ev *unix.EpollEvent) unix.Errno {
 // Again runs r in the next round, after the events of that round. The loop does not sleep in between.
 func (l *Loop) Again(r Runner) { l.again = append(l.again, r) }
 
-// Defer has f flush at the end of this batch, next to the others of its group within the rank: a server that is
-// written to several times in a row is woken once, and finds all of it. The caller sees to it that f is queued once.
-func (l *Loop) Defer(rank Rank, group uint32, f Flusher) {
-	l.flush[rank] = append(l.flush[rank], deferred{group, f})
-}
-
 // Post has fn run on the loop, from any goroutine. It reports false, and drops fn, when the loop has been
 // told to stop.
 func (l *Loop) Post(fn func()) bool {
@@ -310,67 +276,6 @@ func (l *Loop) round() (stop bool) {
 	return stop
 }
 
-// wait collects events. It looks without blocking first: under load there is nearly always something, and the
-// scheduler need not be told. Where events follow each other closely the next is worth a moment in the kernel that Go's
-// runtime knows nothing of: told of each of these waits it takes the loop's place to run away after 20 µs, gives it back
-// soon after, and its monitor wakes up all the while, which together was a tenth of the time of requests.
-func (l *Loop) wait() int {
-	if n, e := l.look(0); e == 0 && n > 0 {
-		return n
-	}
-	if len(l.again) > 0 {
-		return 0
-	}
-	began := time.Since(l.start)
-	l.waiting.Store(int64(began))
-	n := l.waitFrom(began)
-	l.waiting.Store(0)
-	l.idle.Add(int64(time.Since(l.start) - began))
-	return n
-}
-
-// waitFrom blocks until there are events, a timer is due, or another goroutine wakes the loop.
-func (l *Loop) waitFrom(began time.Duration) int {
-	timeout := l.timers.timeout(began)
-	if l.lively {
-		if n, e := l.look(briefly(timeout)); n > 0 || e != 0 { // EINTR: the runtime wants to stop us
-			return n
-		}
-		l.lively = false
-		timeout = l.timers.timeout(time.Since(l.start))
-	}
-	n, err := unix.EpollWait(l.epfd, l.events[:], timeout)
-	if err != nil { // EINTR: timers are looked at, then we are back
-		return 0
-	}
-	l.lively = l.mayHold && time.Since(l.start)-began < moment*time.Millisecond
-	if n == 0 {
-		l.counts.Idle++
-	}
-	return n
-}
-
-// moment is for how many milliseconds at most the runtime is not told that the loop waits. A collection of garbage
-// does not wait for that: it interrupts the call by a signal.
-const moment = 1
-
-// briefly is as much of a timeout, -1 for none, as fits into a moment.
-func briefly(timeout int) uintptr {
-	if timeout < 0 {
-		return moment
-	}
-	return uintptr(min(timeout, moment))
-}
-
-// look asks the kernel for events, and waits for them for so many milliseconds.
-func (l *Loop) look(milliseconds uintptr) (n int, errno unix.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(&l.events)), batch, milliseconds, 0, 0)
-	if e != 0 {
-		return 0, e
-	}
-	return int(r), 0
-}
-
 func (l *Loop) runAgain() {
 	if len(l.again) == 0 {
 		return
@@ -399,50 +304,4 @@ func (l *Loop) runPosted() (stop bool) {
 		run[i] = nil
 	}
 	return stop
-}
-
-// runFlushes flushes what was deferred, the servers' rank first, and then what the flushes deferred.
-func (l *Loop) runFlushes() {
-	for len(l.flush[Servers])+len(l.flush[Clients]) > 0 {
-		l.flushing = l.flushing[:0]
-		for rank := range l.flush {
-			list := l.flush[rank]
-			if len(list) > 2 {
-				slices.SortStableFunc(list, func(a, b deferred) int { return cmp.Compare(a.group, b.group) })
-			}
-			l.flushing = append(l.flushing, list...)
-			clear(list)
-			l.flush[rank] = list[:0]
-		}
-		for part := range slices.Chunk(l.flushing, sock.BatchSize) {
-			l.write(part)
-		}
-		for _, d := range l.flushing {
-			d.f.Flushed()
-		}
-		clear(l.flushing)
-	}
-}
-
-// write writes for at most as many as a call takes.
-func (l *Loop) write(list []deferred) {
-	l.written = l.written[:0]
-	for _, d := range list {
-		fd, b := d.f.Waiting()
-		switch {
-		case len(b) == 0:
-		case l.many == nil:
-			d.f.Written(sock.Write(fd, b))
-		default:
-			l.many.Add(fd, b)
-			l.written = append(l.written, d.f)
-		}
-	}
-	if len(l.written) == 0 {
-		return
-	}
-	for i, r := range l.many.Submit() {
-		l.written[i].Written(r.N, r.Errno)
-	}
-	clear(l.written)
 }
