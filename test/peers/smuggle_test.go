@@ -34,7 +34,7 @@ defaults
     timeout server 3s
     http-reuse never
 listen web
-    bind %s
+    bind %s %s
     option forwardfor
     server a %s send-proxy
 `
@@ -45,11 +45,11 @@ type relayed struct {
 	*recorder
 }
 
-func startRelayed(t *testing.T, contender string) relayed {
+func startRelayed(t *testing.T, contender, bind string) relayed {
 	t.Helper()
 	rec := record(t)
 	addr := labtest.FreeAddr(t).String()
-	contend(t, contender, fmt.Sprintf(smuggleConfig, addr, rec.addr), addr)
+	contend(t, contender, fmt.Sprintf(smuggleConfig, addr, bind, rec.addr), addr)
 	return relayed{addr, rec}
 }
 
@@ -129,7 +129,7 @@ func laxer(ours, theirs outcome) string {
 // safe behind the one is safe behind the other.
 func TestAmbiguousRequestsAsHAProxy(t *testing.T) {
 	require.Tool(t, "haproxy")
-	waggle, haproxy := startRelayed(t, "waggle"), startRelayed(t, "haproxy")
+	waggle, haproxy := startRelayed(t, "waggle", ""), startRelayed(t, "haproxy", "")
 	cases := readAmbiguous(t, "requests")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

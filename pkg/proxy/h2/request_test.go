@@ -133,7 +133,11 @@ func TestTrailers(t *testing.T) {
 		broken bool
 	}{
 		{[]string{"x-sum", "7", "x-b", ""}, "x-sum: 7\r\nx-b: \r\n", false},
-		{[]string{"content-length", "3", "x", "y", "cookie", "a", "connection", "x"}, "x: y\r\n", false},
+		{[]string{"expect", "3", "x", "y", "cookie", "a", "authorization", "x"}, "x: y\r\n", false},
+		{[]string{"content-length", "3"}, "", true},
+		{[]string{"connection", "x"}, "", true},
+		{[]string{"transfer-encoding", "chunked"}, "", true},
+		{[]string{"host", "a"}, "", true},
 		{[]string{":path", "/"}, "", true},
 		{[]string{"X", "y"}, "", true},
 		{[]string{"x", "a\r\nb"}, "", true},

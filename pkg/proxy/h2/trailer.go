@@ -16,7 +16,11 @@ func (t *Trailer) Field(name, value []byte) {
 		t.Broken = true
 		return
 	}
-	if ofConnection(name) || ofMessage(name) {
+	switch {
+	case ofConnection(name), string(name) == "content-length", string(name) == "host":
+		t.Broken = true // RFC 9113, section 8.2.2, and as in HAProxy: whoever sends that is up to something
+		return
+	case ofMessage(name):
 		return
 	}
 	t.Text = append(append(t.Text, name...), ": "...)
@@ -27,7 +31,7 @@ func (t *Trailer) Field(name, value []byte) {
 // 6.5.1). One that does is left out.
 func ofMessage(name []byte) bool {
 	switch string(name) {
-	case "content-length", "trailer", "host", "expect", "authorization", "proxy-authorization", "cookie", "set-cookie",
+	case "trailer", "expect", "authorization", "proxy-authorization", "cookie", "set-cookie",
 		"content-encoding", "content-type", "content-range", "cache-control", "max-forwards":
 		return true
 	}
