@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash/adler32"
 	"io"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -264,6 +263,42 @@ func TestCompressionOfACutBody(t *testing.T) {
 	}
 }
 
+// freeze has the loops believe that it is the same second for ever.
+func (e *Engine) freeze() time.Time {
+	date := time.Unix(2_000_000_000, 0)
+	for _, w := range e.workers {
+		done := make(chan struct{})
+		w.loop.Post(func() {
+			now := w.loop.Now()
+			w.calendar = calendar{wall: func() time.Time { return date }, zero: date.Add(-now), seen: now}
+			close(done)
+		})
+		<-done
+	}
+	return date
+}
+
+func TestCompressionRate(t *testing.T) {
+	var m meter
+	second := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
+	m.add(second(0), 100)
+	for _, step := range []struct {
+		at   float64
+		want uint64
+	}{{0.5, 100}, {1, 100}, {1.75, 25}, {2, 0}} {
+		if got := m.read(second(step.at)); got != step.want {
+			t.Errorf("after %v s: %d, want %d", step.at, got, step.want)
+		}
+	}
+	m.add(second(3), 100)
+	if got := m.read(second(2.9)); got != 100 {
+		t.Errorf("by a loop that is a moment late: %d", got)
+	}
+	if got := m.read(second(-3600)); got != 0 {
+		t.Errorf("after the clock was set back: %d", got)
+	}
+}
+
 // Beyond the limits of the process responses pass as they are.
 func TestCompressionLimits(t *testing.T) {
 	settings := config.Compression{Codings: []config.Coding{config.Gzip}}
@@ -273,8 +308,8 @@ func TestCompressionLimits(t *testing.T) {
 		want   string
 	}{
 		"none":       {want: "gzip"},
-		"rate":       {global: config.Global{CompressionRate: 1}, before: func(e *Engine) { e.compressed = meter{second: math.MaxInt64, cur: 1025} }},
-		"below rate": {global: config.Global{CompressionRate: 1}, before: func(e *Engine) { e.compressed = meter{second: math.MaxInt64, cur: 1024} }, want: "gzip"},
+		"rate":       {global: config.Global{CompressionRate: 1}, before: func(e *Engine) { e.compressed.add(e.freeze(), 1025) }},
+		"below rate": {global: config.Global{CompressionRate: 1}, before: func(e *Engine) { e.compressed.add(e.freeze(), 1024) }, want: "gzip"},
 		"busy":       {global: config.Global{CompressionIdle: 101}},
 		"idle":       {global: config.Global{CompressionIdle: 1}, want: "gzip"},
 	} {

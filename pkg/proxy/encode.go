@@ -239,7 +239,7 @@ func (m *meter) turn(now time.Time) {
 	switch s := now.Unix(); {
 	case s == m.second+1:
 		m.last, m.cur, m.second = m.cur, 0, s
-	case s > m.second:
+	case s > m.second, s < m.second-1: // also when the clock was set back; a loop may be late by a moment
 		m.last, m.cur, m.second = 0, 0, s
 	}
 }
