@@ -62,15 +62,21 @@ func (b *building) proxy(p *config.Proxy) error {
 	options := pool.BackendOptions{Name: p.Name, Mode: mode, FullConn: b.fullConn(p), AllBackups: p.Options.AllBackups, Requeue: p.Options.Redispatch && !p.Options.Persist, Listen: p.Kind == config.Listen}
 	switch p.Kind {
 	case config.Frontend:
-		addListeners(b.pool.AddFrontend(p.Name, mode, b.frontendMaxConn(p)), p)
+		limited(b.pool.AddFrontend(p.Name, mode, b.frontendMaxConn(p)), p)
 		return nil
 	case config.Listen:
 		frontend, backend := b.pool.AddListen(p.Name, mode, b.frontendMaxConn(p), options)
-		addListeners(frontend, p)
+		limited(frontend, p)
 		return b.servers(p, backend)
 	default:
 		return b.servers(p, b.pool.AddBackend(options))
 	}
+}
+
+// limited gives a frontend its limit of sessions a second, and its addresses theirs.
+func limited(f *pool.Frontend, p *config.Proxy) {
+	f.LimitRate(p.RateLimit)
+	addListeners(f, p)
 }
 
 // addListeners has each address of a frontend counted by itself if the configuration says so; the others are named as HAProxy

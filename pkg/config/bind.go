@@ -55,7 +55,7 @@ var bindParams = sync.OnceValue(func() []bindParam {
 			params = append(params, bindParam{name: name, args: args, doc: doc, status: status, why: why})
 		}
 	}
-	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=n shards=n thread=set nbconn=n")
+	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=n shards=n thread=set process=set nbconn=n")
 	add(Ignored, "identity in tools", "nothing here uses it", "id=n guid-prefix=text label=text")
 	add(Unsupported, "PROXY protocol and its relatives", "", "accept-netscaler-cip=magic")
 	add(Ignored, "order of cipher suites", "crypto/tls prefers by what is fast on both sides", "prefer-client-ciphers")

@@ -146,6 +146,7 @@ type Proxy struct {
 	HTTP        bool // mode http; otherwise tcp
 	Disabled    bool
 	MaxConn     int // 0 = the global limit
+	RateLimit   int // sessions a second; 0 = any number
 	FullConn    int
 	Backlog     int
 	Timeouts    Timeouts

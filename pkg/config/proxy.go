@@ -17,6 +17,9 @@ func proxyDirectives() []directive {
 		{name: "maxconn", in: frontOrDef, args: "<n>", doc: "connections at once; more wait in the kernel's queue", parse: func(s *statement) {
 			s.number(0, math.MaxInt32, &s.p.proxy.MaxConn)
 		}},
+		{name: "rate-limit sessions", in: frontOrDef, args: "<n>", doc: "new sessions in a second, 0 for any number; more wait in the kernel's queue", parse: func(s *statement) {
+			s.number(0, math.MaxInt32, &s.p.proxy.RateLimit)
+		}},
 		{name: "fullconn", in: backOrDef, args: "<n>", doc: "the load at which servers get their full maxconn", parse: func(s *statement) {
 			s.number(1, math.MaxInt32, &s.p.proxy.FullConn)
 		}},

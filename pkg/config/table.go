@@ -25,7 +25,7 @@ func foreignProxyDirectives() []directive {
 		group(frontOrDef, Unsupported, "forms of log lines", "", "log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),
-		group(frontOrDef, Unsupported, "limits", "", "rate-limit+sessions max-session-srv-conns"),
+		group(frontOrDef, Unsupported, "limits", "", "max-session-srv-conns"),
 		group(backOrDef, Unsupported, "limits of queued connections", "", "max-keep-alive-queue"),
 		group(frontSide, Unsupported, "certificates", "", "crt ssl-f-use"),
 		group(frontOrDef, Unsupported, "health checks by address", "", "monitor-net"),

@@ -115,6 +115,9 @@ func (j *judge) listening() {
 	if len(j.frontend.Binds) == 0 {
 		j.no(j.frontend.Pos, "it has no bind line")
 	}
+	if j.frontend.RateLimit > 0 {
+		j.no(j.frontend.Pos, "rate-limit sessions: the kernel counts no sessions by the second")
+	}
 	if j.frontend.Options.SocketStats {
 		j.no(j.frontend.Pos, "option socket-stats: the kernel counts by frontend")
 	}

@@ -89,6 +89,7 @@ func TestWhatKeepsAFrontendInUserspace(t *testing.T) {
 		{func(fe, _ *config.Proxy) { fe.Binds[0].Addr = unixaddr.Of("/run/x") }, "bind unix@/run/x: what comes by a unix socket"},
 		{func(_, be *config.Proxy) { be.Servers[0].Addr = unixaddr.Of("/run/x") }, "what goes to a unix socket"},
 		{func(fe, _ *config.Proxy) { fe.Binds[0].MaxConn = 3 }, "maxconn of a bind line"},
+		{func(fe, _ *config.Proxy) { fe.RateLimit = 3 }, "rate-limit sessions: the kernel counts no sessions by the second"},
 		{func(fe, _ *config.Proxy) { fe.UseBackend = []config.UseBackend{{Backend: "tasks"}} }, "use_backend"},
 		{func(fe, _ *config.Proxy) { fe.HTTPRequest = []config.HTTPRule{{}} }, "rules"},
 		{func(_, be *config.Proxy) { be.UseServer = []config.UseServer{{}} }, "use-server"},

@@ -50,6 +50,7 @@ type Frontend struct {
 	ID      int // iid
 	Mode    Mode
 	MaxConn int // as configured: sessions, both paths together
+	MaxRate int // as configured: sessions a second, 0 = any number; see Pace
 	// Listeners are the addresses, if they are counted one by one.
 	Listeners []*Listener
 
@@ -68,6 +69,9 @@ type frontendLife struct {
 	Counters    Counters
 	Trend       Trend
 	TLS         TLS // with clients
+
+	// Pace bounds the sessions in a second (rate-limit sessions).
+	Pace Pace
 
 	held   atomic.Int64
 	flag   *atomic.Int64 // see ShareHold; the pool's holds guard it
@@ -91,6 +95,13 @@ func (p *Pool) AddFrontend(name string, mode Mode, maxConn int) *Frontend {
 	f.SetPath(Path{Reason: "userspace"})
 	p.Frontends = append(p.Frontends, f)
 	return f
+}
+
+// LimitRate sets how many sessions the frontend takes in a second, as configured; 0 is any number. It must be called before traffic
+// starts.
+func (f *Frontend) LimitRate(n int) {
+	f.MaxRate = n
+	f.Pace.SetLimit(n)
 }
 
 func (p *Pool) takeID() int {

@@ -66,6 +66,7 @@ func (t *Takeover) frontend(p *Pool, f, was *Frontend) {
 	if f.Switch() == ShutDown { // that was of the configuration before
 		t.commits = append(t.commits, func() { f.SetSwitch(SwitchedOn) })
 	}
+	t.commits = append(t.commits, func() { f.Pace.SetLimit(f.MaxRate) })
 	if f.MaxConn != was.MaxConn {
 		t.commits = append(t.commits, func() { f.SetLimit(f.MaxConn) })
 	}

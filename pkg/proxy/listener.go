@@ -32,6 +32,7 @@ type shortage uint8
 const (
 	nothing     shortage = iota
 	ownPlaces            // places of the frontend or the bind line
+	ownPace              // what the frontend may take in a second
 	processWide          // places of the process, for which others may wait elsewhere
 	noDescriptor
 )
@@ -100,6 +101,10 @@ func (l *listener) admit() shortage {
 	if short := l.fe.admit(); short != nothing {
 		return short
 	}
+	if pace := &l.fe.stats.Pace; pace.Bounded() && !pace.Reserve(l.w.date()) {
+		l.fe.leavePlaces()
+		return ownPace
+	}
 	if !l.bind.reserve() {
 		l.fe.cancel(nil)
 		return ownPlaces
@@ -123,12 +128,25 @@ func (f *frontend) admit() shortage {
 func (l *listener) room() bool {
 	free := func(g *pool.Gauge, limit int) bool { return limit <= 0 || g.Taken() < int64(limit) }
 	p := l.fe.plan.pool
-	return free(&p.Process.Conns, p.Limit()) && free(&l.fe.stats.Sessions, l.fe.stats.Limit()) && l.bind.room()
+	return free(&p.Process.Conns, p.Limit()) && free(&l.fe.stats.Sessions, l.fe.stats.Limit()) && l.bind.room() && l.inPace()
+}
+
+func (l *listener) inPace() bool {
+	pace := &l.fe.stats.Pace
+	return !pace.Bounded() || pace.Allows(l.w.date())
 }
 
 // cancel gives back a place for which nobody came.
 func (f *frontend) cancel(bind *bindLimit) {
 	bind.cancel()
+	if f.stats.Pace.Bounded() {
+		f.stats.Pace.Cancel()
+	}
+	f.leavePlaces()
+}
+
+// leavePlaces is cancel of those that fe.admit has reserved.
+func (f *frontend) leavePlaces() {
 	f.stats.Sessions.Cancel()
 	f.plan.pool.Process.Conns.Cancel()
 }
@@ -173,7 +191,7 @@ func (l *listener) hold(short shortage) {
 
 func (l *listener) holdFor(short shortage, n int32) {
 	switch short {
-	case ownPlaces, noDescriptor:
+	case ownPlaces, ownPace, noDescriptor:
 		l.fe.stats.Hold(int64(n))
 	case processWide:
 		l.fe.plan.pool.Hold(int64(n))

@@ -86,7 +86,7 @@ func trafficColumns() []Column {
 		{Name: "rate", Metric: "current_session_rate", Type: U32, Tags: rated, Scopes: Frontends | Backends | Servers,
 			Help: "Sessions in the last second.", Value: func(r *Row) Value { return count(r.rate().Cur()) }},
 		{Name: "rate_lim", Metric: "limit_session_rate", Type: U32, Tags: limit, Scopes: Frontends,
-			Help: "Limit of sessions a second: there is none, always 0.", Value: none},
+			Help: "Limit of sessions a second: rate-limit sessions, 0 for none.", Value: func(r *Row) Value { return integer(int64(r.Frontend.Pace.Limit())) }},
 		{Name: "rate_max", Metric: "max_session_rate", Type: U32, Tags: maximum, Scopes: Frontends | Backends | Servers,
 			Help: "Most sessions in one second.", Value: func(r *Row) Value { return count(r.rate().Max()) }},
 	}
