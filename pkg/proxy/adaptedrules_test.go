@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -93,17 +92,5 @@ func TestSetTimeoutOfTunnels(t *testing.T) {
 	long.send("x")
 	if b, err := long.r.ReadByte(); b != 'x' || err != nil {
 		t.Errorf("%q, %v from the other tunnel", b, err)
-	}
-}
-
-// Without a timeout tarpit it is timeout connect, as HAProxy has it.
-func TestTarpitWithoutATimeout(t *testing.T) {
-	w := start(t, []netip.AddrPort{named(t, "one")}, func(_ *Setup, fe, _ *config.Proxy) {
-		fe.Timeouts.Tarpit, fe.Timeouts.Connect = 0, 50*time.Millisecond
-		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionTarpit, Status: 429}}
-	})
-	from := time.Now()
-	if status, _ := w.dial().get("/"); status != 429 || time.Since(from) < 50*time.Millisecond {
-		t.Errorf("%d after %v", status, time.Since(from))
 	}
 }
