@@ -147,7 +147,7 @@ func (b *building) servers(p *config.Proxy, backend *pool.Backend) error {
 // line adds the servers of one server or server-template line. The first addresses of its name are taken by others.
 func (b *building) line(p *config.Proxy, line *config.Server, backend *pool.Backend, taken int) ([]*pool.Server, error) {
 	o := serverOptions(p, line)
-	names := serverNames(line)
+	names := line.Names()
 	addrs := make([]netip.Addr, len(names))
 	if o.FQDN != "" {
 		if err := b.startAddresses(p, line, names, addrs, taken); err != nil {

@@ -62,7 +62,7 @@ func (f *stateFile) read(cfg *config.Config, users []*config.Proxy, saved savedS
 	for _, p := range users {
 		wanted[p.Name] = map[string]bool{}
 		for i := range p.Servers {
-			for _, name := range serverNames(&p.Servers[i]) {
+			for _, name := range p.Servers[i].Names() {
 				wanted[p.Name][name] = true
 			}
 		}
@@ -109,23 +109,11 @@ func (f *stateFile) open() ([]pool.SavedServer, bool) {
 	return nil, false
 }
 
-// serverNames are the names of the servers that a line makes.
-func serverNames(line *config.Server) []string {
-	if !line.Template() {
-		return []string{line.Name}
-	}
-	var names []string
-	for n := line.Low; n <= line.High; n++ {
-		names = append(names, fmt.Sprintf("%s%d", line.Name, n))
-	}
-	return names
-}
-
 // lastAddresses are those that the servers of a line had when they were found by the same name, for init-addr's `last`. No
 // address takes two slots.
 func (s savedStates) lastAddresses(p *config.Proxy, line *config.Server) map[string]netip.Addr {
 	last, used := map[string]netip.Addr{}, map[netip.Addr]bool{}
-	for _, name := range serverNames(line) {
+	for _, name := range line.Names() {
 		was, ok := s[p.Name+"/"+name]
 		addr := was.Addr.Addr()
 		if !ok || was.FQDN != line.Host && was.Admin&pool.NameChanged == 0 || !addr.IsValid() || used[addr] && !line.AllowDupIP {

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"fmt"
 	"strings"
 
 	"waggle/pkg/config"
@@ -47,23 +46,11 @@ func (b *building) track() {
 			if target == nil { // its backend is disabled
 				continue
 			}
-			for _, of := range namesOf(line) {
+			for _, of := range line.Names() {
 				find(b.pool.Backend(p.Name), of).Track(target)
 			}
 		}
 	}
-}
-
-// namesOf are the names of the servers that a line makes.
-func namesOf(line *config.Server) []string {
-	if !line.Template() {
-		return []string{line.Name}
-	}
-	var names []string
-	for n := line.Low; n <= line.High; n++ {
-		names = append(names, fmt.Sprintf("%s%d", line.Name, n))
-	}
-	return names
 }
 
 // agentAt is where a line says that the agent of its server is.

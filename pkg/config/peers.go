@@ -54,11 +54,7 @@ func (p *parser) enterPeers(s *statement) {
 	g := &Peers{Pos: s.at(-1)}
 	p.peers = g
 	name, ok := s.one("a name")
-	if !ok {
-		return
-	}
-	if !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in 'peers' name '%s'", badNameChar(name), name)
+	if !ok || !s.checkSectionName(name) {
 		return
 	}
 	g.Name = name

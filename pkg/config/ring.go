@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"waggle/pkg/sample"
 )
 
 // Ring is a `ring` section (HAProxy's manual, chapter 3.9): log lines in memory, that `show events` shows and that go to
@@ -73,11 +71,7 @@ func (p *parser) enterRing(s *statement) {
 	r := &Ring{Pos: s.at(-1), Size: ringSize}
 	p.ring = r
 	name, ok := s.one("a name")
-	if !ok {
-		return
-	}
-	if !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in 'ring' name '%s'", badNameChar(name), name)
+	if !ok || !s.checkSectionName(name) {
 		return
 	}
 	r.Name = name

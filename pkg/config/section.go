@@ -143,14 +143,21 @@ func (p *parser) enterProxy(s *statement, kind Kind) {
 	}
 }
 
+// checkSectionName says whether the first argument can name a section.
+func (s *statement) checkSectionName(name string) bool {
+	valid := sample.ValidName(name)
+	if !valid {
+		s.errorf(0, "character '%c' is not permitted in '%s' name '%s'", badNameChar(name), s.name(), name)
+	}
+	return valid
+}
+
 // sectionName reads `<name> [from <defaults>]`.
 func (s *statement) sectionName(required bool) (name, parent string, ok bool) {
 	args := s.args
 	if len(args) > 0 && args[0].text != "from" {
 		name = args[0].text
-		if !sample.ValidName(name) {
-			s.errorf(0, "character '%c' is not permitted in '%s' name '%s'", badNameChar(name), s.name(), name)
-		}
+		s.checkSectionName(name)
 		args = args[1:]
 	}
 	if name == "" && required {
@@ -211,9 +218,7 @@ func (p *parser) enterResolvers(s *statement) {
 		return
 	}
 	r.Name = name
-	if !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in 'resolvers' name '%s'", badNameChar(name), name)
-	}
+	s.checkSectionName(name)
 	for _, other := range p.cfg.Resolvers {
 		if other.Name == name {
 			s.errorf(0, "resolvers '%s' has the same name as resolvers '%s' declared at %s", name, name, other.Pos)

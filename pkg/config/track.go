@@ -101,6 +101,18 @@ func (s *proxyState) serverIndex(name string) int {
 	return first
 }
 
+// Names are those of the line's server, or of its slots.
+func (s *Server) Names() []string {
+	if !s.Template() {
+		return []string{s.Name}
+	}
+	var names []string
+	for n := s.Low; n <= s.High; n++ {
+		names = append(names, s.Name+strconv.Itoa(n))
+	}
+	return names
+}
+
 // Has says whether name is that of the line's server, or of one of its slots.
 func (s *Server) Has(name string) bool {
 	if !s.Template() {

@@ -23,10 +23,9 @@ const maxSocketPath = 97
 // unixSocket gives the address of a unix socket as a configuration spells it: unix@path, a path that begins with a slash, or a
 // name in the abstract namespace; ok is false where the text is something else. The prefix stands before a path.
 func unixSocket(text, prefix string) (addr netip.AddrPort, ok bool, err error) {
-	for _, p := range []string{unixaddr.Padded, unixaddr.Unpadded} {
-		if name, found := strings.CutPrefix(text, p); found {
-			return named(text, name)
-		}
+	if unixaddr.Abstract(text) {
+		_, name, _ := strings.Cut(text, "@")
+		return unixAddress(text, name)
 	}
 	path, found := strings.CutPrefix(text, "unix@")
 	if !found {
@@ -36,12 +35,13 @@ func unixSocket(text, prefix string) (addr netip.AddrPort, ok bool, err error) {
 		return addr, false, nil
 	}
 	if path != "" {
-		return named(prefix+path, prefix+path)
+		path = prefix + path
 	}
-	return named(path, path)
+	return unixAddress(path, path)
 }
 
-func named(text, name string) (netip.AddrPort, bool, error) {
+// unixAddress gives the address of a socket; name is what of the text stands in sun_path.
+func unixAddress(text, name string) (netip.AddrPort, bool, error) {
 	switch {
 	case name == "":
 		return netip.AddrPort{}, true, fmt.Errorf("the name of the unix socket is missing")

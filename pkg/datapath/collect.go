@@ -14,7 +14,7 @@ import (
 
 const (
 	collectEvery = time.Second
-	// collectShare bounds the collector's part of one CPU: after a pass it rests this many times as long as the pass took.
+	// collectShare bounds the part of one CPU that goes into walks through the table: after one, rest this many times as long as it took.
 	collectShare = 20
 	// orphanPasses is how many passes there are to one that also looks for reverse entries without a forward one.
 	// None should ever be found.
@@ -62,20 +62,20 @@ func sentenceOf(key lbWgKey, fwd, rev lbWgFlow) sentence {
 	}
 }
 
-// run makes passes until ctx ends; done is called with the error of each, or nil, and then after.
-func (c *collector) run(ctx context.Context, done func(error), after func()) {
+// sparingly calls do, which walks through the table of flows, each second and when it is woken, until ctx ends. After one that took long it
+// rests for longer: see collectShare.
+func sparingly(ctx context.Context, wake <-chan struct{}, do func()) {
 	timer := time.NewTimer(collectEvery)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-wake:
 		case <-timer.C:
 		}
 		start := time.Now()
-		_, err := c.pass(monotonicNow())
-		done(err)
-		after()
+		do()
 		timer.Reset(max(collectEvery, collectShare*time.Since(start)))
 	}
 }

@@ -186,21 +186,20 @@ func (dp *Datapath) start(life context.Context, changed <-chan struct{}) {
 	if dp.resetter != nil {
 		dp.collector.reset = dp.resetter.reset
 	}
-	var collecting trouble.Lasting // of one goroutine
-	collected := func(err error) {
-		if news, failed := collecting.Note(err); news && err != nil {
-			dp.opts.Logger.Error("kernel path: collecting flows failed", "err", err, "failed_tries", failed)
-		}
-	}
-	dp.running.Go(func() { dp.collector.run(life, collected, dp.sweep) })
+	var collecting, telling trouble.Lasting // of one goroutine each
+	dp.running.Go(func() {
+		sparingly(life, nil, func() {
+			_, err := dp.collector.pass(monotonicNow())
+			dp.report(&collecting, "kernel path: collecting flows failed", err)
+			dp.sweep()
+		})
+	})
 	if dp.narrows != nil {
-		var telling trouble.Lasting // of one goroutine
-		told := func(err error) {
-			if news, failed := telling.Note(err); news && err != nil {
-				dp.opts.Logger.Error("kernel path: telling flows of a lowered MTU failed", "err", err, "failed_tries", failed)
-			}
-		}
-		dp.running.Go(func() { dp.narrows.run(life, told) })
+		dp.running.Go(func() {
+			sparingly(life, dp.narrows.wake, func() {
+				dp.report(&telling, "kernel path: telling flows of a lowered MTU failed", dp.narrows.look())
+			})
+		})
 	}
 	dp.running.Go(func() { follow(life, changed, dp.meetInterfaces, dp.networkChanged) })
 	dp.running.Go(func() { followNeighbours(life, dp.ns.ns, dp.neighbourChanged, dp.networkChanged) })
@@ -220,6 +219,13 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 		case <-ticker.C:
 			do()
 		}
+	}
+}
+
+// report logs the error of something that is tried again and again, when it comes or becomes another one. Whatever guards l is held.
+func (dp *Datapath) report(l *trouble.Lasting, text string, err error) {
+	if news, failed := l.Note(err); news && err != nil {
+		dp.opts.Logger.Error(text, "err", err, "failed_tries", failed)
 	}
 }
 
@@ -275,10 +281,7 @@ func (dp *Datapath) networkChanged() {
 		return
 	}
 	dp.routes.known = false
-	err := dp.refresh()
-	if news, failed := dp.following.Note(err); news && err != nil {
-		dp.opts.Logger.Error("kernel path: following the network failed", "err", err, "failed_tries", failed)
-	}
+	dp.report(&dp.following, "kernel path: following the network failed", dp.refresh())
 }
 
 // refresh makes attachments and maps what the desired state and the network ask for. The caller holds mu.
@@ -371,10 +374,7 @@ func (dp *Datapath) Counters() Snapshot {
 	if dp.stopwatch != nil {
 		s.RunTime, timeErr = dp.stopwatch.read(dp.obj.WgIngress, dp.obj.express)
 	}
-	err = errors.Join(err, lostErr, timeErr)
-	if news, failed := dp.reading.Note(err); news && err != nil {
-		dp.opts.Logger.Error("kernel path: reading counters failed", "err", err, "failed_tries", failed)
-	}
+	dp.report(&dp.reading, "kernel path: reading counters failed", errors.Join(err, lostErr, timeErr))
 	if dp.resetter != nil {
 		s.Resets, s.ResetsFailed = dp.resetter.sent.Load(), dp.resetter.failed.Load()
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/require"
 )
 
 // duel is a connection that two CPUs are at: one stands still somewhere on its way through the program, while the other one goes all the
@@ -32,7 +34,7 @@ type duel struct {
 func TestDuels(t *testing.T) {
 	cpus := allowedCPUs(t)
 	if len(cpus) < 2 {
-		t.Skip("needs two CPUs")
+		require.Skip(t, "needs two CPUs")
 	}
 	for name, lastPort := range map[string]uint16{"many ports": 2999, "one port": 2000} {
 		o := Options{FlowMax: 64, HalfOpenRing: 1}

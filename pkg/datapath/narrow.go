@@ -1,11 +1,10 @@
 package datapath
 
 import (
-	"context"
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,37 +65,14 @@ func (n *narrowing) note(ifindex, was, is uint32, now uint64) {
 		return
 	}
 	n.ifaces[ifindex] = narrow{mtu: is, wide: max(was, of.wide), since: now}
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
-}
-
-// run looks until ctx ends, as long as there is an interface to look for; done is called with the error of each look, or nil.
-func (n *narrowing) run(ctx context.Context, done func(error)) {
-	timer := time.NewTimer(collectEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-n.wake:
-		case <-timer.C:
-		}
-		start := time.Now()
-		done(n.look())
-		timer.Reset(max(collectEvery, collectShare*time.Since(start)))
-	}
+	notify(n.wake)
 }
 
 // look tells all flows that have not been told, and those that have got nothing through since the last look. An interface whose last older
 // flow is gone is forgotten.
 func (n *narrowing) look() error {
 	n.mu.Lock()
-	ifaces := make(map[uint32]narrow, len(n.ifaces))
-	for ifindex, of := range n.ifaces {
-		ifaces[ifindex] = of
-	}
+	ifaces := maps.Clone(n.ifaces)
 	n.mu.Unlock()
 	if len(ifaces) == 0 {
 		n.stuck = nil
@@ -168,11 +144,8 @@ func expected(f, other lbWgFlow) uint32 {
 
 // tooLong sends the ICMP error. It goes by the interface that the sender's packets come by.
 func (r *resetter) tooLong(t tooLong) {
-	packet := tooLongPacket(t)
 	e := ended{from: netip.AddrPortFrom(t.ours.Addr(), 0), to: netip.AddrPortFrom(t.sender.Addr(), 0), ifindex: t.ifindex}
-	if r.emit(e, packet) {
-		r.narrowed.Add(1)
-	}
+	r.emit(e, tooLongPacket(t))
 }
 
 const (

@@ -52,10 +52,7 @@ func (dp *Datapath) neighbourChanged(n neighbour) {
 	if dp.closed {
 		return
 	}
-	err := dp.tables.neighbour(dp.planner.ways, n)
-	if news, failed := dp.neighbouring.Note(err); news && err != nil {
-		dp.opts.Logger.Error("kernel path: following a neighbour failed", "err", err, "failed_tries", failed)
-	}
+	dp.report(&dp.neighbouring, "kernel path: following a neighbour failed", dp.tables.neighbour(dp.planner.ways, n))
 }
 
 // neighbour takes a change over into wg_ways and wg_targets, and into wg_neighs if it is a new one.

@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"waggle/pkg/lab/require"
 )
 
 // age moves the last activity of every flow into the past.
@@ -278,7 +280,7 @@ func (k *kernel) twoCPUs(t *testing.T) (send func(packetFor func(cpu int) packet
 		}
 	})
 	if len(frames) < 2 {
-		t.Skip("needs two CPUs")
+		require.Skip(t, "needs two CPUs")
 	}
 	return func(packetFor func(cpu int) packet) {
 		t.Helper()

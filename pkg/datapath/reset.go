@@ -15,8 +15,8 @@ import (
 // for another one in its window it asks back first (RFC 5961, section 3.2).
 type resetter struct {
 	v4, v6 int // raw sockets; v6 is -1 where the kernel has no IPv6
-	// sent and failed count packets; narrowed those that were no RSTs, see narrowing.
-	sent, failed, narrowed atomic.Uint64
+	// sent counts RSTs, failed whatever could not be sent.
+	sent, failed atomic.Uint64
 }
 
 // openResetter must run inside the namespace. It takes CAP_NET_RAW.

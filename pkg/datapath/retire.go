@@ -61,10 +61,7 @@ func (dp *Datapath) sweep() {
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // what is the same is no news
-	err := errors.Join(errs...)
-	if news, failed := dp.forgetting.Note(err); news && err != nil {
-		dp.opts.Logger.Error("kernel path: forgetting a server failed", "err", err, "failed_tries", failed)
-	}
+	dp.report(&dp.forgetting, "kernel path: forgetting a server failed", errors.Join(errs...))
 }
 
 // forget gives back the indices of a service or server without flows; what it counted stays in the sums of others.

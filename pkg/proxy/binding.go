@@ -43,28 +43,41 @@ func keyOf(b *config.Bind) bindKey {
 	return bindKey{b.Addr, b.V6Only, b.Interface, b.Mode, b.User, b.Group, b.UserTimeout}
 }
 
-// ownerOf looks up whose the file of a unix socket is to be: names and numbers are looked for in the system's files.
+// ownerOf looks up whose the file of a unix socket is to be: names are looked for in the system's files.
 func ownerOf(b *config.Bind) (o sock.Owner, err error) {
-	o = sock.Owner{User: -1, Group: -1}
-	if b.User != "" {
-		if o.User, err = strconv.Atoi(b.User); err != nil {
-			u, err := user.Lookup(b.User)
-			if err != nil {
-				return o, err
-			}
-			o.User, _ = strconv.Atoi(u.Uid)
+	o.User, err = idOf(b.User, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
 		}
+		return u.Uid, nil
+	})
+	if err != nil {
+		return o, err
 	}
-	if b.Group != "" {
-		if o.Group, err = strconv.Atoi(b.Group); err != nil {
-			g, err := user.LookupGroup(b.Group)
-			if err != nil {
-				return o, err
-			}
-			o.Group, _ = strconv.Atoi(g.Gid)
+	o.Group, err = idOf(b.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
 		}
+		return g.Gid, nil
+	})
+	return o, err
+}
+
+// idOf is the number of a user or group that is a name or a number; -1 for "".
+func idOf(name string, lookUp func(string) (string, error)) (int, error) {
+	if name == "" {
+		return -1, nil
 	}
-	return o, nil
+	if n, err := strconv.Atoi(name); err == nil {
+		return n, nil
+	}
+	id, err := lookUp(name)
+	if err != nil {
+		return -1, err
+	}
+	return strconv.Atoi(id)
 }
 
 // bindAll opens the addresses of a plan; those that open has are not opened again. If one fails none is left open.

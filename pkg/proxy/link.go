@@ -18,12 +18,7 @@ func (w *worker) dial(t pool.Target, o owner) (*link, unix.Errno) {
 	if errno != 0 {
 		return nil, errno
 	}
-	if t.Server.NoLinger {
-		sock.NoLinger(fd)
-	}
-	if ut := t.Server.UserTimeout; ut > 0 {
-		sock.UserTimeout(fd, ut)
-	}
+	sock.Tune(fd, t.Server.NoLinger, t.Server.UserTimeout)
 	l := w.newLink()
 	if err := l.open(w, fd, loop.Servers, o); err != nil {
 		sock.Close(fd)

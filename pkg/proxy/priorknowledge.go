@@ -31,7 +31,7 @@ func (s *session) becomeMux() {
 		g = &guest{w: w, fe: s.fe, bind: s.bind, via: s.via, peer: s.src, begun: s.begun, opened: s.phase == reading}
 		g.sticky, s.sticky = s.sticky, nil
 		g.vars, s.msg.vars[sample.Session] = s.msg.vars[sample.Session], sample.Vars{}
-		side = adapter.Bare(adapter.Info{Src: s.src, Dst: s.Dst()})
+		side = adapter.Direct(adapter.Info{Src: s.src, Dst: s.Dst()})
 		w.guests[g] = struct{}{}
 		w.e.live.Add(1)
 	} else {

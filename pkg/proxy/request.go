@@ -156,7 +156,7 @@ func (s *session) begin(n int) {
 // dropImpliedPort takes a port that its scheme implies out of an absolute target and out of Host, before any rule sees them,
 // as HAProxy does: otherwise a client could call a host by a name that the rules about it do not know.
 func (s *session) dropImpliedPort() {
-	before, authority, after := s.req.Bare()
+	before, authority, after := s.req.WithoutImpliedPort()
 	if authority == nil {
 		return
 	}

@@ -36,14 +36,7 @@ func newServersTLS(p *config.Proxy) (map[string]*serverTLS, error) {
 		if all == nil {
 			all = make(map[string]*serverTLS)
 		}
-		names := []string{line.Name}
-		if line.Template() {
-			names = nil
-			for n := line.Low; n <= line.High; n++ {
-				names = append(names, fmt.Sprintf("%s%d", line.Name, n))
-			}
-		}
-		for _, name := range names {
+		for _, name := range line.Names() {
 			all[name] = &serverTLS{config: c, sni: line.TLS.SNI}
 		}
 	}

@@ -142,12 +142,10 @@ func (s *session) setTag(counter int, value *sample.Expr, fixed int64) {
 		return
 	}
 	if value != nil {
-		s.w.text, _ = value.Append(s.w.text[:0], (*subject)(s))
-		n, err := strconv.ParseInt(string(s.w.text), 10, 64)
-		if err != nil {
+		var ok bool
+		if fixed, ok = s.integer(value); !ok {
 			return
 		}
-		fixed = n
 	}
 	at.table.Set(at.entry, stick.GPT0, uint64(uint32(fixed)))
 }

@@ -107,7 +107,7 @@ func (r *stateReader) address(i int, name string) netip.Addr {
 		return netip.Addr{}
 	}
 	a, err := netip.ParseAddr(r.words[i])
-	if err != nil {
+	if err != nil || a.Zone() != "" {
 		r.fail(i, name)
 	}
 	return a.Unmap()

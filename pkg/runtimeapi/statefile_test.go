@@ -60,6 +60,7 @@ func TestLinesThatAreNoServersState(t *testing.T) {
 	for _, tc := range []struct{ line, want string }{
 		{"garbage", "line 3: 1 columns, at least 20 are expected"},
 		{with(4, "/run/s"), `line 3: srv_addr is "/run/s"`},
+		{with(4, "100::%/run/s"), `line 3: srv_addr is "100::%/run/s"`}, // the form of a unix socket's
 		{with(5, "4"), `line 3: srv_op_state is "4"`},
 		{with(6, "-1"), `line 3: srv_admin_state is "-1"`},
 		{with(7, "257"), `line 3: srv_uweight is "257"`},

@@ -153,8 +153,8 @@ func (r *Reference) expected(n int) int {
 // pattern belong to it, as HAProxy 2.6 has it. Each element's number is that of its line.
 func (r *Reference) read(content []byte) {
 	v := r.versions[r.current]
-	for n, bytesOf := range bytes.Split(content, []byte("\n")) {
-		line, _, _ := strings.Cut(string(bytesOf), "\r")
+	for n, text := range bytes.Split(content, []byte("\n")) {
+		line, _, _ := strings.Cut(string(text), "\r")
 		key, value := strings.TrimLeft(line, " \t"), ""
 		if key == "" || line[0] == '#' {
 			continue

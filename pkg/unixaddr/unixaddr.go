@@ -36,13 +36,18 @@ func Name(a netip.Addr) (string, bool) {
 // Is says whether it is a unix socket's address.
 func Is(a netip.Addr) bool { _, ok := Name(a); return ok }
 
+// Abstract says whether a name is in the abstract namespace, and no path.
+func Abstract(name string) bool {
+	return strings.HasPrefix(name, Padded) || strings.HasPrefix(name, Unpadded)
+}
+
 // String gives an address as a configuration spells it.
 func String(a netip.AddrPort) string {
 	name, ok := Name(a.Addr())
 	switch {
 	case !ok:
 		return a.String()
-	case strings.HasPrefix(name, Padded), strings.HasPrefix(name, Unpadded):
+	case Abstract(name):
 		return name
 	default:
 		return "unix@" + name

@@ -52,6 +52,8 @@ func said(call *ast.CallExpr) []string {
 	switch {
 	case (name == "Warn" || name == "Error") && strings.Contains(strings.ToLower(on), "log") && len(call.Args) > 0:
 		return literal(call.Args[0])
+	case name == "report" && on == "dp" && len(call.Args) > 1:
+		return literal(call.Args[1])
 	case name == "Log" && len(call.Args) > 2 && word(call.Args[1]) == "LevelWarn":
 		return literal(call.Args[2])
 	case name == "event" && len(call.Args) > 3 && slices.Contains([]string{"Warning", "Alert", "Emergency"}, word(call.Args[1])):

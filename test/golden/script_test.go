@@ -61,12 +61,7 @@ func readScenario(t *testing.T, file string) *scenario {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scenario{}
-	for line := range strings.Lines(string(archive.Comment)) {
-		if why, ok := strings.CutPrefix(strings.TrimSpace(line), "waggle only: "); ok {
-			s.haproxyLacks = why
-		}
-	}
+	s := &scenario{haproxyLacks: waggleOnly(archive)}
 	for _, f := range archive.Files {
 		switch f.Name {
 		case "haproxy.cfg":
@@ -83,6 +78,16 @@ func readScenario(t *testing.T, file string) *scenario {
 		t.Fatalf("%s has no haproxy.cfg, or no requests", file)
 	}
 	return s
+}
+
+// waggleOnly says why a file is not for HAProxy, "" if it is.
+func waggleOnly(a *txtar.Archive) (why string) {
+	for line := range strings.Lines(string(a.Comment)) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "waggle only: "); ok {
+			why = text
+		}
+	}
+	return why
 }
 
 func parseRequests(text string) (all []exchange, err error) {

@@ -40,12 +40,7 @@ func readWaiting(t *testing.T, file string) *waitScript {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &waitScript{}
-	for line := range strings.Lines(string(archive.Comment)) {
-		if why, ok := strings.CutPrefix(strings.TrimSpace(line), "waggle only: "); ok {
-			s.haproxyLacks = why
-		}
-	}
+	s := &waitScript{haproxyLacks: waggleOnly(archive)}
 	for _, f := range archive.Files {
 		switch f.Name {
 		case "haproxy.cfg":

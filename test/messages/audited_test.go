@@ -16,7 +16,7 @@ func audited() map[string]exceptions {
 				`\w+(Directives|Globals|Params|Actions)`, "Keywords", "actionKeywords", // tables
 				"String", "redirectCookie", "smtpCheck", // what goes to a peer
 			},
-			vars: []string{"others", "own", "feature", "doc", "actions", "priorities", "otherTCPActions", "otherActions", "noPrograms", "checkOptionNames", "StatsRealm"},
+			vars: []string{"others", "own", "feature", "doc", "actions", "priorities", "condition", "otherTCPActions", "otherActions", "noPrograms", "checkOptionNames", "StatsRealm"},
 		},
 		"pkg/sample": {
 			calls: append(data, `.*\.(Append)?Format`),

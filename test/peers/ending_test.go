@@ -87,31 +87,17 @@ func ending(err error) string {
 // closes runs a server that answers one request of each connection, and tells what its Connection header was and how the
 // connection ends.
 func closes(t *testing.T) (addr string, seen chan string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	seen = make(chan string, 16)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(patience))
-				r := bufio.NewReader(c)
-				req, err := http.ReadRequest(r)
-				if err != nil {
-					return
-				}
-				fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-				_, err = io.Copy(io.Discard, r)
-				seen <- fmt.Sprintf("%v %s", req.Close, ending(err))
-			}()
+	return serve(t, func(c net.Conn) {
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		r := bufio.NewReader(c)
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
 		}
-	}()
-	return l.Addr().String(), seen
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+		_, err = io.Copy(io.Discard, r)
+		seen <- fmt.Sprintf("%v %s", req.Close, ending(err))
+	}), seen
 }

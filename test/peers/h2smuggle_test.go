@@ -3,13 +3,10 @@ package peers
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -182,37 +179,8 @@ func (o outcome) first() outcome {
 func TestAmbiguousHTTP2AsHAProxy(t *testing.T) {
 	require.Tool(t, "haproxy")
 	waggle, haproxy := startRelayed(t, "waggle", "proto h2"), startRelayed(t, "haproxy", "proto h2")
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	g := grammar{Rand: rand.New(rand.NewPCG(seed, 0))}
-	var cases []h2case
-	for i := range *ambiguous {
-		g.calm = 1 << (i % 6)
-		cases = append(cases, g.h2())
-	}
-	var forwarded, stricter int
-	var mu sync.Mutex
-	inParallel(len(cases), 32, func(i int) {
-		c := cases[i]
-		ours, theirs, why, err := insist(c, waggle.try2, haproxy.try2, laxerH2)
-		if err != nil {
-			t.Errorf("%s: %v", c, err)
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		forwarded += len(ours.requests)
-		less := len(ours.requests) < len(theirs.requests)
-		if less {
-			stricter++
-		}
-		if why != "" {
-			t.Errorf("%s: %s\n  waggle  %v\n  HAProxy %v", why, c, ours, theirs)
-		} else if os.Getenv("WAGGLE_TEST_STRICTER") != "" && less {
-			t.Logf("stricter: %s\n  waggle  %v\n  HAProxy %v", c, ours, theirs)
-		}
-	})
-	t.Logf("%d requests: %d forwarded, waggle forwards less in %d cases", len(cases), forwarded, stricter)
+	cases := made(t, grammar.h2)
+	forwarded := compareRelayed(t, cases, 32, waggle.try2, haproxy.try2, laxerH2)
 	if forwarded < len(cases) { // the good one behind each, and some
 		t.Errorf("only %d requests of %d pairs were forwarded: too little is compared", forwarded, len(cases))
 	}

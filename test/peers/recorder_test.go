@@ -86,12 +86,19 @@ type recorder struct {
 
 func record(t *testing.T) *recorder {
 	t.Helper()
+	r := &recorder{by: map[int][]asked{}, alive: map[int]int{}}
+	r.ended = sync.NewCond(&r.mu)
+	r.addr = serve(t, r.serve)
+	return r
+}
+
+// serve has do serve each connection to an address, until the test ends.
+func serve(t *testing.T, do func(net.Conn)) (addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{addr: l.Addr().String(), by: map[int][]asked{}, alive: map[int]int{}}
-	r.ended = sync.NewCond(&r.mu)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -99,11 +106,11 @@ func record(t *testing.T) *recorder {
 			if err != nil {
 				return
 			}
-			serving.Go(func() { r.serve(c) })
+			serving.Go(func() { do(c) })
 		}
 	})
 	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return r
+	return l.Addr().String()
 }
 
 // of waits until the connections of a client have ended, and gives what they carried.

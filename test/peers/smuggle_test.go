@@ -130,39 +130,54 @@ func laxer(ours, theirs outcome) string {
 func TestAmbiguousRequestsAsHAProxy(t *testing.T) {
 	require.Tool(t, "haproxy")
 	waggle, haproxy := startRelayed(t, "waggle", ""), startRelayed(t, "haproxy", "")
-	cases := readAmbiguous(t, "requests")
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	g := grammar{Rand: rand.New(rand.NewPCG(seed, 0))}
-	for i := range *ambiguous {
-		g.calm = 1 << (i % 6)
-		cases = append(cases, g.stream())
+	cases := slices.Concat(readAmbiguous(t, "requests"), made(t, grammar.stream))
+	forwarded := compareRelayed(t, cases, 64, waggle.try, haproxy.try, laxer)
+	if forwarded < len(cases)/4 {
+		t.Errorf("only %d requests of %d streams were forwarded: too little is compared", forwarded, len(cases))
 	}
-	var forwarded, stricter int
+}
+
+// compareRelayed has both relay each case, some at a time, and fails where waggle is laxer. It returns how many requests waggle has
+// forwarded.
+func compareRelayed[C any](t *testing.T, cases []C, atOnce int, waggle, haproxy func(C) (outcome, error), laxer func(ours, theirs outcome) string) (forwarded int) {
+	t.Helper()
+	stricter := 0
 	var mu sync.Mutex
-	inParallel(len(cases), 64, func(i int) {
-		in := cases[i]
-		ours, theirs, why, err := insist(in, waggle.try, haproxy.try, laxer)
+	inParallel(len(cases), atOnce, func(i int) {
+		ours, theirs, why, err := insist(cases[i], waggle, haproxy, laxer)
+		shown := fmt.Sprintf("%q", any(cases[i]))
 		if err != nil {
-			t.Errorf("%q: %v", in, err)
+			t.Errorf("%s: %v", shown, err)
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		forwarded += len(ours.requests)
-		if len(ours.requests) < len(theirs.requests) {
+		less := len(ours.requests) < len(theirs.requests)
+		if less {
 			stricter++
 		}
 		if why != "" {
-			t.Errorf("%s: %q\n  waggle  %v\n  HAProxy %v", why, in, ours, theirs)
-		} else if os.Getenv("WAGGLE_TEST_STRICTER") != "" && len(ours.requests) < len(theirs.requests) {
-			t.Logf("stricter: %q\n  waggle  %v\n  HAProxy %v", in, ours, theirs)
+			t.Errorf("%s: %s\n  waggle  %v\n  HAProxy %v", why, shown, ours, theirs)
+		} else if os.Getenv("WAGGLE_TEST_STRICTER") != "" && less {
+			t.Logf("stricter: %s\n  waggle  %v\n  HAProxy %v", shown, ours, theirs)
 		}
 	})
-	t.Logf("%d streams: %d requests forwarded, waggle forwards less in %d streams", len(cases), forwarded, stricter)
-	if forwarded < len(cases)/4 {
-		t.Errorf("only %d requests of %d streams were forwarded: too little is compared", forwarded, len(cases))
+	t.Logf("%d cases: %d requests forwarded, waggle forwards less in %d cases", len(cases), forwarded, stricter)
+	return forwarded
+}
+
+// made are as many cases as are asked for, by a grammar whose seed is logged.
+func made[C any](t *testing.T, one func(grammar) C) (cases []C) {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	g := grammar{Rand: rand.New(rand.NewPCG(seed, 0))}
+	for i := range *ambiguous {
+		g.calm = 1 << (i % 6)
+		cases = append(cases, one(g))
 	}
+	return cases
 }
 
 // readAmbiguous reads a corpus: a Go string a line.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -103,10 +102,7 @@ func TestVerdictIsShort(t *testing.T) {
 
 // The exit status is the command's, and the verdict stands behind its output.
 func TestRun(t *testing.T) {
-	shell, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skip(err)
-	}
+	const shell = "/bin/sh"
 	var out strings.Builder
 	if code := run([]string{shell, "-c", "echo fine"}, &out); code != 0 || out.String() != "fine\n" {
 		t.Errorf("exit status %d and %q", code, &out)

@@ -27,8 +27,8 @@ type Pair struct {
 	reset   atomic.Bool
 }
 
-// Bare is the Pair of a connection that the loop has itself: it only tells about it.
-func Bare(info Info) *Pair { return &Pair{Info: info, closing: func() {}} }
+// Direct is the Pair of a connection that the loop has itself, without an adapter: it only tells about it.
+func Direct(info Info) *Pair { return &Pair{Info: info, closing: func() {}} }
 
 // pairBuffer bounds what the kernel holds of each direction of a pair, with its own overhead. It doubles what it is
 // told (socket(7)).

@@ -20,7 +20,7 @@ type Target struct {
 	Preface []byte      // sent in clear text before the handshake: a PROXY header
 	Timeout time.Duration
 	Counter Counter
-	// NoLinger has it end with a reset; UserTimeout is that of TCP, 0 = the system's.
+	// See sock.Tune.
 	NoLinger    bool
 	UserTimeout time.Duration
 	// Congestion is the congestion control; "" is the default.
@@ -44,12 +44,7 @@ func Dial(t Target) (o *Outbound, fd int, errno unix.Errno) {
 	if errno != 0 {
 		return nil, -1, errno
 	}
-	if t.NoLinger {
-		sock.NoLinger(sfd)
-	}
-	if t.UserTimeout > 0 {
-		sock.UserTimeout(sfd, t.UserTimeout)
-	}
+	sock.Tune(sfd, t.NoLinger, t.UserTimeout)
 	p, end, fd, err := newPair(Info{Dst: t.Addr})
 	if err != nil {
 		sock.Close(sfd)

@@ -204,9 +204,9 @@ func (r *Request) Query() []byte { return r.optional(r.query) }
 // value of Host; nil if there is neither (HTTP/1.0).
 func (r *Request) Host() []byte { return r.optional(r.authority) }
 
-// Bare is the authority of an absolute target that says a port which its scheme implies, or none behind its colon, without
-// it; nil where there is nothing to leave out (RFC 9110 section 4.2.3). before and after are the rest of the target.
-func (r *Request) Bare() (before, authority, after []byte) {
+// WithoutImpliedPort is the authority of an absolute target that says a port which its scheme implies, or none behind its colon,
+// without it; nil where there is nothing to leave out (RFC 9110 section 4.2.3). before and after are the rest of the target.
+func (r *Request) WithoutImpliedPort() (before, authority, after []byte) {
 	if r.Form != AbsoluteForm {
 		return nil, nil, nil
 	}

@@ -86,6 +86,16 @@ func ConnectError(fd int) unix.Errno {
 // KeepAlive turns TCP keep-alive on.
 func KeepAlive(fd int) { enable(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE) }
 
+// Tune sets up a connection to a server: noLinger has it end with a reset; userTimeout is that of TCP, 0 = the system's.
+func Tune(fd int, noLinger bool, userTimeout time.Duration) {
+	if noLinger {
+		NoLinger(fd)
+	}
+	if userTimeout > 0 {
+		UserTimeout(fd, userTimeout)
+	}
+}
+
 // NoLinger has a socket end with a reset when it is closed.
 func NoLinger(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // of a socket: never fails

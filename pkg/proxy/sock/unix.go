@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +35,7 @@ func listenUnix(addr netip.AddrPort, name string, o ListenOptions) (fd int, boun
 	if err != nil {
 		return -1, bound, os.NewSyscallError("socket", err)
 	}
-	if strings.HasPrefix(name, unixaddr.Padded) || strings.HasPrefix(name, unixaddr.Unpadded) {
+	if unixaddr.Abstract(name) {
 		err = bindUnix(fd, name, o.Backlog)
 	} else {
 		err = bindPath(fd, name, o)
