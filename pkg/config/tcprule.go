@@ -65,10 +65,10 @@ func (r *ruleParser) tcpAction(rule *TCPRule, where sample.Where) bool {
 	case data != "":
 		rule.Action, rule.Table = TCPIncGPC, data
 		return r.counter(scope)
-	case scoped && name == "set-var":
+	case name == "set-var":
 		rule.Action = TCPSetVar
 		return r.variable(scope) && r.expressionAt(where)
-	case scoped && name == "unset-var":
+	case name == "unset-var":
 		rule.Action = TCPUnsetVar
 		return r.variable(scope)
 	case scoped:
@@ -92,11 +92,14 @@ func (r *ruleParser) tcpAction(rule *TCPRule, where sample.Where) bool {
 
 // tcpVerdict reads an action that says what becomes of the connection.
 func (r *ruleParser) tcpVerdict(rule *TCPRule, name string) bool {
-	verdicts := []string{"accept", "reject", "silent-drop"}
-	if r.name() == "tcp-request connection" {
-		verdicts = append(verdicts, "expect-proxy")
+	valid := []string{"accept", "reject", "silent-drop", "track-sc0", "track-sc1", "track-sc2", "sc-inc-gpc0", "sc-inc-gpc1", "sc-set-gpt0", "set-var", "unset-var"}
+	switch r.name() {
+	case "tcp-request connection":
+		valid = append(valid, "expect-proxy")
+	case "tcp-request content":
+		valid = append(valid, "set-priority-class", "set-priority-offset")
 	}
-	if !r.oneOf(0, "action", verdicts...) {
+	if !r.oneOf(0, "action", valid...) {
 		return false
 	}
 	switch name {
