@@ -15,14 +15,18 @@ import (
 	"waggle/pkg/lab/require"
 )
 
-// A client of TLS or HTTP/2 whose connection is dropped silently is told nothing either: no alert, no GOAWAY, no end.
+// A client of TLS or HTTP/2 whose connection is dropped silently is told nothing either: no alert, no GOAWAY, no end. What
+// it sends afterwards finds no socket, which this host answers by RST, so both sides have said all they have to say before:
+// the SETTINGS of HTTP/2 are acknowledged when a first response is there.
 func TestSilentDropOfAdaptedConnections(t *testing.T) {
 	require.Root(t) // CAP_NET_ADMIN
 	eachWay(t, func(t *testing.T, w *world, c *http.Client, url string) {
+		w.exchange(c, request(t, "GET", url+"/", nil))
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		told := make(chan error, 1)
 		go func() {
-			resp, err := c.Do(request(t, "GET", url+"/", nil).WithContext(ctx))
+			resp, err := c.Do(request(t, "GET", url+"/dropped", nil).WithContext(ctx))
 			if err == nil {
 				resp.Body.Close()
 			}
@@ -32,13 +36,13 @@ func TestSilentDropOfAdaptedConnections(t *testing.T) {
 		eventually(t, "the connection is dropped", func() bool { return fe.Counters.Sum().DeniedReq == 1 && fe.Sessions.Load() == 0 })
 		select {
 		case err := <-told:
-			t.Errorf("the client was told: %v", err)
+			t.Fatalf("the client was told: %v", err)
 		case <-time.After(20 * time.Millisecond): // what we would have sent is there at once: it is this host
 		}
 		cancel()
 		<-told
 	}, func(_ *Setup, fe, _ *config.Proxy) {
-		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionSilentDrop}}
+		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionSilentDrop, Cond: condition(t, "if { path /dropped }")}}
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"waggle/pkg/accesslog"
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
+	"waggle/pkg/sample"
 )
 
 // world is an engine under test with what surrounds it.
@@ -153,6 +154,16 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("waited in vain: %s", what)
 		}
 	}
+}
+
+// condition is that of a rule: `if …`, `unless …`.
+func condition(t testing.TB, text string) *sample.Cond {
+	t.Helper()
+	c, err := sample.ParseCond(strings.Fields(text), sample.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // serverFunc is a raw server: it is given each connection, and the connection is closed when it returns.

@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"waggle/pkg/config"
-	"waggle/pkg/sample"
 )
 
 func TestRoundRobinPerRequest(t *testing.T) {
@@ -308,21 +307,14 @@ func TestReuseNever(t *testing.T) {
 }
 
 func TestDenyAndRedirect(t *testing.T) {
-	cond := func(words ...string) *sample.Cond {
-		c, err := sample.ParseCond(words, sample.Env{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
 	w := start(t, []netip.AddrPort{named(t, "a")}, func(_ *Setup, fe, _ *config.Proxy) {
 		fe.MonitorURI = "/alive"
 		fe.HTTPRequest = []config.HTTPRule{
-			{Action: config.ActionDeny, Cond: cond("if", "{", "path_beg", "/secret", "}")},
-			{Action: config.ActionDeny, Status: 429, Cond: cond("if", "{", "path_beg", "/busy", "}")},
-			{Action: config.ActionRedirect, Target: "/new", Status: 301, Cond: cond("if", "{", "path", "/old", "}")},
-			{Action: config.ActionRedirect, RedirectKind: config.RedirectScheme, Target: "https", Cond: cond("if", "{", "path", "/tls", "}")},
-			{Action: config.ActionRedirect, RedirectKind: config.RedirectPrefix, Target: "http://b", Cond: cond("if", "{", "path", "/pre", "}")},
+			{Action: config.ActionDeny, Cond: condition(t, "if { path_beg /secret }")},
+			{Action: config.ActionDeny, Status: 429, Cond: condition(t, "if { path_beg /busy }")},
+			{Action: config.ActionRedirect, Target: "/new", Status: 301, Cond: condition(t, "if { path /old }")},
+			{Action: config.ActionRedirect, RedirectKind: config.RedirectScheme, Target: "https", Cond: condition(t, "if { path /tls }")},
+			{Action: config.ActionRedirect, RedirectKind: config.RedirectPrefix, Target: "http://b", Cond: condition(t, "if { path /pre }")},
 		}
 	})
 	tests := []struct {

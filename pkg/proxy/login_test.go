@@ -5,11 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"waggle/pkg/config"
-	"waggle/pkg/sample"
 	"waggle/pkg/userlist"
 	"waggle/pkg/userlist/crypt3"
 )
@@ -30,13 +28,9 @@ func loginWorld(t *testing.T) (*world, *userlist.List) {
 	}
 	l := &userlist.List{Name: "l", Users: map[string]*userlist.User{"a": {Name: "a", Hash: h}}}
 	w := start(t, []netip.AddrPort{showing(t, "x-a")}, func(s *Setup, fe, _ *config.Proxy) {
-		cond, err := sample.ParseCond(strings.Fields("if { path /private } !{ http_auth(l) }"), sample.Env{})
-		if err != nil {
-			t.Fatal(err)
-		}
 		fe.HTTPRequest = []config.HTTPRule{
 			{Action: config.ActionAddHeader, Target: "x-a", Value: "before"},
-			{Action: config.ActionAuth, Cond: cond},
+			{Action: config.ActionAuth, Cond: condition(t, "if { path /private } !{ http_auth(l) }")},
 			{Action: config.ActionAddHeader, Target: "x-a", Value: "behind"},
 		}
 		s.Config.Userlists = map[string]*userlist.List{"l": l}

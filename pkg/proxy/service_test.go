@@ -7,23 +7,17 @@ import (
 	"testing"
 
 	"waggle/pkg/config"
-	"waggle/pkg/sample"
 )
 
 // statsWorld has the seed's shape: a backend without servers that has the stats page.
 func statsWorld(t *testing.T, page func(*config.Proxy, ServiceRequest) ServiceResponse) *world {
 	return start(t, []netip.AddrPort{named(t, "a")}, func(s *Setup, fe, _ *config.Proxy) {
-		cond, err := sample.ParseCond([]string{"if", "{", "path", "-i", "/my-stats", "}"}, sample.Env{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		fe.UseBackend = []config.UseBackend{{Backend: "stat", Cond: cond}}
+		fe.UseBackend = []config.UseBackend{{Backend: "stat", Cond: condition(t, "if { path -i /my-stats }")}}
 		s.Config.Proxies = append(s.Config.Proxies,
 			&config.Proxy{Kind: config.Backend, Name: "stat", HTTP: true, Stats: &config.Stats{URI: "/my-stats"}})
 		s.Page = page
 		s.Exporter = func(ServiceRequest) ServiceResponse { return ServiceResponse{Status: 200, Body: []byte("m 1\n")} }
-		metrics, _ := sample.ParseCond([]string{"if", "{", "path", "/metrics", "}"}, sample.Env{})
-		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionPrometheus, Cond: metrics}}
+		fe.HTTPRequest = []config.HTTPRule{{Action: config.ActionPrometheus, Cond: condition(t, "if { path /metrics }")}}
 	})
 }
 
