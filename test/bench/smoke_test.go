@@ -65,7 +65,7 @@ func plausible(t *testing.T, s report.Sample) {
 	t.Helper()
 	kernel := s.Contender == "waggle-kernel"
 	h2 := s.Scenario == "h2" // its headers are compressed, and h2load knows no percentiles
-	if s.Seconds < 0.9 || s.Seconds > 3 || s.Requests < 50 || s.Bytes < 50*s.Requests && !h2 || s.SystemCPU <= 0 || s.P50 <= 0 && !h2 || s.P99 < s.P50 {
+	if s.Seconds < 0.9 || s.Seconds > 20 || s.Requests < 50 || s.Bytes < 50*s.Requests && !h2 || s.SystemCPU <= 0 || s.P50 <= 0 && !h2 || s.P99 < s.P50 {
 		t.Errorf("not plausible: %+v", s)
 	}
 	if s.Errors > 0 {
@@ -106,7 +106,7 @@ func TestAnInterruptLeavesNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "ended in round 1") {
 		t.Errorf("ended with %v", err)
 	}
-	if took := time.Since(interrupted); took > 10*time.Second {
+	if took := time.Since(interrupted); took > 30*time.Second {
 		t.Errorf("it took %s to end", took)
 	}
 	if left, _ := os.ReadDir(temporary); len(left) > 0 {

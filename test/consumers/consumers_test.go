@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patience bounds every wait; no test passes by using it up.
+const patience = time.Minute
+
 // balancer is a running waggle with two web servers that are up and one that is down.
 type balancer struct {
 	socket, csv, log string
@@ -48,9 +51,9 @@ defaults
     mode http
     log global
     option httplog
-    timeout client 5s
-    timeout server 5s
-    timeout connect 1s
+    timeout client 30s
+    timeout server 30s
+    timeout connect 10s
 frontend shop
     bind 127.0.0.1:%d
     default_backend web
@@ -63,7 +66,7 @@ backend web
     server up-1 %s check inter 100ms
     server up-2 %s check inter 100ms
     server gone 127.0.0.1:%d check inter 100ms fall 1
-`, b.socket, web, stats, server(t, "one"), server(t, "two"), labtest.FreeAddr(t).Port())
+`, b.socket, web, stats, server(t, "one"), server(t, "two"), labtest.ClosedAddr(t).Port())
 	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -101,7 +104,7 @@ func (b *balancer) run(t *testing.T, config string) {
 func runUntilEnd(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var said bytes.Buffer
-	cmd.Stderr = &said
+	cmd.Stderr, cmd.WaitDelay = &said, time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +132,7 @@ func server(t *testing.T, name string) string {
 
 func get(url string) (string, error) {
 	// A connection that is kept would count among the sessions.
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := client.Get(url)
 	if err != nil {
 		return "", err
@@ -144,14 +147,14 @@ func get(url string) (string, error) {
 
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		err := try()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: %v", what, err)
+			t.Fatalf("%s: not within %v: %v", what, patience, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -160,10 +163,10 @@ func eventually(t *testing.T, what string, try func() error) {
 // output runs a tool and returns what it says and its exit code.
 func output(t *testing.T, stdin io.Reader, env []string, name string, args ...string) (string, int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdin, cmd.Env = stdin, append(os.Environ(), env...)
+	cmd.Stdin, cmd.Env, cmd.WaitDelay = stdin, append(os.Environ(), env...), time.Second
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		t.Fatalf("%s: %v", name, err)
@@ -185,7 +188,7 @@ func wants(t *testing.T, tool, said string, texts ...string) {
 func TestHatop(t *testing.T) {
 	hatop, script := require.Tool(t, "hatop"), require.Tool(t, "script")
 	b := start(t, 12)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, script, "-qec", "stty rows 40 cols 120; "+hatop+" -s "+b.socket, "/dev/null")
 	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
@@ -194,7 +197,7 @@ func TestHatop(t *testing.T) {
 		t.Fatal(err)
 	}
 	var screen labtest.Transcript
-	cmd.Stdout, cmd.Stderr = &screen, &screen
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &screen, &screen, time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -274,12 +277,12 @@ func TestNetdata(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "python.d", "haproxy.conf"), []byte(job), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, plugin, "nolock", "haproxy", "1")
 	cmd.Env = append(os.Environ(), "NETDATA_USER_CONFIG_DIR="+dir, "NETDATA_STOCK_CONFIG_DIR=/usr/lib/netdata/conf.d", "NETDATA_PLUGINS_DIR="+filepath.Dir(plugin))
 	var said labtest.Transcript
-	cmd.Stdout = &said
+	cmd.Stdout, cmd.WaitDelay = &said, time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestMonitoring(t *testing.T) {
 		}
 		return firing(url, `WaggleServerDown shaky`)
 	})
-	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", shaky))
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", shaky)) // which nobody else is given meanwhile
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"waggle/pkg/lab"
 )
@@ -69,14 +68,14 @@ func agentSteers(t *testing.T, datapath string) {
 		{"ready up", map[string]int{first: 15, second: 15}, first},
 	} {
 		says.Store(step.says)
-		b.eventually(5*time.Second, fmt.Sprintf("after %q", step.says), func() error {
+		b.eventually(fmt.Sprintf("after %q", step.says), func() error {
 			connections += 30
 			if got := b.names(b.rawName, 30); !maps.Equal(got, step.want) {
 				return fmt.Errorf("30 connections were split %v, want %v", got, step.want)
 			}
 			return nil
 		})
-		b.eventually(5*time.Second, fmt.Sprintf("the follower after %q", step.says), func() error {
+		b.eventually(fmt.Sprintf("the follower after %q", step.says), func() error {
 			if got, err := follower(); err != nil || got != step.follower {
 				return fmt.Errorf("the follower is %q, %v; want %q", got, err, step.follower)
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"waggle/pkg/lab"
 )
@@ -18,7 +17,7 @@ defaults
     timeout connect 1s
     timeout client 10s
     timeout server 10s
-    default-server check inter 100ms rise 1 fall 1
+    default-server check inter 200ms rise 1 fall 2
 frontend metrics
     mode http
     bind *:8404
@@ -70,7 +69,7 @@ func backupsStandIn(t *testing.T, datapath string) {
 				t.Fatal(err)
 			}
 		}
-		b.eventually(10*time.Second, step.what, func() error { // before anybody connects, who may meet a server that does not answer
+		b.eventually(step.what, func() error { // before anybody connects, who may meet a server that does not answer
 			list, err := b.runtime("show stat")
 			if n := strings.Count(list, ",DOWN,"); err != nil || n != 2*step.down || !strings.Contains(list, ",L4OK,") {
 				return fmt.Errorf("%v\n%s", err, list)
@@ -79,7 +78,7 @@ func backupsStandIn(t *testing.T, datapath string) {
 		})
 		for port, want := range map[int][]string{8001: step.first, 8002: step.all} {
 			ask := func() (string, error) { return b.rawNameAt(port) }
-			b.eventually(10*time.Second, fmt.Sprintf("port %d: %s", port, step.what), func() error { return b.shares(ask, 4, want...) })
+			b.eventually(fmt.Sprintf("port %d: %s", port, step.what), func() error { return b.shares(ask, 4, want...) })
 			before := b.metric("waggle_frontend_sessions_total", `path="kernel"`)
 			if err := b.shares(ask, 12, want...); err != nil {
 				t.Errorf("port %d: %s: %v", port, step.what, err)

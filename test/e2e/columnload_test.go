@@ -385,7 +385,7 @@ func (b *columnsLab) tcp(contender) {
 // idle waits until no session is open, so that the next ones are counted from none.
 func (b *columnsLab) idle(rows ...string) {
 	b.t.Helper()
-	b.eventually(5*time.Second, "no session is open", func() error {
+	b.eventually("no session is open", func() error {
 		got, err := b.counted()
 		for _, row := range rows {
 			if n := got[row]["scur"]; err == nil && n != 0 {
@@ -413,15 +413,17 @@ func (b *columnsLab) tcpAborts() {
 		b.truth.add("raw/BACKEND", "srv_abrt", 1)
 		b.truth.add("raw/BACKEND", "eresp", 1)
 	}
+	var idle [2][]*countedConn
 	for range 3 { // nobody says anything any more
-		c := b.raw(8004, 10, 20, "wait")
-		_, _ = c.Read(make([]byte, 1))
-		c.Close()
-		b.session("idle_in", "idle_client", c)
-		c = b.raw(8005, 10, 20, "wait")
-		_, _ = c.Read(make([]byte, 1))
-		c.Close()
-		b.session("idle_server_in", "idle_server", c)
+		idle[0] = append(idle[0], b.raw(8004, 10, 20, "wait"))
+		idle[1] = append(idle[1], b.raw(8005, 10, 20, "wait"))
+	}
+	for i, name := range []string{"idle", "idle_server"} {
+		for _, c := range idle[i] {
+			_, _ = c.Read(make([]byte, 1))
+			c.Close()
+			b.session(name+"_in", []string{"idle_client", "idle_server"}[i], c)
+		}
 	}
 	for row, n := range map[string][2]int64{"idle_client/BACKEND": {3, 0}, "idle_client/r1": {3, 0}, "idle_server/BACKEND": {0, 3}, "idle_server/r1": {0, 3}} {
 		b.truth.add(row, "cli_abrt", n[0])

@@ -23,9 +23,9 @@ global
     maxconn 2000
 defaults
     mode http
-    timeout connect 100ms
-    timeout client 5s
-    timeout server 5s
+    timeout connect 10s
+    timeout client 30s
+    timeout server 30s
     retries 2
 frontend http_in
     bind *:8000
@@ -71,7 +71,7 @@ frontend tcp_moving_in
 frontend idle_in
     mode tcp
     bind *:8004
-    timeout client 300ms
+    timeout client 1500ms
     default_backend idle_client
 frontend idle_server_in
     mode tcp
@@ -88,7 +88,7 @@ backend idle_client
     server r1 {{r1}}
 backend idle_server
     mode tcp
-    timeout server 300ms
+    timeout server 1500ms
     server r1 {{r1}}
 backend web
     http-response deny if { res.hdr(x-secret) -m found }
@@ -98,6 +98,7 @@ backend picky
     http-request deny
     server w1 {{w1}}
 backend refusing
+    timeout connect 100ms # which is also the pause between two attempts
     server dead {{dead}}
 backend moving
     option redispatch
@@ -184,7 +185,7 @@ func startColumns(t *testing.T, c contender) *columnsLab {
 	if b.process, err = b.Balancer.Start(labtest.Context(t), cmd); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(10*time.Second, "the balancer answers", func() error { _, err := b.runtime("show info"); return err })
+	b.eventually("the balancer answers", func() error { _, err := b.runtime("show info"); return err })
 	return b
 }
 
@@ -275,7 +276,7 @@ func TestColumnsTellTheTruth(t *testing.T) {
 			}
 			var got truth
 			var wrong []string
-			for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 				var err error
 				if got, err = b.counted(); err != nil {
 					t.Fatal(err)

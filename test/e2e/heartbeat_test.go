@@ -44,7 +44,7 @@ func TestAHangingAgent(t *testing.T) {
 	if err := b.process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	waiting.SetReadDeadline(time.Now().Add(5 * time.Second))
+	waiting.SetReadDeadline(time.Now().Add(patience))
 	round(waiting) // by userspace
 	if n := b.metric("waggle_datapath_verdicts_total", `reason="stale"`); n < 1 {
 		t.Error("no SYN was counted as stale")
@@ -52,7 +52,7 @@ func TestAHangingAgent(t *testing.T) {
 	if n := b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="checked_in"`); n != before {
 		t.Errorf("the kernel took %v connections", n-before)
 	}
-	b.eventually(5*time.Second, "the kernel takes connections again", func() error {
+	b.eventually("the kernel takes connections again", func() error {
 		conn := b.to(8004, "echo\nhello")
 		defer conn.Close()
 		round(conn)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"waggle/pkg/lab"
 )
@@ -23,8 +22,8 @@ frontend metrics
     http-request use-service prometheus-exporter if { path /metrics }
 listen ranged
     bind *:8001-8003
-    server one %[1]s:8000 check inter 200ms rise 1 fall 1
-    server two %[2]s:8000 check inter 200ms rise 1 fall 1 slowstart 30s
+    server one %[1]s:8000 check inter 200ms rise 1 fall 2
+    server two %[2]s:8000 check inter 200ms rise 1 fall 2 slowstart 2m
 `
 
 // A range of ports is the kernel's as one frontend, and so is a server that starts slowly: it has a small share at first.
@@ -33,7 +32,7 @@ func TestPortRangeAndSlowstartInTheKernel(t *testing.T) {
 	tasks := b.rawTasks(2)
 	b.runConfig(kernelFlag(), kernelConfig, tasks[0].Addr(), tasks[1].Addr())
 	const one, two = "hostname: raw-1", "hostname: raw-2"
-	b.eventually(10*time.Second, "both servers are used", func() error { return b.shares(b.rawName, 6, one, two) })
+	b.eventually("both servers are used", func() error { return b.shares(b.rawName, 6, one, two) })
 
 	before := b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="ranged"`)
 	for port := 8001; port <= 8003; port++ {
@@ -47,11 +46,11 @@ func TestPortRangeAndSlowstartInTheKernel(t *testing.T) {
 	if err := tasks[1].Unplug(); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(10*time.Second, "the server is down", func() error { return b.shares(b.rawName, 6, one) })
+	b.eventually("the server is down", func() error { return b.shares(b.rawName, 6, one) })
 	if err := tasks[1].Plug(); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(10*time.Second, "the server is back", func() error {
+	b.eventually("the server is back", func() error {
 		if b.names(b.rawName, 20)[two] == 0 {
 			return errors.New("not yet")
 		}

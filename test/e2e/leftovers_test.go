@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +26,7 @@ func TestNothingIsLeftInTheKernel(t *testing.T) {
 			if err := end(b); err != nil {
 				t.Errorf("waggle ended with %v", err)
 			}
-			b.eventually(5*time.Second, "programs and maps are gone", func() error {
+			b.eventually("programs and maps are gone", func() error {
 				if left := held.Left(); len(left) > 0 {
 					return fmt.Errorf("still there: %v", left)
 				}
@@ -45,7 +44,7 @@ func TestSoftStop(t *testing.T) {
 		if err := b.process.Signal(unix.SIGUSR1); err != nil {
 			t.Fatal(err)
 		}
-		b.eventually(3*time.Second, "new connections are refused", func() error {
+		b.eventually("new connections are refused", func() error {
 			for _, port := range []int{httpPort, tcpPort} {
 				if conn, err := b.dial(port); err == nil {
 					conn.Close()
@@ -63,11 +62,7 @@ func TestSoftStop(t *testing.T) {
 		default:
 		}
 		held.conn.Close()
-		select {
-		case <-b.process.Done():
-		case <-time.After(5 * time.Second):
-			t.Fatal("waggle did not end after its last connection")
-		}
+		b.ended("its last connection")
 		if err := b.process.Err(); err != nil {
 			t.Errorf("waggle ended with %v", err)
 		}

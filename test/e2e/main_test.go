@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,9 +60,11 @@ type balancer struct {
 	t       *testing.T
 	process *lab.Process
 	again   func() // starts waggle once more, after its end
-	// patience is how long a connection may take to be made; 0: 5 s.
-	patience time.Duration
 }
+
+// patience bounds every wait for what must come: nobody passes by using it up, and on a machine that stalls nobody fails for that.
+// What is to be quick is measured where it is, against a clock that the machine's stalls do not move.
+const patience = 30 * time.Second
 
 // start builds a lab with three web tasks and three raw TCP tasks, and waggle with the seed's
 // configuration in front of them.
@@ -78,7 +79,7 @@ func startIn(t *testing.T, l *lab.Lab, flags ...string) *balancer {
 	b := &balancer{Lab: l, t: t}
 	b.rawTasks(3)
 	b.run(flags...)
-	b.eventually(10*time.Second, "all servers are used", func() error {
+	b.eventually("all servers are used", func() error {
 		return errors.Join(
 			b.shares(b.webName, 6, "hostname: web-1", "hostname: web-2", "hostname: web-3"),
 			b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"))
@@ -135,8 +136,14 @@ func (b *balancer) execute(c lab.Command) {
 // ready returns when the process that was started last is.
 func (b *balancer) ready() {
 	b.t.Helper()
-	b.eventually(10*time.Second, "the start", func() error {
-		if !strings.Contains(b.process.Output(), "waggle is ready") {
+	b.wrote("waggle is ready")
+}
+
+// wrote returns when the process that was started last has written a text: what it writes comes here by a pipe, a moment later.
+func (b *balancer) wrote(text string) {
+	b.t.Helper()
+	b.eventually(fmt.Sprintf("it writes %q", text), func() error {
+		if !strings.Contains(b.process.Output(), text) {
 			return errors.New(b.process.Output())
 		}
 		return nil
@@ -149,20 +156,30 @@ func (b *balancer) command(args ...string) lab.Command {
 	return program.In(b.t, args...)
 }
 
-func (b *balancer) eventually(d time.Duration, what string, try func() error) {
+func (b *balancer) eventually(what string, try func() error) {
 	b.t.Helper()
-	labtest.Eventually(b.t, d, what, try)
+	labtest.Eventually(b.t, patience, what, try)
+}
+
+// ended waits for the end of the process that was started last.
+func (b *balancer) ended(after string) {
+	b.t.Helper()
+	select {
+	case <-b.process.Done():
+	case <-time.After(patience):
+		b.t.Fatalf("waggle has not ended %v after %s", patience, after)
+	}
 }
 
 // dial connects from the client to a port of the balancer.
 func (b *balancer) dial(port int) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(b.patience, 5*time.Second))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := b.Client.DialContext(ctx, "tcp4", b.Balancer.Endpoint(port))
 	if err != nil {
 		return nil, err
 	}
-	return conn, conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return conn, conn.SetDeadline(time.Now().Add(2 * patience))
 }
 
 // ask sends one line of the raw tasks' protocol and returns the connection to read the answer from.
@@ -201,7 +218,7 @@ func (b *balancer) webName() (string, error) {
 // get makes one request over a connection of its own.
 func (b *balancer) get(port int, path string) (status int, body string, err error) {
 	client := b.Client.HTTPClient()
-	client.Timeout = 5 * time.Second
+	client.Timeout = patience
 	resp, err := client.Get(b.Balancer.URL(port, path))
 	if err != nil {
 		return 0, "", err

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"waggle/pkg/cli"
 	"waggle/pkg/lab"
@@ -105,7 +104,7 @@ func (m *migrated) explained(frontend, path string) {
 // fetch makes a request on a connection of its own.
 func (m *migrated) fetch(url, host string, change func(*http.Request)) (*http.Response, string, error) {
 	client := m.Client.HTTPClient()
-	client.Timeout = 5 * time.Second
+	client.Timeout = patience
 	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true, ServerName: "example.com"}
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -128,7 +127,7 @@ func (m *migrated) fetch(url, host string, change func(*http.Request)) (*http.Re
 func (m *migrated) served(url, host, service string) *http.Response {
 	m.t.Helper()
 	var resp *http.Response
-	m.eventually(10*time.Second, url+" of "+host+" is served by "+service, func() error {
+	m.eventually(url+" of "+host+" is served by "+service, func() error {
 		var body string
 		var err error
 		if resp, body, err = m.fetch(url, host, nil); err != nil {
@@ -171,7 +170,7 @@ func TestMigrateDatabasesAndStatistics(t *testing.T) {
 	m.explained("redis", "kernel")
 	m.explained("web_in", "userspace")
 	for port, service := range map[int]string{5432: "postgres", 6379: "redis"} {
-		m.eventually(10*time.Second, service+" answers", func() error {
+		m.eventually(service+" answers", func() error {
 			conn, err := m.dial(port)
 			if err != nil {
 				return err
@@ -203,7 +202,7 @@ func TestMigrateDatabasesAndStatistics(t *testing.T) {
 func TestMigrateAContainerSetUpByItsEnvironment(t *testing.T) {
 	env := []string{"HTTP_PORT=8080", "SYSLOG_HOST=127.0.0.1", "APP_SERVICE=app", "APP_SLOTS=3"}
 	m := migrate(t, "environment.cfg", map[string]lab.Kind{"app": lab.HTTP11, "static": lab.HTTP11}, env...)
-	logs := make(chan string, 64)
+	var logs labtest.Transcript
 	var syslog net.PacketConn
 	err := m.Balancer.Do(func() (err error) {
 		syslog, err = net.ListenPacket("udp4", "127.0.0.1:514")
@@ -220,10 +219,7 @@ func TestMigrateAContainerSetUpByItsEnvironment(t *testing.T) {
 			if err != nil {
 				return
 			}
-			select {
-			case logs <- string(b[:n]):
-			default:
-			}
+			_, _ = logs.Write(append(b[:n], '\n'))
 		}
 	}()
 	front := m.Balancer.URL(8080, "")
@@ -246,24 +242,21 @@ func TestMigrateAContainerSetUpByItsEnvironment(t *testing.T) {
 	if resp, _, err := m.fetch(front+"/alive", "x", nil); err != nil || resp.StatusCode != 200 {
 		t.Errorf("the monitor: %v, %v", resp, err)
 	}
-	end := time.After(5 * time.Second)
-	for {
-		select {
-		case line := <-logs:
+	m.eventually("the line of a request comes to the syslog server", func() error {
+		for line := range strings.Lines(logs.String()) {
 			if strings.Contains(line, " edge[") && strings.Contains(line, `main app/app-`) && strings.Contains(line, "{x}") {
-				return
+				return nil
 			}
-		case <-end:
-			t.Fatal("no line of a request came to the syslog server")
 		}
-	}
+		return errors.New(logs.String())
+	})
 }
 
 func TestMigrateAnAPIGateway(t *testing.T) {
 	m := migrate(t, "gateway.cfg", map[string]lab.Kind{"api": lab.HTTP11, "api-canary": lab.HTTP11, "legacy": lab.HTTP11})
 	m.explained("api", "userspace")
 	front := m.Balancer.URL(8080, "")
-	m.eventually(10*time.Second, "the service has tasks", func() error {
+	m.eventually("the service has tasks", func() error {
 		if resp, _, err := m.fetch(front+"/healthz", "x", nil); err != nil || resp.StatusCode != 200 {
 			return fmt.Errorf("%v, %w", resp, errors.Join(err))
 		}
@@ -289,7 +282,7 @@ func TestMigrateAnAPIGateway(t *testing.T) {
 		{"GET", "/v1/docs/x.PHP", nil, 400, "", ""},
 		{"GET", "/v1/docs/../x", nil, 400, "", ""},
 	} {
-		m.eventually(10*time.Second, fmt.Sprintf("%s %s %v is answered", row.method, row.path, row.headers), func() error {
+		m.eventually(fmt.Sprintf("%s %s %v is answered", row.method, row.path, row.headers), func() error {
 			resp, body, err := m.fetch(front+row.path, "x", func(r *http.Request) {
 				r.Method = row.method
 				for _, h := range row.headers {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A frontend that is disabled refuses connections on both paths and keeps those it has; enabled it takes them again.
@@ -41,7 +40,7 @@ func TestAFrontendIsSwitchedOffAndOn(t *testing.T) {
 			t.Error(err)
 		}
 		if kernel {
-			b.eventually(3*time.Second, "the kernel carries its share again", func() error {
+			b.eventually("the kernel carries its share again", func() error {
 				if n := b.metric("waggle_frontend_sessions_total", `path="kernel",proxy="tcp_in"`) - before; n < 6 {
 					return fmt.Errorf("%v sessions", n)
 				}
@@ -59,7 +58,7 @@ func TestAFrontendIsSwitchedOffAndOn(t *testing.T) {
 		if err := b.process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		b.eventually(5*time.Second, "a reload brings it back", func() error { _, err := b.rawName(); return err })
+		b.eventually("a reload brings it back", func() error { _, err := b.rawName(); return err })
 	})
 }
 
@@ -84,7 +83,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ids [2]string
-		b.eventually(3*time.Second, "both sessions are listed", func() error {
+		b.eventually("both sessions are listed", func() error {
 			list, err := b.runtime("show sess")
 			if err != nil {
 				return err
@@ -114,7 +113,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 		}
 		for _, id := range ids {
 			b.say("shutdown session "+id, "")
-			b.eventually(2*time.Second, "it is gone", func() error {
+			b.eventually("it is gone", func() error {
 				if one, err := b.runtime("show sess " + id); err != nil || !strings.HasPrefix(one, "Session not found.") {
 					return fmt.Errorf("%q, %w", one, err)
 				}

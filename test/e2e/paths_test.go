@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
@@ -178,7 +177,7 @@ func TestAKilledTaskHurtsNobodyElse(t *testing.T) {
 		if got, want := b.names(b.rawName, 12), 12; got["hostname: raw-2"]+got["hostname: raw-3"] != want {
 			t.Errorf("%d connections made after a task was killed gave %v", want, got)
 		}
-		b.eventually(5*time.Second, "new connections avoid the killed task", func() error {
+		b.eventually("new connections avoid the killed task", func() error {
 			return b.shares(b.rawName, 12, "hostname: raw-2", "hostname: raw-3")
 		})
 		close(stop)
@@ -230,19 +229,18 @@ func (e *echo) round() error {
 
 func TestScalingIsFollowed(t *testing.T) {
 	modes(t, func(t *testing.T, b *balancer, _ bool) {
-		follow := func(n int, within time.Duration, want ...string) {
+		follow := func(n int, want ...string) {
 			t.Helper()
 			scaled := make(chan error, 1) // the stop of a task goes on for a while after it has left DNS
 			go func() { scaled <- b.Scale(labtest.Context(t), "web", n) }()
-			b.eventually(within, fmt.Sprintf("%d tasks", n), func() error { return b.shares(b.webName, 6, want...) })
+			b.eventually(fmt.Sprintf("%d tasks", n), func() error { return b.shares(b.webName, 6, want...) })
 			if err := <-scaled; err != nil {
 				t.Fatal(err)
 			}
 		}
-		follow(1, 3*time.Second, "hostname: web-1")
-		// hold nx is 10 s in the seed, and a retry cycle follows; the health checks may be quicker.
-		follow(0, 14*time.Second, "status 503")
-		follow(3, 3*time.Second, "hostname: web-1", "hostname: web-2", "hostname: web-3")
+		follow(1, "hostname: web-1")
+		follow(0, "status 503")
+		follow(3, "hostname: web-1", "hostname: web-2", "hostname: web-3")
 	})
 }
 
@@ -250,7 +248,7 @@ func TestABackendWithoutTasks(t *testing.T) {
 	l := newLab(t, lab.Options{})
 	b := &balancer{Lab: l, t: t}
 	b.run()
-	b.eventually(5*time.Second, "the HTTP path says 503", func() error {
+	b.eventually("the HTTP path says 503", func() error {
 		status, body, err := b.get(httpPort, "/")
 		if err != nil {
 			return err

@@ -48,7 +48,7 @@ func pinned(t *testing.T, flags ...string) (b *balancer, dir string) {
 // hold keeps connections to the raw tasks busy until stop, and counts those that break. The kernel path carries all of them.
 func (b *balancer) hold(t *testing.T, n int) (stop func() []error) {
 	t.Helper()
-	b.eventually(10*time.Second, "the kernel path takes connections", func() error {
+	b.eventually("the kernel path takes connections", func() error {
 		before := b.kernelSessions()
 		if _, err := b.rawName(); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (b *balancer) hold(t *testing.T, n int) (stop func() []error) {
 	var held []*echo
 	for range n {
 		held = append(held, b.echo(t))
-		if err := held[len(held)-1].conn.(net.Conn).SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
+		if err := held[len(held)-1].conn.(net.Conn).SetDeadline(time.Now().Add(4 * patience)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,28 +101,34 @@ func (b *balancer) hold(t *testing.T, n int) (stop func() []error) {
 }
 
 // Killed again and again under load: what is established goes on all along, new connections are served within a second
-// of the restart, and what was counted stays counted.
+// of the restart (where the machine lets it start in that time: at least once), and what was counted stays counted.
 func TestKilledAgentLosesNoConnection(t *testing.T) {
 	b, _ := pinned(t)
 	release := b.hold(t, 30)
+	quickest := patience
 	for range 4 {
 		before := b.kernelSessions()
 		b.process.Kill()
 		time.Sleep(300 * time.Millisecond) // as long as a restart takes at least
 		began := time.Now()
 		b.again()
-		b.eventually(time.Second, "new connections are served", func() error {
+		b.eventually("new connections are served", func() error {
 			_, err := b.rawName()
 			return err
 		})
-		t.Logf("served %s after the start", time.Since(began).Round(time.Millisecond))
-		b.eventually(5*time.Second, "the statistics are there", func() error {
+		took := time.Since(began)
+		quickest = min(quickest, took)
+		t.Logf("served %s after the start", took.Round(time.Millisecond))
+		b.eventually("the statistics are there", func() error {
 			_, _, err := b.get(statsPort, "/metrics")
 			return err
 		})
 		if after := b.kernelSessions(); after < before {
 			t.Errorf("%v sessions, %v before the kill", after, before)
 		}
+	}
+	if quickest > time.Second {
+		t.Errorf("new connections were served %s after the start at best", quickest)
 	}
 	for _, err := range release() {
 		t.Error("a connection broke:", err)
@@ -154,9 +160,7 @@ func TestCrashLoopLosesNoConnection(t *testing.T) {
 	for _, err := range release() {
 		t.Error("a connection broke:", err)
 	}
-	if out := b.process.Output(); !strings.Contains(out, "taken over") {
-		t.Errorf("the last one has not taken over:\n%s", out)
-	}
+	b.wrote("taken over")
 	if err := b.process.Stop(labtest.Context(t)); err != nil {
 		t.Error(err)
 	}
@@ -189,7 +193,7 @@ func TestCleanStopUnpinsUnlessAskedToKeep(t *testing.T) {
 				return
 			}
 			b.again()
-			b.eventually(5*time.Second, "new connections are served", func() error { _, err := b.rawName(); return err })
+			b.eventually("new connections are served", func() error { _, err := b.rawName(); return err })
 			if err := held.round(); err != nil {
 				t.Error(err)
 			}
@@ -210,18 +214,20 @@ func TestPinsOfAnotherVersion(t *testing.T) {
 	}
 	b.again()
 	b.ready()
-	b.eventually(10*time.Second, "new connections are served", func() error { _, err := b.rawName(); return err })
+	b.eventually("new connections are served", func() error { _, err := b.rawName(); return err })
 	before := b.kernelSessions()
 	if _, err := b.rawName(); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(5*time.Second, "the kernel path serves", func() error {
+	b.eventually("the kernel path serves", func() error {
 		if now := b.kernelSessions(); now <= before {
 			return fmt.Errorf("%v sessions, %v before", now, before)
 		}
 		return nil
 	})
-	if out := b.process.Output(); strings.Count(out, "that of another version of waggle") != 1 || strings.Contains(out, "rm -r") {
+	const another = "that of another version of waggle"
+	b.wrote(another)
+	if out := b.process.Output(); strings.Count(out, another) != 1 || strings.Contains(out, "rm -r") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if now, err := os.ReadDir(dir); err != nil || len(now) != 1 || now[0].Name() != left[0].Name() {
@@ -267,13 +273,14 @@ func TestASuccessorTakesThePins(t *testing.T) {
 	held := b.echo(t)
 	start("-sf", "999999") // a process that there is not in its namespace; the old one is told below
 	const waits, takes = "until another waggle lets go of the pins", "the kernel path is in use"
+	b.wrote(waits)
 	if out := b.process.Output(); strings.Count(out, waits) != 1 || strings.Contains(out, takes) {
 		t.Errorf("it does not say that it waits:\n%s", out)
 	}
 	if err := old.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(5*time.Second, "the new one serves", func() error {
+	b.eventually("the new one serves", func() error {
 		_, err := b.rawName()
 		if err == nil && b.metric("waggle_datapath_mode", `mode="off"`) != 1 {
 			err = errors.New("the kernel path of the old one answers")
@@ -289,16 +296,11 @@ func TestASuccessorTakesThePins(t *testing.T) {
 		}
 	}
 	held.conn.Close()
-	b.eventually(10*time.Second, "the new one has the kernel path", func() error {
-		if !strings.Contains(b.process.Output(), takes) {
-			return errors.New(b.process.Output())
-		}
-		return nil
-	})
+	b.wrote(takes)
 	if err := b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2"); err != nil {
 		t.Error(err)
 	}
-	b.eventually(5*time.Second, "they went by it", func() error {
+	b.eventually("they went by it", func() error {
 		if n := b.kernelSessions(); n < 6 {
 			return fmt.Errorf("%v sessions", n)
 		}
@@ -357,7 +359,7 @@ func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
 	if err := owner.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(5*time.Second, "the reload", func() error {
+	b.eventually("the reload", func() error {
 		if !strings.Contains(owner.Output(), "the configuration was loaded") {
 			return errors.New(owner.Output())
 		}
@@ -371,7 +373,7 @@ func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
 			}
 		}
 		var e *echo
-		b.eventually(5*time.Second, "the kernel path carries a connection", func() error { // it follows the commands a moment later
+		b.eventually("the kernel path carries a connection", func() error { // it follows the commands a moment later
 			before := flows()
 			conn, err := b.dial(port)
 			if err != nil {
@@ -391,12 +393,7 @@ func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
 	extra := use("extra", 8003, "disable server raw/one", "disable server raw/two", "add server raw/extra "+tasks[2].Endpoint().String(), "enable server raw/extra")
 	again := use("two", tcpPort, "disable server raw/extra", "del server raw/two", "add server raw/two "+tasks[1].Endpoint().String(), "enable server raw/two")
 	owner.Kill()
-	b.eventually(10*time.Second, "the kernel path is taken over", func() error {
-		if !strings.Contains(b.process.Output(), "the kernel path is in use") {
-			return errors.New(b.process.Output())
-		}
-		return nil
-	})
+	b.wrote("the kernel path is in use")
 
 	sessions := func(of string) (n string) {
 		t.Helper()
@@ -411,7 +408,7 @@ func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
 		}
 		return n
 	}
-	b.eventually(5*time.Second, "its rows have what is theirs", func() error {
+	b.eventually("its rows have what is theirs", func() error {
 		var got []string
 		for _, of := range []string{"tcp_in,FRONTEND", "new_in,FRONTEND", "raw,one", "raw,two", "raw,three", "raw,BACKEND"} {
 			got = append(got, sessions(of))

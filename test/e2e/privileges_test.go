@@ -37,7 +37,7 @@ func TestPrivilegesAreDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(10*time.Second, "both paths work", func() error {
+	b.eventually("both paths work", func() error {
 		if err := b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func TestPrivilegesAreDropped(t *testing.T) {
 	if answer, err := b.runtime("shutdown sessions server raw/raw-1; shutdown sessions server raw/raw-2; shutdown sessions server raw/raw-3"); err != nil || strings.TrimSpace(answer) != "" {
 		t.Errorf("shut down: %v, %q", err, answer)
 	}
-	b.eventually(2*time.Second, "the connection is reset", func() error {
+	b.eventually("the connection is reset", func() error {
 		if held.round() == nil {
 			return fmt.Errorf("it still works")
 		}

@@ -64,7 +64,7 @@ func (w *waiting) come(port int) {
 	}
 	w.t.Cleanup(func() { conn.Close() })
 	_, err = io.WriteString(conn, "echo\nx")
-	if err := errors.Join(err, conn.SetDeadline(time.Now().Add(time.Minute))); err != nil {
+	if err := errors.Join(err, conn.SetDeadline(time.Now().Add(2*time.Minute))); err != nil {
 		w.t.Fatal(err)
 	}
 	n := len(w.clients)
@@ -100,7 +100,7 @@ func (w *waiting) turn() int {
 	select {
 	case n := <-w.served:
 		return n
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		w.t.Fatalf("nobody is served when it is the turn of client %d\n%s", w.next, w.process.Output())
 		return 0
 	}
@@ -109,7 +109,7 @@ func (w *waiting) turn() int {
 // queued waits until the server's queue is as long as said: clients come one after the other.
 func (w *waiting) queued(n int) {
 	w.t.Helper()
-	w.eventually(5*time.Second, fmt.Sprintf("%d clients wait", n), func() error {
+	w.eventually(fmt.Sprintf("%d clients wait", n), func() error {
 		if got := w.metric("haproxy_backend_current_queue", `proxy="raw"`); got != float64(n) {
 			return fmt.Errorf("%v wait", got)
 		}
@@ -179,7 +179,7 @@ func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
 	for range 3 {
 		w.come(byKernel)
 	}
-	w.eventually(5*time.Second, "the loop has looked into its queue: until then nobody knows who waits", func() error {
+	w.eventually("the loop has looked into its queue: until then nobody knows who waits", func() error {
 		w.come(byKernel)
 		if w.metric("waggle_datapath_verdicts_total", `reason="queued"`) == 0 {
 			return errors.New("not yet")
@@ -198,7 +198,7 @@ func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
 		w.leave(n)
 		w.expect()
 	}
-	w.eventually(5*time.Second, "the kernel takes connections when nobody waits any more", func() error {
+	w.eventually("the kernel takes connections when nobody waits any more", func() error {
 		w.leave(w.next - 1)
 		w.come(byKernel)
 		w.expect()
@@ -217,7 +217,7 @@ func TestPlacesOfTheProcessAreSharedByBothPaths(t *testing.T) {
 		w.come([]int{byKernel, byUserspace}[n/inKernel])
 		w.expect()
 	}
-	w.eventually(5*time.Second, "the first connections are counted", func() error { // by the last place, which is free again then
+	w.eventually("the first connections are counted", func() error { // by the last place, which is free again then
 		if got := w.viaKernel(); got != inKernel {
 			return fmt.Errorf("the kernel carries %v", got)
 		}
@@ -227,7 +227,7 @@ func TestPlacesOfTheProcessAreSharedByBothPaths(t *testing.T) {
 	w.expect()
 	w.come(byKernel)
 	w.come(byUserspace)
-	w.eventually(5*time.Second, "the kernel has left the next one to userspace", func() error {
+	w.eventually("the kernel has left the next one to userspace", func() error {
 		said, err := w.runtime("show datapath")
 		if err == nil && !regexp.MustCompile(`(?m)^1 +global_limit `).MatchString(said) {
 			err = errors.New(said)
@@ -242,7 +242,7 @@ func TestPlacesOfTheProcessAreSharedByBothPaths(t *testing.T) {
 	// A place that comes free in the kernel is one for userspace, too.
 	for n := range 2 {
 		w.leave(n)
-		<-w.served
+		w.turn()
 	}
 }
 
@@ -255,7 +255,7 @@ func TestKernelPassesNobodyWhoWaitsForTheProcess(t *testing.T) {
 		w.come(byKernel)
 		w.expect()
 	}
-	w.eventually(5*time.Second, "the first connections are counted", func() error {
+	w.eventually("the first connections are counted", func() error {
 		if got := w.viaKernel(); got != places-1 {
 			return fmt.Errorf("the kernel carries %v", got)
 		}
@@ -264,7 +264,7 @@ func TestKernelPassesNobodyWhoWaitsForTheProcess(t *testing.T) {
 	w.come(byUserspace)
 	w.expect()
 	w.come(byUserspace)
-	w.eventually(5*time.Second, "a loop knows that one waits", func() error {
+	w.eventually("a loop knows that one waits", func() error {
 		said, err := w.runtime("show fd")
 		if err == nil && !strings.Contains(said, "l.st=FUL fe=userspace_in") {
 			err = errors.New(said)
@@ -292,7 +292,7 @@ func startWaiting(t *testing.T, global, frontend, server string) *waiting {
 	t.Helper()
 	w := &waiting{balancer: &balancer{Lab: newLab(t, lab.Options{}), t: t}, served: make(chan int, 1000)}
 	w.runConfig(kernelFlag(), queueConfig, w.rawTasks(1)[0].Addr(), frontend, server, global)
-	w.eventually(10*time.Second, "both frontends serve", func() error {
+	w.eventually("both frontends serve", func() error {
 		for _, port := range []int{byKernel, byUserspace} {
 			if _, err := w.rawNameAt(port); err != nil {
 				return err

@@ -107,7 +107,7 @@ func reloadable(t *testing.T, text string, flags ...string) (b *balancer, file s
 	if b.process, err = b.Balancer.Start(labtest.Context(t), c); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(10*time.Second, "all servers are used", func() error {
+	b.eventually("all servers are used", func() error {
 		return errors.Join(
 			b.shares(b.webName, 6, "hostname: web-1", "hostname: web-2", "hostname: web-3"),
 			b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"))
@@ -214,7 +214,7 @@ func (l *load) goOn() {
 	for _, c := range counts {
 		from = append(from, c.Load())
 	}
-	l.b.eventually(20*time.Second, "the traffic goes on", func() error {
+	l.b.eventually("the traffic goes on", func() error {
 		for i, c := range counts {
 			if c.Load() < from[i]+10 {
 				return fmt.Errorf("kind %d of traffic stands still", i)
@@ -246,7 +246,7 @@ func (l *load) keepAlive() error {
 	defer conn.Close()
 	in, last := bufio.NewReader(conn), 0
 	for l.ctx.Err() == nil {
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: web\r\n\r\n"); err != nil {
 			return err
 		}
@@ -283,7 +283,7 @@ func (l *load) echo() error {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for n := 0; l.ctx.Err() == nil; n++ {
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 		want := fmt.Sprintf("line %d\n", n)
 		if _, err := io.WriteString(conn, want); err != nil {
 			return err
@@ -369,7 +369,7 @@ func reloadUnderLoad(t *testing.T, reloads int, kernel bool, flag string) {
 		if err := b.process.Signal([]os.Signal{syscall.SIGUSR2, syscall.SIGHUP}[n%2]); err != nil {
 			t.Fatal(err)
 		}
-		b.eventually(20*time.Second, fmt.Sprint("configuration ", n, " is in use"), func() error {
+		b.eventually(fmt.Sprint("configuration ", n, " is in use"), func() error {
 			if got, err := b.round(); err != nil || got != n {
 				return fmt.Errorf("configuration %d, %v", got, err)
 			}
@@ -380,7 +380,7 @@ func reloadUnderLoad(t *testing.T, reloads int, kernel bool, flag string) {
 				t.Errorf("the frontend that configuration %d adds answers %d, %v", n, status, err)
 			}
 		} else { // one loop may be a moment behind the one that has answered
-			b.eventually(5*time.Second, "the frontend that is removed accepts no more", func() error {
+			b.eventually("the frontend that is removed accepts no more", func() error {
 				conn, err := b.dial(extraPort)
 				if err == nil {
 					conn.Close()
@@ -404,27 +404,26 @@ func reloadUnderLoad(t *testing.T, reloads int, kernel bool, flag string) {
 	if err := b.process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(20*time.Second, "the first configuration is in use again", func() error {
+	b.eventually("the first configuration is in use again", func() error {
 		if got, err := b.round(); err != nil || got != 0 {
 			return fmt.Errorf("configuration %d, %v", got, err)
 		}
 		return nil
 	})
-	patience := 20 * time.Second
-	if table {
-		patience = 100 * time.Second
-	}
 	defer func() {
 		if t.Failed() {
 			_ = b.process.Signal(syscall.SIGQUIT) // and it tells what all its goroutines do
 			<-b.process.Done()
 		}
 	}()
-	b.eventually(patience, "nothing is left of the reloads", func() error { return b.footprint(kernel, table).within(before) })
+	labtest.Eventually(t, tablePatience, "nothing is left of the reloads", func() error { return b.footprint(kernel, table).within(before) })
 	if got := b.metric("waggle_config_last_reload_successful", ""); got != 1 {
 		t.Errorf("waggle_config_last_reload_successful is %v", got)
 	}
 }
+
+// tablePatience is patience where flows of the table are waited for, which hold their ports for a minute after their end.
+const tablePatience = 100 * time.Second
 
 // settle waits until the first flows are gone from the kernel path.
 func (b *balancer) settle(table bool) {
@@ -432,7 +431,7 @@ func (b *balancer) settle(table bool) {
 	if !table {
 		return
 	}
-	b.eventually(100*time.Second, "the first flows are gone", func() error {
+	labtest.Eventually(b.t, tablePatience, "the first flows are gone", func() error {
 		if n := b.metric("waggle_datapath_map_entries", `map="wg_flows"`); n > 0 {
 			return fmt.Errorf("%v entries", n)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"waggle/pkg/lab"
 )
@@ -55,7 +54,7 @@ func TestRowsStayRightOverReloadsAndTakeOvers(t *testing.T) {
 		if err := b.process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		b.eventually(5*time.Second, "the reload", func() error {
+		b.eventually("the reload", func() error {
 			if strings.Count(b.process.Output(), "the configuration was loaded") == before {
 				return errors.New(b.process.Output())
 			}
@@ -78,7 +77,7 @@ func TestRowsStayRightOverReloadsAndTakeOvers(t *testing.T) {
 	}
 	check := func(when string, rows map[string]int64) {
 		t.Helper()
-		b.eventually(5*time.Second, "the rows "+when, func() error {
+		b.eventually("the rows "+when, func() error {
 			got, err := b.counted()
 			if err != nil {
 				return err

@@ -21,6 +21,7 @@ func (b *balancer) runtimeAt(port int, command string) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(conn, command); err != nil {
 		return "", err
 	}
@@ -40,7 +41,7 @@ func TestAServerIsDrainedAtRunTimeOnBothPaths(t *testing.T) {
 				t.Errorf("drain %s: %v, %q", server, err, answer)
 			}
 		}
-		b.eventually(2*time.Second, "drained servers get nothing new", func() error {
+		b.eventually("drained servers get nothing new", func() error {
 			if err := b.shares(b.webName, 6, "hostname: web-2", "hostname: web-3"); err != nil {
 				return err
 			}
@@ -52,7 +53,7 @@ func TestAServerIsDrainedAtRunTimeOnBothPaths(t *testing.T) {
 		if answer, err := b.runtime("set server raw/raw-1 state ready; set server raw/raw-1 weight 2"); err != nil || strings.TrimSpace(answer) != "" {
 			t.Errorf("ready: %v, %q", err, answer)
 		}
-		b.eventually(2*time.Second, "weights are followed", func() error {
+		b.eventually("weights are followed", func() error {
 			got := b.names(b.rawName, 8)
 			if got["hostname: raw-1"] != 4 || got["hostname: raw-2"] != 2 || got["hostname: raw-3"] != 2 {
 				return fmt.Errorf("%v", got)
@@ -95,13 +96,13 @@ func TestServersComeAndGoAtRunTimeOnBothPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		say("add server raw/extra "+task.Endpoint().String()+" check inter 200ms rise 1 fall 1", "New server registered.")
+		say("add server raw/extra "+task.Endpoint().String()+" check inter 200ms rise 1", "New server registered.")
 		if err := b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"); err != nil {
 			t.Errorf("a server that nobody has enabled: %v", err)
 		}
 		say("enable health raw/extra; enable server raw/extra", "")
 		all := []string{"hostname: raw-1", "hostname: raw-2", "hostname: raw-3", "hostname: raw-4"}
-		b.eventually(2*time.Second, "the server that was added gets its share", func() error { return b.shares(b.rawName, 8, all...) })
+		b.eventually("the server that was added gets its share", func() error { return b.shares(b.rawName, 8, all...) })
 		before := b.metric("haproxy_server_sessions_total", `proxy="raw",server="extra"`)
 		if err := b.shares(b.rawName, 40, all...); err != nil {
 			t.Error(err)
@@ -114,7 +115,7 @@ func TestServersComeAndGoAtRunTimeOnBothPaths(t *testing.T) {
 		for _, s := range []string{"raw-1", "raw-2", "raw-3", "extra"} {
 			say("set maxconn server raw/"+s+" 1", "")
 		}
-		b.eventually(2*time.Second, "limits hold", func() error {
+		b.eventually("limits hold", func() error {
 			var held []*echo
 			for range 4 {
 				held = append(held, b.echo(t))
@@ -141,7 +142,7 @@ func TestServersComeAndGoAtRunTimeOnBothPaths(t *testing.T) {
 
 		say("del server raw/extra", "Only servers in maintenance mode can be deleted.")
 		say("disable server raw/extra; wait 10s srv-removable raw/extra; del server raw/extra", "Done.\n\nServer deleted.")
-		b.eventually(2*time.Second, "the others share what is left", func() error {
+		b.eventually("the others share what is left", func() error {
 			return b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3")
 		})
 		say("get weight raw/extra", "No such server.")

@@ -29,8 +29,8 @@ defaults
     mode tcp
     log stdout format raw local0
     timeout connect 1s
-    timeout client 1s
-    timeout server 2s
+    timeout client 3s
+    timeout server 6s
 frontend plain_in
     bind *:8001
     default_backend raw
@@ -55,8 +55,8 @@ listen silent_in
 listen checked_in
     bind *:8004
     option tcplog
-    timeout client 1m
-    timeout server 1m
+    timeout client 1h
+    timeout server 1h
     server three %s:8000 check inter 500ms fall 2 on-marked-down shutdown-sessions
 `
 
@@ -117,7 +117,7 @@ func (b *logged) to(port int, words string) *net.TCPConn {
 // lines waits until n sessions were logged and returns their lines, in order of the client's port.
 func (b *logged) lines(n int) (lines []string) {
 	b.t.Helper()
-	b.eventually(10*time.Second, fmt.Sprintf("%d lines", n), func() error {
+	b.eventually(fmt.Sprintf("%d lines", n), func() error {
 		lines = nil
 		for line := range strings.Lines(b.process.Output()) {
 			if strings.Contains(line, b.Client.Addr().String()) {
@@ -158,7 +158,7 @@ func sessions(b *logged, kernel bool) []string {
 		t.Helper()
 		logged++
 		b.lines(logged)
-		b.eventually(5*time.Second, "no session is open", func() error {
+		b.eventually("no session is open", func() error {
 			info, err := b.runtime("show info")
 			if err == nil && !strings.Contains(info, "\nCurrConns: 0\n") {
 				err = errors.New("there is one")
@@ -222,7 +222,6 @@ func sessions(b *logged, kernel bool) []string {
 	next()
 	// The server does not answer: nor does it later, so the client is told.
 	start := time.Now()
-	b.patience = 20 * time.Second
 	conn2, err := b.dial(8005)
 	if err == nil {
 		_, err = conn2.Read(make([]byte, 1))
@@ -267,13 +266,9 @@ func TestSessionsEndWithTheirServer(t *testing.T) {
 			if err := b.task.Unplug(); err != nil {
 				t.Fatal(err)
 			}
-			start := time.Now()
-			_, err := conn.Read(make([]byte, 1))
+			_, err := conn.Read(make([]byte, 1)) // which ends long before the timeouts
 			if want := map[string]error{kernelMode(): syscall.ECONNRESET, "off": io.EOF}[datapath]; !errors.Is(err, want) {
 				t.Errorf("the client sees %v, want %v", err, want)
-			}
-			if d := time.Since(start); d > 5*time.Second {
-				t.Errorf("it took %s", d)
 			}
 			if lines := b.lines(1); !strings.Contains(lines[0], " checked_in checked_in/three ") || !strings.Contains(lines[0], " 5 DD ") {
 				t.Errorf("%s", lines[0])

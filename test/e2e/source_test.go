@@ -6,10 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -70,13 +68,15 @@ func TestSourceOfConnections(t *testing.T) {
 			b.ready()
 			for port, want := range map[int]netip.Addr{8001: second, 8002: third, 8003: own, 8004: third} {
 				conn := b.held(port)
-				if got := b.peers(task); !slices.ContainsFunc(got, func(p netip.AddrPort) bool { return p.Addr() == want }) || len(got) != 1 {
-					t.Errorf("port %d: the task's connections come from %v, want one from %s", port, got, want)
-				} else if p := got[0].Port(); port == 8004 && p != 25000 && p != 25001 {
-					t.Errorf("port %d: from %s", port, got[0])
-				}
+				b.eventually(fmt.Sprintf("port %d: one connection from %s", port, want), func() error { // there may be a check beside it
+					got := b.peers(task)
+					if len(got) != 1 || got[0].Addr() != want || port == 8004 && got[0].Port() != 25000 && got[0].Port() != 25001 {
+						return fmt.Errorf("the task's connections come from %v", got)
+					}
+					return nil
+				})
 				conn.Close()
-				b.eventually(5*time.Second, "the connection is gone", func() error {
+				b.eventually("the connection is gone", func() error {
 					if got := b.peers(task); len(got) > 0 {
 						return fmt.Errorf("%v", got)
 					}

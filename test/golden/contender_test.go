@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long anything may take before a test fails.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // startWaggle runs waggle in this process on a configuration, and gives what ends it.
 func startWaggle(t *testing.T, file string) (stop func()) {

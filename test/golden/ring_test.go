@@ -2,6 +2,7 @@ package golden
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 )
 
 const ringConfig = `global
+ nbthread 1
  stats socket %[1]s level admin
 ring plain
  description a ring
@@ -28,8 +30,8 @@ ring tiny
  maxlen 200
 ring sent
  format rfc5424
- timeout connect 1s
- timeout server 1s
+ timeout connect 10s
+ timeout server 1m
  server counted %[3]s log-proto octet-count
  server lines %[4]s
 ring rest1
@@ -100,11 +102,7 @@ func fillRings(t *testing.T, host string, start func(file, probe string) func())
 	defer stop()
 	paths := []string{"/a", "/err", "/" + strings.Repeat("x", 300), "/b"}
 	for _, path := range paths {
-		res, err := http.Get("http://" + host + ":18480" + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
+		visit(t, "http://"+host+":18480"+path)
 	}
 	got := map[string]string{}
 	for end := time.Now().Add(patience); strings.Count(runtime(t, sock, "show events plain"), "\n") < 5; time.Sleep(5 * time.Millisecond) {
@@ -120,11 +118,7 @@ func fillRings(t *testing.T, host string, start func(file, probe string) func())
 	}
 	got["by octet-count"], got["by lines"] = blank(receive(t, counted, "/b 200")), blank(receive(t, lines, "/b 200"))
 	for i := range 400 { // more than the smallest ring holds
-		res, err := http.Get(fmt.Sprintf("http://%s:18480/%060d", host, i))
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
+		visit(t, fmt.Sprintf("http://%s:18480/%060d", host, i))
 	}
 	all := runtime(t, sock, "show events tiny")
 	for end := time.Now().Add(patience); !strings.Contains(all, "399 200"); all = runtime(t, sock, "show events tiny") {
@@ -136,6 +130,20 @@ func fillRings(t *testing.T, host string, start func(file, probe string) func())
 		t.Errorf("%s keeps %d lines in 16384 bytes", host, n)
 	}
 	return got
+}
+
+// visit makes a request and takes its whole answer: the next one comes by the same connection.
+func visit(t *testing.T, url string) {
+	t.Helper()
+	client := http.Client{Timeout: patience} // with the connections of all clients
+	res, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func listen(t *testing.T) net.Listener {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/lab/require"
 )
 
@@ -60,9 +61,9 @@ func (s *waitScript) play(t *testing.T, start func(file, probe string) func()) {
 	for i := range serverCount {
 		name := fmt.Sprintf("s%d", i+1)
 		h.values[name] = h.serve(t, name)
-		h.values[fmt.Sprintf("f%d", i+1)] = freeAddress(t)
+		h.values[fmt.Sprintf("f%d", i+1)] = labtest.FreeAddr(t).String()
 	}
-	h.values["cli"], h.values["probe"] = freeAddress(t), freeAddress(t)
+	h.values["cli"], h.values["probe"] = labtest.FreeAddr(t).String(), labtest.FreeAddr(t).String()
 	h.values["log"] = h.collect(t)
 	defer start((&scenario{config: s.config}).write(t, h.values), h.values["probe"])()
 	defer cancel()
@@ -73,17 +74,6 @@ func (s *waitScript) play(t *testing.T, start func(file, probe string) func()) {
 		}
 		h.reach(t, st)
 	}
-}
-
-// freeAddress is an address of loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // listens waits until the stats socket answers.
@@ -232,7 +222,7 @@ func (h *hall) command(line string) (string, error) {
 func (h *hall) reach(t *testing.T, st waitStep) {
 	t.Helper()
 	var missed string
-	for end := time.Now().Add(patience / 2); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		if missed = h.missed(st.expected); missed == "" {
 			return
 		}

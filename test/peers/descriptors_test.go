@@ -33,7 +33,7 @@ func connect(t *testing.T, addr string) *kept {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(2 * patience))
 	return &kept{c, bufio.NewReader(c)}
 }
 
@@ -112,6 +112,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 
 	// None of these needs a descriptor of a server, so they take all that are left.
+	full := time.Now()
 	var served, waiting []*kept
 	for range 3 * room {
 		c := connect(t, addr)
@@ -120,7 +121,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 		waiting = append(waiting, c)
 	}
-	for old.failures(t, "accept") == 0 {
+	for old.failures(t, "accept") == 0 { // until its deadline
 		time.Sleep(5 * time.Millisecond)
 	}
 	for _, c := range waiting[:room] { // the queue is in order, and nothing else in the process opens anything
@@ -141,8 +142,14 @@ func TestOutOfDescriptors(t *testing.T) {
 	if most := 2 + int(time.Since(begun)/(100*time.Millisecond)); tries < 1 || tries > most {
 		t.Errorf("tried to accept %d times in %v, want at most %d", tries, time.Since(begun), most)
 	}
-	if n := strings.Count(said.String(), "cannot accept connections for a moment"); n != 1 {
-		t.Errorf("said %d times", n)
+	// Once in 10 s. What it says comes here by a pipe.
+	for end, n := time.Now().Add(patience), 0; n == 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if n = strings.Count(said.String(), "cannot accept connections for a moment"); n > 1+int(time.Since(full)/(10*time.Second)) {
+			t.Errorf("said %d times in %v", n, time.Since(full))
+		}
+	}
+	if !strings.Contains(said.String(), "cannot accept connections for a moment") {
+		t.Error("it does not say so")
 	}
 
 	// A request that needs another server: the idle connection of the first client's is given up for it.

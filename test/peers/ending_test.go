@@ -55,7 +55,12 @@ backend raw
 					_ = c.(*net.TCPConn).CloseWrite()
 				}
 				_, err := io.Copy(io.Discard, r)
-				server := <-seen
+				server := ""
+				select {
+				case server = <-seen:
+				case <-time.After(patience):
+					t.Fatalf("%s: no end comes to the server", contender)
+				}
 				if addr == web && option != "option nolinger" { // HAProxy resets servers in any case, which we do not
 					server = strings.Fields(server)[0]
 				}

@@ -60,10 +60,12 @@ func (r relayed) try2(c h2case) (outcome, error) {
 		return outcome{}, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(patience))
+	port := conn.LocalAddr().(*net.TCPAddr).Port
+	r.forget(port)
 	_, _ = conn.Write(c.frames())
 	o := outcome{statuses: h2statuses(conn)}
 	conn.Close()
-	o.requests = r.of(conn.LocalAddr().(*net.TCPAddr).Port)
+	o.requests = r.of(port)
 	return o, nil
 }
 
@@ -165,14 +167,33 @@ func (o outcome) first() outcome {
 		if strings.Contains(a.line, "/last") {
 			continue
 		}
-		a.fields = slices.DeleteFunc(slices.Clone(a.fields), func(f string) bool { return strings.HasPrefix(f, "trailer: ") || f == "cookie: " })
+		a.fields = slices.DeleteFunc(slices.Clone(a.fields), func(f string) bool { return strings.HasPrefix(f, "trailer: ") })
 		for i, f := range a.fields {
-			a.fields[i] = strings.Replace(f, "cookie: ; ", "cookie: ", 1)
+			a.fields[i] = crumbs(f)
 		}
+		a.fields = slices.DeleteFunc(a.fields, func(f string) bool { return f == "" })
 		a.tail = slices.DeleteFunc(slices.Clone(a.tail), func(f string) bool { return strings.HasPrefix(f, "authorization: ") })
 		kept = append(kept, a)
 	}
 	return outcome{o.statuses, kept}
+}
+
+// crumbs is a field, a cookie without empty parts, "" where nothing else is in it.
+func crumbs(field string) string {
+	cookies, ok := strings.CutPrefix(field, "cookie:")
+	if !ok {
+		return field
+	}
+	var kept []string
+	for c := range strings.SplitSeq(cookies, ";") {
+		if c = strings.TrimSpace(c); c != "" {
+			kept = append(kept, c)
+		}
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return "cookie: " + strings.Join(kept, "; ")
 }
 
 // TestAmbiguousHTTP2AsHAProxy does with requests of HTTP/2 what TestAmbiguousRequestsAsHAProxy does.

@@ -67,7 +67,7 @@ backend app
 // get asks for a page of site.test on a connection of its own.
 func get(t *testing.T, url string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 		InsecureSkipVerify: true, ServerName: "site.test", MaxVersion: tls.VersionTLS12, //nolint:gosec // both name the suites of 1.2 alike
 	}}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait; no test passes by using it up.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // defaults begins every configuration.
 const defaults = `
@@ -144,7 +144,7 @@ func output(t *testing.T, name string, args ...string) []byte {
 	defer cancel()
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stderr = &stderr
+	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s %q: %v: %s", name, args, err, stderr.Bytes())

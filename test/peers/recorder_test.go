@@ -113,6 +113,13 @@ func serve(t *testing.T, do func(net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
+// forget is for a client that is new: what another one with its port has sent may have come after that one has been asked about.
+func (r *recorder) forget(port int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.by, port)
+}
+
 // of waits until the connections of a client have ended, and gives what they carried.
 func (r *recorder) of(port int) []asked {
 	r.mu.Lock()

@@ -90,6 +90,7 @@ func ask(t *testing.T, socket, command string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintln(c, command)
 	answer, err := io.ReadAll(c)
 	if err != nil {

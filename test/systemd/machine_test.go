@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ func bootIn(t *testing.T, l *lab.Lab) *machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.remove(p) })
-	m.eventually("systemd boots", 20*time.Second, func() error {
+	m.eventually("systemd boots", func() error {
 		if m.group, err = controlGroup(name); err != nil {
 			return fmt.Errorf("%w: %s", err, p.Output())
 		}
@@ -136,7 +137,11 @@ func (m *machine) write(name, content string) {
 // try runs a program in the machine.
 func (m *machine) try(argv ...string) (string, error) {
 	enter := []string{"--target=" + strconv.Itoa(m.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}
-	out, err := exec.Command("nsenter", append(enter, argv...)...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nsenter", append(enter, argv...)...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, out)
 	}
@@ -185,9 +190,12 @@ func (m *machine) processes(group string) ([]int, error) {
 	return pids, nil
 }
 
-func (m *machine) eventually(what string, d time.Duration, try func() error) {
+// patience bounds every wait; no test passes by using it up.
+const patience = time.Minute
+
+func (m *machine) eventually(what string, try func() error) {
 	m.t.Helper()
-	labtest.Eventually(m.t, d, what, try)
+	labtest.Eventually(m.t, patience, what, try)
 }
 
 // remove ends all processes of the machine: they are in one PID namespace. Its control groups can be removed after that.
@@ -196,7 +204,7 @@ func (m *machine) remove(p *lab.Process) {
 	if m.group == "" {
 		return
 	}
-	m.eventually("the control groups go", 10*time.Second, func() error {
+	m.eventually("the control groups go", func() error {
 		var dirs []string
 		err := filepath.WalkDir(m.group, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.IsDir() {

@@ -10,15 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreeAddr is an address of 127.0.0.1 at which nobody listens, for a program that will.
+// given are the addresses that FreeAddr has given away in this process.
+var given sync.Map
+
+// FreeAddr is an address of 127.0.0.1 at which nobody listens, for a program that will. The kernel gives a port that has been closed
+// again at random, so that of many some would be equal: no address is given twice.
 func FreeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := netip.MustParseAddrPort(l.Addr().String())
+		_ = l.Close()
+		if _, before := given.LoadOrStore(addr, true); !before {
+			return addr
+		}
 	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
 }
 
 // ClosedAddr is an address of 127.0.0.1 at which nobody listens, nor can until the test ends.
