@@ -42,7 +42,21 @@ quietly() {
 	fi
 }
 
-quietly apt-get update -qq
+# again tries a command some times: mirrors fail for a moment, and somebody else may be installing.
+again() {
+	local i
+	for i in 1 2 3; do
+		if "$@"; then
+			return 0
+		fi
+		printf 'Again, in %s s: %s\n' $((i * 10)) "$*" >&2
+		sleep $((i * 10))
+	done
+	"$@"
+}
+readonly apt=(apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
+
+again quietly "${apt[@]}" update
 packages=()
 for need in "${missing[@]}"; do
 	IFS=, read -ra choices <<<"${need#*:}"
@@ -54,5 +68,5 @@ for need in "${missing[@]}"; do
 	done
 done
 printf 'Installing %s.\n' "${packages[*]}"
-quietly apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${packages[@]}"
+again quietly "${apt[@]}" install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${packages[@]}"
 rm -f "$log"
