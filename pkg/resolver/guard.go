@@ -14,8 +14,9 @@ type guard struct {
 	task    bool                  // the name must be a task
 }
 
+// newGuard returns the guard of a canonical name.
 func newGuard(name string, subnets func() []netip.Prefix) guard {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name = strings.TrimSuffix(name, ".")
 	return guard{subnets: subnets, task: strings.HasPrefix(name, "tasks.") || !strings.Contains(name, ".")}
 }
 

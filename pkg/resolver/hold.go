@@ -76,7 +76,7 @@ type verdict struct {
 	cause       pool.Cause
 	keepHealthy bool
 	silent      bool // nothing: there has been no valid answer yet, and it is too early to give up
-	changed     bool // the set of addresses that are not leaving is another one than before
+	changed     bool // by this valid answer the set of addresses that are not leaving is another one
 	left        int  // addresses that became leaving by this answer
 }
 
@@ -93,9 +93,8 @@ func (m *memory) learn(now time.Time, o outcome) verdict {
 		return verdict{records: m.records, by: m.by, cause: pool.CauseNoIP, silent: !m.asked}
 	}
 	if m.haproxy || o.status == statusNX && !now.Before(m.lastValid.Add(hold)) {
-		v := verdict{cause: cause, by: m.by, changed: len(m.records) > 0}
 		m.records = nil
-		return v
+		return verdict{cause: cause, by: m.by}
 	}
 	m.lost = true
 	return verdict{cause: cause, by: m.by, keepHealthy: true}
@@ -158,14 +157,16 @@ func compareKnown(k known, e endpoint) int { return compareEndpoints(k.endpoint(
 
 func (k known) endpoint() endpoint { return endpoint{addr: k.addr, port: k.port, weight: k.weight} }
 
-// expire forgets addresses that no answer has held for `hold obsolete`. In HAProxy's mode only valid
-// answers make it happen; in ours only missing addresses expire, so that an error alone takes none away.
-func (m *memory) expire(now time.Time) bool {
-	had := len(m.records)
+// expire forgets addresses that no answer has held for `hold obsolete`, and reports whether there was one among them that was
+// not leaving. In HAProxy's mode only valid answers make it happen; in ours only missing addresses expire, so that an error
+// alone takes none away.
+func (m *memory) expire(now time.Time) (inUse bool) {
 	m.records = slices.DeleteFunc(slices.Clone(m.records), func(r known) bool {
-		return r.missing && !now.Before(r.seen.Add(m.hold.Obsolete))
+		gone := r.missing && !now.Before(r.seen.Add(m.hold.Obsolete))
+		inUse = inUse || gone && !r.leaving
+		return gone
 	})
-	return len(m.records) < had
+	return inUse
 }
 
 // bound keeps a nameserver that names new addresses in every answer from growing the memory: beyond

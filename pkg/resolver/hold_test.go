@@ -74,7 +74,7 @@ func TestHold(t *testing.T) {
 		{"HAProxy: SERVFAIL", true, nil, []step{{0, v, []int{1}, "1"}, {20, other, nil, "[unspecified DNS error]"}}},
 		{"failures keep what is healthy", false, nil, []step{
 			{0, v, []int{1}, "1"}, {19, other, nil, "1"}, {20, other, nil, "keep [unspecified DNS error]"},
-			{21, tmo, nil, "keep [DNS timeout status]"}, {22, v, []int{2}, "2"},
+			{21, tmo, nil, "keep [DNS timeout status]"}, {22, v, []int{2}, "2"}, {41, other, nil, "2"}, {42, other, nil, "keep [unspecified DNS error]"},
 		}},
 		{"a longer hold gives nothing back", false, nil, []step{
 			{0, v, []int{1}, "1"}, {20, other, nil, "keep [unspecified DNS error]"}, {21, ref, nil, "keep [DNS refused status]"},
@@ -125,6 +125,39 @@ func describe(v verdict) string {
 		words = append(words, "["+v.cause.String()+"]")
 	}
 	return strings.Join(words, " ")
+}
+
+// TestAnswersThatChangeTheSet: an address leaves once, and the set changes when it leaves or comes back, not when it is
+// forgotten afterwards; in HAProxy's mode, where it is used until then, it is the other way round.
+func TestAnswersThatChangeTheSet(t *testing.T) {
+	ours, theirs := memory{hold: testHold()}, memory{hold: testHold(), haproxy: true}
+	for _, tc := range []struct {
+		second  int
+		addrs   []int
+		want    string
+		left    int
+		changed bool
+		haproxy bool // the set changes in HAProxy's mode
+	}{
+		{0, []int{1, 2}, "1 2", 0, true, true},
+		{1, []int{1, 2}, "1 2", 0, false, false},
+		{2, []int{2}, "1~ 2", 1, true, false},
+		{3, []int{2}, "1~ 2", 0, false, false},
+		{4, []int{1, 2}, "1 2", 0, true, false},
+		{5, []int{2}, "1~ 2", 1, true, false},
+		{8, []int{2}, "1~ 2", 0, false, false},
+		{9, []int{2}, "2", 0, false, true},
+		{10, []int{3}, "2~ 3", 1, true, true},
+		{15, []int{3}, "3", 0, false, true},
+	} {
+		now, o := time.Unix(1000+int64(tc.second), 0), outcome{status: statusValid, addrs: addrs(tc.addrs...)}
+		if v := ours.learn(now, o); describe(v) != tc.want || v.left != tc.left || v.changed != tc.changed {
+			t.Errorf("second %d: %s, %d left, changed %v; want %s, %d, %v", tc.second, describe(v), v.left, v.changed, tc.want, tc.left, tc.changed)
+		}
+		if v := theirs.learn(now, o); v.left != 0 || v.changed != tc.haproxy {
+			t.Errorf("HAProxy's mode, second %d: %s, %d left, changed %v; want none, %v", tc.second, describe(v), v.left, v.changed, tc.haproxy)
+		}
+	}
 }
 
 // TestMemoryIsBounded: a nameserver that names other addresses in every answer.

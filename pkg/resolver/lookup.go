@@ -209,7 +209,7 @@ func (l *lookup) count(o outcome, v verdict, refused []netip.Addr) {
 	if v.keepHealthy {
 		t.keptHealthy.Add(1)
 	}
-	if v.changed && o.by != nil && o.status == statusValid {
+	if v.changed && o.by != nil {
 		o.by.update.Add(1)
 	}
 }

@@ -325,11 +325,16 @@ func (s *swarm) wantTargets(want string) {
 	}
 }
 
-// runUntilCleanup runs a resolver until stop is called or the test ends.
+// runUntilCleanup runs a resolver until stop is called or the test ends. It begins when the test first lets virtual time pass:
+// what the test does to the nameservers before that holds for the first query.
 func runUntilCleanup(t *testing.T, res *resolver.Resolver) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { res.Run(ctx); close(done) }()
+	go func() {
+		defer close(done)
+		time.Sleep(time.Nanosecond)
+		res.Run(ctx)
+	}()
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
 	return stop
