@@ -120,11 +120,13 @@ func TestServerThatSpeaksFirstIsNotKeptWaiting(t *testing.T) {
 	s := pool.New(1).AddBackend(pool.BackendOptions{Name: "b"}).AddServer(o)
 	greeting := &config.CheckExpect{Match: config.MatchString, MinRecv: -1, Data: []byte("220")}
 	spec := Spec{
-		Server: s, Options: enabled(config.CheckOptions{Inter: 5 * time.Second}), Agent: config.AgentOptions{Enabled: true, Port: int(addr.Port())},
+		Server: s, Options: enabled(config.CheckOptions{Inter: patience}), Agent: config.AgentOptions{Enabled: true, Port: int(addr.Port()), Inter: patience},
 		Check: &config.HealthCheck{Protocol: config.CheckTCP, Steps: []config.CheckStep{{Expect: greeting}}},
 	}
+	// An ACK that is kept back comes after 40 ms at the earliest; what is faster did not wait for it, and one is enough to see.
+	const prompt = 30 * time.Millisecond
 	best := [2]time.Duration{time.Hour, time.Hour}
-	for range 5 {
+	for end := time.Now().Add(patience); max(best[0], best[1]) > prompt && time.Now().Before(end); {
 		spec.runAgent(t.Context(), direct, addr)
 		spec.run(t.Context(), direct, addr)
 		v := s.View()
@@ -133,7 +135,7 @@ func TestServerThatSpeaksFirstIsNotKeptWaiting(t *testing.T) {
 		}
 		best = [2]time.Duration{min(best[0], v.Agent.Duration), min(best[1], v.Check.Duration)}
 	}
-	if best[0] > 30*time.Millisecond || best[1] > 30*time.Millisecond {
-		t.Errorf("the fastest of 5 took %v and %v", best[0], best[1])
+	if max(best[0], best[1]) > prompt {
+		t.Errorf("the fastest took %v and %v", best[0], best[1])
 	}
 }

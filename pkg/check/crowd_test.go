@@ -51,11 +51,13 @@ func TestTwoThousandServers(t *testing.T) {
 	done := make(chan struct{})
 	cpu := cpuTime(t)
 	go func() { c.Run(ctx); close(done) }()
-	most := 0
+	most, stall := 0, time.Duration(0)
 	start := time.Now()
-	for c.Totals().Started < 2*servers && time.Since(start) < 20*time.Second { // each is checked twice
+	for c.Totals().Started < 2*servers && time.Since(start) < 2*patience { // each is checked twice
 		most = max(most, runtime.NumGoroutine()-before)
+		slept := time.Now()
 		time.Sleep(2 * time.Millisecond)
+		stall = max(stall, time.Since(slept))
 	}
 	cpu, took := cpuTime(t)-cpu, time.Since(start)
 	cancel()
@@ -72,8 +74,12 @@ func TestTwoThousandServers(t *testing.T) {
 		t.Errorf("only %d checks in %v", totals.Started, took)
 	}
 	for _, s := range b.Servers() {
-		if v := s.View(); v.Status != "UP" {
-			t.Fatalf("%s: %+v", v.Status, v.Check)
+		v := s.View()
+		if v.Check.Status == pool.CheckL4Tout && stall > 500*time.Millisecond {
+			continue // the machine stood still for most of the time that a check has
+		}
+		if v.Status != "UP" {
+			t.Fatalf("%s: %+v; the machine stood still for at most %v", v.Status, v.Check, stall)
 		}
 	}
 }

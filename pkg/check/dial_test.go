@@ -3,11 +3,17 @@ package check
 import (
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 
+	"waggle/pkg/config"
+	"waggle/pkg/lab/labtest"
 	"waggle/pkg/pool"
 	"waggle/pkg/proxy/sock"
 )
+
+// unhurried is a check that waits for a machine that stalls.
+var unhurried = config.CheckOptions{Inter: patience}
 
 // direct connects from wherever the system chooses.
 var direct = dialFrom(sock.Source{})
@@ -29,7 +35,7 @@ func loopbackServer(t *testing.T) (*pool.Server, *net.TCPListener) {
 func TestConnectCheckStaysOutOfTheAcceptQueue(t *testing.T) {
 	s, ln := loopbackServer(t)
 	for range 5 {
-		Spec{Server: s}.run(t.Context(), direct, s.View().Addr)
+		Spec{Server: s, Options: unhurried}.run(t.Context(), direct, s.View().Addr)
 		if r := s.View().Check; r.Status != pool.CheckL4OK {
 			t.Fatalf("check: %v %s", r.Status, r.Info)
 		}
@@ -50,9 +56,8 @@ func TestConnectCheckStaysOutOfTheAcceptQueue(t *testing.T) {
 }
 
 func TestConnectCheckOfAClosedPort(t *testing.T) {
-	s, ln := loopbackServer(t)
-	ln.Close()
-	Spec{Server: s}.run(t.Context(), direct, s.View().Addr)
+	s := newFleet(t).server(labtest.ClosedAddr(t).String())
+	Spec{Server: s, Options: unhurried}.run(t.Context(), direct, s.View().Addr)
 	if r := s.View().Check; r.Status != pool.CheckL4Con || r.Info != "Connection refused" {
 		t.Errorf("got %v %q", r.Status, r.Info)
 	}
@@ -66,8 +71,7 @@ func TestHTTPCheckOverLoopback(t *testing.T) {
 			serveOnce(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", sent)
 		}
 	}()
-	Spec{Server: s, Check: plainHTTP()}.run(t.Context(), direct, s.View().Addr)
-	<-sent
+	Spec{Server: s, Options: unhurried, Check: plainHTTP()}.run(t.Context(), direct, s.View().Addr)
 	if r := s.View().Check; r.Status != pool.CheckL7OK || r.Code != 200 || r.For != netip.MustParseAddrPort(ln.Addr().String()) {
 		t.Errorf("got %+v", r)
 	}
@@ -77,18 +81,19 @@ func TestHTTPCheckOverLoopback(t *testing.T) {
 func TestCheckComesFromTheSource(t *testing.T) {
 	s, ln := loopbackServer(t)
 	low := uint16(21000)
-	taken, err := net.DialTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9), Port: int(low)}, ln.Addr().(*net.TCPAddr))
+	own := netip.AddrFrom4([4]byte{127, 21, byte(os.Getpid() >> 8), byte(os.Getpid())}) // no other process has its ports
+	taken, err := net.DialTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(own, low)), ln.Addr().(*net.TCPAddr))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	from := sock.Source{Addr: netip.MustParseAddr("127.0.0.9"), Low: low, High: low + 1}
+	from := sock.Source{Addr: own, Low: low, High: low + 1}
 	for range 5 {
 		conn, err := dialFrom(from)(t.Context(), s.View().Addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := conn.LocalAddr().String(); got != "127.0.0.9:21001" {
+		if got := conn.LocalAddr().String(); got != netip.AddrPortFrom(own, low+1).String() {
 			t.Errorf("it comes from %s", got)
 		}
 		conn.(*net.TCPConn).SetLinger(0)

@@ -13,6 +13,10 @@ import (
 	"waggle/pkg/pool"
 )
 
+// patience is for how long a test with real connections waits for what comes within milliseconds on a machine that does not
+// stall.
+const patience = time.Minute
+
 // fleet is a backend whose servers' behaviour the test decides, in virtual time.
 type fleet struct {
 	t       *testing.T

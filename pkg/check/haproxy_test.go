@@ -156,9 +156,10 @@ func (f *fakeServer) serve(c net.Conn) {
 	}
 }
 
-func (s *scenario) backend(name string, addr netip.AddrPort, timers string) string {
+// backend is the scenario's, with timers on the server's line, and a time for connections.
+func (s *scenario) backend(name string, addr netip.AddrPort, timers, timeout string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "backend %s\n timeout connect 1s\n timeout server 1s\n", name)
+	fmt.Fprintf(&b, "backend %s\n timeout connect %s\n timeout server %[2]s\n", name, timeout)
 	for _, line := range s.conf {
 		b.WriteString(" " + line + "\n")
 	}
@@ -172,18 +173,11 @@ func TestAsHAProxy(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			fake, addr := s.start(t)
-			cfg, _, err := config.Parse("t.cfg", []byte(s.backend("b", addr, "inter 400 rise 1 fall 1")), config.LoadOptions{})
-			if err != nil {
-				t.Fatal(err)
+			run := s.checkOnce
+			if strings.Contains(s.want, "TOUT") {
+				run = s.checkSilence
 			}
-			srv, spec := specOf(cfg, addr)
-			if s.agent() {
-				spec.runAgent(t.Context(), direct, addr)
-			}
-			if spec.Options.Enabled {
-				spec.run(t.Context(), direct, addr)
-			}
-			if got := report(srv, s.agent()); got != s.want {
+			if got := run(t, addr); got != s.want {
 				t.Errorf("\n got %s\nwant %s", got, s.want)
 			}
 			if s.sent == "" {
@@ -191,7 +185,7 @@ func TestAsHAProxy(t *testing.T) {
 			}
 			select {
 			case <-fake.came:
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 			}
 			fake.mu.Lock()
 			defer fake.mu.Unlock()
@@ -200,6 +194,41 @@ func TestAsHAProxy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// check runs one check, which may take so long, and returns what it reports.
+func (s *scenario) check(t *testing.T, addr netip.AddrPort, atMost time.Duration) string {
+	t.Helper()
+	timeout := fmt.Sprintf("%dms", atMost.Milliseconds())
+	cfg, _, err := config.Parse("t.cfg", []byte(s.backend("b", addr, "inter "+timeout+" rise 1 fall 1", timeout)), config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, spec := specOf(cfg, addr)
+	if s.agent() {
+		spec.runAgent(t.Context(), direct, addr)
+	}
+	if spec.Options.Enabled {
+		spec.run(t.Context(), direct, addr)
+	}
+	return report(srv, s.agent())
+}
+
+// checkOnce runs a check that ends by what the server does.
+func (s *scenario) checkOnce(t *testing.T, addr netip.AddrPort) string {
+	t.Helper()
+	return s.check(t, addr, patience)
+}
+
+// checkSilence has a check end by its time. Where it is then depends on how far the machine got: one that stalls gets more.
+func (s *scenario) checkSilence(t *testing.T, addr netip.AddrPort) (got string) {
+	t.Helper()
+	for atMost := 400 * time.Millisecond; atMost < 10*time.Second; atMost *= 2 {
+		if got = s.check(t, addr, atMost); got == s.want || !strings.Contains(got, "TOUT") {
+			break
+		}
+	}
+	return got
 }
 
 func specOf(cfg *config.Config, addr netip.AddrPort) (*pool.Server, Spec) {
@@ -248,35 +277,46 @@ func TestHAProxySaysSo(t *testing.T) {
 		if strings.Contains(s.name, "silent") || strings.Contains(s.name, "nonl") {
 			agent = "1s"
 		}
-		text += s.backend("b"+strconv.Itoa(i), addr, "inter 1s fastinter 20s downinter 20s rise 1 fall 1 agent-inter "+agent)
+		text += s.backend("b"+strconv.Itoa(i), addr, "inter 1s fastinter 20s downinter 20s rise 1 fall 1 agent-inter "+agent, "1s")
 	}
 	text += "listen l\n bind " + filepath.Join(dir, "l") + "\n timeout connect 1s\n timeout server 1s\n"
 	file := filepath.Join(dir, "h.cfg")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	left := make(map[string]*scenario)
+	for i, s := range all {
+		left["b"+strconv.Itoa(i)] = s
+	}
+	// A check whose time was over before HAProxy got to it on a machine that stalled has its say in the next run.
+	for range 5 {
+		said := askHAProxy(t, haproxy, file, socket, left, 15*time.Second)
+		if len(left) == 0 {
+			return
+		}
+		t.Logf("%d of %d scenarios differ\n%s", len(left), len(all), said)
+	}
+	t.Fail()
+}
+
+// askHAProxy runs HAProxy until it says of all scenarios, by their backends, what is wanted, at most for so long; those of
+// which it does are taken out. It returns what HAProxy wrote.
+func askHAProxy(t *testing.T, haproxy, file, socket string, left map[string]*scenario, atMost time.Duration) string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), haproxy, "-db", "-f", file)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &said, &said, time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-
 	// A row is looked at when it holds still: HAProxy marks checks that run, and clears their words.
-	left := make(map[string]string)
-	for i, s := range all {
-		left["b"+strconv.Itoa(i)] = s.name
-	}
 	last := make(map[string]string)
-	for deadline := time.Now().Add(15 * time.Second); len(left) > 0; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(atMost); len(left) > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		for _, row := range showStat(socket) {
-			i, _ := strconv.Atoi(strings.TrimPrefix(row["# pxname"], "b"))
-			if row["svname"] != "s" || left[row["# pxname"]] == "" {
+			s := left[row["# pxname"]]
+			if row["svname"] != "s" || s == nil {
 				continue
 			}
-			s := all[i]
 			columns := []string{row["status"], row["check_status"], row["check_code"], row["last_chk"]}
 			if s.agent() {
 				columns = []string{row["status"], row["agent_status"], row["agent_code"], row["last_agt"], row["weight"], row["slim"]}
@@ -286,13 +326,13 @@ func TestHAProxySaysSo(t *testing.T) {
 				delete(left, row["# pxname"])
 			}
 		}
-		if time.Now().After(deadline) {
-			for _, name := range left {
-				t.Errorf("%s: HAProxy says %s", name, last[name])
-			}
-			t.Fatalf("%d of %d scenarios differ\n%s", len(left), len(all), said.String())
-		}
 	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	for _, s := range left {
+		t.Logf("%s: HAProxy says %s", s.name, last[s.name])
+	}
+	return said.String()
 }
 
 func showStat(socket string) []map[string]string {

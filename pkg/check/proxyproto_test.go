@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"waggle/pkg/config"
 	"waggle/pkg/pool"
 )
 
@@ -55,16 +54,16 @@ func TestChecksAnnounceThemselves(t *testing.T) {
 			o := pool.DefaultServerOptions()
 			o.Name, o.Addr, o.Check, o.SendProxy = "s", addr, true, tc.version
 			server := pool.New(1).AddBackend(pool.BackendOptions{Name: "be"}).AddServer(o)
-			spec := Spec{Server: server, Options: config.CheckOptions{Enabled: true}, Check: plainHTTP()}
+			spec := Spec{Server: server, Options: enabled(unhurried), Check: plainHTTP()}
 			if tc.otherPort {
 				spec.Options.Port = int(addr.Port())
 			}
 			spec.run(t.Context(), direct, addr)
+			if v := server.View(); v.Check.Status != pool.CheckL7OK {
+				t.Fatalf("check %+v", v.Check)
+			}
 			if line := <-came; line != "OPTIONS / HTTP/1.0\r\n" {
 				t.Errorf("request %q", line)
-			}
-			if v := server.View(); v.Check.Status != pool.CheckL7OK {
-				t.Errorf("check %+v", v.Check)
 			}
 		})
 	}

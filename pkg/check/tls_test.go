@@ -44,7 +44,7 @@ func TestChecksOverTLS(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			addr := netip.MustParseAddrPort(tc.at)
-			line := &config.Server{TLS: tc.tls, Check: config.CheckOptions{Inter: 10 * time.Second}}
+			line := &config.Server{TLS: tc.tls, Check: config.CheckOptions{Inter: patience}}
 			line.TLS.Enabled, line.TLS.Verify = true, "required"
 			spec := Spec{Options: line.Check, TLS: tlsOf(line)}
 			p := pool.New(1)
@@ -83,7 +83,7 @@ func TestCertificatesDoNotFloodLogs(t *testing.T) {
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Client(pki.Request{CN: "inner.test", Names: names})}}
 	srv.StartTLS()
 	defer srv.Close()
-	line := &config.Server{TLS: config.ServerTLS{Enabled: true, Verify: "required", CAFile: ca.Bundle(dir, "ca.pem"), CheckSNI: "other.test"}, Check: config.CheckOptions{Inter: 10 * time.Second}}
+	line := &config.Server{TLS: config.ServerTLS{Enabled: true, Verify: "required", CAFile: ca.Bundle(dir, "ca.pem"), CheckSNI: "other.test"}, Check: config.CheckOptions{Inter: patience}}
 	spec := Spec{Options: line.Check, TLS: tlsOf(line)}
 	o := pool.DefaultServerOptions()
 	o.Name, o.Addr = "s", netip.MustParseAddrPort(srv.Listener.Addr().String())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -22,14 +23,20 @@ import (
 func TestNobodyReadsTheLogAnyMore(t *testing.T) {
 	for name, gone := range map[string]bool{"the reader has gone": true, "the reader does not read": false} {
 		t.Run(name, func(t *testing.T) {
-			log, w := narrowPipe(t)
-			cmd, file, socket := startBalancer(t, w)
-			for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "waggle is ready"); {
+			log, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
 			}
+			t.Cleanup(func() { _ = log.Close(); _ = w.Close() })
+			cmd, file, socket := startBalancer(t, w)
+			awaitReady(t, cmd.Process, log)
 			if gone {
-				if err := log.Close(); err != nil {
-					t.Fatal(err)
-				}
+				err = log.Close()
+			} else { // no earlier: it loses what finds no room while this process is late
+				_, err = unix.FcntlInt(log.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize())
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 			// There is more to say about this than the pipe holds.
 			if err := os.WriteFile(file, []byte("global\n"+strings.Repeat("    nonsense "+strings.Repeat("x", 200)+"\n", 40)), 0o600); err != nil {
@@ -39,7 +46,7 @@ func TestNobodyReadsTheLogAnyMore(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said strings.Builder
-			for deadline := time.Now().Add(20 * time.Second); !strings.Contains(said.String(), "nonsense"); {
+			for deadline := time.Now().Add(patience); !strings.Contains(said.String(), "nonsense"); {
 				said.Reset()
 				if err := agent.Ask(t.Context(), socket, "show startup-logs", &said); err != nil || time.Now().After(deadline) {
 					t.Errorf("it does not answer any more, or has not said what is wrong: %v", err)
@@ -54,28 +61,33 @@ func TestNobodyReadsTheLogAnyMore(t *testing.T) {
 				if err != nil {
 					t.Errorf("it ended with %v", err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Error("it does not end")
 			}
 		})
 	}
 }
 
-// narrowPipe has room for one page.
-func narrowPipe(t *testing.T) (r, w *os.File) {
+// patience is for how long a test waits for what comes within a second on a machine that does not stall.
+const patience = time.Minute
+
+// awaitReady reads what a balancer says until it serves. One that hangs is made to say where.
+func awaitReady(t *testing.T, balancer *os.Process, log io.Reader) {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+	hangs := time.AfterFunc(patience, func() { _ = balancer.Signal(syscall.SIGQUIT) })
+	defer hangs.Stop()
+	var said strings.Builder
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		if strings.Contains(lines.Text(), "waggle is ready") {
+			return
+		}
+		fmt.Fprintln(&said, lines.Text())
 	}
-	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
-	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil {
-		t.Fatal(err)
-	}
-	return r, w
+	t.Fatalf("it has ended instead of serving:\n%s", said.String())
 }
 
-// startBalancer runs waggle with a configuration in file, and with its own name for the health socket.
+// startBalancer runs waggle with a configuration in file, and with its own name for the health socket. It alone holds log
+// then, so that its end is seen.
 func startBalancer(t *testing.T, log *os.File) (cmd *exec.Cmd, file, socket string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "haproxy.cfg")
@@ -91,7 +103,9 @@ func startBalancer(t *testing.T, log *os.File) (cmd *exec.Cmd, file, socket stri
 	socket = fmt.Sprintf("@wg-pipe-%d-%d", os.Getpid(), rand.Uint32())
 	cmd = exec.CommandContext(t.Context(), program, "-f", file, "--datapath=off", "--health-socket="+socket) //nolint:gosec // this program
 	cmd.Args[0], cmd.Stderr = "waggle", log                                                                  // see TestMain
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	_ = log.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // in vain if it has ended
