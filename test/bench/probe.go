@@ -18,7 +18,7 @@ func (st *stage) get(ctx context.Context, to netip.AddrPort) (string, error) {
 }
 
 func fetch(ctx context.Context, client *http.Client, url string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -44,7 +44,7 @@ type sessions struct{ kernel, userspace float64 }
 
 // awaitKernelPath makes connections until the kernel path carries them.
 func (st *stage) awaitKernelPath(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := st.ready(ctx); err != nil {
 		return err

@@ -206,7 +206,7 @@ func (st *stage) run(ctx context.Context, c lab.Command) (err error) {
 // ready makes requests until every server has answered through the contender, so that addresses of neighbours
 // are known, connections to servers have been made, and a contender that does not balance is found out.
 func (st *stage) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	answered := map[string]bool{}
 	for i := 0; len(answered) < servers; i++ {

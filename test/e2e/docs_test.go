@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -174,8 +175,8 @@ func (d *docs) knowsFlags(text string) error {
 		return fmt.Errorf("no program is known behind it")
 	}
 	if _, asked := d.usage[program]; !asked {
-		cmd := exec.Command("bash", "-c", program)
-		cmd.Dir = top
+		cmd, cancel := topShell(program)
+		defer cancel()
 		out, _ := cmd.CombinedOutput() // it may exit with 2 after its usage
 		d.usage[program] = string(out)
 	}
@@ -207,8 +208,8 @@ func thereAreTests(text string) error {
 // finds runs a line of go test, which is to name something that begins so. It may fail where a package demands that all its tests
 // have run.
 func finds(text, begins string) error {
-	cmd := exec.Command("bash", "-c", text)
-	cmd.Dir = top
+	cmd, cancel := topShell(text)
+	defer cancel()
 	out, err := cmd.CombinedOutput()
 	if !regexp.MustCompile(`(?m)^` + begins).Match(out) {
 		return fmt.Errorf("%s finds nothing: %v\n%s", text, err, out)
@@ -216,10 +217,18 @@ func finds(text, begins string) error {
 	return nil
 }
 
+// topShell runs a line at the top of the tree, and not for ever: most of them build something first.
+func topShell(text string) (cmd *exec.Cmd, cancel context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	cmd = exec.CommandContext(ctx, "bash", "-c", text)
+	cmd.Dir, cmd.WaitDelay = top, time.Second
+	return cmd, cancel
+}
+
 // inTree runs a line at the top of the tree.
 func inTree(text string) error {
-	cmd := exec.Command("bash", "-c", text)
-	cmd.Dir = top
+	cmd, cancel := topShell(text)
+	defer cancel()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

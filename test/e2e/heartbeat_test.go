@@ -39,7 +39,7 @@ func TestAHangingAgent(t *testing.T) {
 	}
 	waiting.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
 	if n, err := waiting.Read(make([]byte, 5)); n != 0 || err == nil {
-		t.Errorf("the new connection was served: %d bytes, %v", n, err)
+		t.Fatalf("the new connection was served: %d bytes, %v", n, err)
 	}
 	if err := b.process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

@@ -82,7 +82,7 @@ func TestPrivilegesAreDropped(t *testing.T) {
 func shipped(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "waggle")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "../../cmd/waggle")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

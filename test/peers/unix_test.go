@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -80,7 +81,7 @@ listen at-from
 		addr := labtest.FreeAddr(t).String()
 		own := t.TempDir()
 		ca.File(own, "site.pem", pki.Request{CN: "site.test", Names: []string{"site.test"}})
-		contend(t, contender, fmt.Sprintf(text, addr, own, server, contender, shows), addr)
+		contend(t, contender, fmt.Sprintf(text, addr, own, server, fmt.Sprint(contender, os.Getpid()), shows), addr)
 		var b strings.Builder
 		for _, path := range []string{"/far", "/path", "/one", "/two", "/tls", "/tcp", "/again", "/again"} {
 			fmt.Fprintf(&b, "%s %s\n", path, exchangeBy(t, "tcp", addr, path))
