@@ -167,6 +167,9 @@ func (m *mux) receive() bool {
 		m.tellTouched()
 	}
 	switch {
+	case !m.dead && !m.closing && m.c.gone && m.stalled(): // reset: what nothing is read for does not change any more
+		m.die()
+		return false
 	case m.dead || !m.closing && (m.doomed || m.stalled()):
 		m.held = !m.resting
 		return false
