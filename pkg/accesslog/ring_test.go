@@ -186,7 +186,7 @@ func TestRingDoesNotWaitForServers(t *testing.T) {
 	for range 20000 { // more than both sides' socket buffers hold
 		r.append(line)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	if got, _ := r.lines(Cursor{}); len(got) != 65 {
@@ -194,7 +194,7 @@ func TestRingDoesNotWaitForServers(t *testing.T) {
 	}
 	began = time.Now()
 	_ = r.Close()
-	if took := time.Since(began); took > flushPatience+5*time.Second {
+	if took := time.Since(began); took > flushPatience+30*time.Second {
 		t.Errorf("closing took %s", took)
 	}
 	if n := r.Dropped(); n < 20000+1000 || n > 40000 { // all for one, and what the socket did not take for the other
