@@ -158,18 +158,15 @@ func TestSlowReaderBoundsMemory(t *testing.T) {
 			if _, err := c.r.Peek(1); err != nil {
 				t.Fatal(err)
 			}
-			worker := w.engine.workers[0]
-			held := make(chan int, 1)
-			worker.loop.Post(func() {
-				s := worker.sessions
-				held <- len(s.client.in.data) + len(s.client.out.data) + len(s.link.in.data) + len(s.link.out.data)
+			w.onLoop(func(wk *worker) {
+				s := wk.sessions
+				if n := len(s.client.in.data) + len(s.client.out.data) + len(s.link.in.data) + len(s.link.out.data); n > 4*wk.buffers.size {
+					t.Errorf("the session holds %d bytes", n)
+				}
 			})
-			if n := <-held; n > 4*worker.buffers.size {
-				t.Errorf("the session holds %d bytes", n)
-			}
 			_, got := c.response("GET")
 			sameBytes(t, []byte(got), body)
-			if n := <-sent; n != len(body) {
+			if n := receive(t, sent, "the server to have sent all"); n != len(body) {
 				t.Errorf("the server sent %d bytes", n)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -77,14 +78,22 @@ func checkCorpus(t *testing.T, name string, run func(t *testing.T, in string) st
 func TestCorpus(t *testing.T) {
 	t.Run("requests", func(t *testing.T) {
 		var j journal
-		w := start(t, []netip.AddrPort{j.listing(t)})
+		server, gone := j.listing(t)
+		w := start(t, []netip.AddrPort{server})
+		over := func() bool { // all connections have been closed and read to their ends, but for those that are kept
+			return w.engine.Sessions() == 0 && uint64(gone.Load())+uint64(w.idle()) == w.pool.Backend("be").Counters.Sum().Connects
+		}
 		checkCorpus(t, "requests", func(t *testing.T, in string) string {
 			before := len(j.list())
 			statuses := w.statuses(in)
+			eventually(t, "all is over", over)
 			asked := j.list()[before:]
-			if status, body := w.dial().get("/after"); status != 200 || body != "GET /after" {
+			c := w.dial()
+			if status, body := c.get("/after"); status != 200 || body != "GET /after" {
 				t.Errorf("after %q: %d %q", in, status, body)
 			}
+			c.Close()
+			eventually(t, "all is over", over)
 			return fmt.Sprintf("client %s; server %s", list(statuses), list(asked))
 		})
 	})
@@ -109,9 +118,12 @@ func TestCorpus(t *testing.T) {
 
 const corpusGood = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood"
 
-// listing runs a server that notes and echoes method, target and length of body of each request.
-func (j *journal) listing(t *testing.T) netip.AddrPort {
+// listing runs a server that notes and echoes method, target and length of body of each request. It counts the connections that
+// it has read to their end.
+func (j *journal) listing(t *testing.T) (addr netip.AddrPort, gone *atomic.Int64) {
+	gone = new(atomic.Int64)
 	return listen(t, func(c net.Conn, r *bufio.Reader) {
+		defer gone.Add(1)
 		for {
 			req, err := http.ReadRequest(r)
 			if err != nil {
@@ -135,7 +147,7 @@ func (j *journal) listing(t *testing.T) netip.AddrPort {
 			}
 			_, _ = io.WriteString(c, answer)
 		}
-	})
+	}), gone
 }
 
 // list renders words, - for none.

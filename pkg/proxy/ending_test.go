@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"waggle/pkg/config"
 )
@@ -146,14 +147,16 @@ func TestErrorPageAfterTheHead(t *testing.T) {
 	server := listen(t, func(c net.Conn, r *bufio.Reader) {
 		_, _ = readHead(r)
 		got <- struct{}{}
+		_, _ = io.CopyN(io.Discard, r, 200)
+		got <- struct{}{}
 		_, _ = io.Copy(io.Discard, r)
 	})
 	w := startConfig(t, fmt.Sprintf(`
 defaults
     mode http
     timeout connect 5s
-    timeout client 10s
-    timeout server 100ms
+    timeout client 1d
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
     http-error status 504 content-type text/plain lf-string "<%%[req.hdr(x-mark)]%%[url]>"
@@ -163,8 +166,10 @@ backend be
 `, server))
 	c := w.dial()
 	c.send("POST /p HTTP/1.1\r\nHost: t\r\nX-Mark: yes\r\nContent-Length: 200\r\n\r\n")
-	<-got
+	receive(t, got, "the head at the server")
 	c.send(strings.Repeat("B", 200))
+	receive(t, got, "the body at the server")
+	w.skip(time.Minute)
 	if resp, body := c.response("POST"); resp.StatusCode != 504 || body != "<>" {
 		t.Errorf("status %d, %q", resp.StatusCode, body)
 	}
@@ -186,7 +191,7 @@ func TestPipelinedBehindTheLast(t *testing.T) {
 	w := start(t, []netip.AddrPort{server}, func(_ *Setup, fe, _ *config.Proxy) { fe.Options.ConnectionMode = config.Close })
 	c := w.dial()
 	c.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n")
-	<-asked
+	receive(t, asked, "the request at the server")
 	c.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
 	close(told)
 	eventually(t, "all is written", func() bool {

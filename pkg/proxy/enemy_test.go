@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,15 +152,6 @@ func (t *tally) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// peak remembers how many there were at most.
-type peak struct{ now, most atomic.Int64 }
-
-func (p *peak) move(by int64) {
-	n := p.now.Add(by)
-	for old := p.most.Load(); n > old && !p.most.CompareAndSwap(old, n); old = p.most.Load() {
-	}
-}
-
 // modest is what a hostile client may make us hold: room for what the test itself holds, and a small part of what it
 // would be without the limits (100 MB and more).
 const modest = 32 << 20
@@ -199,10 +189,12 @@ func growth() (most func() (bytes int64, routines int)) {
 	}
 }
 
-// served checks that another client is served.
+// served checks that another client is served, which leaves then.
 func (w *world) served() {
 	w.t.Helper()
-	resp, _ := w.exchange(w.browser(nil, true), request(w.t, "GET", "http://site.test/", nil))
+	c := w.browser(nil, true)
+	defer c.CloseIdleConnections()
+	resp, _ := w.exchange(c, request(w.t, "GET", "http://site.test/", nil))
 	if resp.StatusCode != 200 {
 		w.t.Errorf("another client got %s", resp.Status)
 	}

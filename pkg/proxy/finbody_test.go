@@ -18,7 +18,7 @@ userlist l
 defaults
     mode http
     timeout connect 5s
-    timeout client 3s
+    timeout client 1h
     timeout server 5s
 frontend fe
     bind 127.0.0.1:1
@@ -44,7 +44,7 @@ backend b
 				open := sync.OnceFunc(func() { close(gate) })
 				t.Cleanup(open)
 				w.engine.logins.Check(w.config.Userlists["l"], []byte("a"), []byte("held"), netip.Addr{}, func() { close(held); <-gate })
-				<-held // nothing is checked until the gate opens
+				receive(t, held, "the checker") // nothing is checked until the gate opens
 				c := w.dial()
 				c.send("POST " + path + " HTTP/1.1\r\nHost: t\r\n" + rightOnes + text)
 				_ = c.CloseWrite()

@@ -23,8 +23,8 @@ func TestFinTimeouts(t *testing.T) {
 		clientCloses bool
 		state        string
 	}{
-		{"server-fin", func(_, be *config.Timeouts) { be.ServerFin = short }, true, " sD "},
-		{"client-fin", func(fe, _ *config.Timeouts) { fe.ClientFin = short }, false, " cD "},
+		{"server-fin", func(_, be *config.Timeouts) { be.ServerFin = soon }, true, " sD "},
+		{"client-fin", func(fe, _ *config.Timeouts) { fe.ClientFin = soon }, false, " cD "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lines, served := make(chan string, 1), make(chan struct{})
@@ -36,19 +36,26 @@ func TestFinTimeouts(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r)
 				<-served
 			})
-			w := start(t, []netip.AddrPort{silent}, tcpMode, logging(lines), func(_ *Setup, fe, be *config.Proxy) { tc.set(&fe.Timeouts, &be.Timeouts) })
+			w := start(t, []netip.AddrPort{silent}, tcpMode, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
+				fe.Timeouts.Client, be.Timeouts.Server = never, never
+				tc.set(&fe.Timeouts, &be.Timeouts)
+			})
 			defer close(served)
 			c := w.dial()
-			time.Sleep(2 * short) // both sides open: nothing ends
+			eventually(t, "it is with the server", func() bool { return w.expires(t) > 2*soon && w.pool.Backend("be").Sessions.Load() == 1 })
+			w.skip(2 * soon)
+			if len(lines) > 0 {
+				t.Fatalf("it ends though both sides are open: %s", <-lines)
+			}
 			c.send("x")
 			if tc.clientCloses {
 				_ = c.CloseWrite()
 			}
-			began := time.Now()
+			eventually(t, "the shorter time applies", func() bool { left := w.expires(t); return left > 0 && left <= soon })
+			w.skip(soon)
 			_, _ = io.Copy(io.Discard, c.r)
-			line := <-lines
-			if took := time.Since(began); took < short/2 || took > patience/2 || !strings.Contains(line, tc.state) {
-				t.Errorf("ended after %s: %s", took, line)
+			if line := nextLine(t, lines); !strings.Contains(line, tc.state) {
+				t.Error(line)
 			}
 		})
 	}
@@ -57,6 +64,7 @@ func TestFinTimeouts(t *testing.T) {
 // TestTunnelTimeoutOfHalfClosed: without a -fin timeout it is that of the tunnel that goes on to hold, as with HAProxy 2.6.
 func TestTunnelTimeoutOfHalfClosed(t *testing.T) {
 	for _, clientCloses := range []bool{true, false} {
+		ended, late := make(chan struct{}), make(chan struct{})
 		server := listen(t, func(c net.Conn, r *bufio.Reader) {
 			if _, err := r.ReadByte(); err != nil {
 				return
@@ -67,26 +75,30 @@ func TestTunnelTimeoutOfHalfClosed(t *testing.T) {
 				return
 			}
 			_, _ = io.Copy(io.Discard, r)
-			time.Sleep(3 * short)
+			close(ended)
+			<-late
 			_, _ = io.WriteString(c, "late")
 		})
 		lines := make(chan string, 1)
 		w := start(t, []netip.AddrPort{server}, tcpMode, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
-			fe.Timeouts.Client, be.Timeouts.Server, be.Timeouts.Tunnel = short, short, patience
+			fe.Timeouts.Client, be.Timeouts.Server, be.Timeouts.Tunnel = soon, soon, never
 		})
 		c := w.dial()
 		c.send("x")
 		if clientCloses {
 			_ = c.CloseWrite()
+			receive(t, ended, "the FIN at the server")
+			w.skip(3 * soon)
+			close(late)
 			if got := c.rest(); got != "late" {
 				t.Errorf("the client got %q", got)
 			}
 		} else {
 			c.rest()
-			time.Sleep(3 * short)
+			w.skip(3 * soon)
 			c.Close()
 		}
-		if line := <-lines; !strings.Contains(line, " -- ") {
+		if line := nextLine(t, lines); !strings.Contains(line, " -- ") {
 			t.Errorf("the client closes %t: %s", clientCloses, line)
 		}
 	}
@@ -103,13 +115,17 @@ func TestTunnelTimeoutIsTheClients(t *testing.T) {
 	})
 	lines := make(chan string, 1)
 	w := start(t, []netip.AddrPort{server}, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
-		fe.Options.HTTPLog, be.Timeouts.Tunnel = true, 16*short
-		fe.Timeouts.Client, be.Timeouts.Connect, be.Timeouts.Server = 8*short, 12*short, 12*short
+		fe.Options.HTTPLog, be.Timeouts.Tunnel = true, 16*soon
+		fe.Timeouts.Client, be.Timeouts.Connect, be.Timeouts.Server = 8*soon, 12*soon, 12*soon
 	})
 	c := w.dial()
 	c.send("GET / HTTP/1.1\r\nHost: t\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+	eventually(t, "it is a tunnel", func() bool { return w.expires(t) > 12*soon })
+	for _, d := range []time.Duration{8 * soon, 4 * soon, 4 * soon} { // to where each of the others would have ended
+		w.skip(d)
+	}
 	c.rest()
-	if line := <-lines; !strings.Contains(line, " cD-- ") {
+	if line := nextLine(t, lines); !strings.Contains(line, " cD-- ") {
 		t.Error(line)
 	}
 }
@@ -120,9 +136,10 @@ func TestTimeInQueueOfThoseWhoLeave(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
 		lines := make(chan string, 1)
 		w := start(t, []netip.AddrPort{busy}, logging(lines), func(_ *Setup, fe, be *config.Proxy) {
-			fe.Options.HTTPLog, be.Servers[0].MaxConn, be.Timeouts.Queue = true, 1, short
+			fe.Options.HTTPLog, be.Servers[0].MaxConn, be.Timeouts.Queue = true, 1, soon
+			fe.Timeouts.Client, be.Timeouts.Server = never, never
 			if be.Options.Abortonclose = true; leaves {
-				be.Timeouts.Queue = patience
+				be.Timeouts.Queue = never
 			}
 		})
 		holder := w.dial()
@@ -131,20 +148,20 @@ func TestTimeInQueueOfThoseWhoLeave(t *testing.T) {
 		eventually(t, "the server is busy", func() bool { return w.pool.Backend("be").Servers()[0].Sessions.Load() == 1 })
 		c := w.dial()
 		c.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
+		eventually(t, "a request waits", func() bool { return queue.Load() == 1 })
+		w.skip(soon)
 		state := " 503 .* sQ-- "
 		if leaves {
-			eventually(t, "a request waits", func() bool { return queue.Load() == 1 })
-			time.Sleep(short)
 			c.Close()
 			state = " -1 .* CQ-- "
 		} else {
 			c.response("GET")
 		}
-		if line := <-lines; !regexp.MustCompile(` be/<NOSRV> 0/[1-9]\d+/-1/-1/\d+` + state).MatchString(line) {
+		if line := nextLine(t, lines); !regexp.MustCompile(` be/<NOSRV> \d+/6\d{4}/-1/-1/6\d{4}` + state).MatchString(line) {
 			t.Errorf("leaves %t: %s", leaves, line)
 		}
 		holder.Close()
-		<-lines
+		nextLine(t, lines)
 	}
 }
 
@@ -171,16 +188,19 @@ func TestConnectTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer first.Close()
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience/time.Millisecond)); n != 1 {
+		t.Fatalf("nobody is in the queue: %v", err)
+	}
 	lines := make(chan string, 1)
 	w := start(t, []netip.AddrPort{full}, logging(lines), func(_ *Setup, _, be *config.Proxy) { be.Timeouts.Connect, be.Retries = short, 2 })
 	began := time.Now()
 	if status, _ := w.dial().get("/"); status != 503 {
 		t.Errorf("status %d", status)
 	}
-	if took := time.Since(began); took < 3*short || took > patience/2 {
+	if took := time.Since(began); took < 3*short {
 		t.Errorf("took %s", took)
 	}
-	if line := <-lines; !strings.Contains(line, " sC-- ") {
+	if line := nextLine(t, lines); !strings.Contains(line, " sC-- ") {
 		t.Errorf("the log says %s", line)
 	}
 	if got := w.pool.Backend("be").Counters.Sum().Connects; got != 3 {

@@ -80,17 +80,13 @@ func TestH2CostlyFrames(t *testing.T) {
 			go io.Copy(io.Discard, e.conn)
 			say(e)
 			e.flush()
-			worker := w.engine.workers[0]
-			eventually(t, "the client has to wait", func() bool {
-				resting := make(chan bool, 1)
-				worker.loop.Post(func() {
-					for m := range worker.muxes {
-						resting <- m.resting
-						return
+			eventually(t, "the client has to wait", func() (resting bool) {
+				w.onLoop(func(wk *worker) {
+					for m := range wk.muxes {
+						resting = m.resting
 					}
-					resting <- false
 				})
-				return <-resting
+				return resting
 			})
 			e.conn.Close()
 		})

@@ -51,7 +51,7 @@ func TestH2GoodByeEnds(t *testing.T) {
 	e := w.enemy()
 	first := e.open(true)
 	e.flush()
-	<-g.arrived
+	g.next(t)
 	w.engine.SoftStop()
 	var ping [8]byte
 	for ping == [8]byte{} {
@@ -68,7 +68,7 @@ func TestH2GoodByeEnds(t *testing.T) {
 	}
 	second := e.open(true) // not having read that
 	e.flush()
-	<-g.arrived
+	g.next(t)
 	e.ok(e.WritePing(true, ping))
 	third := e.open(true)
 	e.flush()

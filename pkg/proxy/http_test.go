@@ -128,7 +128,7 @@ func TestRequestHeadOnTheWire(t *testing.T) {
 	c.send("GET /p?q HTTP/1.1\r\nHost: t\r\nX-a: 0\r\nx-c: 0\r\nConnection: keep-alive, X-Named\r\nX-Named: 1\r\nUser-Agent:  u\r\n\r\n")
 	c.response("GET")
 	want := "GET /p?q HTTP/1.1\r\nHost: t\r\nX-Named: 1\r\nUser-Agent:  u\r\nX-A: 1\r\nX-B: 2\r\nx-forwarded-for: 127.0.0.1\r\n\r\n"
-	if got := <-heads; !strings.EqualFold(got, want) {
+	if got := receive(t, heads, "a head at the server"); !strings.EqualFold(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

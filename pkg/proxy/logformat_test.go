@@ -194,7 +194,7 @@ func TestLogOfReplacedResponse(t *testing.T) {
 				}
 			})
 			w.dial().get("/")
-			if got := <-lines; got != want {
+			if got := nextLine(t, lines); got != want {
 				t.Errorf("%s; %s: %s, want %s", deny, after, got, want)
 			}
 		}

@@ -43,7 +43,7 @@ func TestPasswordsAreCheckedApart(t *testing.T) {
 	w, l := loginWorld(t)
 	gate, held := make(chan struct{}), make(chan struct{})
 	w.engine.logins.Check(l, []byte("a"), []byte("held"), netip.Addr{}, func() { close(held); <-gate })
-	<-held // nothing is checked until the gate opens
+	receive(t, held, "the checker") // nothing is checked until the gate opens
 	ask := func(fields string) *client {
 		c := w.dial()
 		c.send("GET /private HTTP/1.1\r\nHost: t\r\n" + fields + "\r\n")
@@ -78,17 +78,13 @@ func TestPasswordsAreCheckedApart(t *testing.T) {
 func (w *world) waiting() int {
 	n := 0
 	for _, wk := range w.engine.workers {
-		found := make(chan int)
-		wk.loop.Post(func() {
-			k := 0
+		w.on(wk, func(wk *worker) {
 			for s := wk.sessions; s != nil; s = s.next {
 				if s.phase == checking {
-					k++
+					n++
 				}
 			}
-			found <- k
 		})
-		n += <-found
 	}
 	return n
 }

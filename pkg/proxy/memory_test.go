@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -157,14 +159,19 @@ func TestRequestsAllocateNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
 	request, answer := []byte("GET /some/path?query HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"), make([]byte, 1024)
 	ask := func(n int) {
 		for range n {
 			if _, err := c.Write(request); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := c.Read(answer); err != nil || n == 0 || answer[n-1] != 'k' {
-				t.Fatalf("got %q, %v", answer[:n], err)
+			for got := 0; got == 0 || answer[got-1] != 'k'; {
+				n, err := c.Read(answer[got:])
+				if err != nil {
+					t.Fatalf("got %q, %v", answer[:got], err)
+				}
+				got += n
 			}
 		}
 	}
@@ -209,14 +216,26 @@ func silentServer(t *testing.T) netip.AddrPort {
 }
 
 // allocateNothing fails if so many requests allocate. A few come from elsewhere: the runtime, the engine's other goroutines, a timer of
-// the loop.
+// the loop; sometimes more, but not each time.
 func allocateNothing(t *testing.T, requests int, ask func(n int)) {
 	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	ask(requests)
-	runtime.ReadMemStats(&after)
-	if n := after.Mallocs - before.Mallocs; n > uint64(requests/20) {
-		t.Errorf("%d requests made %d allocations (%d bytes), want none", requests, n, after.TotalAlloc-before.TotalAlloc)
+	if n, size := allocated(func() { ask(requests) }, uint64(requests/20)); n > uint64(requests/20) {
+		t.Errorf("%d requests made %d allocations (%d bytes), want none", requests, n, size)
 	}
+}
+
+// allocated is how often, and how much, a function allocates, while others do so, too: of several tries the least, or one that is
+// good enough.
+func allocated(f func(), enough uint64) (least, size uint64) {
+	least = math.MaxUint64
+	for try := 0; try < 5 && least > enough; try++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		if n := after.Mallocs - before.Mallocs; n < least {
+			least, size = n, after.TotalAlloc-before.TotalAlloc
+		}
+	}
+	return least, size
 }

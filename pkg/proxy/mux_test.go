@@ -218,8 +218,8 @@ func TestH2ClientResets(t *testing.T) {
 	e := w.enemy()
 	first, second := e.open(true), e.open(true)
 	e.flush()
-	<-g.arrived
-	<-g.arrived
+	g.next(t)
+	g.next(t)
 	e.ok(e.WriteRSTStream(first, http2.ErrCodeCancel))
 	e.flush()
 	eventually(t, "the first is given up", func() bool { return w.pool.Backends[0].Sessions.Load() == 1 })

@@ -94,7 +94,7 @@ func TestH2WindowOfAllBodies(t *testing.T) {
 		}
 	}
 	e.flush()
-	if got := <-code; got != http2.ErrCodeFlowControl {
+	if got := receive(t, code, "the end of the connection"); got != http2.ErrCodeFlowControl {
 		t.Errorf("ended with %v", got)
 	}
 	e.conn.Close()

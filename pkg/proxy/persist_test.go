@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +46,7 @@ func TestCookieWaitsForItsServer(t *testing.T) {
 	go func() { answer <- c.withCookie("s1") }()
 	eventually(t, "it waits", func() bool { return one.Queue.Load() == 1 })
 	one.Release()
-	if got := <-answer; !strings.HasPrefix(got, "one ") {
+	if got := receive(t, answer, "the answer"); !strings.HasPrefix(got, "one ") {
 		t.Errorf("answered by %q", got)
 	}
 
@@ -55,7 +54,7 @@ func TestCookieWaitsForItsServer(t *testing.T) {
 	go func() { answer <- c.withCookie("s1") }()
 	eventually(t, "it waits", func() bool { return one.Queue.Load() == 1 })
 	one.SetMaint(true, pool.CauseNone)
-	if got := <-answer; !strings.HasPrefix(got, "two ") {
+	if got := receive(t, answer, "the answer"); !strings.HasPrefix(got, "two ") {
 		t.Errorf("answered by %q", got)
 	}
 	one.Release()
@@ -137,12 +136,7 @@ func TestManyCookies(t *testing.T) {
 		p := &config.Proxy{Cookie: cookie}
 		s := &session{w: &worker{loop: l}, transaction: &transaction{be: &backend{cfg: p}}}
 		c := newCookies(p, b)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		s.cookieLine(c, line)
-		runtime.ReadMemStats(&after)
-		made := after.TotalAlloc - before.TotalAlloc
-		if made > uint64(4*len(line)) {
+		if _, made := allocated(func() { s.cookieLine(c, line) }, 0); made > uint64(4*len(line)) {
 			t.Errorf("%+v: %d bytes for a line of %d", *cookie, made, len(line))
 		}
 	}

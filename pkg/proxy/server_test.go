@@ -8,20 +8,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"waggle/pkg/config"
 	"waggle/pkg/pool"
-	"waggle/pkg/proxy/loop"
 )
-
-// onLoop runs fn on the world's first loop and waits for it.
-func (w *world) onLoop(fn func(*worker)) {
-	done := make(chan struct{})
-	worker := w.engine.workers[0]
-	worker.loop.Post(func() { fn(worker); close(done) })
-	<-done
-}
 
 func (w *world) idle() (n int) {
 	w.onLoop(func(wk *worker) { n = wk.idle.total })
@@ -91,14 +81,14 @@ func TestShutdownSessions(t *testing.T) {
 	w := start(t, []netip.AddrPort{g.addr, named(t, "b")})
 	c, other := w.dial(), w.dial()
 	c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-	<-g.arrived
+	g.next(t)
 	other.get("/")
 	w.engine.ShutdownSessions(w.pool.Backend("be").Servers()[0])
 	if got := c.rest(); got != "" {
 		t.Errorf("got %q", got)
 	}
 	other.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n") // the gate's turn
-	<-g.arrived
+	g.next(t)
 	g.answer <- struct{}{}
 	g.answer <- struct{}{}
 	if resp, _ := other.response("GET"); resp.StatusCode != 200 {
@@ -114,16 +104,20 @@ func TestSlowClientIsNotTheServersFault(t *testing.T) {
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
 			_, _ = c.Write(body)
 		}
-	})}, func(_ *Setup, _, be *config.Proxy) { be.Timeouts.Server = short })
+	})}, func(_ *Setup, fe, be *config.Proxy) { fe.Timeouts.Client, be.Timeouts.Server = never, soon })
 	c := w.dial()
 	c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
 	if _, err := c.r.Peek(1); err != nil {
 		t.Fatal(err)
 	}
-	passed := make(chan struct{})
-	timer := loop.Timer{Owner: loop.Func(func() { close(passed) })}
-	w.onLoop(func(wk *worker) { wk.loop.Arm(&timer, 4*short) })
-	<-passed // on the clock on which the server's time would have run out
+	eventually(t, "the server is not waited for", func() (free bool) {
+		w.session(func(s *session) {
+			if free = s.w.loop.Left(&s.serverTimer) < 0; free {
+				s.w.loop.Skip(4 * soon)
+			}
+		})
+		return free
+	})
 	_, got := c.response("GET")
 	sameBytes(t, []byte(got), body)
 }
@@ -140,14 +134,18 @@ func TestClientThatNeverReadsIsEnded(t *testing.T) {
 		for err := error(nil); err == nil; {
 			_, err = c.Write(make([]byte, 1<<16))
 		}
-	})}, func(_ *Setup, fe, _ *config.Proxy) { fe.Timeouts.Client = short })
+	})}, func(_ *Setup, fe, _ *config.Proxy) { fe.Timeouts.Client = soon })
 	c := w.dial()
 	c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Error("the server is still writing")
-	}
+	eventually(t, "only the client is waited for", func() (full bool) {
+		w.session(func(s *session) {
+			if full = s.responded && s.w.loop.Left(&s.serverTimer) < 0 && s.clientTimer.Armed(); full {
+				s.w.loop.Skip(soon)
+			}
+		})
+		return full
+	})
+	receive(t, ended, "the server to stop writing")
 	eventually(t, "the session is gone", func() bool { return w.engine.Sessions() == 0 })
 }
 
@@ -172,7 +170,7 @@ func TestClientAbortEndsServerConnection(t *testing.T) {
 	w := start(t, []netip.AddrPort{g.addr})
 	c := w.dial()
 	c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-	<-g.arrived
+	g.next(t)
 	_ = c.SetLinger(0)
 	c.Close()
 	eventually(t, "the session is gone", func() bool { return w.engine.Sessions() == 0 })

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
-	"time"
 
 	"waggle/pkg/config"
 )
@@ -54,13 +53,13 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 			var w *world
 			server, sent := flood(t, func() bool { return w.jammed() })
 			w = start(t, []netip.AddrPort{server}, func(_ *Setup, fe, _ *config.Proxy) {
-				fe.Timeouts.HTTPKeepAlive, fe.Timeouts.HTTPRequest = short, short
+				fe.Timeouts.Client, fe.Timeouts.HTTPKeepAlive, fe.Timeouts.HTTPRequest = never, soon, soon
 			})
 			c := w.dial()
 			c.send(request + more)
-			body := <-sent
+			body := receive(t, sent, "the server to have sent all")
 			eventually(t, "the request is done with", func() bool { return w.pool.Backend("be").Sessions.Load() == 0 })
-			time.Sleep(4 * short) // longer than an idle client is waited for
+			w.skip(4 * soon) // longer than an idle client is waited for
 			if !w.jammed() {
 				t.Error("nothing waits for the client any more")
 			}
@@ -69,8 +68,10 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 				t.Errorf("status %d", resp.StatusCode)
 			}
 			sameBytes(t, []byte(got), body)
+			eventually(t, "it is idle from then on", func() bool { return w.expires(t) <= soon })
+			w.skip(soon)
 			if more == "" {
-				if rest := c.rest(); rest != "" { // and is idle from then on
+				if rest := c.rest(); rest != "" {
 					t.Errorf("%q follows", rest)
 				}
 			} else if resp, _ := c.response("GET"); resp.StatusCode != http.StatusRequestTimeout {
@@ -85,11 +86,13 @@ func TestReaderThatStopsIsCutOff(t *testing.T) {
 	var w *world
 	server, sent := flood(t, func() bool { return w.jammed() })
 	w = start(t, []netip.AddrPort{server}, func(_ *Setup, fe, _ *config.Proxy) {
-		fe.Timeouts.Client, fe.Timeouts.HTTPKeepAlive = short, time.Hour
+		fe.Timeouts.Client, fe.Timeouts.HTTPKeepAlive = soon, never
 	})
 	c := w.dial()
 	c.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-	body := <-sent
+	body := receive(t, sent, "the server to have sent all")
+	eventually(t, "its end waits for the client", w.jammed)
+	w.skip(soon)
 	eventually(t, "the session ends", func() bool { return w.pool.Frontend("fe").Sessions.Load() == 0 })
 	got, _ := io.ReadAll(c.TCPConn)
 	if bytes.HasSuffix(got, []byte("\r\n0\r\n\r\n")) {

@@ -43,7 +43,7 @@ func TestWritesMoveTheServersTimer(t *testing.T) {
 			}
 		})
 		w := start(t, []netip.AddrPort{server}, func(s *Setup, fe, be *config.Proxy) {
-			fe.Timeouts.Client, be.Timeouts.Server = 0, patience
+			fe.Timeouts.Client, be.Timeouts.Server = 0, never
 			if tcp {
 				tcpMode(s, fe, be)
 			}
@@ -53,17 +53,17 @@ func TestWritesMoveTheServersTimer(t *testing.T) {
 			c.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n")
 		}
 		c.send("!")
-		<-got
+		receive(t, got, "a byte at the server")
 		if _, err := io.ReadFull(c.r, make([]byte, len(answer))); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "some time has gone by", func() bool {
-			left := w.expires(t)
-			return left > 0 && left < patience-100*time.Millisecond
-		})
+		w.skip(never / 2)
+		if left := w.expires(t); left <= 0 || left > never/2 {
+			t.Errorf("when half of the time has gone by there are %v left", left)
+		}
 		c.send("!")
-		<-got
-		eventually(t, "the time begins anew", func() bool { return w.expires(t) > patience-100*time.Millisecond })
+		receive(t, got, "a byte at the server")
+		eventually(t, "the time begins anew", func() bool { return w.expires(t) > never/2 })
 		c.Close()
 	}
 }
@@ -77,15 +77,14 @@ func TestHalfClosedClientIsNotWaitedFor(t *testing.T) {
 		<-release
 		_, _ = io.WriteString(c, "late")
 	})
-	w := start(t, []netip.AddrPort{server}, tcpMode, func(_ *Setup, fe, be *config.Proxy) { fe.Timeouts.Client = short })
+	w := start(t, []netip.AddrPort{server}, tcpMode, func(_ *Setup, fe, be *config.Proxy) { fe.Timeouts.Client, be.Timeouts.Server = soon, never })
 	c := w.dial()
 	c.send("x")
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "only the server is waited for", func() bool {
-		left := w.expires(t)
-		return left > short && left < patience-2*short
+		return w.expires(t) > soon
 	})
 	close(release)
 	if got := c.rest(); got != "late" {
@@ -116,9 +115,9 @@ backend be
 		client, delay, say, fields string
 		least, most                int // of the first field that is not negative, in milliseconds
 	}{
-		{"100ms", "10s", "x", "be/<NOSRV> -1/-1/%d 0 cR ", 100, 9000},
-		{"10s", "9s", "0123456789", "be/s %d/", 0, 8000},
-		{"10s", "100ms", "x", "be/s %d/", 100, 9000},
+		{"100ms", "1h", "x", "be/<NOSRV> -1/-1/%d 0 cR ", 100, 3_500_000},
+		{"1h", "1h", "0123456789", "be/s %d/", 0, 3_500_000},
+		{"1h", "100ms", "x", "be/s %d/", 100, 3_500_000},
 	} {
 		lines := make(chan string, 1)
 		w := startConfig(t, strings.NewReplacer("CLIENT", tc.client, "DELAY", tc.delay).Replace(text), logging(lines))
@@ -129,7 +128,7 @@ backend be
 			_ = c.CloseWrite()
 		}
 		c.rest()
-		line := <-lines
+		line := nextLine(t, lines)
 		var took int
 		if _, at, ok := strings.Cut(line, "] fe "); !ok {
 			t.Errorf("no line of the frontend: %s", line)

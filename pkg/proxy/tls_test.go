@@ -390,7 +390,7 @@ func TestLimitCountsTLSConnections(t *testing.T) {
 	w := start(t, []netip.AddrPort{witness(t)}, secured(t, ca, "h2", "http/1.1"), func(_ *Setup, fe, _ *config.Proxy) { fe.MaxConn = 1 })
 	first := w.dial() // says nothing
 	eventually(t, "the place is taken", func() bool { return w.pool.Frontends[0].Sessions.Load() == 1 })
-	second, err := tls.DialWithDialer(&net.Dialer{Timeout: patience / 50}, "tcp", w.addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "site.test"})
+	second, err := tls.DialWithDialer(&net.Dialer{Timeout: 4 * short}, "tcp", w.addr, &tls.Config{RootCAs: ca.Pool(), ServerName: "site.test"})
 	if err == nil {
 		second.Close()
 		t.Error("two connections at once")
@@ -412,7 +412,7 @@ func TestSoftStopOfH2(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	})
 	w := start(t, []netip.AddrPort{addr}, secured(t, ca, "h2"))
-	answered := make(chan string)
+	answered := make(chan string, 1)
 	go func() {
 		resp, err := w.browser(ca, true).Get("https://site.test/")
 		if err != nil {
@@ -426,12 +426,8 @@ func TestSoftStopOfH2(t *testing.T) {
 	eventually(t, "the request is with the server", func() bool { return w.pool.Backends[0].Servers()[0].Sessions.Load() == 1 })
 	w.engine.SoftStop()
 	close(release)
-	if got := <-answered; got != "ok" {
+	if got := receive(t, answered, "the answer"); got != "ok" {
 		t.Errorf("got %q", got)
 	}
-	select {
-	case <-w.engine.Done():
-	case <-t.Context().Done():
-		t.Error("the engine has not stopped")
-	}
+	receive(t, w.engine.Done(), "the end of the engine")
 }

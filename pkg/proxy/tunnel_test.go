@@ -106,9 +106,14 @@ func TestTCPReset(t *testing.T) {
 
 func TestTunnelTimeout(t *testing.T) {
 	w := start(t, []netip.AddrPort{scriptedGreeting(t, "x")}, tcpMode, func(_ *Setup, fe, be *config.Proxy) {
-		fe.Timeouts.Client = short
+		fe.Timeouts.Client, be.Timeouts.Server = soon, never
 	})
-	if got := w.dial().rest(); got != "x" {
+	c := w.dial()
+	if b, err := c.r.ReadByte(); b != 'x' {
+		t.Fatalf("got %q, %v", b, err)
+	}
+	w.skip(soon)
+	if got := c.rest(); got != "" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -28,7 +28,7 @@ func (c *crowd) come(to *world) {
 func (c *crowd) serve() (order []int) {
 	for range c.line {
 		var n int
-		if _, err := fmt.Sscanf(<-c.gate.arrived, "GET /%d ", &n); err != nil {
+		if _, err := fmt.Sscanf(c.gate.next(c.t), "GET /%d ", &n); err != nil {
 			c.t.Fatal(err)
 		}
 		order = append(order, n)

@@ -42,6 +42,7 @@ func connected(t *testing.T, addr string) (client, server int) {
 	if errno := ConnectError(client); errno != 0 {
 		t.Fatal(errno)
 	}
+	ready(t, lfd, unix.POLLIN)
 	server, peer, errno := Accept(lfd)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -102,6 +103,7 @@ func TestResetReachesThePeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	ready(t, lfd, unix.POLLIN)
 	fd, _, errno := Accept(lfd)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -182,6 +184,7 @@ func TestPipe(t *testing.T) {
 	if n, errno := p.Fill(in, 100); n != 6 || errno != 0 {
 		t.Errorf("the rest: %d, %v", n, errno)
 	}
+	ready(t, in, unix.POLLRDHUP)
 	if n, errno := p.Fill(in, 100); n != 0 || errno != 0 {
 		t.Errorf("the end: %d, %v", n, errno)
 	}
