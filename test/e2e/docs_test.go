@@ -280,8 +280,8 @@ func (d *docs) run(text string) error {
 		"CLIENT FRONTEND", "198.51.100.7 tcp_in",
 		"192.0.2.1:8001", d.Balancer.Endpoint(tcpPort),
 	).Replace(text)
-	if strings.HasPrefix(text, "waggle -f ") { // a second one beside that which runs: it is only to start
-		text = "timeout --preserve-status -s TERM 2 " + strings.Replace(text, "waggle -f "+d.config, "waggle -f "+d.other()+" --health-socket=@second", 1)
+	if strings.HasPrefix(text, "waggle -f ") { // a second one beside that which runs: it is only to start, and is ended when it has
+		text = strings.Replace(text, "waggle -f "+d.config, "waggle -f "+d.other()+" --health-socket=@second", 1) + untilReady
 	}
 	if strings.HasPrefix(text, "waggle top") {
 		text = strings.Replace(text, "waggle top", "waggle top rounds 1", 1)
@@ -304,6 +304,12 @@ func (d *docs) run(text string) error {
 	}
 	return nil
 }
+
+// untilReady has a shell wait for a waggle to start and then end it; before that it would not hear of it.
+const untilReady = ` >second.log 2>&1 & second=$!
+until grep -q 'waggle is ready' second.log; do kill -0 $second && sleep 0.05 || { cat second.log; exit 1; }; done
+kill -TERM $second
+wait $second || { status=$?; cat second.log; exit $status; }`
 
 // other is the configuration with other ports.
 func (d *docs) other() string {
