@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// moving are columns that go on while nothing happens.
-var moving = []string{"lastchg", "lastsess", "rate", "downtime"}
+// moving are columns that go on while nothing happens; connections that idle are closed after some seconds.
+var moving = []string{"lastchg", "lastsess", "rate", "downtime", "srv_icur", "idle_conn_cur", "safe_conn_cur"}
 
 // outputsAgree compares all outputs of the whole program with each other once no traffic runs, but for the frontend that is
 // asked and its own numbers.
