@@ -79,6 +79,39 @@ func TestRoundRobinIsExactOnManyCPUs(t *testing.T) {
 	}
 }
 
+// Not one of the turns of a service is lost, whoever takes another one at the same instant. The SYN of each takes one and then falls
+// through, since there is no way to the server.
+func TestTurnsAreNotLost(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := oneService(1)
+	d.Services[0].Servers[0].Addr = ap(unroutable + ":9000")
+	k.sync(t, d)
+	turns := &k.obj.gauges[k.planner.gauges.used[gaugeKey{id: 7}]].Turns
+	runs, done := sized(200_000, 1000), make(chan struct{})
+	go func() {
+		defer close(done)
+		k.must(t, "take turns", func() error {
+			_, _, err := k.obj.WgIngress.Benchmark(synTo(0).frame(t), runs, nil)
+			return err
+		})
+	}()
+	ours := uint64(0)
+	for taking := true; taking; {
+		select {
+		case <-done:
+			taking = false
+		default:
+			for range 100 {
+				atomic.AddUint64(turns, 1)
+			}
+			ours += 100
+		}
+	}
+	if got, want := atomic.LoadUint64(turns), ours+uint64(runs); got != want {
+		t.Errorf("%d turns were taken, want %d, %d of them by packets", got, want, runs)
+	}
+}
+
 // Two CPUs that get the same SYN, as with a retransmission, make one flow of it.
 func TestSameSYNOnTwoCPUs(t *testing.T) {
 	k := newKernel(t, Options{HalfOpenRing: 5000})

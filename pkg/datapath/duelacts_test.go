@@ -65,6 +65,17 @@ var lostDuels = [][3]string{
 	{"refused by a server that has left", "the client's SYN of a new connection", "the end of its time"},
 }
 
+// narrowDuels go where only two CPUs at the same instant come.
+var narrowDuels = [][3]string{
+	{"answered", "the client's ACK", "the client's ACK"},
+	{"late", "the client's SYN", "the client's SYN"},
+	{"late", "the client's SYN", "the end of its session"},
+	{"late", "the client's SYN", "another client's SYN"},
+	{"closed by the server", "the client's SYN of a new connection", "the client's SYN of a new connection"},
+	{"closed by the server", "another client's SYN", "the end of its time"},
+	{"refused by a server that has left", "the client's SYN", "the client's SYN"},
+}
+
 func steps(all ...func(*duel)) []func(*duel) { return all }
 
 func clientSYN(d *duel)    { d.learn(d.run(d.syn(duelist, d.clientSeq-1))) }

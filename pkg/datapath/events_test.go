@@ -176,6 +176,41 @@ func TestTimesOfASession(t *testing.T) {
 		if total.Connect.Sum != events[0].Connect || total.Connect.Longest != events[0].Connect || total.Life.Sum < age || total.Life.Longest < age {
 			t.Errorf("redispatch %v: %+v", redispatch, total)
 		}
+		k.establish(t, client(1)).fromClient(t, rst, "") // a session of no time takes nothing from the longest one
+		if after := k.snapshot(t).Total; after.Ended != 2 || after.Connect.Longest != total.Connect.Longest || after.Life.Longest != total.Life.Longest {
+			t.Errorf("redispatch %v: %+v after %+v", redispatch, after, total)
+		}
+	}
+}
+
+// An event tells of its own session, and counts those that were open when it ended: all, its service's and its server's.
+func TestEventsCountWhatIsOpen(t *testing.T) {
+	k := newKernel(t, Options{})
+	d := loggedService(2)
+	d.Services = append(d.Services, Service{ID: 8, Name: "other", Binds: binds(frontAddr + ":8081"), Servers: d.Services[0].Servers[:1], Schedule: []uint32{101}})
+	k.sync(t, d)
+	atServer := make(map[string]int)
+	var last *conn
+	for i := range 4 { // the last one at the other server
+		last = k.establish(t, client(i))
+		atServer[last.task.String()]++
+	}
+	_, out := k.send(t, packet{src: ap(client(4)), dst: ap(frontAddr + ":8081"), flags: syn, seq: 1000})
+	other := decode(t, out)
+	c := &conn{k: k, client: ap(client(4)), front: ap(frontAddr + ":8081"), back: other.src, task: other.dst, clientSeq: 1001, taskSeq: 5000}
+	c.fromTask(t, syn|ack, "")
+	c.fromClient(t, ack, "")
+	atServer[c.task.String()]++
+	last.fromClient(t, rst, "")
+	events := k.events(t)
+	if len(events) != 1 {
+		t.Fatalf("%d events", len(events))
+	}
+	if e := events[0]; e.Client != last.client || e.Front != last.front || e.Back != last.back || e.Task != last.task {
+		t.Errorf("%+v, want %+v", e, last)
+	}
+	if e := events[0]; e.Total != 5 || e.InService != 4 || e.InServer != atServer[last.task.String()] || e.InServer == e.InService {
+		t.Errorf("%+v, at servers %v", e, atServer)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+
+	"github.com/cilium/ebpf"
 )
 
 // readyForXDP is an established connection whose packets XDP takes.
@@ -121,4 +123,33 @@ func TestXDPLeavesForeignInterfacesToTC(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.takes(t, "another one", c.data(t, "GET"), false)
+}
+
+// By the interface that a frame came in by it is sent back, by any other one it is redirected; and who sends to a neighbour says so, since
+// the kernel sees none of it.
+func TestXDPSendsByTheInterfaceOfAWay(t *testing.T) {
+	k, c := readyForXDP(t, macXDP|macXDPBack)
+	for _, ifindex := range []uint32{loIndex, loIndex + 1} {
+		var way *lbWgWay
+		for i := range k.obj.ways {
+			if k.obj.ways[i].Id != 0 && k.obj.ways[i].To.Addr == taskMAC {
+				way = &k.obj.ways[i]
+			}
+		}
+		if way == nil {
+			t.Fatal("the task's MAC is not known")
+		}
+		way.Ifindex, way.Used = ifindex, 0
+		frame, verdict := c.data(t, "GET"), uint32(0)
+		k.must(t, "run", func() (err error) {
+			verdict, err = k.obj.express.Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)})
+			return err
+		})
+		if want := map[uint32]uint32{loIndex: xdpBack, loIndex + 1: xdpRedirect}[ifindex]; verdict != want {
+			t.Errorf("to interface %d: verdict %d, want %d", ifindex, verdict, want)
+		}
+		if way.Used != 1 {
+			t.Errorf("to interface %d: the neighbour counts as unused", ifindex)
+		}
+	}
 }

@@ -38,22 +38,27 @@ func watchNetwork(ctx context.Context, ns netns.NsHandle) (<-chan struct{}, erro
 		return nil, fmt.Errorf("follow the network: %w", err)
 	}
 	changed := make(chan struct{}, 1)
-	go func() {
-		for ctx.Err() == nil {
-			if err == nil {
-				untilError(ctx, socket, changed)
-			}
-			if ctx.Err() == nil {
-				pause(ctx, settle)
-				socket, err = subscribe()
-				notify(changed)
-			}
-		}
-		if err == nil {
-			socket.Close()
-		}
-	}()
+	go watch(ctx, socket, subscribe, changed)
 	return changed, nil
+}
+
+// watch notifies of each message to the socket until ctx ends. One that fails, as it does when messages are lost, gives way to a new
+// one, which counts as a message. It closes them.
+func watch(ctx context.Context, socket *nl.NetlinkSocket, subscribe func() (*nl.NetlinkSocket, error), changed chan<- struct{}) {
+	var err error
+	for ctx.Err() == nil {
+		if err == nil {
+			untilError(ctx, socket, changed)
+		}
+		if ctx.Err() == nil {
+			pause(ctx, settle)
+			socket, err = subscribe()
+			notify(changed)
+		}
+	}
+	if err == nil {
+		socket.Close()
+	}
 }
 
 // untilError notifies of each message until the socket fails, as it does when messages are lost, or ctx ends.

@@ -17,8 +17,9 @@ const neighBuffer = 1 << 20
 func followNeighbours(ctx context.Context, ns netns.NsHandle, changed func(neighbour), lost func()) {
 	for first := true; ctx.Err() == nil; first = false {
 		updates := make(chan netlink.NeighUpdate, 64)
+		life, end := context.WithCancel(ctx) // of the socket, which netlink leaves open when messages are lost
 		opts := netlink.NeighSubscribeOptions{Namespace: &ns, ErrorCallback: func(error) {}, ReceiveBufferSize: neighBuffer}
-		if netlink.NeighSubscribeWithOptions(updates, ctx.Done(), opts) == nil {
+		if netlink.NeighSubscribeWithOptions(updates, life.Done(), opts) == nil {
 			if !first {
 				lost()
 			}
@@ -31,6 +32,7 @@ func followNeighbours(ctx context.Context, ns netns.NsHandle, changed func(neigh
 				}
 			}
 		}
+		end()
 		pause(ctx, time.Second)
 	}
 }

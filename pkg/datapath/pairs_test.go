@@ -3,6 +3,10 @@ package datapath
 import (
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
+
+	"waggle/pkg/lab/require"
 )
 
 // entriesOf are both entries of the client's flow, with their keys: forward, reverse.
@@ -117,5 +121,35 @@ func TestWhatIsActivity(t *testing.T) {
 			}
 			k.pass(t, k.collector(Timeouts{Client: 40 * time.Second, Server: 40 * time.Second}), 20*time.Second, want)
 		})
+	}
+}
+
+// Flows have numbers that no other one has, on whichever CPUs they begin: by these the ring and the collector know them.
+func TestFlowsOfTwoCPUsAreTwo(t *testing.T) {
+	cpus := allowedCPUs(t)
+	if len(cpus) < 2 {
+		require.Skip(t, "needs two CPUs")
+	}
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(1))
+	numbers := make(map[uint64]string)
+	for i := range 4 {
+		frame := packet{src: ap(client(i)), dst: ap(front()), flags: syn, seq: 1000}.frame(t)
+		k.must(t, "run", func() error { // the thread is this call's own
+			if err := pin(cpus[i%2]); err != nil {
+				return err
+			}
+			_, err := k.obj.WgIngress.Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skbContext{IngressIfindex: loIndex, Ifindex: loIndex}})
+			return err
+		})
+	}
+	for _, f := range k.flows(t) {
+		if other, ok := numbers[f.ID]; ok {
+			t.Errorf("the flows of %s and %s have the number %x", other, f.Client, f.ID)
+		}
+		numbers[f.ID] = f.Client.String()
+	}
+	if len(numbers) != 4 {
+		t.Errorf("%d flows, want 4", len(numbers))
 	}
 }

@@ -179,6 +179,25 @@ func TestShutdownTakesWhatMoves(t *testing.T) {
 	}
 }
 
+// A RST whose flow's interface is gone goes by the routing table.
+func TestResetsOfAnInterfaceThatIsGone(t *testing.T) {
+	require.Root(t)
+	r := newRoom(t)
+	r.must(t, "reset", func() error {
+		resets, err := openResetter()
+		if err != nil {
+			return err
+		}
+		for _, addr := range []string{"127.0.0.1:1", "[::1]:1"} {
+			resets.reset(ended{from: ap(addr), to: ap(addr), ifindex: 1000, expects: 1, sent: 1})
+		}
+		if sent, failed := resets.sent.Load(), resets.failed.Load(); sent != 2 || failed != 0 {
+			t.Errorf("%d RSTs are sent, %d are not, want 2 and 0", sent, failed)
+		}
+		return resets.close()
+	})
+}
+
 // pairThrough connects client and task through the kernel path and returns both ends.
 func pairThrough(t *testing.T, top *topology, ln net.Listener) (near, far net.Conn) {
 	t.Helper()

@@ -121,6 +121,10 @@ func TestRetryLeavesAServerThatIsGone(t *testing.T) {
 		if conn.again(t); conn.task != c.want {
 			t.Errorf("%s: is at %v, want %v", name, conn.task, c.want)
 		}
+		// It is the same connection, which begins no new one elsewhere: it has used up one of its attempts.
+		if _, entries := conn.entriesOf(t); entries[0].Retries != 2 {
+			t.Errorf("%s: %d retries are left of 3", name, entries[0].Retries)
+		}
 		conn.fromTask(t, syn|ack, "")
 		if conn.fromClient(t, ack, ""); conn.state(t) != FlowEstablished {
 			t.Errorf("%s: the flow is %s", name, conn.state(t))

@@ -3,7 +3,7 @@ package main
 // choiceMutants are about which server a connection gets, and whether it gets one in the kernel.
 var choiceMutants = []mutant{
 	one("the cursor of a service loses turns", "bpf/dryrun.h",
-		"return wg_dry_run ? *turns : __sync_fetch_and_add(turns, 1);", "return wg_dry_run ? *turns : (*turns)++;", "TestRoundRobinIsExactOnManyCPUs"),
+		"return wg_dry_run ? *turns : __sync_fetch_and_add(turns, 1);", "return wg_dry_run ? *turns : (*turns)++;", "TestTurnsAreNotLost"),
 	one("what a slot leads to is changed while packets may read it", "pkg/datapath/targets.go",
 		"if !x.referred[i] {\n\t\t\tfree = i", "if free = gauge; true {\n\t\t\t_ = i", "TestAServerThatChangesHasItsOtherEntry"),
 	one("what a slot leads to is given away while a schedule refers to it", "pkg/datapath/targets.go",
@@ -97,4 +97,9 @@ var choiceMutants = []mutant{
 		"Weight: uint32(t.Effective)", "Weight: 1", "TestAlgorithmsInTheKernelsWords"),
 	in("pkg/balance", "a member that leaves changes slots of others", "pkg/balance/maglev.go",
 		"h := hashKey(m.Key)", "h := hashKey(m.Key) + uint64(len(members))", "TestMaglevDisruption"),
+
+	one("leastconn forgets the best of the servers that it has looked at", "bpf/choose.h",
+		"if (best) {\n\t\tslot = slot_at(&s, best - 1);\n\t\tif (slot) {", "if (best) {\n\t\tslot = slot_at(&s, best - 1);\n\t\tif (0 && slot) {", "TestLeastConnectionsOfManyServers"),
+	one("a server has the weight of another one", "bpf/choose.h",
+		"four->weights[index & 3]", "four->weights[index & 1]", "TestLeastConnections"),
 }

@@ -27,7 +27,7 @@ const datapath = "pkg/datapath"
 
 // mutants are all that there are.
 func mutants() []mutant {
-	all := slices.Concat(packetMutants, flowMutants, portMutants, choiceMutants, failureMutants, lifeMutants, agentMutants)
+	all := slices.Concat(packetMutants, flowMutants, portMutants, choiceMutants, failureMutants, lifeMutants, countMutants, agentMutants)
 	for i := range all {
 		if all[i].pkg == "" {
 			all[i].pkg = datapath

@@ -228,7 +228,7 @@ func (t *tree) command(ctx context.Context, dir, name string, args ...string) (s
 	argv := slices.Concat(t.by, []string{name}, args)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = filepath.Join(t.dir, dir)
-	cmd.Env = append(os.Environ(), "WAGGLE_TEST_REQUIRE=all", "WAGGLE_TEST_OBJECTS="+filepath.Join(t.dir, datapath), "TMPDIR="+t.tmp, "GOFLAGS=-buildvcs=false")
+	cmd.Env = append(os.Environ(), "WAGGLE_TEST_REQUIRE=all", "WAGGLE_TEST_OBJECTS="+filepath.Join(t.dir, datapath), "TMPDIR="+t.tmp, "GOFLAGS=-buildvcs=false -trimpath")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
