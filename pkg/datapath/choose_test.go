@@ -76,6 +76,12 @@ func TestLeastConnections(t *testing.T) {
 	if got := k.tasks(t, 40, 10); got[taskAddr(0)] != 10 {
 		t.Errorf("%v, want all at the first", got)
 	}
+	// Each server has its own weight.
+	k = newKernel(t, Options{})
+	k.sync(t, byAlgorithm(LeastConn, 1, 3, 3, 1))
+	if got := k.tasks(t, 0, 80); got[taskAddr(0)] != 10 || got[taskAddr(1)] != 30 || got[taskAddr(2)] != 30 || got[taskAddr(3)] != 10 {
+		t.Errorf("%v, want 10, 30, 30 and 10", got)
+	}
 	// Of equals none is preferred.
 	k = newKernel(t, Options{})
 	k.sync(t, byAlgorithm(LeastConn, 1, 1, 1))

@@ -107,8 +107,9 @@ func TestTurnsAreNotLost(t *testing.T) {
 			ours += 100
 		}
 	}
-	if got, want := atomic.LoadUint64(turns), ours+uint64(runs); got != want {
-		t.Errorf("%d turns were taken, want %d, %d of them by packets", got, want, runs)
+	packets := k.reasons(t)["no_route"] // more than were asked for where a signal has made the kernel begin anew
+	if got, want := atomic.LoadUint64(turns), ours+packets; got != want || packets < uint64(runs) {
+		t.Errorf("%d turns were taken, want %d, %d of them by packets", got, want, packets)
 	}
 }
 

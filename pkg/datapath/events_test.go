@@ -153,6 +153,7 @@ func TestTimesOfASession(t *testing.T) {
 	const age = 30 * time.Second // less than the machine has been up for
 	for _, redispatch := range []bool{false, true} {
 		k := newKernel(t, Options{})
+		k.oneCPU = true // each has counts of its own
 		d := retrying(2, 3, redispatch)
 		d.Services[0].Logged = true
 		k.sync(t, d)

@@ -3,6 +3,7 @@ package datapath
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -79,6 +80,14 @@ func TestXDPLeavesToTCWhatItCannotSend(t *testing.T) {
 		c.takes(t, what, frame, false)
 	}
 	c.takes(t, "a plain frame", c.data(t, "x"), true)
+	again := packet{src: c.client, dst: c.front, flags: syn, seq: c.clientSeq + 1000}
+	c.takes(t, "a SYN", again.frame(t), false)
+	last := packet{src: c.client, dst: c.front, flags: ack, seq: c.clientSeq, ack: c.taskSeq, ttl: 1}
+	c.takes(t, "a frame at the end of its way", last.frame(t), false)
+	_, out := k.send(t, packet{src: netip.AddrPortFrom(c.client.Addr(), 77), dst: c.front, flags: syn, seq: 1})
+	asked := decode(t, out)
+	refusal := packet{src: asked.dst, dst: asked.src, flags: rst | ack, ack: 2}
+	c.takes(t, "a refusal", refusal.frame(t), false)
 	headers := len(c.data(t, string(make([]byte, 100)))) - 100 // short frames are padded
 	c.takes(t, "a frame as long as the MTU allows", c.data(t, string(make([]byte, 14+clientMTU-headers))), true)
 	c.takes(t, "a frame that was joined to more", c.data(t, string(make([]byte, 14+clientMTU-headers+1))), false)

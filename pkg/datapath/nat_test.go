@@ -151,6 +151,24 @@ func TestMSSIsClampedWhereTheLegsDiffer(t *testing.T) {
 	}
 }
 
+// What is not as long as an MSS option is, is none.
+func TestAnOptionOfAWrongLengthIsNoMSS(t *testing.T) {
+	k := newKernel(t, Options{})
+	k.sync(t, oneService(1))
+	const option = 14 + 20 + 20
+	frame := packet{src: ap(client(0)), dst: ap(front()), flags: syn, seq: 1, mss: 1460}.frame(t)
+	if frame[option] != 2 || frame[option+1] != 4 {
+		t.Fatalf("% x", frame)
+	}
+	for length, want := range map[byte]uint16{4: taskMTU - 40, 3: 1460, 6: 1460} {
+		frame[option+1] = length
+		verdict, out := k.sendFrame(t, frame)
+		if mss := binary.BigEndian.Uint16(out[option+2:]); verdict != verdictRedirect || mss != want {
+			t.Errorf("length %d: verdict %d, MSS %d, want %d", length, verdict, mss, want)
+		}
+	}
+}
+
 // The MSS is what fits the smallest MTU that the ends do not know of: of the interface towards the client, of its route, of the way
 // to the server.
 func TestMSSForAllMTUs(t *testing.T) {
