@@ -115,7 +115,7 @@ func TestForeignTCXProgramsRunOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	round := func() {
 		t.Helper()
 		if _, err := io.WriteString(conn, "hello"); err != nil {
@@ -179,7 +179,7 @@ func readAll(t *testing.T, from *room, addr, want string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	if text, err := io.ReadAll(conn); err != nil || string(text) != want {
 		t.Errorf("%s says %q, %v; want %q", addr, text, err, want)
 	}

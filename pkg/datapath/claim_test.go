@@ -240,7 +240,7 @@ func TestSocketsOwnTheirConnections(t *testing.T) {
 	k.must(t, "address", func() error { return addAddr("lo", own) })
 	var conn net.Conn
 	k.must(t, "dial", func() (err error) {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(own)}, Timeout: dialTimeout}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(own)}, Timeout: patience}
 		conn, err = d.Dial("tcp", front())
 		return err
 	})

@@ -234,7 +234,7 @@ func (top *topology) connect(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	return conn
 }
 
@@ -242,7 +242,7 @@ func (top *topology) connect(t *testing.T) net.Conn {
 type line struct{ net.Conn }
 
 func (l line) say() error {
-	if err := l.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+	if err := l.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(l, "hello"); err != nil {
@@ -372,7 +372,7 @@ func TestProgramsThatWereTakenOffComeBack(t *testing.T) {
 		if err != nil {
 			t.Fatalf("clsact %v: %v", clsact, err)
 		}
-		conn.SetDeadline(time.Now().Add(dialTimeout))
+		conn.SetDeadline(time.Now().Add(patience))
 		if text, err := io.ReadAll(conn); err != nil || string(text) != "hello" {
 			t.Errorf("clsact %v: %q, %v", clsact, text, err)
 		}

@@ -19,7 +19,9 @@ import (
 	"waggle/pkg/lab/require"
 )
 
-const dialTimeout = 5 * time.Second
+// patience is for how long a test waits for what comes within milliseconds on a machine that does not stall. It
+// is less than resync, which mends what went unnoticed.
+const patience = resync - 5*time.Second
 
 // openIn opens a Datapath in the room and closes it with the test.
 func openIn(t testing.TB, r *room, opts Options) *Datapath {
@@ -144,7 +146,7 @@ func testEndToEnd(t *testing.T, clsact bool) {
 // waitFor polls until done says so: what the kernel does after a close has no event to wait for.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -158,7 +160,7 @@ func echo(t *testing.T, top *topology) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	sent := make([]byte, 10<<20)
 	src := rand.NewChaCha8([32]byte{1})
 	_, _ = src.Read(sent) // never fails
@@ -255,7 +257,7 @@ func oneLeg(t *testing.T, top *topology) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	line := make([]byte, len("task0\n"))
 	if _, err := io.ReadFull(conn, line); err != nil {
 		t.Fatal(err)
@@ -270,7 +272,7 @@ func roundRobin(t *testing.T, top *topology, n int) {
 			t.Fatal(err)
 		}
 		line := make([]byte, len("task0\n"))
-		conn.SetDeadline(time.Now().Add(dialTimeout))
+		conn.SetDeadline(time.Now().Add(patience))
 		if _, err := io.ReadFull(conn, line); err != nil {
 			t.Fatal(err)
 		}

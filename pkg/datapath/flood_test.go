@@ -148,7 +148,7 @@ func TestSYNFloodLeavesPlacesToRealClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.SetDeadline(time.Now().Add(15 * time.Second))
+			conn.SetDeadline(time.Now().Add(patience))
 			if text, err := io.ReadAll(conn); err != nil || string(text) != "served" {
 				t.Errorf("the client hears %q, %v", text, err)
 			}

@@ -152,7 +152,7 @@ func TestNetworkIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	if text, err := io.ReadAll(conn); err != nil || string(text) != "hello" {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -185,7 +185,7 @@ func TestFallThroughReachesTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	echoed := func(text string) {
 		t.Helper()
 		got := make([]byte, len(text))
@@ -206,7 +206,7 @@ func TestFallThroughReachesTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	second.SetDeadline(time.Now().Add(dialTimeout))
+	second.SetDeadline(time.Now().Add(patience))
 	if text, err := io.ReadAll(second); err != nil || string(text) != "task" {
 		t.Errorf("%q, %v", text, err)
 	}

@@ -87,7 +87,7 @@ func (r *room) ask(t *testing.T, addr string) (string, net.Conn) {
 		return err.Error(), nil
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	said := make([]byte, 4)
 	if _, err := io.ReadFull(conn, said); err != nil {
 		return err.Error(), nil
@@ -97,7 +97,7 @@ func (r *room) ask(t *testing.T, addr string) (string, net.Conn) {
 
 func echoOnce(t *testing.T, conn net.Conn) {
 	t.Helper()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	said := make([]byte, 4)
 	if _, err := io.WriteString(conn, "ping"); err != nil {
 		t.Error(err)

@@ -134,7 +134,7 @@ func TestALoweredMTUStopsNoFlow(t *testing.T) {
 func pump(t *testing.T, from, to net.Conn, size int) {
 	t.Helper()
 	for _, c := range []net.Conn{from, to} {
-		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ type conversation struct {
 }
 
 func (c *conversation) ask() error {
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(c, "are you there?"); err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func transferBothWays(t *testing.T, client, task *room, front string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	sent := make(chan error, 1)
 	go func() {
 		_, err := conn.Write(make([]byte, size))

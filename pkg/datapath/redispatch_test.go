@@ -216,7 +216,7 @@ func TestRedispatchEndToEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(dialTimeout))
+		conn.SetDeadline(time.Now().Add(patience))
 		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "task1\n" {
 			t.Errorf("%q, %v", line, err)
 		}

@@ -356,7 +356,7 @@ func TestUnreachableServersAreRetriedEndToEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(dialTimeout))
+			conn.SetDeadline(time.Now().Add(patience))
 			if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "task1\n" {
 				t.Errorf("%q, %v", line, err)
 			}

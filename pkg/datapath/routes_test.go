@@ -155,7 +155,7 @@ func TestFlowsSurviveNewInterfaces(t *testing.T) {
 		return len(now) == 2 && !slices.ContainsFunc(now, func(i InterfaceStatus) bool { return slices.Contains(old, i) })
 	})
 	for _, conn := range e.conns {
-		conn.SetDeadline(time.Now().Add(15 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 	}
 	if err := e.round(1000); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func TestRunTime(t *testing.T) {
 		defer conn.Close()
 		rounds := func(n int) {
 			t.Helper()
-			conn.SetDeadline(time.Now().Add(dialTimeout))
+			conn.SetDeadline(time.Now().Add(patience))
 			for range n {
 				if _, err := io.WriteString(conn, "x"); err != nil {
 					t.Fatal(err)

@@ -85,7 +85,7 @@ func shortConnection(r *room) error {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(dialTimeout))
+	conn.SetDeadline(time.Now().Add(patience))
 	text, err := io.ReadAll(conn)
 	if err == nil && string(text) != "x" {
 		err = fmt.Errorf("got %q", text)

@@ -77,6 +77,25 @@ func (dp *Datapath) letGo() error {
 	return dp.Close()
 }
 
+// letGoForLong has the program take connections for a minute without an agent: a slow machine loads the next one for longer
+// than the program's patience.
+func (dp *Datapath) letGoForLong() error {
+	settings, err := dp.obj.WgSettings.Clone()
+	if err != nil {
+		return err
+	}
+	defer settings.Close()
+	if err := dp.letGo(); err != nil {
+		return err
+	}
+	var now lbWgSettings
+	if err := settings.Lookup(uint32(0), &now); err != nil {
+		return err
+	}
+	now.Heartbeat = monotonicNow() + uint64(time.Minute)
+	return settings.Put(uint32(0), &now)
+}
+
 // talk is a connection to a task that echoes lines.
 type talk struct {
 	net.Conn
@@ -258,7 +277,7 @@ func TestReplacedInPlace(t *testing.T) {
 		replacing.Go(func() {
 			defer replaced.Store(3)
 			for range 3 {
-				err := dp.letGo()
+				err := dp.letGoForLong()
 				if err == nil {
 					dp, err = Open(context.Background(), opts)
 				}
@@ -284,7 +303,7 @@ func TestReplacedInPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.SetDeadline(time.Now().Add(dialTimeout))
+			conn.SetDeadline(time.Now().Add(patience))
 			if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
 				t.Fatal(err)
 			}

@@ -141,7 +141,7 @@ func (r *room) listen(t testing.TB, addr string) net.Listener {
 // dial connects from the room.
 func (r *room) dial(addr string) (conn net.Conn, err error) {
 	err = r.do(func() (err error) {
-		conn, err = net.DialTimeout("tcp", addr, dialTimeout)
+		conn, err = net.DialTimeout("tcp", addr, patience)
 		return err
 	})
 	return conn, err
