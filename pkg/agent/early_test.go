@@ -20,7 +20,7 @@ func TestSoftStopDuringTheStartIsNotLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-arrived
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := a.Run(ctx); err != nil {
 		t.Error(err)

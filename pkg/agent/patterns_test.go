@@ -158,7 +158,7 @@ func runtimeCommandHalfClosed(t *testing.T, socket, command string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	_, _ = conn.Write([]byte(command)) // it may be refused half-way
 	_ = conn.(*net.UnixConn).CloseWrite()
 	out, _ := io.ReadAll(conn)

@@ -100,7 +100,7 @@ func reload(t *testing.T, socket, file, from string) {
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); runtimeCommand(t, socket, "show startup-logs\n") == before; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); runtimeCommand(t, socket, "show startup-logs\n") == before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the configuration is not read anew")
 		}
@@ -111,7 +111,7 @@ func reload(t *testing.T, socket, file, from string) {
 func waitForServers(t *testing.T, socket string, want ...string) (states string) {
 	t.Helper()
 	wanted, found := strings.Join(want, ", "), ""
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		states = runtimeCommand(t, socket, "show servers state be\n")
 		var all []string
 		for line := range strings.Lines(states) {

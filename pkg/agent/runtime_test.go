@@ -88,12 +88,12 @@ func quoted(answer string) string {
 
 func runtimeCommand(t *testing.T, socket, command string) string {
 	t.Helper()
-	conn, err := net.DialTimeout("unix", socket, 5*time.Second)
+	conn, err := net.DialTimeout("unix", socket, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(conn, command); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func writeRuntimeConfig(t *testing.T) (file, socket string) {
 
 func waitForSocket(t *testing.T, socket string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if conn, err := net.Dial("unix", socket); err == nil {
 			conn.Close()
 			return

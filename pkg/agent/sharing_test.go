@@ -147,7 +147,7 @@ func TestPlacesAreSharedWhenTheLoopsTurnAgain(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	labtest.Eventually(t, 5*time.Second, "the next tries", func() error {
+	labtest.Eventually(t, time.Minute, "the next tries", func() error {
 		a.sharePlaces(t.Context())
 		if !k.begun || k.shareAgain() != nil || !servesNow(k) {
 			return errors.New("not shared")

@@ -37,7 +37,7 @@ func TestWatchedConfiguration(t *testing.T) {
 	var said labtest.Transcript
 	eventually := func(what string, holds func() bool) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("it is not so that %s; waggle said:\n%s", what, said.String())
 			}
@@ -59,7 +59,7 @@ func TestWatchedConfiguration(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- Run(ctx, []string{"run", "-f", filepath.Join(dir, "conf"), "--watch-config=100ms", "--datapath=off", "--keep-privileges", "--loops=1", "--health-socket=@waggle-watch-test"}, nil, &said, &said)
+		ended <- Run(ctx, []string{"run", "-f", filepath.Join(dir, "conf"), "--watch-config=100ms", "--datapath=off", "--keep-privileges", "--loops=1", fmt.Sprintf("--health-socket=@wg-watch-%d", os.Getpid())}, nil, &said, &said)
 	}()
 	defer func() {
 		cancel()

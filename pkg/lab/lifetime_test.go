@@ -22,7 +22,7 @@ import (
 )
 
 // vanishTimeout bounds the kernel's removal of processes and namespaces, which it does in the background.
-const vanishTimeout = 20 * time.Second
+const vanishTimeout = time.Minute
 
 // hostsOf lists all namespaces of a lab.
 func hostsOf(l *lab.Lab) []*lab.Host {
@@ -270,7 +270,7 @@ type owned struct {
 const witnessFD = 3
 
 func buildOwnedLab() (report owned, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	l, err := lab.New(ctx, lab.Options{Tasks: 2})
 	if err != nil {
