@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,6 +70,9 @@ func seen(t *testing.T, witness netns.NsHandle) []string {
 	}
 	defer nl.Close()
 	links, err := nl.LinkList()
+	for errors.Is(err, netlink.ErrDumpInterrupted) { // interfaces came or went meanwhile
+		links, err = nl.LinkList()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
