@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ticksPerSecond is USER_HZ, in which the kernel shows CPU times on every architecture that Go knows.
@@ -134,11 +136,7 @@ func processTree(pid int) ([]int, error) {
 // usageOf sums over processes.
 func usageOf(pids []int) (u usage, err error) {
 	for _, pid := range pids {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			return u, err
-		}
-		cpu, err := parseProcessCPU(string(stat))
+		cpu, err := processCPU(pid)
 		if err != nil {
 			return u, err
 		}
@@ -152,29 +150,24 @@ func usageOf(pids []int) (u usage, err error) {
 	return u, nil
 }
 
-// parseProcessCPU reads utime and stime of /proc/PID/stat. The name before them may hold spaces and brackets.
-func parseProcessCPU(stat string) (float64, error) {
-	end := strings.LastIndexByte(stat, ')')
-	fields := strings.Fields(stat[end+1:])
-	const state, utime, stime = 3, 14, 15 // proc(5) numbers fields from 1
-	if end < 0 || len(fields) <= stime-state {
-		return 0, fmt.Errorf("process: unexpected %q", stat)
+// processCPU is the time in seconds that all threads of a process have run, also those that have ended, by its clock: to the nanosecond.
+// utime and stime of /proc/PID/stat are in steps of 10 ms, which is as much as waggle takes for a second of connections in the kernel.
+func processCPU(pid int) (float64, error) {
+	const ofScheduler = 2 // CPUCLOCK_SCHED, in the clock that clock_getcpuclockid(3) makes
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|ofScheduler), &t); err != nil {
+		return 0, fmt.Errorf("CPU time of process %d: %w", pid, err)
 	}
-	user, err := strconv.ParseUint(fields[utime-state], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("process: %w", err)
-	}
-	system, err := strconv.ParseUint(fields[stime-state], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("process: %w", err)
-	}
-	return float64(user+system) / ticksPerSecond, nil
+	return float64(t.Nano()) / 1e9, nil
 }
 
 // parsePeak reads VmHWM of /proc/PID/status, in bytes; 0 for a process that has no memory any more.
-func parsePeak(status string) int64 {
+func parsePeak(status string) int64 { return parseStatus(status, "VmHWM:") }
+
+// parseStatus reads a size in a line of /proc/PID/status.
+func parseStatus(status, name string) int64 {
 	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			if err == nil {
 				return kb << 10

@@ -32,16 +32,33 @@ func TestBusyShare(t *testing.T) {
 	}
 }
 
-// The name of a process may look like the fields after it.
-func TestParseProcessCPU(t *testing.T) {
-	const stat = "12 (a) R 1 (b) S 1 12 12 0 -1 4194560 100 0 0 0 250 75 0 0 20 0 1 0 100 1000 100"
-	if got, err := parseProcessCPU(stat); err != nil || got != 3.25 {
-		t.Errorf("got %v, %v, want 2.5 s in user mode and 0.75 s in the kernel", got, err)
+// The time of a process is known to less than the ticks of /proc: what a contender in the kernel takes for a load of a second is a tick.
+func TestProcessCPUIsFine(t *testing.T) {
+	before, err := processCPU(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, broken := range []string{"", "12 (a S 1", "12 (a) S 1 2 3"} {
-		if got, err := parseProcessCPU(broken); err == nil {
-			t.Errorf("%q gave %v", broken, got)
+	const tick = 0.01
+	smallest := tick
+	for range 100 { // each look takes some time itself
+		after, err := processCPU(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
 		}
+		if after < before {
+			t.Fatalf("%v s after %v", after, before)
+		}
+		if after > before {
+			smallest = min(smallest, after-before)
+		}
+		before = after
+	}
+	if smallest > tick/2 {
+		t.Errorf("it goes by %v s", smallest)
+	}
+	const nobody = 1 << 22 // PID_MAX_LIMIT
+	if got, err := processCPU(nobody); err == nil {
+		t.Errorf("nobody has taken %v s", got)
 	}
 }
 
