@@ -113,7 +113,7 @@ var lifeMutants = []mutant{
 		"case errors.Is(err, unix.ENOMEM):", "case false:", "TestExplain"),
 	one("the verifier is not named", "pkg/datapath/unavailable.go",
 		"case errors.As(err, &verifier):", "case errors.As(err, &verifier) && false:", "TestExplain"),
-	one("another version's kernel path stays beside ours", "pkg/datapath/datapath.go",
+	one("another version's kernel path stays beside ours", "pkg/datapath/open.go",
 		"return dp.pins.removeOthers(dp.opts.Logger)", "return nil", "TestPinsOfAnotherLayoutAreRemoved"),
 	in("test/e2e", "pins that another process has are not asked for again", "pkg/agent/life.go",
 		"\t\t\ta.takePins(ctx)\n", "", "TestASuccessorTakesThePins"),
