@@ -146,14 +146,15 @@ stack: image ## Deploy docker-stack.yml on this machine's Docker Engine, making 
 stack-down: ## Undo what `make stack` did.
 	deploy/stack.sh down
 
-.PHONY: bench bench-l4 bench-l7 bench-tls bench-packets
-bench: bench-l4 bench-l7 bench-tls bench-packets ## Run all benchmarks (root). ARGS='-docs docs' writes docs/performance.md.
+.PHONY: bench bench-l4 bench-l7 bench-tls bench-memory bench-packets
+bench: bench-l4 bench-l7 bench-tls bench-memory bench-packets ## Run all benchmarks (root). ARGS='-docs docs' writes docs/performance.md.
 
 bench-l4: ## Compare the TCP paths with plain forwarding, nftables, HAProxy and nginx.
 bench-l7: ## Compare the HTTP path with HAProxy, nginx and Caddy.
 bench-tls: ## Compare TLS and HTTP/2 with HAProxy.
+bench-memory: ## Tell the memory of connections at which little happens, beside HAProxy.
 bench-packets: ## Time the eBPF program packet by packet.
-bench-l4 bench-l7 bench-tls bench-packets: bench-%:
+bench-l4 bench-l7 bench-tls bench-memory bench-packets: bench-%:
 	@test/install.sh $(NEED_BENCH)
 	go run ./test/bench $* $(ARGS)
 

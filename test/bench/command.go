@@ -246,6 +246,24 @@ func (o options) save(s suite, r report.Results) error {
 	return nil
 }
 
+// replaceTable puts a table into performance.md, with the command that has made it.
+func (o *output) replaceTable(name string, run *report.Run, t *report.Table) error {
+	path := filepath.Join(o.docs, "performance.md")
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	report.Origin(&text, run)
+	fmt.Fprintln(&text)
+	t.Markdown(&text)
+	whole, err := report.Replace(string(old), name, text.String())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, []byte(whole), 0o644)
+}
+
 // document puts a section into performance.md, and the raw values beside it.
 func (o *output) document(name, text string, r report.Results) error {
 	path := filepath.Join(o.docs, "performance.md")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,8 @@ type haproxySettings struct {
 	haproxy bool
 	reuse   bool
 	splice  bool
-	tls     bool // also listen on securePort
+	tls     bool   // also listen on securePort
+	timeout string // of clients and servers; 60s if empty
 }
 
 // haproxyConfig is for HAProxy and waggle alike. No checks and no log: they would be the same for all, and what is
@@ -30,7 +32,8 @@ func haproxyConfig(st *stage, s haproxySettings) string {
 	if s.splice {
 		b.WriteString("    tune.bufsize 65536\n")
 	}
-	fmt.Fprintf(&b, "defaults\n    mode %s\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n", s.mode)
+	timeout := cmp.Or(s.timeout, "60s")
+	fmt.Fprintf(&b, "defaults\n    mode %s\n    timeout connect 5s\n    timeout client %s\n    timeout server %s\n", s.mode, timeout, timeout)
 	fmt.Fprintf(&b, "frontend in\n    bind *:%d\n", port)
 	if s.tls {
 		fmt.Fprintf(&b, "    bind *:%d ssl crt %s alpn h2,http/1.1\n", securePort, filepath.Join(st.setting.files, certificateFile))

@@ -12,7 +12,7 @@ import (
 	"waggle/test/bench/report"
 )
 
-// h2load runs a scenario of HTTP/2. Unlike with wrk the load's start and end are in the CPU times of the machine, and
+// h2load runs a scenario of HTTP/2, over TLS or in clear text, whose client begins with the preface at once. Unlike with wrk the load's start and end are in the CPU times of the machine, and
 // no percentile of the latency is known.
 func (st *stage) h2load(ctx context.Context, sc scenario, d time.Duration) (report.Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+30*time.Second)
@@ -23,7 +23,7 @@ func (st *stage) h2load(ctx context.Context, sc scenario, d time.Duration) (repo
 	}
 	p, err := st.lab.Client.Start(ctx, lab.Command{Argv: []string{h2load.name, "-t", strconv.Itoa(threads),
 		"-c", strconv.Itoa(sc.connections), "-m", strconv.Itoa(sc.streams), "-D", strconv.Itoa(int(d.Seconds())),
-		"https://" + secure(st.targets[0]).String() + sc.path}})
+		sc.url(st.targets[0])}})
 	if err != nil {
 		return report.Sample{}, err
 	}
@@ -34,7 +34,7 @@ func (st *stage) h2load(ctx context.Context, sc scenario, d time.Duration) (repo
 	if err != nil {
 		return report.Sample{}, err
 	}
-	s, err := parseH2load(p.Output())
+	s, err := parseH2load(p.Output(), sc.tls)
 	took := after.since(before)
 	s.Seconds, s.SystemCPU, s.Stolen = d.Seconds(), took.busy, took.stolen
 	return s, err
@@ -45,9 +45,13 @@ var (
 	h2loadTraffic  = regexp.MustCompile(`(?m)^traffic: .*?\((\d+)\) total`)
 )
 
-func parseH2load(output string) (s report.Sample, err error) {
+func parseH2load(output string, tls bool) (s report.Sample, err error) {
+	protocol := "h2c"
+	if tls {
+		protocol = "h2"
+	}
 	requests, traffic := h2loadRequests.FindStringSubmatch(output), h2loadTraffic.FindStringSubmatch(output)
-	if requests == nil || traffic == nil || !strings.Contains(output, "\nApplication protocol: h2\n") {
+	if requests == nil || traffic == nil || !strings.Contains(output, "\nApplication protocol: "+protocol+"\n") {
 		return s, fmt.Errorf("h2load did not say what it measured over HTTP/2: %s", output)
 	}
 	number := func(text string) (n int64) {

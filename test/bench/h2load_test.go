@@ -19,7 +19,7 @@ traffic: 1.20MB (1258291) total, 300.00KB (307200) headers (space savings 75.00%
 `
 
 func TestParseH2load(t *testing.T) {
-	s, err := parseH2load(h2loadOutput)
+	s, err := parseH2load(h2loadOutput, true)
 	if err != nil || s.Requests != 12340 || s.Bytes != 1258291 || s.Errors != 6 {
 		t.Errorf("got %+v, %v", s, err)
 	}
@@ -28,8 +28,15 @@ func TestParseH2load(t *testing.T) {
 		"no response":      strings.Replace(h2loadOutput, "12340 succeeded", "0 succeeded", 1),
 		"nothing":          "",
 	} {
-		if s, err := parseH2load(output); err == nil {
+		if s, err := parseH2load(output, true); err == nil {
 			t.Errorf("%s: got %+v", name, s)
 		}
+	}
+	clear := strings.Replace(h2loadOutput, "protocol: h2", "protocol: h2c", 1)
+	if s, err := parseH2load(clear, false); err != nil || s.Requests != 12340 {
+		t.Errorf("in clear text: got %+v, %v", s, err)
+	}
+	if s, err := parseH2load(clear, true); err == nil {
+		t.Errorf("TLS was asked for: got %+v", s)
 	}
 }

@@ -30,7 +30,9 @@ func l7(idle int) suite {
 		{report.Contender{Name: "waggle-1", Title: "waggle, 1 loop"}, nil, waggleHTTP(1)},
 		{report.Contender{Name: "waggle", Title: "waggle, a loop per CPU"}, nil, waggleHTTP(0)},
 	}, []scenario{
+		{Scenario: report.Scenario{Name: "few", Title: "Requests over 15 kept connections"}, path: "/", connections: 15},
 		{Scenario: report.Scenario{Name: "keepalive", Title: "Requests over 64 kept connections"}, path: "/", connections: 64},
+		{Scenario: report.Scenario{Name: "more", Title: "Requests over 128 kept connections"}, path: "/", connections: 128},
 		{Scenario: report.Scenario{Name: "many", Title: "Requests over 512 kept connections"}, path: "/", connections: 512},
 		{Scenario: report.Scenario{Name: "idle", Title: fmt.Sprintf("64 kept connections, %d idle ones beside", idle)}, path: "/", connections: 64, idle: idle},
 		{Scenario: report.Scenario{Name: "medium", Title: "64 kB bodies, 64 connections", Unit: report.Megabytes}, path: mediumPath, connections: 64},

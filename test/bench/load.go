@@ -89,10 +89,7 @@ func wrkCommand(sc scenario, targets []netip.AddrPort, d time.Duration) lab.Comm
 	if sc.close {
 		argv = append(argv, "-H", "Connection: close")
 	}
-	list, scheme := make([]string, len(targets)), "http://"
-	if sc.tls {
-		scheme = "https://"
-	}
+	list := make([]string, len(targets))
 	for i, t := range targets {
 		if sc.tls {
 			t = secure(t)
@@ -100,7 +97,7 @@ func wrkCommand(sc scenario, targets []netip.AddrPort, d time.Duration) lab.Comm
 		list[i] = t.String()
 	}
 	return lab.Command{
-		Argv:  append(argv, scheme+list[0]+sc.path),
+		Argv:  append(argv, sc.url(targets[0])),
 		Env:   []string{"BENCH_TARGETS=" + strings.Join(list, " ")},
 		Files: map[string][]byte{"load.lua": loadScript},
 	}

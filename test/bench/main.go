@@ -3,6 +3,7 @@
 //	go run ./test/bench l4        TCP: plain forwarding, waggle's two paths, nftables, HAProxy, nginx
 //	go run ./test/bench l7        HTTP: waggle, HAProxy in four settings, nginx, Caddy
 //	go run ./test/bench tls       TLS and HTTP/2: waggle and HAProxy
+//	go run ./test/bench memory    what connections take at which little happens: waggle and HAProxy
 //	go run ./test/bench packets   what the eBPF program takes for a packet
 //
 // docs/performance.md says how it measures and what it found.
@@ -36,7 +37,7 @@ func main() {
 	}
 }
 
-const usageText = `Usage: go run ./test/bench l4|l7|tls|packets [flags]; -h after the word lists its flags.
+const usageText = `Usage: go run ./test/bench l4|l7|tls|memory|packets [flags]; -h after the word lists its flags.
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -51,6 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return runSuite(ctx, l7, args, stdout, stderr)
 	case "tls":
 		return runSuite(ctx, func(int) suite { return tlsSuite() }, args, stdout, stderr)
+	case memorySuite:
+		return runMemory(ctx, args, stdout, stderr)
 	case "packets":
 		return runPackets(ctx, args, stdout, stderr)
 	case "-h", "-help", "--help", "help":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/netip"
 
 	"waggle/test/bench/report"
 )
@@ -31,6 +32,14 @@ type scenario struct {
 	tls         bool
 	streams     int // of HTTP/2 at once on a connection; 0 is HTTP/1.1
 	idle        int // further connections that have made one request and stay open
+}
+
+// url is what clients ask of a target.
+func (sc scenario) url(target netip.AddrPort) string {
+	if sc.tls {
+		return "https://" + secure(target).String() + sc.path
+	}
+	return "http://" + target.String() + sc.path
 }
 
 // assemble fills in what the report shows.

@@ -33,13 +33,18 @@ func Text(w io.Writer, s Suite, r Results) { plain().write(w, s, r) }
 
 // Markdown writes a suite's results for a document; chart is where its SVG is, relative to the document.
 func Markdown(w io.Writer, s Suite, r Results, chart string) {
-	fmt.Fprintf(w, "Made by `%s` on %s.\n\n", r.Run.Command, r.Run.Started.Format("2 January 2006"))
-	fmt.Fprintf(w, "- %s\n", r.Run.Machine)
-	for _, v := range r.Run.Versions {
-		fmt.Fprintf(w, "- %s\n", v)
-	}
+	Origin(w, &r.Run)
 	fmt.Fprintf(w, "\n![%s](%s)\n", s.Title, chart)
 	markdown().write(w, s, r)
+}
+
+// Origin writes for a document how and where something was measured.
+func Origin(w io.Writer, r *Run) {
+	fmt.Fprintf(w, "Made by `%s` on %s.\n\n", r.Command, r.Started.Format("2 January 2006"))
+	fmt.Fprintf(w, "- %s\n", r.Machine)
+	for _, v := range r.Versions {
+		fmt.Fprintf(w, "- %s\n", v)
+	}
 }
 
 func (st style) write(w io.Writer, s Suite, r Results) {
