@@ -44,10 +44,6 @@ type memoryRun struct {
 	progress    io.Writer
 }
 
-// resident is what a connection takes of resident memory of its contender's processes, in bytes: soon after all have come, and at
-// the most meanwhile.
-type resident struct{ calm, peak float64 }
-
 // runMemory is the command line.
 func runMemory(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("bench memory", flag.ContinueOnError)
@@ -109,7 +105,7 @@ func kindNames() (names []string) {
 func (r memoryRun) table(ctx context.Context, members []crowdMember, only []string) (*report.Table, error) {
 	t := &report.Table{Header: []string{"bytes a connection", "connections"}}
 	for _, m := range members {
-		t.Header = append(t.Header, m.title, "peak")
+		t.Header = append(t.Header, m.title)
 	}
 	for _, k := range crowdKinds() {
 		if len(only) > 0 && !slices.Contains(only, k.name) {
@@ -125,61 +121,57 @@ func (r memoryRun) table(ctx context.Context, members []crowdMember, only []stri
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", m.title, k.name, err)
 			}
-			fmt.Fprintf(r.progress, "%-24s  %-12s  %6.0f bytes a connection, at most %.0f\n", m.title, k.name, took.calm, took.peak)
-			row = append(row, fmt.Sprintf("%.0f", took.calm), fmt.Sprintf("%.0f", took.peak))
+			fmt.Fprintf(r.progress, "%-24s  %-12s  %6.0f bytes a connection\n", m.title, k.name, took)
+			row = append(row, fmt.Sprintf("%.0f", took))
 		}
 		t.Add(row...)
 	}
 	return t, nil
 }
 
-func (r memoryRun) measure(ctx context.Context, k crowdKind, m crowdMember, n int) (took resident, err error) {
+// measure tells what a connection takes of the resident memory of its contender's processes, in bytes.
+func (r memoryRun) measure(ctx context.Context, k crowdKind, m crowdMember, n int) (took float64, err error) {
 	st, err := newStage(ctx, r.setting)
 	if err != nil {
-		return took, err
+		return 0, err
 	}
 	defer st.close()
 	if err := m.start(ctx, st); err != nil {
-		return took, err
+		return 0, err
 	}
 	if err := st.ready(ctx); err != nil {
-		return took, err
+		return 0, err
 	}
 	pids, err := processTree(st.process.Pid())
 	if err != nil {
-		return took, err
+		return 0, err
 	}
-	if err := forgetPeaks(pids); err != nil {
-		return took, err
-	}
-	before, _, err := residentOf(pids)
+	before, err := residentOf(pids)
 	if err != nil {
-		return took, err
+		return 0, err
 	}
 	open, err := k.gather(ctx, st, n)
 	defer closeAll(open)
 	if err != nil {
-		return took, err
+		return 0, err
 	}
 	select {
 	case <-ctx.Done():
-		return took, ctx.Err()
+		return 0, ctx.Err()
 	case <-time.After(r.calm):
 	}
-	after, peak, err := residentOf(pids)
-	each := func(now int64) float64 { return float64(now-before) / float64(n) }
-	return resident{each(after), each(peak)}, err
+	after, err := residentOf(pids)
+	return float64(after-before) / float64(n), err
 }
 
-// residentOf sums resident memory over processes, in bytes: now, and at the most since forgetPeaks.
-func residentOf(pids []int) (now, peak int64, err error) {
+// residentOf sums resident memory over processes, in bytes.
+func residentOf(pids []int) (sum int64, err error) {
 	for _, pid := range pids {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		now += parseStatus(string(status), "VmRSS:")
-		peak += parsePeak(string(status))
+		sum += parseStatus(string(status), "VmRSS:")
 	}
-	return now, peak, nil
+	return sum, nil
 }

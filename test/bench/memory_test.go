@@ -27,7 +27,7 @@ func TestMemoryOfCrowds(t *testing.T) {
 		t.Fatalf("got %q", table.Rows)
 	}
 	for _, row := range table.Rows {
-		if peak, err := strconv.Atoi(row[3]); err != nil || peak <= 0 || peak > 1<<20 || row[1] != "60" {
+		if took, err := strconv.Atoi(row[2]); err != nil || took <= 0 || took > 1<<20 || row[1] != "60" {
 			t.Errorf("%q: implausible, %v", row, err)
 		}
 	}
