@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -52,7 +53,7 @@ func (k crowdKind) gather(ctx context.Context, st *stage, n int) ([]net.Conn, er
 		mu.Lock()
 		open = append(open, conn)
 		mu.Unlock()
-		return k.join(conn, target.String())
+		return errors.Join(conn.SetDeadline(time.Now().Add(time.Minute)), k.join(conn, target.String()), conn.SetDeadline(time.Time{}))
 	}
 	var joining sync.WaitGroup
 	for first := range crowdHands {
