@@ -45,7 +45,7 @@ type memoryRun struct {
 }
 
 // runMemory is the command line.
-func runMemory(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func runMemory(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	f := flag.NewFlagSet("bench memory", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	n := f.Int("connections", 5000, "how many connections there are of each kind")
@@ -69,7 +69,7 @@ func runMemory(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := errors.Join(writeFiles(dir), raiseFileLimit()); err != nil {
 		return err
 	}
