@@ -37,18 +37,12 @@ type attachment struct {
 func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string, err error) {
 	var errs []error
 	for index, a := range dp.attached {
-		if here := slices.ContainsFunc(links, func(l link) bool { return l.index == index }); here && !a.gone() {
-			continue
-		} else if here {
-			dp.opts.Logger.Warn("kernel path: the program was taken off an interface by somebody else, and is attached anew", "name", a.link.name)
+		if !slices.ContainsFunc(links, func(l link) bool { return l.index == index }) {
+			dp.part(a)
 		}
-		dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
-		if err := errors.Join(dp.leave(a), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(index)))); err != nil {
-			dp.opts.Logger.Warn("kernel path: leaving interface failed", "name", a.link.name, "err", err)
-		}
-		delete(dp.attached, index)
 	}
 	for _, l := range links {
+		dp.partIfGone(l.index)
 		if err := dp.attachTo(l, homes[l.index]); err != nil {
 			errs = append(errs, err)
 			failed = append(failed, err.Error())
@@ -60,9 +54,28 @@ func (dp *Datapath) attach(links []link, homes map[int]uint16) (failed []string,
 	return failed, nil
 }
 
+// part lets go of an interface, or of what is not on it any more.
+func (dp *Datapath) part(a *attachment) {
+	dp.opts.Logger.Info("kernel path: left interface", "name", a.link.name)
+	if err := errors.Join(dp.leave(a), ignoreMissing(dp.obj.WgIfaces.Delete(uint32(a.link.index)))); err != nil {
+		dp.opts.Logger.Warn("kernel path: leaving interface failed", "name", a.link.name, "err", err)
+	}
+	delete(dp.attached, a.link.index)
+}
+
+// partIfGone parts with an interface that the program was taken off by somebody else: also by the kernel, which takes qdiscs off one
+// that is moved to another namespace, so that it comes back without.
+func (dp *Datapath) partIfGone(index int) {
+	if a := dp.attached[index]; a != nil && a.gone() {
+		dp.opts.Logger.Warn("kernel path: the program was taken off an interface by somebody else, and is attached anew", "name", a.link.name)
+		dp.part(a)
+	}
+}
+
 // meetInterfaces attaches to interfaces that have just come, without waiting for the network to settle: packets of flows that come by one
 // before the program is on it meet the stack, which knows no such connection and resets it. All else, and what fails, is up to refresh.
-// An interface of a container gets its addresses before it is set up.
+// An interface of a container gets its addresses before it is set up; one that we have been on before, and that comes back from another
+// namespace, needs none (see rtnetlink.wants).
 func (dp *Datapath) meetInterfaces() {
 	dp.mu.Lock()
 	defer dp.mu.Unlock()
@@ -75,7 +88,7 @@ func (dp *Datapath) meetInterfaces() {
 	}
 	home := homes(dp.routes.routes)
 	for _, l := range links {
-		if dp.attached[l.index] == nil {
+		if dp.partIfGone(l.index); dp.attached[l.index] == nil {
 			_ = dp.attachTo(l, home[l.index])
 		}
 	}
@@ -97,7 +110,7 @@ func (dp *Datapath) attachTo(l link, home uint16) error {
 		if err := dp.book.program(dp.obj.WgIngress, l.index); err != nil {
 			return err
 		}
-		a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact)
+		a, err := attach(dp.handle, dp.obj.WgIngress, l, dp.opts.ForceClsact, &dp.alive)
 		if err != nil {
 			return err
 		}
@@ -114,7 +127,7 @@ func (dp *Datapath) attachTo(l link, home uint16) error {
 // attach puts the program on l's ingress: by tcx (kernel 6.6), else by a filter on a clsact qdisc. It must run inside the
 // namespace. Programs of others that are there stay in front: what they drop or redirect is none of ours, as with a firewall.
 // What is not ours goes on to those behind.
-func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool) (*attachment, error) {
+func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool, alive *lifeline) (*attachment, error) {
 	if !forceClsact {
 		tcx, err := bpflink.AttachTCX(bpflink.TCXOptions{
 			Interface: l.index, Program: prog, Attach: ebpf.AttachTCXIngress, Anchor: bpflink.Tail(),
@@ -126,7 +139,7 @@ func attach(h *netlink.Handle, prog *ebpf.Program, l link, forceClsact bool) (*a
 			return nil, fmt.Errorf("attach to %s: %w", l.name, err)
 		}
 	}
-	f, err := attachFilter(h, prog, l)
+	f, err := attachFilter(h, prog, l, alive)
 	if err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", l.name, err)
 	}

@@ -139,18 +139,27 @@ func (b *book) program(p *ebpf.Program, ifindex int) error {
 	if b == nil {
 		return nil
 	}
-	info, err := p.Info()
+	id, err := programID(p)
 	if err != nil {
 		return fmt.Errorf("note the program: %w", err)
-	}
-	id, ok := info.ID()
-	if !ok {
-		return errors.New("note the program: it has no id")
 	}
 	if err := b.programs.Put(entry{uint32(ifindex)}, uint32(id)); err != nil {
 		return fmt.Errorf("note the program: %w", err)
 	}
 	return nil
+}
+
+// programID is what the kernel calls a program.
+func programID(p *ebpf.Program) (int, error) {
+	info, err := p.Info()
+	if err != nil {
+		return 0, fmt.Errorf("ask for the program's id: %w", err)
+	}
+	id, ok := info.ID()
+	if !ok {
+		return 0, errors.New("the program has no id")
+	}
+	return int(id), nil
 }
 
 // left drops the note, when the program is off the interface.

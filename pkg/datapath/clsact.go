@@ -1,8 +1,10 @@
 package datapath
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -10,7 +12,7 @@ import (
 )
 
 // filterName is how `tc filter show` names our filter, and how we know one that a killed process left behind. Its handle is
-// filterOwner if we have made the qdisc, which so is known even to who comes after a killed process, else filterGuest.
+// filterOwner if a waggle has made the qdisc, which so is known even to who comes after a killed process, else filterGuest.
 const (
 	filterName  = "wg_ingress"
 	filterOwner = 0x7767 // "wg"
@@ -19,28 +21,37 @@ const (
 
 // filter is the program as a direct-action filter of a clsact qdisc.
 type filter struct {
-	handle *netlink.Handle
-	filter *netlink.BpfFilter
-	qdisc  *netlink.Clsact // ours; nil if it was there
+	handle  *netlink.Handle
+	filter  *netlink.BpfFilter
+	program int             // its id
+	qdisc   *netlink.Clsact // a waggle's; nil if it was there
 }
 
 // attachFilter adds the filter, and the qdisc it needs if there is none. A filter that a killed process left behind gets the
-// program instead; no packet passes by in between.
-func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error) {
+// program instead; no packet passes by in between. That of a waggle that lives is left alone, and its program comes first. It must run
+// inside the namespace.
+func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link, alive *lifeline) (*filter, error) {
+	program, err := programID(prog)
+	if err != nil {
+		return nil, err
+	}
+	if err := alive.hold(program); err != nil {
+		return nil, err
+	}
 	qdisc := clsactOn(l.index)
-	f := &filter{handle: h}
-	handle := uint32(filterGuest)
+	f := &filter{handle: h, program: program}
+	made := false
 	switch err := h.QdiscAdd(qdisc); {
 	case err == nil:
-		f.qdisc, handle = qdisc, filterOwner
+		made = true
 	case !errors.Is(err, unix.EEXIST):
 		return nil, fmt.Errorf("add clsact qdisc: %w", err)
 	}
-	priority, left, err := freePriority(h, l)
-	if left != 0 {
-		handle = left
+	at, err := placeOn(h, l, program)
+	if made && at.handle == 0 {
+		at.handle = filterOwner
 	}
-	if handle == filterOwner {
+	if at.handle == filterOwner {
 		f.qdisc = qdisc
 	}
 	if err == nil {
@@ -48,43 +59,64 @@ func attachFilter(h *netlink.Handle, prog *ebpf.Program, l link) (*filter, error
 			FilterAttrs: netlink.FilterAttrs{
 				LinkIndex: l.index,
 				Parent:    netlink.HANDLE_MIN_INGRESS,
-				Handle:    handle,
-				Priority:  priority,
+				Handle:    cmp.Or(at.handle, filterGuest),
+				Priority:  at.priority,
 				Protocol:  unix.ETH_P_ALL,
 			},
 			Fd:           prog.FD(),
 			Name:         filterName,
 			DirectAction: true,
 		}
-		err = h.FilterReplace(f.filter) // which the kernel swaps as a whole
+		if at.left {
+			err = h.FilterReplace(f.filter) // which the kernel swaps as a whole
+		} else {
+			err = h.FilterAdd(f.filter) // and so takes nobody's place that has come meanwhile
+		}
 	}
 	if err != nil {
-		if f.qdisc != nil && left == 0 {
-			err = errors.Join(err, h.QdiscDel(f.qdisc))
+		if made {
+			err = errors.Join(err, h.QdiscDel(qdisc))
 		}
 		return nil, fmt.Errorf("add bpf filter: %w", err)
 	}
 	return f, nil
 }
 
-// freePriority is the priority of the filter that a process of ours left behind, with its handle, or the first one that nobody
-// uses and 0.
-func freePriority(h *netlink.Handle, l link) (priority uint16, left uint32, err error) {
+// place is where a filter belongs.
+type place struct {
+	priority uint16
+	handle   uint32 // 0: it is up to whether we have made the qdisc
+	left     bool   // a filter is there that a process of ours left behind
+}
+
+// placeOn is the place of the filter that a process of ours left behind, or behind all that are there: the first priority that nobody
+// uses. Where a waggle that lives has made the qdisc it may go before us: the last one removes it.
+func placeOn(h *netlink.Handle, l link, program int) (place, error) {
 	filters, err := ingressFilters(h, l.index)
 	if err != nil {
-		return 0, 0, err
+		return place{}, err
 	}
+	at := place{priority: 1}
 	taken := make(map[uint16]bool)
 	for _, other := range filters {
-		if bpf := ourFilter(other); bpf != nil {
-			return bpf.Priority, bpf.Handle, nil
-		}
 		taken[other.Attrs().Priority] = true
+		bpf := ourFilter(other)
+		if bpf == nil {
+			continue
+		}
+		if alive, err := lives(bpf.Id); err != nil {
+			return place{}, err
+		} else if !alive || bpf.Id == program {
+			return place{bpf.Priority, bpf.Handle, true}, nil
+		}
+		if bpf.Handle == filterOwner {
+			at.handle = filterOwner
+		}
 	}
-	for priority = 1; taken[priority]; {
-		priority++
+	for taken[at.priority] {
+		at.priority++
 	}
-	return priority, 0, nil
+	return at, nil
 }
 
 func ingressFilters(h *netlink.Handle, ifindex int) ([]netlink.Filter, error) {
@@ -115,7 +147,7 @@ func removeFilter(h *netlink.Handle, ifindex, program int) error {
 		if bpf == nil || bpf.Id != program {
 			continue
 		}
-		f := &filter{handle: h, filter: bpf}
+		f := &filter{handle: h, filter: bpf, program: bpf.Id}
 		if bpf.Handle == filterOwner {
 			f.qdisc = clsactOn(ifindex)
 		}
@@ -133,10 +165,14 @@ func clsactOn(ifindex int) *netlink.Clsact {
 	}}
 }
 
-// detach undoes what was done, and no more: a qdisc that was there stays, and so does one of ours that somebody else has begun
-// to use since.
+// detach undoes what was done, and no more: a filter that has another process's program by now stays, a qdisc that was there does, and so
+// does one of ours that somebody else has begun to use since.
 func (f *filter) detach() error {
-	if err := ignoreGone(f.handle.FilterDel(f.filter)); err != nil {
+	there, err := f.there()
+	if there {
+		err = f.handle.FilterDel(f.filter)
+	}
+	if err := ignoreGone(err); err != nil {
 		return fmt.Errorf("delete bpf filter: %w", err)
 	}
 	if f.qdisc == nil || f.usedByOthers() {
@@ -145,10 +181,19 @@ func (f *filter) detach() error {
 	return ignoreGone(f.handle.QdiscDel(f.qdisc))
 }
 
-// gone tells that somebody has deleted the filter, or the qdisc with it.
+// gone tells that somebody has deleted the filter, or the qdisc with it, or has put another program in.
 func (f *filter) gone() bool {
-	_, left, err := freePriority(f.handle, link{index: f.filter.LinkIndex})
-	return err == nil && left == 0
+	there, err := f.there()
+	return err == nil && !there
+}
+
+// there tells whether the filter is, with its program.
+func (f *filter) there() (bool, error) {
+	filters, err := ingressFilters(f.handle, f.filter.LinkIndex)
+	return slices.ContainsFunc(filters, func(one netlink.Filter) bool {
+		bpf := ourFilter(one)
+		return bpf != nil && bpf.Id == f.program && bpf.Priority == f.filter.Priority && bpf.Handle == f.filter.Handle
+	}), err
 }
 
 func (f *filter) usedByOthers() bool {

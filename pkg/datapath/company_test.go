@@ -2,9 +2,11 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,41 +66,61 @@ func TestConnectionTracking(t *testing.T) {
 	}
 }
 
-// Two balancers share a namespace, each with a port and with source ports of its own. When one ends the other does not notice. (By clsact
-// they would not: there is no telling whether the process that made a filter lives.)
+// Two balancers share a namespace, each with a port and with source ports of its own. When one ends, whichever it is, the other does not
+// notice; the last one leaves nothing behind.
 func TestTwoInOneNamespace(t *testing.T) {
 	require.Root(t)
-	if thisMachine().older(6, 6) {
-		t.Skip("tcx came with Linux 6.6")
-	}
-	top := taskTopology(t, 1)
-	one := openIn(t, top.lb, Options{PortMin: 20000, PortMax: 20999})
-	two := openIn(t, top.lb, Options{PortMin: 21000, PortMax: 21999})
-	d := oneService(1)
-	if err := one.Sync(d); err != nil {
-		t.Fatal(err)
-	}
-	other := oneService(1)
-	other.Services[0].Binds = []Bind{{AddrPort: netip.AddrPortFrom(netip.MustParseAddr(frontAddr), frontPort+1)}}
-	if err := two.Sync(other); err != nil {
-		t.Fatal(err)
-	}
-	first := top.talk(t)
-	top.front = net.JoinHostPort(frontAddr, "8081")
-	second := top.talk(t)
-	first.round(t)
-	second.round(t)
-	if a, b := one.Counters().Total.Current, two.Counters().Total.Current; a != 1 || b != 1 {
-		t.Errorf("%d flows and %d, want one each", a, b)
-	}
-	if err := one.Close(); err != nil {
-		t.Fatal(err)
-	}
-	second.round(t)
-	third := top.talk(t)
-	third.round(t)
-	if n := two.Counters().Total.Sessions; n != 2 {
-		t.Errorf("%d sessions of the one that stays, want 2", n)
+	for _, clsact := range []bool{false, true} {
+		if !clsact && thisMachine().older(6, 6) {
+			continue // tcx came with Linux 6.6
+		}
+		top := taskTopology(t, 1)
+		open := func(i uint16) *Datapath {
+			dp := openIn(t, top.lb, Options{PortMin: 20000 + 1000*i, PortMax: 20999 + 1000*i, ForceClsact: clsact})
+			d := oneService(1)
+			d.Services[0].Binds = []Bind{{AddrPort: netip.AddrPortFrom(netip.MustParseAddr(frontAddr), frontPort+i)}}
+			if err := dp.Sync(d); err != nil {
+				t.Fatal(err)
+			}
+			return dp
+		}
+		say := func(i int) *talk {
+			top.front = net.JoinHostPort(frontAddr, fmt.Sprint(frontPort+i))
+			k := top.talk(t)
+			k.round(t)
+			return k
+		}
+		alone := func(what string, dp *Datapath, held *talk, i int) {
+			held.round(t)
+			before := dp.Counters().Total.Sessions
+			say(i)
+			if n := dp.Counters().Total.Sessions; n != before+1 {
+				t.Errorf("clsact %v: %s: %d sessions of the one that stays, want %d", clsact, what, n, before+1)
+			}
+		}
+		first, second := open(0), open(1)
+		of1, of2 := say(0), say(1)
+		of1.round(t)
+		if a, b := first.Counters().Total.Current, second.Counters().Total.Current; a != 1 || b != 1 {
+			t.Errorf("clsact %v: %d flows and %d, want one each", clsact, a, b)
+		}
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		alone("the first one ends", second, of2, 1)
+		third := open(0)
+		of3 := say(0)
+		of2.round(t)
+		if err := second.Close(); err != nil {
+			t.Fatal(err)
+		}
+		alone("the second one ends", third, of3, 0)
+		if err := third.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := top.lb.qdiscs(t, "eth1"); slices.Contains(got, "clsact") {
+			t.Errorf("clsact %v: of %v clsact is left", clsact, got)
+		}
 	}
 }
 

@@ -58,6 +58,7 @@ type Datapath struct {
 	retired  map[gaugeKey]time.Time
 	shared   map[gaugeKey]bool   // with others, so never given back
 	attached map[int]*attachment // by interface index
+	alive    lifeline            // held where filters are
 	degraded []string
 	// what goes on to fail is said once
 	following, neighbouring, forgetting, reading trouble.Lasting

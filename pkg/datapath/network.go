@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -59,7 +60,12 @@ type network interface {
 type rtnetlink struct {
 	handle *netlink.Handle
 	only   []string // Options.Ifaces
+	// met are the interfaces that have had an address, by their index, with their MAC. Not safe for concurrent use.
+	met map[int]string
 }
+
+// metMax bounds how many interfaces are known again that come back; it is the size of wg_ifaces.
+const metMax = 1024
 
 func (n *rtnetlink) links() ([]link, error) {
 	all, err := n.handle.LinkList()
@@ -69,6 +75,9 @@ func (n *rtnetlink) links() ([]link, error) {
 	byIndex := make(map[int]netlink.Link, len(all))
 	for _, l := range all {
 		byIndex[l.Attrs().Index] = l
+	}
+	if len(n.met) > metMax {
+		maps.DeleteFunc(n.met, func(index int, _ string) bool { return byIndex[index] == nil })
 	}
 	var links []link
 	for _, l := range all {
@@ -91,7 +100,9 @@ func makeLink(from netlink.Link) link {
 	return l
 }
 
-// wants tells whether the program belongs on l. Packets of a port reach the program on its master, where the address is.
+// wants tells whether the program belongs on l. Packets of a port reach the program on its master, where the address is. An interface
+// that had an address once stays one of ours without: flows go on while their packets come by it, and when the address comes back, or
+// the interface does from another namespace, their next packet must not find the stack alone, which would reset them.
 func (n *rtnetlink) wants(l, master netlink.Link) bool {
 	a := l.Attrs()
 	if len(n.only) > 0 {
@@ -106,8 +117,19 @@ func (n *rtnetlink) wants(l, master netlink.Link) bool {
 			return false
 		}
 	}
+	mac := a.HardwareAddr.String()
+	if had, ok := n.met[a.Index]; ok && had == mac {
+		return true
+	}
 	addrs, err := n.handle.AddrList(l, netlink.FAMILY_ALL)
-	return err == nil && slices.ContainsFunc(addrs, func(a netlink.Addr) bool { _, ok := usable(a); return ok })
+	if err != nil || !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { _, ok := usable(a); return ok }) {
+		return false
+	}
+	if n.met == nil {
+		n.met = make(map[int]string)
+	}
+	n.met[a.Index] = mac
+	return true
 }
 
 // address is one of the namespace's, with the network that it is in.

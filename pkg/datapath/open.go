@@ -203,7 +203,7 @@ func (dp *Datapath) Close() error {
 	if dp.obj != nil {
 		errs = append(errs, dp.obj.close())
 	}
-	errs = append(errs, dp.book.close(), dp.pins.close(dp.keep))
+	errs = append(errs, dp.alive.close(), dp.book.close(), dp.pins.close(dp.keep))
 	if dp.handle != nil {
 		dp.handle.Close()
 	}
