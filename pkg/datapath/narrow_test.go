@@ -81,53 +81,69 @@ func (top *topology) narrower(t *testing.T, name, port string, mtu int) {
 // that each transfer stopped at its next full segment.
 func TestALoweredMTUStopsNoFlow(t *testing.T) {
 	require.Root(t)
-	for _, family := range []string{"IPv4", "IPv6"} {
-		for _, leg := range []string{"to the task", "to the client"} {
-			t.Run(family+" "+leg, func(t *testing.T) {
-				top := newTopology(t, 1)
-				front, task := frontAddr, taskAddr(0)
-				if family == "IPv6" {
-					front, task = frontAddr6, sixOf(task)
-				}
-				for _, r := range []*room{top.client, top.tasks[0]} {
-					sysctl(t, r, "ipv4/tcp_mtu_probing", "0") // else the ends help themselves
-					r.must(t, "have each segment be a frame", func() error { return ethtool.TxChecksum("eth0", false) })
-				}
-				dp := openIn(t, top.lb, Options{})
-				d := oneService(1)
-				d.Services[0].Binds = []Bind{{AddrPort: netip.AddrPortFrom(netip.MustParseAddr(front), frontPort)}}
-				d.Services[0].Servers[0].Addr = netip.AddrPortFrom(netip.MustParseAddr(task), taskPort)
-				if err := dp.Sync(d); err != nil {
-					t.Fatal(err)
-				}
-				served := make(chan net.Conn, 1)
-				ln := top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort))
-				go func() {
-					if c, err := ln.Accept(); err == nil {
-						served <- c
-					}
-				}()
-				client, err := top.client.dial(net.JoinHostPort(front, fmt.Sprint(frontPort)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer client.Close()
-				server := <-served
-				defer server.Close()
-				from, to := client, server
-				if leg == "to the client" {
-					from, to = server, client
-				}
-				pump(t, from, to, 1<<20)
-				if leg == "to the task" {
-					top.narrower(t, "eth0", "p"+backAddr[len(backAddr)-2:]+"back", 1300)
-				} else {
-					top.narrower(t, "eth1", "p"+frontAddr[len(frontAddr)-2:]+"front", 1300)
-				}
-				pump(t, from, to, 1<<20)
-			})
+	for by, families := range map[string][]string{"frames": {"IPv4", "IPv6"}, "GSO": {"IPv6"}, "XDP": {"IPv4"}} {
+		for _, family := range families {
+			for _, leg := range []string{"to the task", "to the client"} {
+				t.Run(by+" "+family+" "+leg, func(t *testing.T) { testLoweredMTU(t, by, family, leg) })
+			}
 		}
 	}
+}
+
+func testLoweredMTU(t *testing.T, by, family, leg string) {
+	top := newTopology(t, 1)
+	front, task := frontAddr, taskAddr(0)
+	if family == "IPv6" {
+		front, task = frontAddr6, sixOf(task)
+	}
+	for _, r := range []*room{top.client, top.tasks[0]} {
+		sysctl(t, r, "ipv4/tcp_mtu_probing", "0") // else the ends help themselves
+		if by != "GSO" {
+			r.must(t, "have each segment be a frame", func() error { return ethtool.TxChecksum("eth0", false) })
+		}
+	}
+	opts := Options{Mode: ModeTC}
+	switch by {
+	case "GSO":
+		for _, name := range []string{"eth0", "eth1"} { // what is joined is cut where it leaves the balancer, as a NIC does
+			top.lb.change(t, name, func(l netlink.Link) error { return netlink.LinkSetGSOMaxSegs(l, 1) })
+		}
+	case "XDP":
+		opts.Mode = ModeXDP
+		top.forXDP(t, true)
+	}
+	dp := openIn(t, top.lb, opts)
+	d := oneService(1)
+	d.Services[0].Binds = []Bind{{AddrPort: netip.AddrPortFrom(netip.MustParseAddr(front), frontPort)}}
+	d.Services[0].Servers[0].Addr = netip.AddrPortFrom(netip.MustParseAddr(task), taskPort)
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan net.Conn, 1)
+	ln := top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort))
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			served <- c
+		}
+	}()
+	client, err := top.client.dial(net.JoinHostPort(front, fmt.Sprint(frontPort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server := <-served
+	defer server.Close()
+	from, to := client, server
+	if leg == "to the client" {
+		from, to = server, client
+	}
+	pump(t, from, to, 1<<20)
+	if leg == "to the task" {
+		top.narrower(t, "eth0", "p"+backAddr[len(backAddr)-2:]+"back", 1300)
+	} else {
+		top.narrower(t, "eth1", "p"+frontAddr[len(frontAddr)-2:]+"front", 1300)
+	}
+	pump(t, from, to, 1<<20)
 }
 
 // pump sends so many bytes through a connection.

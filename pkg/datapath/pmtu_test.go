@@ -23,6 +23,7 @@ const smallMTU = 1280
 func (top *topology) far(t *testing.T, bridge, routerAddr string, mtu int, nets [2]string) *room {
 	t.Helper()
 	router, far := newRoom(t), newRoom(t)
+	top.router = router
 	top.plug(t, bridge, router, "eth0", routerAddr, mtu)
 	router.must(t, "make a small link", func() error {
 		attrs := netlink.NewLinkAttrs()

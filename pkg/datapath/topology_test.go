@@ -150,6 +150,7 @@ func (r *room) dial(addr string) (conn net.Conn, err error) {
 type topology struct {
 	fabric, client, lb *room
 	tasks              []*room
+	router             *room  // of far
 	front              string // where clients connect to
 }
 

@@ -56,7 +56,7 @@ const attachTests = "TestReplacedInPlace|TestEndToEnd|TestIPv6EndToEnd|TestEndTo
 	"TestTransitPasses|TestTakeOversLoseNothing|TestTakeOverByAnotherConfiguration|TestIncompletePinsAreMadeAnew|TestExpiryResetsBothEnds|" +
 	"TestShutdownResetsBothEndsAtOnce|TestSocketsOwnTheirConnections|TestLocalSocketsAndFlowsNeverMeet|TestSourcePortsOfListenersAreSkipped|" +
 	"TestShortConnectionsNeverStall|TestSYNFloodHurtsNoEstablishedConnection|TestForgeriesHurtNoEstablishedConnection|" +
-	"TestMapsAreNamedAndTyped|TestVerifierLogIsKept|TestRunTime"
+	"TestMapsAreNamedAndTyped|TestVerifierLogIsKept|TestRunTime|TestTwoInOneNamespace|TestAnInterfaceThatComesBack|TestVLANsAsLegs"
 
 // packetTests are those of single packets and flows, by BPF_PROG_RUN, in which the program's branches, helpers, loops and maps have a part.
 const packetTests = "TestTCPRows|TestICMPRows|TestWhatIsNotOurs|TestIPv6Packets|TestRandomPacketsAgainstTheModel|" +
