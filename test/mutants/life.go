@@ -17,7 +17,7 @@ var lifeMutants = []mutant{
 	one("the filter is taken off that another one has taken over", "pkg/datapath/clsact.go",
 		"if there {", "if true {", "TestAFilterLeftBehindIsReplaced"),
 	one("the qdisc of a waggle that ended first stays", "pkg/datapath/clsact.go",
-		"if bpf.Handle == filterOwner {", "if false {", "TestTwoInOneNamespace"),
+		"if bpf.Handle == filterOwner {\n\t\t\tat.handle", "if false {\n\t\t\tat.handle", "TestTwoInOneNamespace"),
 	one("an interface that comes back is met when it has its address", "pkg/datapath/network.go",
 		"ok && had == mac", "ok && had == mac && false", "TestAnInterfaceThatComesBack"),
 	one("a program that was taken off is not missed at once", "pkg/datapath/attach.go",
