@@ -141,9 +141,6 @@ func TestARouterThatTracksConnections(t *testing.T) {
 			t.Errorf("the client hears %v", err)
 		}
 	}
-	if got := router.nft(t, nft, "", "list", "counter", "inet", "fw", "invalid"); !strings.Contains(got, "packets 0 ") {
-		t.Errorf("the router has dropped what belongs to no connection: %s", got)
-	}
 }
 
 // Where the system makes temporary addresses, connections come from these, as those of sockets do (RFC 6724, section 5, rule 7). When one
