@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +143,14 @@ func TestComplaints(t *testing.T) {
 		{Options{}, "show fd x", "Invalid file descriptor.\n"},
 		{Options{}, "show env NOSUCH", "Variable not found\n"},
 		{Options{}, "show table nope", "No such table\n"},
+		// As HAProxy 2.6 was seen to answer.
+		{Options{Tables: aTable}, "show table t value 3", "Optional argument only supports \"data.<store_data_type>\" <operator> <value> and key <key>\n"},
+		{Options{Tables: aTable}, "show table t key", "Key value expected\n"},
+		{Options{Tables: aTable}, "show table t data.x gt 3", "Filter entry #1: Unknown data type\n"},
+		{Options{Tables: aTable}, "show table t data.gpc1 gt 3", "Filter entry #1: Data type not stored in this table\n"},
+		{Options{Tables: aTable}, "show table t data.gpc0 is 3", "Filter entry #1: Require and operator among \"eq\", \"ne\", \"le\", \"ge\", \"lt\", \"gt\"\n"},
+		{Options{Tables: aTable}, "show table t data.gpc0 gt 3 data.gpc0 lt -1", "Filter entry #2: Require a valid integer value to compare against\n"},
+		{Options{Tables: aTable}, "show table t" + strings.Repeat(" data.gpc0 gt 1", 5), "Filter entry #5: there are at most 4 of them\n"},
 		{tables, "clear table nope", "No such table\n"},
 		{Options{Tables: aTable}, "clear table t value 3", "Optional argument only supports \"key\" and a key.\n"},
 		{Options{Tables: aBinaryTable}, "clear table t key 00", "Removing keys from tables of type other than ip, ipv6, string and integer is not supported\n"},
@@ -160,7 +169,9 @@ func TestComplaints(t *testing.T) {
 }
 
 func aTable() []*stick.Table {
-	return []*stick.Table{stick.New(stick.Config{Name: "t", Type: "ip", Size: 10, Expire: time.Minute})}
+	cfg := stick.Config{Name: "t", Type: "ip", Size: 10, Expire: time.Minute}
+	cfg.Stores[stick.GPC0] = true
+	return []*stick.Table{stick.New(cfg)}
 }
 
 func aBinaryTable() []*stick.Table {

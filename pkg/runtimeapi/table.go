@@ -11,7 +11,7 @@ import (
 // tableCommands look at stick tables.
 func tableCommands() []command {
 	return []command{
-		{[]string{"show", "table"}, Operator, "show table [<table>]", "stick tables, or the entries of one", showTable},
+		{[]string{"show", "table"}, Operator, "show table [<table> [data.<type> <operator> <value>]… | key <key>]", "stick tables, or the entries of one: all, those whose data are eq, ne, lt, le, gt or ge a value, or that of a key", showTable},
 		{[]string{"clear", "table"}, Operator, "clear table <table> [key <key>]", "forget the entries of a stick table, or one, unless they are in use", clearTable},
 	}
 }
@@ -38,14 +38,24 @@ func showTable(c *session, args []string) string {
 	if name != "" && len(found) == 0 {
 		return "No such table\n"
 	}
+	var filter tableFilter
+	if name != "" {
+		var complaint string
+		if filter, complaint = parseTableFilter(args[1:], found[0].Config()); complaint != "" {
+			return complaint
+		}
+	}
 	var out strings.Builder
 	for _, t := range found {
 		cfg := t.Config()
-		fmt.Fprintf(&out, "# table: %s, type: %s, size:%d, used:%d\n", cfg.Name, cfg.Type, cfg.Size, t.Used())
-		if name == "" {
-			continue
+		var rows []stick.Row
+		if name != "" {
+			if rows = t.Rows(maxRows, filter.takes); filter.key != "" && len(rows) == 0 {
+				continue
+			}
 		}
-		for _, r := range t.Rows(maxRows) {
+		fmt.Fprintf(&out, "# table: %s, type: %s, size:%d, used:%d\n", cfg.Name, cfg.Type, cfg.Size, t.Used())
+		for _, r := range rows {
 			id := fnv.New32a() // where HAProxy shows an address in memory
 			id.Write([]byte(r.Key))
 			fmt.Fprintf(&out, "0x%08x: key=%s use=%d exp=%d", id.Sum32(), shownKey(cfg, r.Key), r.Held, r.Left.Milliseconds())

@@ -30,6 +30,23 @@ func TestTables(t *testing.T) {
 			t.Errorf("%q does not hold %q", got, want)
 		}
 	}
+	for filter, want := range map[string]string{
+		"data.http_req_cnt eq 3": "12", "data.http_req_cnt ne 3": "", "data.http_req_cnt ge 4": "", "data.http_req_cnt le 3": "12",
+		"data.http_req_cnt lt 3": "", "data.http_req_cnt gt 2": "12", "data.http_req_cnt gt 2 data.http_req_rate lt 3": "", "key 192.0.2.2": "2",
+	} {
+		keys := ""
+		for line := range strings.Lines(showTable(c, append([]string{"web"}, strings.Fields(filter)...))) {
+			if _, rest, found := strings.Cut(line, "key=192.0.2."); found {
+				keys += rest[:1]
+			}
+		}
+		if keys != want {
+			t.Errorf("%s gives the entries %q, want %q", filter, keys, want)
+		}
+	}
+	if got := showTable(c, []string{"web", "key", "192.0.2.9"}); got != "" {
+		t.Errorf("a key that is not there: %q", got)
+	}
 	if got := showTable(c, []string{"other"}); got != "No such table\n" {
 		t.Errorf("another table: %q", got)
 	}

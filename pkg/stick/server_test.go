@@ -26,7 +26,7 @@ func TestServers(t *testing.T) {
 		table.SetServer([]byte("b"), two)
 		want("a", one, true)
 		want("b", two, true)
-		if rows := table.Rows(10); len(rows) != 2 || rows[1].Server != two {
+		if rows := table.Rows(10, nil); len(rows) != 2 || rows[1].Server != two {
 			t.Errorf("rows %v", rows)
 		}
 

@@ -286,8 +286,8 @@ type Value struct {
 	Count  uint64
 }
 
-// Rows lists the entries by key: of more than limit any of them.
-func (t *Table) Rows(limit int) []Row {
+// Rows lists the entries that are asked for (nil: all) by key: of more than limit any of them. wanted may not use the table.
+func (t *Table) Rows(limit int, wanted func(Row) bool) []Row {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep()
@@ -306,7 +306,9 @@ func (t *Table) Rows(limit int) []Row {
 				r.Values = append(r.Values, Value{d, t.cfg.Period[d], t.value(e, d, at)})
 			}
 		}
-		rows = append(rows, r)
+		if wanted == nil || wanted(r) {
+			rows = append(rows, r)
+		}
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	return rows

@@ -131,11 +131,11 @@ func TestRowsAndClear(t *testing.T) {
 			table.Release(e)
 		}
 	}
-	rows := table.Rows(10)
+	rows := table.Rows(10, nil)
 	if len(rows) != 3 || rows[0].Key != "a" || rows[2].Held != 1 || len(rows[0].Values) != 3 || rows[1].Left <= 59*time.Second {
 		t.Errorf("%+v", rows)
 	}
-	if n := len(table.Rows(2)); n != 2 {
+	if n := len(table.Rows(2, nil)); n != 2 {
 		t.Errorf("%d rows of 2", n)
 	}
 	if n := table.Clear([]byte("a")); n != 1 {
@@ -238,7 +238,7 @@ func TestGeneralPurpose(t *testing.T) {
 		t.Errorf("held by %d", table.Holders(e))
 	}
 	table.Release(again)
-	if rows := table.Rows(9); len(rows) != 1 || len(rows[0].Values) != 4 || rows[0].Values[0] != (Value{Data: GPT0, Count: 9}) {
+	if rows := table.Rows(9, nil); len(rows) != 1 || len(rows[0].Values) != 4 || rows[0].Values[0] != (Value{Data: GPT0, Count: 9}) {
 		t.Errorf("rows %+v", rows)
 	}
 }
