@@ -20,8 +20,8 @@ func proxyDirectives() []directive {
 		{name: "rate-limit sessions", in: frontOrDef, args: "<n>", doc: "new sessions in a second, 0 for any number; more wait in the kernel's queue", parse: func(s *statement) {
 			s.number(0, math.MaxInt32, &s.p.proxy.RateLimit)
 		}},
-		{name: "fullconn", in: backOrDef, args: "<n>", doc: "the load at which servers get their full maxconn", parse: func(s *statement) {
-			s.number(1, math.MaxInt32, &s.p.proxy.FullConn)
+		{name: "fullconn", in: backOrDef, args: "<n>", doc: "the load at which servers get their full maxconn; 0 for a tenth of the maxconn of the frontends that lead here, as where it is not said", parse: func(s *statement) {
+			s.number(0, math.MaxInt32, &s.p.proxy.FullConn)
 		}},
 		{name: "backlog", in: frontOrDef, args: "<n>", doc: "length of the kernel's queue of connections", parse: func(s *statement) {
 			s.number(0, math.MaxInt32, &s.p.proxy.Backlog)
@@ -181,6 +181,7 @@ func (s *statement) exprEnv(first int) sample.Env {
 		ACL:      s.p.proxy.acl,
 		ReadFile: func(name string) ([]byte, error) { return s.p.opts.ReadFile(s.p.path(name)) },
 		Getenv:   s.p.env.lookup,
+		Hostname: s.p.opts.Hostname,
 		Warn:     func(word int, text string) { s.warnf(first+word, "%s", text) },
 
 		References: s.p.cfg.References,
@@ -202,6 +203,7 @@ func (s *proxyState) noteUses(env *sample.Env, at Pos) {
 		}
 	}
 	env.Backend, env.Userlist, env.Table = note(&s.backendUses), note(&s.userlistUses), note(&s.tableUses)
+	env.Frontend, env.Server = note(&s.frontendUses), note(&s.serverUses)
 }
 
 func (s *statement) sendNameHeader() {

@@ -37,6 +37,8 @@ type proxyState struct {
 	contentUses      []Pos     // lines that look at the first bytes of a TCP client
 	tableUses        []nameUse // "" is the proxy's own
 	backendUses      []nameUse
+	frontendUses     []nameUse
+	serverUses       []nameUse // [<backend>/]<server>
 	userlistUses     []nameUse
 	errorUses        []errorUse
 	hasTable         bool // there is a stick-table line, also a faulty one, so that its uses are not reported as well
@@ -85,6 +87,8 @@ func (s *proxyState) derive() *proxyState {
 	d.turns, d.timeoutsBefore, d.heir = 0, s.Timeouts, ""
 	d.formatBy, d.errorFormatBy, d.dataFormatBy = "", "", ""
 	d.backendUses = slices.Clone(s.backendUses)
+	d.frontendUses = slices.Clone(s.frontendUses)
+	d.serverUses = slices.Clone(s.serverUses)
 	d.userlistUses = slices.Clone(s.userlistUses)
 	d.tableUses = slices.Clone(s.tableUses)
 	return &d

@@ -17,6 +17,10 @@ type Env struct {
 	Getenv func(name string) (string, bool)
 	// Backend is told of each backend that an expression names, which may be declared later.
 	Backend func(name string)
+	// Frontend is told of each frontend, and Server of each `[<backend>/]<server>`, in the same way.
+	Frontend, Server func(name string)
+	// Hostname gives the host's name.
+	Hostname func() string
 	// Table is told of each stick table that an expression names, which may be declared later; "" is the proxy's own.
 	Table func(name string)
 	// Userlist is told of each list of users that an expression names, which may be declared later.

@@ -29,7 +29,7 @@ func (f *fetch) http() bool {
 func (f *fetch) looksAtContent() bool { return f.from == fromContent && f.name != "wait_end" }
 
 // fetches has every fetch by its newest name.
-var fetches = tableOfFetches(connectionFetches, tlsFetches, contentFetches, stickyFetches(), requestFetches, payloadFetches, authFetches, responseFetches, internalFetches)
+var fetches = tableOfFetches(connectionFetches, tlsFetches, contentFetches, stickyFetches(), situationFetches(), requestFetches, payloadFetches, authFetches, responseFetches, internalFetches)
 
 func tableOfFetches(parts ...map[string]*fetch) map[string]*fetch {
 	all := make(map[string]*fetch)

@@ -41,7 +41,7 @@ const knownConverters = `
 `
 
 const knownFetches = `
-	accept_date acl act_conn always_false always_true avg_queue base base32 baseq bc.timer.connect bc_be_queue
+	accept_date acl act_conn always_false always_true avg_queue base base32 base32+src baseq bc.timer.connect bc_be_queue
 	bc_dst bc_dst_port bc_err bc_err_name bc_err_str bc_glitches bc_http_major bc_nb_streams bc_reused bc_rtt
 	bc_rttvar bc_settings_streams_limit bc_src bc_src_port bc_srv_queue be_conn be_conn_free be_id be_name
 	be_server_timeout be_sess_rate be_tunnel_timeout bin bool bs.aborted bs.debug_str bs.id bs.rst_code bytes_in
@@ -90,6 +90,6 @@ const knownFetches = `
 	ssl_fc_supported_versions_bin ssl_fc_unique_id ssl_fc_use_keysize ssl_s_chain_der ssl_s_der ssl_s_i_dn
 	ssl_s_key_alg ssl_s_notafter ssl_s_notbefore ssl_s_s_dn ssl_s_serial ssl_s_sha1 ssl_s_sig_alg ssl_s_version
 	status stopping str table_avl table_cnt term_events thread txn.conn_retries txn.id32 txn.redispatched
-	txn.sess_term_state txn.status txn.timer.total txn.timer.user unique-id uptime url url32 url_ip url_param
+	txn.sess_term_state txn.status txn.timer.total txn.timer.user unique-id uptime url url32 url32+src url_ip url_param
 	url_port urlp urlp_val uuid var wait_end
 `
