@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -64,7 +65,7 @@ func (s *statement) balanceURI(key *BalanceKey) bool {
 			key.PathOnly = true
 		case "len", "depth":
 			n, err := strconv.Atoi(s.text(i + 1))
-			if err != nil || n < 1 {
+			if err != nil || n < 1 || n > math.MaxInt32 {
 				s.errorf(min(i+1, len(s.args)-1), "'%s' of 'balance uri' expects a positive integer", word)
 				return false
 			}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ var bindParams = sync.OnceValue(func() []bindParam {
 		{name: "name", args: "<name>", doc: "the listener's name in statistics", parse: func(_ *statement, _ int, v string, b *Bind) { b.Name = v }},
 		{name: "maxconn", args: "<n>", doc: "connections at once on this address", parse: func(s *statement, at int, v string, b *Bind) {
 			n, err := strconv.Atoi(v)
-			if err != nil || n < 0 {
+			if err != nil || n < 0 || n > math.MaxInt32 {
 				s.errorf(at, "'bind' : '%s' is not a number of connections", v)
 			}
 			b.MaxConn = n
@@ -55,8 +56,8 @@ var bindParams = sync.OnceValue(func() []bindParam {
 			params = append(params, bindParam{name: name, args: args, doc: doc, status: status, why: why})
 		}
 	}
-	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=n shards=n thread=set process=set nbconn=n")
-	add(Ignored, "identity in tools", "nothing here uses it", "id=n guid-prefix=text label=text")
+	add(Ignored, "tuning of the socket", "it tunes HAProxy's sockets and threads", "backlog=n defer-accept tfo nice=-1024..1024 shards=shards thread=threads process=threads nbconn=n")
+	add(Ignored, "identity in tools", "nothing here uses it", "id=1.. guid-prefix=text label=text")
 	add(Unsupported, "PROXY protocol and its relatives", "", "accept-netscaler-cip=magic")
 	add(Ignored, "order of cipher suites", "crypto/tls prefers by what is fast on both sides", "prefer-client-ciphers")
 	add(Ignored, "names of authorities", "crypto/tls always sends them when it asks for certificates", "no-ca-names")
@@ -133,6 +134,10 @@ func (s *statement) bindParams(b *Bind) {
 			s.unsupported(at, fmt.Sprintf("'%s' on a 'bind' line", got))
 			return
 		case Ignored:
+			if err := checkIgnored(got, strings.Trim(param.args, "<>"), value); err != nil {
+				s.errorf(i, "'bind' : %s", err)
+				continue
+			}
 			s.noticef(at, "'%s' on a 'bind' line is ignored: %s", got, param.why)
 		default:
 			param.parse(s, i, value, b)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/hex"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,6 +33,7 @@ const maxCheckSteps = 100
 // addStep adds a step where its order makes sense (HAProxy, section 4.2, tcp-check connect, http-check send).
 func (s *statement) addStep(list *stepList, step CheckStep) {
 	list.begin()
+	list.written = true
 	has := func(f func(CheckStep) bool) bool { return slices.ContainsFunc(list.steps, f) }
 	acts := func(st CheckStep) bool { return st.Connect != nil || st.Send != nil || st.Expect != nil }
 	connects := func(st CheckStep) bool { return st.Connect != nil }
@@ -208,7 +210,7 @@ func (s *statement) expectParams(i int, step *CheckStep, e *CheckExpect) (next i
 			*status.field = value
 		case word == "min-recv":
 			n, err := strconv.Atoi(value)
-			if err != nil || n < -1 {
+			if err != nil || n < -1 || n > math.MaxInt32 {
 				s.errorf(min(i+1, len(s.args)-1), "'%s' : 'min-recv' expects -1 or a number of bytes, not '%s'", s.name(), value)
 				return 0, false
 			}

@@ -84,11 +84,21 @@ type directive struct {
 	parse      func(*statement)
 }
 
-// group makes rows of names that share a status and a sentence.
+// group makes rows of names that share a status and a sentence. Behind the name of one that is ignored may stand `=` and
+// the kind of its value, see checkIgnored.
 func group(in sections, status Status, doc, why, names string) []directive {
 	var rows []directive
 	for name := range strings.FieldsSeq(names) {
-		rows = append(rows, directive{name: strings.ReplaceAll(name, "+", " "), in: in, status: status, doc: doc, why: why, switchable: true})
+		name, kind, _ := strings.Cut(name, "=")
+		d := directive{name: strings.ReplaceAll(name, "+", " "), in: in, status: status, doc: doc, why: why, switchable: true}
+		switch kind {
+		case "":
+		case "none":
+			d.parse = (*statement).noValue
+		default:
+			d.args, d.parse = "<"+kind+">", (*statement).ignoredValue
+		}
+		rows = append(rows, d)
 	}
 	return rows
 }

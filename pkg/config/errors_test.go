@@ -135,6 +135,32 @@ var alertRows = []alertRow{
 	{"defaults", "timeout queue 1s 2s", 19, "'timeout queue' cannot handle unexpected argument '2s'"},
 	{"defaults", "retries -1", 10, "'retries' expects an integer between 0 and 1000, not '-1'"},
 
+	// What expressions name.
+	{"frontend", "http-request deny if { fe_conn(x) gt 1 }", 20, "frontend 'f' : unable to find frontend 'x' that is named here"},
+	{"frontend", "http-request deny if { srv_is_up(bb/x) }", 20, "frontend 'f' : unable to find backend 'bb' that is named here; did you mean 'b' maybe ?"},
+	{"frontend", "http-request deny if { srv_is_up(b/x) }", 20, "frontend 'f' : unable to find server 'b/x' that is named here"},
+	{"frontend", "http-request deny if { srv_conn(b/) gt 1 }", 25, "error detected while parsing a condition of 'http-request deny' : srv_conn expects the name of a server, with or without its backend's and '/' before it"},
+
+	// Values of what is ignored.
+	{"global", "tune.fail-alloc 101", 18, "'tune.fail-alloc' expects an integer between 0 and 100, not '101'"},
+	{"global", "ulimit-n", 2, "'ulimit-n' expects a value"},
+	{"global", "profiling.tasks maybe", 18, "'profiling.tasks' expects one of 'on', 'off', 'auto', not 'maybe'"},
+	{"global", "noepoll x", 10, "'noepoll' cannot handle unexpected argument 'x'"},
+	{"global", "nbproc 2", 2, "'nbproc' is gone from HAProxy; use 'nbthread'"},
+	{"global", "cpu-map 1", 2, "'cpu-map' expects threads and CPUs"},
+	{"global", "cpu-map auto:1/x 0", 10, "'cpu-map' expects 'all', 'odd', 'even', or numbers and ranges from 1 to 64, not '1/x'"},
+	{"global", "cpu-map auto:1/1-2 0 3-x", 23, "'cpu-map' expects numbers and ranges of CPUs from 0 to 1023, not '3-x'"},
+	{"global", "stats timeout 0", 16, "'stats timeout' expects a time above 0"},
+	{"global", "stats socket /x maxconn -1", 26, "'stats socket' : 'maxconn' expects an integer between 0 and 2147483647, not '-1'"},
+	{"global", "stats socket /x uid", 18, "'stats socket' : 'uid' expects a value"},
+	{"frontend", "bind :2 nice 1025", 15, "'bind' : 'nice' expects an integer between -1024 and 1024, not '1025'"},
+	{"frontend", "bind :2 shards some", 17, "'bind' : 'shards' expects 'by-thread', 'by-group' or an integer between 1 and 64, not 'some'"},
+	{"frontend", "bind :2 thread 1,1-0", 17, "'bind' : 'thread' expects 'all', 'odd', 'even', or numbers and ranges from 1 to 1024, not '1,1-0'"},
+	{"frontend", "bind :2 id 0", 13, "'bind' : 'id' expects an integer between 1 and 2147483647, not '0'"},
+	{"backend", "server s 1.1.1.1:1 shard x", 27, "'server s' : 'shard' expects an integer between 0 and 2147483647, not 'x'"},
+	{"", "peers p\n peer a/b 1.1.1.1:1", 7, "character '/' is not permitted in peer name 'a/b'"},
+	{"backend", "http-request set-timeout server \"\"", 34, "'http-request set-timeout' : missing fetch method"},
+
 	// Global.
 	{"global", "setenv A", 2, "'setenv' expects a name and a value"},
 	{"global", "stats socket", 2, "'stats socket' expects a path or an address with a port"},
@@ -491,8 +517,8 @@ var alertRows = []alertRow{
 	{"frontend", "http-error status 777 content-type a string b", 20, "'http-error' : 'status' expects one of '200', '400', '401', '403', '404', '405', '407', '408', '410', '413', '425', '429', '500', '501', '502', '503', '504', not '777'"},
 	{"frontend", "tcp-request connection drop", 25, "unknown action 'drop' in 'tcp-request connection', expected one of 'accept', 'reject', 'silent-drop', 'track-sc0', 'track-sc1', 'track-sc2', 'sc-inc-gpc0', 'sc-inc-gpc1', 'sc-set-gpt0', 'set-var', 'unset-var', 'expect-proxy'"},
 	{"frontend", "tcp-request connection set-mark 3", 25, "'tcp-request connection set-mark' is valid HAProxy but not supported by waggle yet"},
-	{"frontend", "log-format %[nbsrv(bb)]", 13, "frontend 'f' : unable to find backend 'bb' referenced by 'nbsrv'; did you mean 'b' maybe ?"},
-	{"frontend", "monitor fail if { nbsrv(bb) lt 1 }", 15, "frontend 'f' : unable to find backend 'bb' referenced by 'nbsrv'; did you mean 'b' maybe ?"},
+	{"frontend", "log-format %[nbsrv(bb)]", 13, "frontend 'f' : unable to find backend 'bb' that is named here; did you mean 'b' maybe ?"},
+	{"frontend", "monitor fail if { nbsrv(bb) lt 1 }", 15, "frontend 'f' : unable to find backend 'bb' that is named here; did you mean 'b' maybe ?"},
 	{"frontend", "monitor fail", 2, "'monitor fail' expects 'if' or 'unless' followed by a condition"},
 	{"frontend", "unique-id-header", 2, "'unique-id-header' expects the name of a header"},
 	{"frontend", "log-format %zz", 13, "'log-format' : no such format variable 'zz': a percent sign is written '%%'"},

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,7 @@ func (p *parser) finish() *Config {
 		p.compileFormats(s) // before what they name is looked for
 		p.checkTables(s)
 		p.checkBackendUses(s)
+		p.checkSituationUses(s)
 		p.checkUserlistUses(s)
 		p.checkStats(s)
 		p.checkLogFormats(s)
@@ -102,7 +104,29 @@ func (p *parser) checkTargets(s *proxyState) {
 func (p *parser) checkBackendUses(s *proxyState) {
 	for _, use := range s.backendUses {
 		if p.backendNamed(use.name) == nil {
-			p.alert(use.at, "%s '%s' : unable to find backend '%s' referenced by 'nbsrv'%s", s.Kind, s.Name, use.name, didYouMean(use.name, p.backendNames()))
+			p.alert(use.at, "%s '%s' : unable to find backend '%s' that is named here%s", s.Kind, s.Name, use.name, didYouMean(use.name, p.backendNames()))
+		}
+	}
+}
+
+// checkSituationUses looks for the frontends and servers that expressions name.
+func (p *parser) checkSituationUses(s *proxyState) {
+	for _, use := range s.frontendUses {
+		if !slices.ContainsFunc(p.named[use.name], func(f *proxyState) bool { return f.Kind.HasFrontend() }) {
+			p.alert(use.at, "%s '%s' : unable to find frontend '%s' that is named here", s.Kind, s.Name, use.name)
+		}
+	}
+	for _, use := range s.serverUses {
+		backend, server, both := strings.Cut(use.name, "/")
+		of := s
+		if !both {
+			server = backend
+		} else if of = p.backendNamed(backend); of == nil {
+			p.alert(use.at, "%s '%s' : unable to find backend '%s' that is named here%s", s.Kind, s.Name, backend, didYouMean(backend, p.backendNames()))
+			continue
+		}
+		if _, known := of.serverAt[server]; !known {
+			p.alert(use.at, "%s '%s' : unable to find server '%s' that is named here", s.Kind, s.Name, use.name)
 		}
 	}
 }
@@ -184,6 +208,18 @@ func (p *parser) checkHTTP(s *proxyState) {
 	if s.Options.ForwardFor != nil {
 		ignored(s.Pos, "option forwardfor")
 		s.Options.ForwardFor = nil
+	}
+	if s.Options.OriginalTo != nil {
+		ignored(s.Pos, "option originalto")
+		s.Options.OriginalTo = nil
+	}
+	if s.Options.BufferRequest {
+		ignored(s.Pos, "option http-buffer-request")
+		s.Options.BufferRequest = false
+	}
+	if s.CookieCapture.Length > 0 {
+		ignored(s.Pos, "capture cookie")
+		s.CookieCapture = CookieCapture{}
 	}
 	if s.MonitorURI != "" && s.Kind.HasFrontend() {
 		ignored(s.Pos, "monitor-uri")

@@ -48,7 +48,9 @@ func globalDirectives() []directive {
 		}},
 		{name: "stats socket", in: inGlobal, args: "<path|addr:port|fd@n> [mode <octal>] [level <level>]", doc: "a socket for the Runtime API", parse: (*statement).statsSocket},
 		{name: "stats timeout", in: inGlobal, args: "<time>", doc: "silence after which such a connection is closed", parse: func(s *statement) {
-			s.duration(time.Millisecond, &s.p.cfg.Global.StatsTimeout)
+			if s.duration(time.Millisecond, &s.p.cfg.Global.StatsTimeout); s.text(0) != "" && s.p.cfg.Global.StatsTimeout == 0 {
+				s.errorf(0, "'stats timeout' expects a time above 0")
+			}
 		}},
 		{name: "stats maxconn", in: inGlobal, args: "<n>", doc: "connections at once on the stats sockets", parse: func(s *statement) {
 			s.number(1, math.MaxInt32, &s.p.cfg.Global.StatsMaxConn)
@@ -170,15 +172,36 @@ func (s *statement) statsSocketParams(sock *StatsSocket) bool {
 		case "mode":
 			i++
 			sock.Mode = s.permissions(i, "stats socket")
-		case "expose-fd", "name", "maxconn", "severity-output", "backlog", "process", "thread":
+		case "expose-fd", "name", "severity-output":
 			i++
+		case "maxconn", "backlog":
+			if i++; !s.ignoredAt(i, name, "n") {
+				return false
+			}
+		case "process", "thread":
+			if i++; !s.ignoredAt(i, name, "threads") {
+				return false
+			}
 		case "user", "group", "uid", "gid":
+			if value == "" {
+				s.errorf(i, "'stats socket' : '%s' expects a value", name)
+				return false
+			}
 			s.noticef(i, "'%s' of 'stats socket' is ignored: the socket belongs to the user waggle runs as; set 'mode'", name)
 			i++
 		default:
 			s.errorf(i, "'stats socket' : unknown keyword '%s'%s", name, didYouMean(name, []string{"level", "mode", "expose-fd", "user", "group", "uid", "gid", "name", "maxconn"}))
 			return false
 		}
+	}
+	return true
+}
+
+// ignoredAt looks at argument i, the value of a parameter that is passed by.
+func (s *statement) ignoredAt(i int, name, kind string) bool {
+	if err := checkIgnored(name, kind, s.text(i)); err != nil {
+		s.errorf(min(i, len(s.args)-1), "'stats socket' : %s", err)
+		return false
 	}
 	return true
 }

@@ -59,6 +59,18 @@ var warnRows = []warnRow{
 	{"defaults", "option httplog\n log-format %ci"}, {"defaults", "log-format %ci\n option httplog"}, {"defaults", "option httplog\n option tcplog"},
 	{"defaults", "option tcplog\n option httplog"}, {"defaults", "option httplog\n option httplog"}, {"defaults", "log-format %ci\n log-format %cp"},
 	{"defaults", "error-log-format %ci\n error-log-format %cp"},
+	// What needs HTTP in a proxy of TCP.
+	{"listen", "mode tcp\n option originalto"}, {"listen", "mode tcp\n option http-buffer-request"}, {"listen", "mode tcp\n capture cookie x len 3"},
+	{"listen", "mode tcp\n option forwardfor\n option originalto"}, {"listen", "mode tcp\n monitor-uri /x"}, {"listen", "mode tcp\n balance uri"},
+	{"listen", "mode tcp\n http-after-response del-header x"}, {"listen", "mode tcp\n stats enable"}, {"listen", "mode tcp\n option httpchk"},
+	// What a proxy has no use for.
+	{"backend", "tcp-request connection accept"}, {"backend", "tcp-request session accept"}, {"frontend", "default-server inter 3s"},
+	{"frontend", "retry-on 503"}, {"frontend", "fullconn 3"}, {"backend", "maxconn 3"}, {"backend", "fullconn 0"},
+	// Checks of the other kind.
+	{"backend", "option httpchk\n option tcp-check"}, {"backend", "option httpchk\n http-check expect status 200\n option tcp-check"}, {"backend", "option httpchk GET /\n option tcp-check"},
+	// ACLs that look at what is not there.
+	{"frontend", "http-request deny if { status 200 }"}, {"frontend", "acl a res.hdr(x) y\n http-request deny if a"}, {"frontend", "tcp-request connection reject if { hdr(x) y }"},
+	{"frontend", "http-response deny if { req.hdr(x) y }"}, {"frontend", "use_backend b if { status 200 }"},
 	// Times that are said twice.
 	{"frontend", "timeout client 5s\n timeout client 5s"}, {"frontend", "timeout client 2s\n timeout client 5s"}, {"defaults", "timeout client 1s\n timeout client 2s"},
 	{"frontend", "timeout client 5s\n timeout client 2s\n timeout client 4s"},

@@ -114,8 +114,9 @@ type checkState struct {
 
 // stepList is the steps of one kind. A section's first own step takes the place of all inherited ones.
 type stepList struct {
-	steps []CheckStep
-	own   bool
+	steps   []CheckStep
+	own     bool
+	written bool // by lines of its own, not only by the option
 }
 
 func (l *stepList) begin() {
@@ -220,7 +221,7 @@ func (p *parser) finishCheck(s *proxyState) {
 		words    string
 		protocol CheckProtocol
 	}{{&c.http, "http-check", CheckHTTP}, {&c.tcp, "tcp-check", CheckTCP}} {
-		if rules.list.own && (!c.chosen || c.check.Protocol != rules.protocol) {
+		if rules.list.written && (!c.chosen || c.check.Protocol != rules.protocol) {
 			p.warn(s.Pos, "%s '%s' uses %s rules without '%s', so the rules are ignored", s.Kind, s.Name, rules.words, rules.protocol)
 		}
 	}

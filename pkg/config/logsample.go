@@ -24,12 +24,12 @@ func parseSample(text string) (LogSample, error) {
 		if !two {
 			high = low
 		}
-		a, errA := strconv.Atoi(low)
-		b, errB := strconv.Atoi(high)
+		a, errA := strconv.ParseUint(low, 10, 31) // no sign
+		b, errB := strconv.ParseUint(high, 10, 31)
 		if errA != nil || errB != nil || a < 1 || b < a || b > maxSample {
 			return s, fmt.Errorf("wrong range '%s'", word)
 		}
-		s.Ranges = append(s.Ranges, [2]int{a, b})
+		s.Ranges = append(s.Ranges, [2]int{int(a), int(b)})
 	}
 	slices.SortFunc(s.Ranges, func(a, b [2]int) int { return cmp.Compare(a[0], b[0]) })
 	for i, r := range s.Ranges[1:] {
@@ -38,7 +38,8 @@ func parseSample(text string) (LogSample, error) {
 		}
 	}
 	last := s.Ranges[len(s.Ranges)-1][1]
-	n, err := strconv.Atoi(size)
+	unsigned, err := strconv.ParseUint(size, 10, 31)
+	n := int(unsigned)
 	if err != nil || n < 1 || n > maxSample {
 		return s, fmt.Errorf("wrong size '%s'", size)
 	}

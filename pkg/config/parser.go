@@ -240,11 +240,14 @@ func (p *parser) unknownSecondWord(s *statement, words []word, longer []string) 
 	s.errorf(0, "unknown keyword '%s %s' in '%s' section%s", first, got, p.section, didYouMean(first+" "+got, longer))
 }
 
+// strictlyPlaced are directives that HAProxy refuses in a proxy that has no use for them.
+var strictlyPlaced = []string{"server", "server-template", "default-server", "retry-on", "tcp-request connection", "tcp-request session"}
+
 // misplaced reports a directive that may not stand in this section. As in HAProxy, what a proxy has
 // no use for is passed by with a warning, since it is harmless there.
 func (p *parser) misplaced(s *statement) {
 	switch {
-	case p.in&inProxies != 0 && s.d.in&inProxies != 0 && p.proxy != nil && s.d.name != "server" && s.d.name != "server-template":
+	case p.in&inProxies != 0 && s.d.in&inProxies != 0 && p.proxy != nil && !slices.Contains(strictlyPlaced, s.d.name):
 		side := "frontend"
 		if p.in == inFrontend {
 			side = "backend"

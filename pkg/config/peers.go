@@ -47,7 +47,7 @@ func peersDirectives() []directive {
 		line("table", "<name> type … size …", "a stick table of the section's own, <section>/<name> to rules", (*statement).peersTable),
 		line("disabled", "", "the section is not there for stick tables that name it", func(s *statement) { s.p.peers.Disabled = s.atMost(0) }),
 		line("enabled", "", "the contrary of disabled, and the default", func(s *statement) { s.p.peers.Disabled = !s.atMost(0) }),
-	}, group(inPeers, Ignored, "connections of peers", noLinks, "bind default-bind default-server log shards")...)
+	}, group(inPeers, Ignored, "connections of peers", noLinks, "bind default-bind default-server log shards=1..")...)
 }
 
 func (p *parser) enterPeers(s *statement) {
@@ -77,6 +77,10 @@ func (s *statement) peer() {
 	g, name := s.p.peers, s.text(0)
 	if name == "" {
 		s.errorf(-1, "'%s' expects <name> and <addr>:<port> as arguments", s.name())
+		return
+	}
+	if !sample.ValidName(name) {
+		s.errorf(0, "character '%c' is not permitted in %s name '%s'", badNameChar(name), s.name(), name)
 		return
 	}
 	if i := slices.IndexFunc(g.Peers, func(o Peer) bool { return o.Name == name }); i >= 0 {

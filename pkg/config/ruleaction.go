@@ -220,7 +220,7 @@ func (r *ruleParser) setTimeout() bool {
 	if !ok {
 		return false
 	}
-	if text[0] < '0' || text[0] > '9' {
+	if text == "" || text[0] < '0' || text[0] > '9' {
 		r.i--
 		return r.expression()
 	}

@@ -94,7 +94,7 @@ func foreignServerParams() []serverParam {
 			params = append(params, serverParam{name: name, args: args, doc: doc, status: status, why: why})
 		}
 	}
-	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=n pool-low-conn=n")
+	add(Ignored, "tuning of connections", "it tunes HAProxy's own machinery", "tfo no-tfo shard=n log-bufsize=size pool-low-conn=-1..")
 	add(Ignored, "identity", "nothing here uses it", "guid=text")
 	add(Ignored, "turning off what is off", "it is off", `no-check-reuse-pool no-send-proxy-v2-ssl no-send-proxy-v2-ssl-cn`)
 	add(Ignored, "resumption of TLS sessions", "crypto/tls decides", "no-ssl-reuse ssl-reuse")
@@ -145,6 +145,10 @@ func (s *statement) serverParams(i int, srv *Server, isDefault bool) bool {
 			s.unsupported(at, fmt.Sprintf("'%s' on a '%s' line", got, s.name()))
 			return false
 		case Ignored:
+			if err := checkIgnored(got, strings.Trim(param.args, "<>"), value); err != nil {
+				s.errorf(i, "'%s' : %s", s.serverName(srv), err)
+				return false
+			}
 			s.noticef(at, "'%s' on a '%s' line is ignored: %s", got, s.name(), param.why)
 		default:
 			if param.inStatement != nil {

@@ -17,8 +17,8 @@ const noPrograms = "it starts no programs, and its image holds none; use tcp-che
 func foreignProxyDirectives() []directive {
 	rows := [][]directive{
 		group(inProxies, Ignored, "identity in tools", "nothing here uses it", "guid"),
-		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt clitcpka-idle clitcpka-intvl"),
-		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt srvtcpka-idle srvtcpka-intvl"),
+		group(frontOrDef, Ignored, "tuning of client keep-alive probes", "the kernel's settings apply", "clitcpka-cnt=n clitcpka-idle=seconds clitcpka-intvl=seconds"),
+		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt=n srvtcpka-idle=seconds srvtcpka-intvl=seconds"),
 
 		group(backOrDef, Unsupported, "persistence of RDP", "", "persist+rdp-cookie"),
 		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
@@ -66,5 +66,5 @@ func removedDirectives() []directive {
 	} {
 		all = append(all, group(anyProxy, Removed, doc, use, names)...)
 	}
-	return all
+	return append(all, group(inGlobal, Removed, doc, "'nbthread'", "nbproc")...)
 }

@@ -67,7 +67,7 @@ func (p *argParser) number(i int, fallback int64) *Error {
 	if p.text(i) == "" {
 		return nil
 	}
-	n, err := strconv.ParseInt(p.list[i], 0, 64)
+	n, err := strconv.ParseInt(p.list[i], 10, 64)
 	if err != nil {
 		return errorf(0, "'%s' is not a number, which %s expects as argument %d", p.list[i], p.what, i+1)
 	}
@@ -127,7 +127,7 @@ func (p *argParser) header() *Error {
 }
 
 func (p *argParser) operand() *Error {
-	if n, err := strconv.ParseInt(p.list[0], 0, 64); err == nil {
+	if n, err := strconv.ParseInt(p.list[0], 10, 64); err == nil {
 		p.out.nums[0] = n
 		return nil
 	}
@@ -171,7 +171,7 @@ func readBool(s string) (Value, bool) {
 }
 
 func readInt(s string) (Value, bool) {
-	n, err := strconv.ParseInt(s, 0, 64)
+	n, err := strconv.ParseInt(s, 10, 64)
 	return integer(n), err == nil
 }
 

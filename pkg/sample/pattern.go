@@ -117,6 +117,9 @@ func parseRange(word, operator string) (intRange, *Error) {
 	low, high, isRange := strings.Cut(word, ":")
 	r := intRange{math.MinInt64, math.MaxInt64}
 	bad := errorf(0, "'%s' is not a number or a range of numbers", word)
+	if strings.ContainsRune(word, '+') { // HAProxy knows no sign but the minus
+		return r, bad
+	}
 	var err error
 	if low != "" {
 		if r.low, err = strconv.ParseInt(low, 10, 64); err != nil {
