@@ -30,7 +30,7 @@ func Keywords() []KeywordGroup {
 	docs := map[sections]string{
 		inGlobal: "settings of the process", inDefaults: "what the proxies behind it begin with", inFrontend: "accepts connections",
 		inListen: "a frontend and a backend in one", inBackend: "servers to choose from", inResolvers: "how names are resolved", inHTTPErrors: "error pages by a name",
-		inUserlist: "users and their passwords", inRing: "log lines in memory",
+		inUserlist: "users and their passwords", inRing: "log lines in memory", inPeers: "processes that share stick tables; entries are not exchanged", inMailers: "mail servers; no mail is sent",
 	}
 	for _, n := range sectionNames {
 		groups[0].Keywords = append(groups[0].Keywords, Keyword{Name: n.name, Doc: docs[n.set]})

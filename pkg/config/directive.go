@@ -44,6 +44,7 @@ const (
 	inUserlist
 	inRing
 	inPeers
+	inMailers
 
 	frontSide  = inFrontend | inListen
 	backSide   = inBackend | inListen
@@ -58,7 +59,7 @@ var sectionNames = []struct {
 	name string
 }{
 	{inGlobal, "global"}, {inDefaults, "defaults"}, {inFrontend, "frontend"},
-	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"}, {inRing, "ring"}, {inPeers, "peers"},
+	{inListen, "listen"}, {inBackend, "backend"}, {inResolvers, "resolvers"}, {inHTTPErrors, "http-errors"}, {inUserlist, "userlist"}, {inRing, "ring"}, {inPeers, "peers"}, {inMailers, "mailers"},
 }
 
 func (s sections) String() string {

@@ -135,11 +135,23 @@ var alertRows = []alertRow{
 	{"defaults", "timeout queue 1s 2s", 19, "'timeout queue' cannot handle unexpected argument '2s'"},
 	{"defaults", "retries -1", 10, "'retries' expects an integer between 0 and 1000, not '-1'"},
 
+	// Mails, of which none is sent.
+	{"", "mailers", 1, "'mailers' expects a name"},
+	{"", "mailers m\nmailers m", 9, "mailers section 'm' has the same name as the one declared at t.cfg:1"},
+	{"", "mailers m\n mailer a", 2, "'mailer' expects <name> and <addr>:<port> as arguments"},
+	{"", "mailers m\n mailer a/b 1.1.1.1:25", 9, "character '/' is not permitted in mailer name 'a/b'"},
+	{"", "mailers m\n mailer a 1.2.3:25", 11, "'mailer a' : invalid address '1.2.3' in '1.2.3:25'"},
+	{"", "mailers m\n mailer a 1.1.1.1", 11, "'mailer a' : missing port specification in '1.1.1.1'"},
+	{"backend", "email-alert from", 2, "'email-alert from' expects an address"},
+	{"backend", "email-alert myhostname", 2, "'email-alert myhostname' expects a host name"},
+	{"backend", "email-alert mailers", 2, "'email-alert mailers' expects the name of a mailers section"},
+	{"backend", "email-alert from a\n email-alert to b\n email-alert mailers m", 22, "backend 'b' : unable to find mailers section 'm' that is named here"},
+
 	// What expressions name.
 	{"frontend", "http-request deny if { fe_conn(x) gt 1 }", 20, "frontend 'f' : unable to find frontend 'x' that is named here"},
 	{"frontend", "http-request deny if { srv_is_up(bb/x) }", 20, "frontend 'f' : unable to find backend 'bb' that is named here; did you mean 'b' maybe ?"},
 	{"frontend", "http-request deny if { srv_is_up(b/x) }", 20, "frontend 'f' : unable to find server 'b/x' that is named here"},
-	{"frontend", "http-request deny if { srv_conn(b/) gt 1 }", 25, "error detected while parsing a condition of 'http-request deny' : srv_conn expects the name of a server, with or without its backend's and '/' before it"},
+	{"frontend", "http-request deny if { srv_conn(b/) gt 1 }", 25, "error detected while parsing a condition of 'http-request deny' : fetch method 'srv_conn' expects the name of a server, with or without its backend's and '/' before it"},
 
 	// Values of what is ignored.
 	{"global", "tune.fail-alloc 101", 18, "'tune.fail-alloc' expects an integer between 0 and 100, not '101'"},
@@ -621,6 +633,12 @@ func TestRemarks(t *testing.T) {
 		{"backend", "mode tcp\n stats enable", "WARNING 8:2 'stats' ignored for backend 'b' as it requires HTTP mode"},
 		{"backend", "mode tcp\n http-request deny", "WARNING 8:2 'http-request' ignored for backend 'b' as it requires HTTP mode"},
 		{"backend", "mode tcp\n option forwardfor", "WARNING 6:1 'option forwardfor' ignored for backend 'b' as it requires HTTP mode"},
+		{"backend", "mode tcp\n option originalto", "WARNING 6:1 'option originalto' ignored for backend 'b' as it requires HTTP mode"},
+		{"backend", "mode tcp\n option http-buffer-request", "WARNING 6:1 'option http-buffer-request' ignored for backend 'b' as it requires HTTP mode"},
+		{"frontend", "mode tcp\n capture cookie x len 3", "WARNING 7:1 'capture cookie' ignored for frontend 'f' as it requires HTTP mode"},
+		{"backend", "email-alert from a\n email-alert to b", "WARNING 7:2 backend 'b' : 'email-alert' is ignored without each of 'email-alert from', 'email-alert to' and 'email-alert mailers'"},
+		{"", "mailers m\n mailer a 1.1.1.1:25\nbackend b\n email-alert from a\n email-alert to b\n email-alert mailers m", "WARNING 4:2 backend 'b' : no mail is sent about its servers yet; their changes are in the log, and in the metrics, which can be watched"},
+		{"", "mailers m", "WARNING 1:1 no proxy uses the mailers section 'm'"},
 		{"", "frontend f\n timeout client 1s", "WARNING 1:1 frontend 'f' has no 'bind' directive: nothing can reach it; write 'backend' if it was meant to be one"},
 		{"", "frontend f\n bind :1", "WARNING 1:1 missing timeouts for frontend 'f': without 'timeout client' silent peers hold their connections for ever"},
 		{"", "backend f\n server s 1.1.1.1:1", "WARNING 1:1 missing timeouts for backend 'f': without 'timeout connect', 'timeout server' silent peers hold their connections for ever"},

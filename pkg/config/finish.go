@@ -30,6 +30,7 @@ func (p *parser) finish() *Config {
 		p.checkTables(s)
 		p.checkBackendUses(s)
 		p.checkSituationUses(s)
+		p.checkEmailAlert(s)
 		p.checkUserlistUses(s)
 		p.checkStats(s)
 		p.checkLogFormats(s)
@@ -43,6 +44,7 @@ func (p *parser) finish() *Config {
 		p.clearOtherSide(s)
 		p.cfg.Proxies = append(p.cfg.Proxies, &s.Proxy)
 	}
+	p.checkMailers()
 	for _, r := range p.cfg.Resolvers {
 		if len(r.Nameservers) == 0 && !r.ParseResolvConf {
 			p.warn(r.Pos, "resolvers '%s' has no name server: nothing that uses it resolves", r.Name)

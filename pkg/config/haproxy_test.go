@@ -22,6 +22,7 @@ var stricter = []string{
 	"listen a :80", "default-server id 3", "backend a\nlisten a", "mode tcp\n server s 1.1.1.1:1 check observe layer7", "timeout queue 5mz", "defaults d\nbackend b from d\ndefaults d",
 	// Of rings it says nothing before it uses them.
 	"log ring@r local0", "timeout queue 1s", "server s 127.0.0.1", "server s 127.0.0:514",
+	"email-alert from", "email-alert myhostname", "email-alert mailers", "mailers m\n mailer a 1.2.3:25",
 	// Bounds of ours, and texts that would break the message they go into.
 	"tcp-check connect" + strings.Repeat("\n tcp-check send a", maxCheckSteps), "option pgsql-check user " + strings.Repeat("x", 129), "node " + strings.Repeat("x", maxLine),
 	"option httpchk\n http-check send meth G@T", `errorloc 503 a\ b`, "unique-id-header a:b", `redirect location / set-cookie "a\x01"`,

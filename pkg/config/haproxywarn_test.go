@@ -67,10 +67,12 @@ var warnRows = []warnRow{
 	{"backend", "tcp-request connection accept"}, {"backend", "tcp-request session accept"}, {"frontend", "default-server inter 3s"},
 	{"frontend", "retry-on 503"}, {"frontend", "fullconn 3"}, {"backend", "maxconn 3"}, {"backend", "fullconn 0"},
 	// Checks of the other kind.
-	{"backend", "option httpchk\n option tcp-check"}, {"backend", "option httpchk\n http-check expect status 200\n option tcp-check"}, {"backend", "option httpchk GET /\n option tcp-check"},
+	{"backend", "option httpchk\n option tcp-check"}, {"backend", "option httpchk GET /\n option tcp-check"},
 	// ACLs that look at what is not there.
 	{"frontend", "http-request deny if { status 200 }"}, {"frontend", "acl a res.hdr(x) y\n http-request deny if a"}, {"frontend", "tcp-request connection reject if { hdr(x) y }"},
 	{"frontend", "http-response deny if { req.hdr(x) y }"}, {"frontend", "use_backend b if { status 200 }"},
+	// Mails.
+	{"backend", "email-alert from a"}, {"backend", "email-alert level debug"}, {"", "mailers m\n" + webDefaults + "frontend f\n bind :8000\n"},
 	// Times that are said twice.
 	{"frontend", "timeout client 5s\n timeout client 5s"}, {"frontend", "timeout client 2s\n timeout client 5s"}, {"defaults", "timeout client 1s\n timeout client 2s"},
 	{"frontend", "timeout client 5s\n timeout client 2s\n timeout client 4s"},

@@ -36,6 +36,7 @@ type parser struct {
 	ringUses    []nameUse // of log lines
 	peers       *Peers
 	peersUses   []nameUse // of stick tables
+	mailers     []*mailersSection
 	userlists   []*userlistState
 	errorSet    *errorSet
 	errorSets   []*errorSet

@@ -40,6 +40,7 @@ type proxyState struct {
 	frontendUses     []nameUse
 	serverUses       []nameUse // [<backend>/]<server>
 	userlistUses     []nameUse
+	emailAlert       emailAlert
 	errorUses        []errorUse
 	hasTable         bool // there is a stick-table line, also a faulty one, so that its uses are not reported as well
 }

@@ -20,7 +20,6 @@ func otherSections() []section {
 		{"fcgi-app", "a FastCGI application"},
 		{"log-forward", "a syslog relay"},
 		{"log-profile", "what is logged at which step"},
-		{"mailers", "where alerts are mailed"},
 		{"program", "another program to run"},
 		{"spoe-agent", "an agent for stream processing"},
 		{"spoe-group", "messages to such an agent"},
@@ -60,6 +59,9 @@ func (p *parser) enterSection(s *statement) bool {
 	case "peers":
 		p.start(keyword, inPeers)
 		p.enterPeers(s)
+	case "mailers":
+		p.start(keyword, inMailers)
+		p.enterMailers(s)
 	case "resolvers":
 		p.start(keyword, inResolvers)
 		p.enterResolvers(s)

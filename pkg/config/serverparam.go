@@ -45,12 +45,12 @@ var serverParams = sync.OnceValue(func() []serverParam {
 		{name: "maxqueue", args: "<n>", doc: "length of the server's own queue; 0 for no limit", parse: number(0, math.MaxInt32, func(s *Server) *int { return &s.MaxQueue })},
 		{name: "rise", args: "<n>", doc: "good checks until it is up", parse: number(1, math.MaxInt16, func(s *Server) *int { return &s.Check.Rise })},
 		{name: "fall", args: "<n>", doc: "bad checks until it is down", parse: number(1, math.MaxInt16, func(s *Server) *int { return &s.Check.Fall })},
-		{name: "port", args: "<port>", doc: "port to check", parse: number(1, math.MaxUint16, func(s *Server) *int { return &s.Check.Port })},
+		{name: "port", args: "<port>", doc: "port to check; 0 for its own", parse: number(0, math.MaxUint16, func(s *Server) *int { return &s.Check.Port })},
 		{name: "id", args: "<n>", doc: "the server's number in statistics", parse: number(1, math.MaxInt32, func(s *Server) *int { return &s.ID })},
 		{name: "inter", args: "<time>", doc: "between two checks", parse: interval(func(s *Server) *time.Duration { return &s.Check.Inter })},
 		{name: "fastinter", args: "<time>", doc: "the same while the state is changing", parse: interval(func(s *Server) *time.Duration { return &s.Check.FastInter })},
 		{name: "downinter", args: "<time>", doc: "the same while it is down", parse: interval(func(s *Server) *time.Duration { return &s.Check.DownInter })},
-		{name: "slowstart", args: "<time>", doc: "from down to full weight", parse: interval(func(s *Server) *time.Duration { return &s.Slowstart })},
+		{name: "slowstart", args: "<time>", doc: "from down to full weight; 0 for at once", parse: span(func(s *Server) *time.Duration { return &s.Slowstart })},
 		{name: "addr", args: "<ip>", doc: "address to check", parse: address(func(s *Server) *netip.Addr { return &s.Check.Addr })},
 		{name: "check-send-proxy", doc: "checks begin with the PROXY protocol, also on another address or port", parse: set(func(s *Server) { s.Check.SendProxy = true })},
 		{name: "no-check-send-proxy", doc: "cancels an inherited check-send-proxy", parse: set(func(s *Server) { s.Check.SendProxy = false })},
@@ -78,7 +78,7 @@ var serverParams = sync.OnceValue(func() []serverParam {
 			s.ShutdownBackups = true
 			return nil
 		}},
-		{name: "tcp-ut", args: "<time>", doc: "how long it may leave data without an acknowledgement", parse: interval(func(s *Server) *time.Duration { return &s.UserTimeout })},
+		{name: "tcp-ut", args: "<time>", doc: "how long it may leave data without an acknowledgement; 0 for as long as the system allows", parse: span(func(s *Server) *time.Duration { return &s.UserTimeout })},
 		{name: "on-marked-down", args: "shutdown-sessions", doc: "ends its connections when it goes down", parse: onMarkedDown},
 	}, slices.Concat(sourceParams(), tlsServerParams(), foreignServerParams())...)
 })
@@ -185,6 +185,18 @@ func number(low, high int, field func(*Server) *int) func(*Server, string) error
 			return fmt.Errorf("expects an integer between %d and %d, not '%s'", low, high, v)
 		}
 		*field(s) = n
+		return nil
+	}
+}
+
+// span is interval for what may be 0.
+func span(field func(*Server) *time.Duration) func(*Server, string) error {
+	return func(s *Server, v string) error {
+		d, err := parseTime(v, "time", time.Millisecond)
+		if err != nil {
+			return fmt.Errorf("cannot be '%s': %w", v, err)
+		}
+		*field(s) = d
 		return nil
 	}
 }

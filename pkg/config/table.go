@@ -6,7 +6,7 @@ import "sync"
 var directives = sync.OnceValue(func() *table {
 	return newTable(
 		globalDirectives(), resolversDirectives(), proxyDirectives(), sourceDirectives(), ruleDirectives(), tcpRuleDirectives(), errorDirectives(), userlistDirectives(), serverDirectives(),
-		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), stickRuleDirectives(), compressionDirectives(), foreignProxyDirectives(), ringDirectives(), peersDirectives(), unixBindDirectives(), defaultPathDirectives(), removedDirectives(),
+		optionDirectives(), persistDirectives(), healthCheckDirectives(), httpCheckDirectives(), tcpCheckDirectives(), statsDirectives(), serverStateDirectives(), stickDirectives(), stickRuleDirectives(), compressionDirectives(), foreignProxyDirectives(), ringDirectives(), peersDirectives(), mailersDirectives(), unixBindDirectives(), defaultPathDirectives(), removedDirectives(),
 	)
 })
 
@@ -21,7 +21,6 @@ func foreignProxyDirectives() []directive {
 		group(backOrDef, Ignored, "tuning of server keep-alive probes", "the kernel's settings apply", "srvtcpka-cnt=n srvtcpka-idle=seconds srvtcpka-intvl=seconds"),
 
 		group(backOrDef, Unsupported, "persistence of RDP", "", "persist+rdp-cookie"),
-		group(anyProxy, Unsupported, "mails about servers that change state", "", "email-alert+from email-alert+level email-alert+mailers email-alert+myhostname email-alert+to"),
 		group(frontOrDef, Unsupported, "forms of log lines", "", "log-steps"),
 		group(backOrDef, Unsupported, "checks by a program", noPrograms, "option+external-check external-check+command external-check+path"),
 		group(inProxies, Unsupported, "filters of streams", "", "filter"),

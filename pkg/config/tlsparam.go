@@ -159,7 +159,7 @@ func tlsGlobals() []directive {
 	}
 	streams := func(name string) directive {
 		return directive{name: name, in: inGlobal, args: "<n>", doc: "streams of an HTTP/2 connection at once; by default 100", parse: func(s *statement) {
-			s.number(1, 10000, &s.p.cfg.Global.TLS.MaxStreams)
+			s.number(0, 10000, &s.p.cfg.Global.TLS.MaxStreams)
 		}}
 	}
 	rows := []directive{
