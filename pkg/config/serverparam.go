@@ -202,15 +202,14 @@ func span(field func(*Server) *time.Duration) func(*Server, string) error {
 }
 
 func interval(field func(*Server) *time.Duration) func(*Server, string) error {
+	keep := span(field)
 	return func(s *Server, v string) error {
-		d, err := parseTime(v, "time", time.Millisecond)
-		if err == nil && d == 0 {
-			err = fmt.Errorf("minimum value is 1 ms")
+		if err := keep(s, v); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("cannot be '%s': %w", v, err)
+		if *field(s) == 0 {
+			return fmt.Errorf("cannot be '%s': minimum value is 1 ms", v)
 		}
-		*field(s) = d
 		return nil
 	}
 }

@@ -56,10 +56,10 @@ func parseTableFilter(args []string, cfg *stick.Config) (f tableFilter, complain
 
 func parseTableTerm(args []string, cfg *stick.Config) (t tableTerm, wrong string) {
 	name, ok := strings.CutPrefix(args[0], "data.")
-	if !ok {
-		return t, "Unknown data type"
+	if ok {
+		t.data, ok = stick.FindData(name)
 	}
-	if t.data, ok = stick.FindData(name); !ok {
+	if !ok {
 		return t, "Unknown data type"
 	}
 	if !cfg.Stores[t.data] {

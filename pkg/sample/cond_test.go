@@ -207,6 +207,7 @@ func TestConditionErrors(t *testing.T) {
 		{"if { path,sha1 abc }", 2, "'path,sha1' gives bytes, so that a match method is needed before its patterns: -m bin for hexadecimal digits, -m str for text"},
 		{"if { path,bytes(0,1) abc }", 2, "'path,bytes(0,1)' gives bytes, so that a match method is needed before its patterns: -m bin for hexadecimal digits, -m str for text"},
 		{"if { path,sha1 -m int 1 }", 2, "match method 'int' does not fit the values of 'path,sha1'"},
+		{"if { srv_conn(b/) gt 1 }", 2, "fetch method 'srv_conn' expects the name of a server, with or without its backend's and '/' before it"},
 		{"if { payload(0,2) ab0 }", 3, "'ab0' is not an even number of hexadecimal digits"},
 		{"if { src -m bool 1 }", 2, "match method 'bool' does not fit the values of 'src'"},
 		{"if { src 10.0.0.0/8 10.0.0.300 }", 4, "'10.0.0.300' is not a valid IPv4 or IPv6 address or network"},
