@@ -92,10 +92,10 @@ func (n *narrowing) look() error {
 		waits := other.Ack != 0 && other.Ack != f.SeqNext
 		before, waited := n.stuck[key]
 		if !of.told || waits && waited && before == other.Ack {
-			n.tell(tooLong{
-				sender: addrPort(key.Saddr, key.Sport), ours: addrPort(key.Daddr, key.Dport), ifindex: other.Ifindex,
-				seq: expected(f, other), ack: f.Ack, mtu: of.mtu,
-			})
+			l := tooLong{sender: addrPort(key.Saddr, key.Sport), ours: addrPort(key.Daddr, key.Dport), ifindex: other.Ifindex, ack: f.Ack, mtu: of.mtu}
+			for _, l.seq = range believed(f, other) {
+				n.tell(l)
+			}
 		}
 		if waits && len(stuck) < narrowStuckMax {
 			stuck[key] = other.Ack
@@ -134,12 +134,14 @@ func flowLives(f, other lbWgFlow) bool {
 	return fwd.State == lbWgStateWG_ESTABLISHED || fwd.State == lbWgStateWG_HALF
 }
 
-// expected is a sequence number that a sender believes to be asked about: what its other end waits for.
-func expected(f, other lbWgFlow) uint32 {
-	if other.Ack != 0 {
-		return other.Ack
+// believed returns the sequence numbers that a sender may be asked about, of which it believes those from the first that is not acknowledged to
+// the next that it sends (RFC 5927, section 4.1; Linux both inclusive, others without the last): what its other end waits for, and the one behind
+// all that was sent. The first may have been acknowledged: of two acknowledgements that meet on two CPUs the older one may be noted last.
+func believed(f, other lbWgFlow) []uint32 {
+	if other.Ack == 0 || other.Ack == f.SeqNext {
+		return []uint32{f.SeqNext}
 	}
-	return f.SeqNext
+	return []uint32{other.Ack, f.SeqNext}
 }
 
 // tooLong sends the ICMP error. It goes by the interface that the sender's packets come by.

@@ -134,6 +134,8 @@ var lifeMutants = []mutant{
 		"waits && waited && before == other.Ack {", "false {\n\t\t\t_, _ = before, waited", "TestStuckFlowsAreToldAgain"),
 	one("flows that go on are told of a lowered MTU again", "pkg/datapath/narrow.go",
 		"waits && waited && before == other.Ack {", "waits && waited {\n\t\t\t_ = before", "TestStuckFlowsAreToldAgain"),
+	one("an acknowledgement that was noted late hides a lowered MTU", "pkg/datapath/narrow.go",
+		"return []uint32{other.Ack, f.SeqNext}", "return []uint32{other.Ack}", "TestStuckFlowsAreToldAgain"),
 	one("an MTU that was raised again is a lowered one for ever", "pkg/datapath/narrow.go",
 		"\t\tdelete(n.ifaces, ifindex)\n\t\treturn\n", "\t\treturn\n", "TestStuckFlowsAreToldAgain"),
 	one("ends are told the MTU of before", "pkg/datapath/narrow.go",
