@@ -118,6 +118,7 @@ var rareRemarkRows = []remarkRow{
 	{"userlist", "group g\n group g", "WARNING 3:8 ignoring duplicated group 'g' in userlist 'u'"},
 	{"global", "user x", "NOTICE 2:2 'user' is ignored: waggle keeps the user it was started as, since the kernel path needs capabilities; it drops the rest by itself"},
 	{"global", "master-worker", "NOTICE 2:2 'master-worker' is ignored: the container engine or systemd supervises the process"},
+	{"global", "numa-cpu-mapping", "NOTICE 2:2 'numa-cpu-mapping' is ignored: the Go runtime and the container's CPU limit decide"},
 	{"global", "tune.h2.header-table-size 4096", "NOTICE 2:2 'tune.h2.header-table-size' is ignored: its windows, tables and frames have fixed sizes"},
 	{"global", "tune.lua.maxmem 4", "NOTICE 2:2 'tune.lua.maxmem' is ignored: it belongs to a feature whose use is reported by itself"},
 }
