@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"waggle/pkg/sample"
 )
 
 // mailersSection is a `mailers` section (HAProxy's manual, chapter 3.6). It is read so that mistakes in it are found, and
@@ -82,19 +80,10 @@ func (s *statement) mailer() {
 		s.errorf(-1, "'mailer' expects <name> and <addr>:<port> as arguments")
 		return
 	}
-	if !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in mailer name '%s'", badNameChar(name), name)
+	if !s.checkName("mailer", name) {
 		return
 	}
-	if !s.expandAddress(1) {
-		return
-	}
-	var srv Server
-	err := srv.address(s.text(1))
-	switch {
-	case err != nil:
-		s.errorf(1, "'mailer %s' : %s", name, err)
-	case !srv.HasPort:
+	if srv, ok := s.checkAddress(); ok && !srv.HasPort {
 		s.errorf(1, "'mailer %s' : missing port specification in '%s'", name, s.text(1))
 	}
 }

@@ -79,8 +79,7 @@ func (s *statement) peer() {
 		s.errorf(-1, "'%s' expects <name> and <addr>:<port> as arguments", s.name())
 		return
 	}
-	if !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in %s name '%s'", badNameChar(name), s.name(), name)
+	if !s.checkName(s.name(), name) {
 		return
 	}
 	if i := slices.IndexFunc(g.Peers, func(o Peer) bool { return o.Name == name }); i >= 0 {
@@ -88,16 +87,21 @@ func (s *statement) peer() {
 		return
 	}
 	g.Peers = append(g.Peers, Peer{Pos: s.at(-1), Name: name})
-	if s.text(1) == "" {
-		return
+	if s.text(1) != "" {
+		s.checkAddress()
 	}
+}
+
+// checkAddress reads the second argument, an address that nothing here connects to, and reports what is wrong with its form.
+func (s *statement) checkAddress() (srv Server, ok bool) {
 	if !s.expandAddress(1) {
-		return
+		return srv, false
 	}
-	var srv Server
 	if err := srv.address(s.text(1)); err != nil {
-		s.errorf(1, "'%s %s' : %s", s.name(), name, err)
+		s.errorf(1, "'%s %s' : %s", s.name(), s.text(0), err)
+		return srv, false
 	}
+	return srv, true
 }
 
 // peersTable reads `table <name>` and what a `stick-table` line holds.

@@ -28,8 +28,7 @@ func (s *statement) aclLine() {
 		s.errorf(-1, "'acl' expects a name and an expression")
 		return
 	}
-	if !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in acl name '%s'", badNameChar(name), name)
+	if !s.checkName("acl", name) {
 		return
 	}
 	if name == "or" {

@@ -147,9 +147,14 @@ func (p *parser) enterProxy(s *statement, kind Kind) {
 
 // checkSectionName says whether the first argument can name a section.
 func (s *statement) checkSectionName(name string) bool {
+	return s.checkName("'"+s.name()+"'", name)
+}
+
+// checkName reports a first argument that cannot name what it is to name.
+func (s *statement) checkName(of, name string) bool {
 	valid := sample.ValidName(name)
 	if !valid {
-		s.errorf(0, "character '%c' is not permitted in '%s' name '%s'", badNameChar(name), s.name(), name)
+		s.errorf(0, "character '%c' is not permitted in %s name '%s'", badNameChar(name), of, name)
 	}
 	return valid
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"waggle/pkg/sample"
 	"waggle/pkg/unixaddr"
 )
 
@@ -81,9 +80,7 @@ func parseSlots(text string) (low, high int, err error) {
 func (s *statement) newServer() *Server {
 	srv := s.p.proxy.defaultServer.clone()
 	srv.Pos, srv.Name = s.at(-1), s.text(0)
-	if name := srv.Name; !sample.ValidName(name) {
-		s.errorf(0, "character '%c' is not permitted in server name '%s'", badNameChar(name), name)
-	}
+	s.checkName("server", srv.Name)
 	return &srv
 }
 

@@ -215,7 +215,16 @@ func TestStuckFlowsAreToldAgain(t *testing.T) {
 			told[0].seq, told[1].seq, c.clientSeq-4, c.clientSeq)
 	}
 	c.fromTask(t, ack, "")
-	look("it has arrived", 0)
+	c.fromClient(t, ack, "more")
+	look("it has arrived, and more is on its way", 0)
+	c.fromTask(t, ack, "")
+	c.fromClient(t, ack, "rest")
+	look("and again", 0)
+	c.fromTask(t, ack, "")
+	n.note(iface, 1300, 1400, later)
+	if n.ifaces[iface].mtu != 1400 {
+		t.Errorf("after it was raised a little it is %d", n.ifaces[iface].mtu)
+	}
 	if len(n.ifaces) != 1 { // the one without flows has gone by itself
 		t.Errorf("%d interfaces are looked for", len(n.ifaces))
 	}
