@@ -27,7 +27,7 @@ type object struct {
 	doomed   []lbWgDoomed
 	lives    *lbWgLives
 	look     *bpflink.Iter // nil: the kernel cannot, see eachDue
-	noLook   error
+	noLook   error         // why look is nil
 	ways     []lbWgWay
 	ports    portBits
 	mapped   [][]byte // but the memory of loads and gauges
@@ -57,7 +57,6 @@ func specFor(o Options) (*ebpf.CollectionSpec, error) {
 	case o.OnClose == nil: // nobody reads it
 		spec.Maps[lbMapWgEvents].MaxEntries = uint32(unix.Getpagesize())
 	}
-	withoutLook(spec)
 	if o.build != nil {
 		o.build(spec.Programs[lbProgWgIngress])
 	}
@@ -79,7 +78,7 @@ func loadOn(o Options, there map[string]*ebpf.Map) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj := &object{inner: spec.Maps[lbMapWgSched].InnerMap}
+	obj := &object{inner: spec.Maps[lbMapWgSched].InnerMap, noLook: withoutLook(spec)}
 	if err := spec.LoadAndAssign(&obj.lbObjects, &ebpf.CollectionOptions{MapReplacements: there}); err != nil {
 		return nil, fmt.Errorf("load the program: %w", err)
 	}
@@ -95,6 +94,9 @@ func (obj *object) loadAgain(o Options, change func(*ebpf.CollectionSpec) error)
 	spec, err := specFor(o)
 	if err != nil {
 		return nil, err
+	}
+	if obj.noLook != nil {
+		_ = withoutLook(spec) // as is known
 	}
 	if err := change(spec); err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
 	bpflink "github.com/cilium/ebpf/link"
 )
 
@@ -22,23 +21,28 @@ type shown struct {
 // before it returns.
 const shownBatch = 64
 
-// withoutLook takes wg_look's code away where the kernel does not describe itself in BTF, which loading it needs. Such a
-// kernel's flows are read by eachEntry.
-func withoutLook(spec *ebpf.CollectionSpec) {
-	if _, err := btf.LoadKernelSpec(); err == nil {
-		return
+// withoutLook takes wg_look's code away where the kernel does not load such programs, and says why: it does not describe itself in BTF, or
+// was hardened. Without wg_look flows are read by eachEntry.
+func withoutLook(spec *ebpf.CollectionSpec) error {
+	nothing := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+	probe, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "wg_probe", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "bpf_map_elem", License: "GPL", Instructions: nothing,
+	})
+	if err == nil {
+		return probe.Close()
 	}
-	spec.Programs[lbProgWgLook] = &ebpf.ProgramSpec{
-		Name: lbProgWgLook, Type: ebpf.SocketFilter, License: "GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-	}
+	spec.Programs[lbProgWgLook] = &ebpf.ProgramSpec{Name: lbProgWgLook, Type: ebpf.SocketFilter, License: "GPL", Instructions: nothing}
+	return fmt.Errorf("load an iterator over a map: %w", err)
 }
 
 // attachLook readies wg_look. Where that fails eachDue shows all entries, and noLook says why.
 func (obj *object) attachLook() {
-	obj.look, obj.noLook = bpflink.AttachIter(bpflink.IterOptions{Program: obj.WgLook, Map: obj.WgFlows})
 	if obj.noLook != nil {
-		obj.look = nil
+		return
+	}
+	look, err := bpflink.AttachIter(bpflink.IterOptions{Program: obj.WgLook, Map: obj.WgFlows})
+	if obj.noLook = err; err == nil {
+		obj.look = look
 	}
 }
 

@@ -99,7 +99,7 @@ func TestOneServiceWithoutRoomHoldsNoOther(t *testing.T) {
 	if fronts, err := dp.Fronts(8); err != nil || len(fronts) != 0 {
 		t.Errorf("service 8 is at %v (%v)", fronts, err)
 	}
-	if s := dp.Status(); len(s.Degraded) == 0 || !strings.Contains(s.Degraded[0], "all connections to second go through userspace") {
+	if s := dp.Status(); !s.says("all connections to second go through userspace") {
 		t.Errorf("degraded: %q", s.Degraded)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
 	"waggle/pkg/lab/require"
@@ -116,8 +115,8 @@ func TestSourceAddressesEndToEnd(t *testing.T) {
 	if err := dp.Sync(d); err != nil {
 		t.Fatal(err)
 	}
-	if degraded := dp.Status().Degraded; !slices.ContainsFunc(degraded, func(s string) bool { return strings.Contains(s, "source addresses") }) {
-		t.Errorf("degraded: %q", degraded)
+	if s := dp.Status(); !s.says("source addresses") {
+		t.Errorf("degraded: %q", s.Degraded)
 	}
 	readAll(t, top.client, front(), "socket")
 }
@@ -127,9 +126,7 @@ func TestPortsOfLocalSocketsAreReported(t *testing.T) {
 	require.Root(t)
 	top := newTopology(t, 1)
 	dp := openIn(t, top.lb, Options{})
-	reported := func() bool {
-		return slices.ContainsFunc(dp.Status().Degraded, func(s string) bool { return strings.Contains(s, "ip_local_port_range") })
-	}
+	reported := func() bool { return dp.Status().says("ip_local_port_range") }
 	for _, step := range []struct {
 		ports string
 		want  bool
@@ -169,7 +166,7 @@ func TestLocalSocketsAndFlowsNeverMeet(t *testing.T) {
 	if err := dp.Sync(oneService(1)); err != nil {
 		t.Fatal(err)
 	}
-	if got := dp.Status(); got.PortMin != reserved.min || got.PortMax != reserved.max || len(got.Degraded) > 0 {
+	if got := dp.Status(); got.PortMin != reserved.min || got.PortMax != reserved.max || got.says("port") {
 		t.Fatalf("ports %d-%d, degraded %q", got.PortMin, got.PortMax, got.Degraded)
 	}
 	for range 200 {
