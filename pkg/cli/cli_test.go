@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"waggle/pkg/lab/labtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
@@ -29,6 +32,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SOCK", fmt.Sprintf("@wg-cli-%d-%d", os.Getpid(), rand.Uint32())) // not that of another waggle
+			env.Setenv("PORT", strconv.Itoa(int(labtest.FreeAddr(t).Port())))
 			seed, err := os.ReadFile("../../deploy/haproxy.cfg")
 			if err != nil {
 				return err
