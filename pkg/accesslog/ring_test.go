@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waggle/pkg/lab/labtest"
 )
 
 func newRing(t *testing.T, cfg RingConfig) *Ring {
@@ -176,10 +178,8 @@ func TestRingServerGetsAllLines(t *testing.T) {
 // closes in time.
 func TestRingDoesNotWaitForServers(t *testing.T) {
 	deaf := newSyslog(t)
-	closed := newSyslog(t)
-	closed.Close()
 	r := newRing(t, RingConfig{
-		Size: 64 << 10, MaxLength: 1000, Servers: []RingServer{{Address: deaf.addr}, {Address: closed.addr, OctetCount: true}},
+		Size: 64 << 10, MaxLength: 1000, Servers: []RingServer{{Address: deaf.addr}, {Address: labtest.ClosedAddr(t).String(), OctetCount: true}},
 	})
 	deaf.accept()
 	began, line := time.Now(), make([]byte, 1000)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -187,6 +188,9 @@ func TestComplaintsOfSockets(t *testing.T) {
 	defer taken.Close()
 	at := taken.Addr().(*net.TCPAddr).AddrPort()
 	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		cfg  config.StatsSocket
 		want string
