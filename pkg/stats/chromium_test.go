@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +28,8 @@ type browser struct {
 	session string // of the page
 	id      int
 	faults  []string // what the browser has complained about: errors of the console, of the policy, of the network
-	loads   int
+	there   string   // the document that the test knows to be loaded
+	loaded  string   // the last one that is
 }
 
 // message is one message of the protocol, either way.
@@ -51,11 +53,16 @@ func startBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile := t.TempDir()
+	profile, err := os.MkdirTemp("", "profile") // processes that outlive the browser's first may write into it still
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--host-resolver-rules=MAP evil.example 127.0.0.1",
+		"--allow-pre-commit-input", // or what is clicked before the page is painted is lost
 		"--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as the protocol has it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +78,13 @@ func startBrowser(t *testing.T) *browser {
 		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		kill.Stop()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		for range 100 {
+			if os.RemoveAll(profile) == nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 	})
 	var target struct{ TargetID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
@@ -80,6 +94,7 @@ func startBrowser(t *testing.T) *browser {
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		b.call(domain+".enable", nil, nil)
 	}
+	b.call("Page.setLifecycleEventsEnabled", map[string]any{"enabled": true}, nil)
 	return b
 }
 
@@ -131,8 +146,14 @@ func (b *browser) receive() message {
 		b.t.Fatal(err)
 	}
 	switch m.Method {
-	case "Page.loadEventFired":
-		b.loads++
+	case "Page.lifecycleEvent":
+		var event struct{ LoaderID, Name string }
+		if err := json.Unmarshal(m.Params, &event); err != nil {
+			b.t.Fatal(err)
+		}
+		if event.Name == "load" {
+			b.loaded = event.LoaderID
+		}
 	case "Runtime.exceptionThrown", "Log.entryAdded", "Network.loadingFailed", "Runtime.consoleAPICalled":
 		b.faults = append(b.faults, string(m.Params))
 	}
@@ -142,16 +163,21 @@ func (b *browser) receive() message {
 // load goes to an address and waits until it is there.
 func (b *browser) load(url string) {
 	b.t.Helper()
-	b.loads = 0
-	b.call("Page.navigate", map[string]any{"url": url}, nil)
-	b.loaded()
-}
-
-func (b *browser) loaded() {
-	b.t.Helper()
-	for b.loads == 0 {
+	var to struct{ LoaderID string }
+	b.call("Page.navigate", map[string]any{"url": url}, &to)
+	for b.loaded != to.LoaderID {
 		b.receive()
 	}
+	b.there = to.LoaderID
+}
+
+// next waits for the document that follows the one that is there.
+func (b *browser) next() {
+	b.t.Helper()
+	for b.loaded == b.there {
+		b.receive()
+	}
+	b.there = b.loaded
 }
 
 // eval evaluates an expression in the page.
@@ -250,7 +276,9 @@ func TestPageInABrowser(t *testing.T) {
 		s.Proxies[0].Frontend.Counters.Shard(1).Sessions.Add(uint64(i % 90))
 		s.Pool.Tick()
 	}
-	url := serveOverHTTP(t, s, statsProxy()) + "/my-stats"
+	proxy := statsProxy()
+	proxy.Stats.Refresh = 0 // nothing comes between what is chosen and what is sent
+	url := serveOverHTTP(t, s, proxy) + "/my-stats"
 	for _, tt := range []struct {
 		name          string
 		width, height int
@@ -290,9 +318,8 @@ func TestPageInABrowser(t *testing.T) {
 	b.load(url)
 	b.click("input[name=s][value=plain]")
 	b.eval(`document.querySelector("form:has(input[value=plain]) select").value = "maint"`, nil)
-	b.loads = 0
 	b.click("form:has(input[value=plain]) .act button")
-	b.loaded()
+	b.next()
 	wantOutcome(b, "Done.")
 	if got := serverOf(t, s, "plain").View().Status; got != "MAINT" {
 		t.Errorf("after the click the server is %s", got)
@@ -304,9 +331,8 @@ func TestPageInABrowser(t *testing.T) {
 	b.eval(`document.querySelector("form:has(input[value=plain]) select").focus()`, nil)
 	b.press("S", "S", 83) // the first action that begins so: READY
 	b.press("Tab", "", 9)
-	b.loads = 0
 	b.press("Enter", "\r", 13)
-	b.loaded()
+	b.next()
 	wantOutcome(b, "Done.")
 	if got := serverOf(t, s, "plain").View().Status; got != "no check" {
 		t.Errorf("after the keys the server is %s", got)
@@ -354,9 +380,8 @@ func TestAnotherSiteInABrowser(t *testing.T) {
 				`<input name=b value=db><button>win</button></form>`)
 		}))
 		b.load(strings.Replace(evil.URL, "127.0.0.1", host, 1))
-		b.loads = 0
 		b.click("button")
-		b.loaded()
+		b.next()
 		wantOutcome(b, "Nothing was changed: it was refused.")
 		if serverOf(t, s, "plain").View().Admin.Maint() {
 			t.Errorf("%s changed a server", name)

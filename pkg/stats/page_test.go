@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/html"
@@ -238,7 +239,9 @@ func row(all []*html.Node, name string) *html.Node {
 }
 
 // TestStatesAreTold: whatever state a server is in, its row says so in words.
-func TestStatesAreTold(t *testing.T) {
+func TestStatesAreTold(t *testing.T) { synctest.Test(t, statesAreTold) }
+
+func statesAreTold(t *testing.T) {
 	s := swarm()
 	leaving := pool.Resolution{By: "x", Records: []pool.Record{{Addr: netip.MustParseAddr("10.0.1.5"), Leaving: true}, {Addr: netip.MustParseAddr("10.0.1.6")}}}
 	s.Proxies[1].Backend.Groups()[0].Resolve(leaving)
