@@ -13,6 +13,8 @@ WEB_IMAGE ?= waggle-simple-web
 GOLANGCI_LINT_VERSION := v2.15.0
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waggle
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+CYCLONEDX_VERSION := v1.10.0
+CYCLONEDX := $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 
 # Static, and the same bytes wherever it is built from the same sources.
 STATIC_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto
@@ -44,9 +46,10 @@ demo: build ## Run a small swarm in network namespaces (root). ARGS=--once ends 
 # With what failed once more at the end.
 GO_TEST := go run ./test/verdict go test
 
-# One package at a time: tests with real traffic measure time, and each would take the other's.
+# One package at a time: tests with real traffic measure time, and each would take the other's. What `make stack` builds with is built
+# before, since test/swarm runs that in namespaces that reach no module proxy.
 .PHONY: test
-test: ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a skip a failure.
+test: $(CYCLONEDX) ## Run all tests. As root none is skipped; WAGGLE_TEST_REQUIRE=all makes a skip a failure.
 	@test/install.sh $(NEED_TEST)
 	go vet ./...
 	$(GO_TEST) -p 1 -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/pkg/datapath$$')
@@ -104,7 +107,7 @@ lint: $(GOLANGCI_LINT) ## Check formatting, modules, and what golangci-lint find
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) ## Build what `make lint` uses.
+tools: $(GOLANGCI_LINT) $(CYCLONEDX) ## Build what `make lint` and `make sbom` use.
 
 # Built from the module proxy, which takes 3 minutes on two cores, once for each version.
 $(GOLANGCI_LINT):
@@ -116,8 +119,6 @@ generate: ## Make generated files anew: the eBPF object (clang 19) and what is m
 	go generate ./...
 
 # Built from the module proxy, once for each version.
-CYCLONEDX_VERSION := v1.10.0
-CYCLONEDX := $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 $(CYCLONEDX):
 	GOBIN=$(dir $@) go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
