@@ -23,10 +23,13 @@ import (
 // is less than resync, which mends what went unnoticed.
 const patience = resync - 5*time.Second
 
+// awake is Options.awake of tests that are about something else.
+const awake = time.Minute
+
 // openIn opens a Datapath in the room and closes it with the test.
 func openIn(t testing.TB, r *room, opts Options) *Datapath {
 	t.Helper()
-	opts.NetNS = r.path()
+	opts.NetNS, opts.awake = r.path(), awake
 	dp, err := Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)

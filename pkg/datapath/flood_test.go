@@ -124,7 +124,14 @@ func TestSYNFloodLeavesPlacesToRealClients(t *testing.T) {
 		serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "served") })
 		patient(top.lb.listen(t, fmt.Sprintf(":%d", frontPort)), places, int64(limit))
 
+		// SYNs at the same instant may all find the last place: those of the flood, on the CPU where they are sent and on the one where they
+		// were before, and a client's. And a session that ends while its numbers are read may look half-open.
 		share := uint64(max(1, limit/4))
+		most := share + 3
+		refused := func() uint64 {
+			reasons := dp.Counters().Reasons
+			return reasons["half_open"] + reasons["service_limit"] + reasons["queued"]
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -133,15 +140,14 @@ func TestSYNFloodLeavesPlacesToRealClients(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				// Two SYNs at the same instant may both find the last place.
-				if half := dp.Counters().Total.HalfOpen; half > share+1 {
+				if half := dp.Counters().Total.HalfOpen; half > most {
 					t.Errorf("maxconn %d: %d flows are half-open, of %d", limit, half, share)
 					return
 				}
 				pause(ctx, 10*time.Millisecond)
 			}
 		})
-		waitFor(t, "the flood", func() bool { return dp.Counters().Total.HalfOpen > 0 })
+		waitFor(t, "the flood", func() bool { return dp.Counters().Total.HalfOpen > 0 && refused() >= 100 })
 		for range 3 {
 			began := time.Now()
 			conn, err := top.client.dial(front())
@@ -155,8 +161,7 @@ func TestSYNFloodLeavesPlacesToRealClients(t *testing.T) {
 			conn.Close()
 			t.Logf("maxconn %d: a client is served after %s", limit, time.Since(began).Round(time.Millisecond))
 		}
-		s := dp.Counters()
-		if s.Total.HalfOpen > share+1 || s.Reasons["half_open"]+s.Reasons["service_limit"]+s.Reasons["queued"] < 100 {
+		if s := dp.Counters(); s.Total.HalfOpen > most {
 			t.Errorf("maxconn %d: %+v, reasons %v", limit, s.Total, s.Reasons)
 		}
 		stop()

@@ -65,6 +65,9 @@ type Options struct {
 	Logger *slog.Logger
 	// eventsBytes is the size of the ring of events; 0: what OnClose takes.
 	eventsBytes uint32
+	// awake is for how much longer than usual the program takes connections without a sign of life. For tests: a machine that stalls
+	// for some seconds goes on with whatever was next, which may be a connection.
+	awake time.Duration
 	// build changes the programs before they are loaded, as another build of waggle would have others. For tests.
 	build func(*ebpf.ProgramSpec)
 }

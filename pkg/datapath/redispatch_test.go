@@ -213,7 +213,7 @@ func TestRedispatchEndToEnd(t *testing.T) {
 	for range 4 {
 		conn, err := top.client.dial(front())
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v; reasons %v", err, dp.Counters().Reasons)
 		}
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(patience))

@@ -153,7 +153,7 @@ func TestTakeOversLoseNothing(t *testing.T) {
 			if !tt.clsact && thisMachine().older(6, 6) {
 				t.Skip("tcx came with Linux 6.6")
 			}
-			top, opts := taskTopology(t, 3), Options{PinDir: pinDir(t), FlowMax: 4096, ForceClsact: tt.clsact}
+			top, opts := taskTopology(t, 3), Options{PinDir: pinDir(t), FlowMax: 4096, ForceClsact: tt.clsact, awake: awake}
 			opts.NetNS = top.lb.path()
 			dp, err := Open(t.Context(), opts)
 			if err != nil {
@@ -260,7 +260,7 @@ func TestReplacedInPlace(t *testing.T) {
 		if !clsact && thisMachine().older(6, 6) {
 			continue // tcx came with Linux 6.6, and this would be the same twice
 		}
-		top, opts := newTopology(t, 2), Options{PinDir: pinDir(t), ForceClsact: clsact}
+		top, opts := newTopology(t, 2), Options{PinDir: pinDir(t), ForceClsact: clsact, awake: awake}
 		opts.NetNS = top.lb.path()
 		dp, err := Open(t.Context(), opts)
 		if err != nil {
@@ -323,7 +323,7 @@ func TestReplacedInPlace(t *testing.T) {
 // A process is followed by one with another configuration: what that does not have keeps its flows and its ids, and what both
 // have is known by its name.
 func TestTakeOverByAnotherConfiguration(t *testing.T) {
-	top, opts := taskTopology(t, 2), Options{PinDir: pinDir(t)}
+	top, opts := taskTopology(t, 2), Options{PinDir: pinDir(t), awake: awake}
 	opts.NetNS = top.lb.path()
 	dp, err := Open(t.Context(), opts)
 	if err != nil {

@@ -50,7 +50,7 @@ func readyForTakeOver(t *testing.T) (*topology, Options) {
 	}
 	top := taskTopology(t, 3)
 	top.forXDP(t, true)
-	return top, Options{Mode: ModeXDP, PinDir: pinDir(t), NetNS: top.lb.path(), FlowMax: 4096}
+	return top, Options{Mode: ModeXDP, PinDir: pinDir(t), NetNS: top.lb.path(), FlowMax: 4096, awake: awake}
 }
 
 // successor opens what an abandoned Datapath has left, and states the same as it.

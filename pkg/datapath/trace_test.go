@@ -134,19 +134,20 @@ func TestTraceOfAPortThatCanBeReopened(t *testing.T) {
 		k := newKernel(t, Options{})
 		k.sync(t, oneService(1))
 		k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, 2000
+		prog := k.dry(t, Options{})
 		c := k.establish(t, client(0))
 		taskCloses(t, c)
+		k.age(t, -time.Hour)    // it is too soon however long this machine takes
 		const last = 0xf0000000 // so that the number of a dry run's SYN, 1, is newer
 		k.edit(t, keyOf(c.client, c.front), func(f *lbWgFlow) { f.SeqNext = last })
 		k.edit(t, keyOf(c.task, c.back), func(f *lbWgFlow) { f.Ack = last })
 		if recycled {
 			k.recycle(t, c)
 		}
-		prog := k.dry(t, Options{})
 		if got := k.trace(t, prog, client(1)); got.Outcome != OutcomeLeft || got.Reason.Name != "no_port" {
 			t.Errorf("recycled %v, too soon: %+v", recycled, got)
 		}
-		k.age(t, 2*time.Second)
+		k.age(t, time.Hour+2*time.Second)
 		before := k.contents(t)
 		got := k.trace(t, prog, client(1))
 		if got.Outcome != OutcomeTaken {
