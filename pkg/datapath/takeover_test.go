@@ -54,9 +54,12 @@ func (dp *Datapath) abandon(t testing.TB) {
 func (dp *Datapath) forgetClosed(t *testing.T) {
 	t.Helper()
 	waitFor(t, "the flows to be closed", func() bool { return dp.Counters().Total.Current == 0 })
-	if _, err := dp.collector.pass(monotonicNow() + uint64(2*time.Minute)); err != nil {
-		t.Fatal(err)
-	}
+	waitFor(t, "the flows to be forgotten", func() bool { // the program may be showing what the pass of each second asks for
+		if _, err := dp.collector.pass(monotonicNow() + uint64(2*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		return dp.Counters().Total.Entries == 0
+	})
 	dp.forgetRetired()
 }
 
