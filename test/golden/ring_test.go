@@ -105,7 +105,8 @@ func fillRings(t *testing.T, host string, start func(file, probe string) func())
 		visit(t, "http://"+host+":18480"+path)
 	}
 	got := map[string]string{}
-	for end := time.Now().Add(patience); strings.Count(runtime(t, sock, "show events plain"), "\n") < 5; time.Sleep(5 * time.Millisecond) {
+	// A line comes to one ring after the other, here to buf0 last.
+	for end := time.Now().Add(patience); !strings.Contains(runtime(t, sock, "show events buf0"), "/b 200"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("lines are missing")
 		}
