@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -24,8 +25,11 @@ func confine(pid int, limit int64) (group string, err error) {
 	if err := os.Mkdir(group, 0o755); err != nil {
 		return "", err
 	}
-	for name, value := range map[string]int64{file: limit, "cgroup.procs": int64(pid)} {
-		if err := os.WriteFile(filepath.Join(group, name), strconv.AppendInt(nil, value, 10), 0); err != nil {
+	for _, set := range []struct {
+		name  string
+		value int64
+	}{{file, limit}, {"cgroup.procs", int64(pid)}} { // in this order: a group with a process in it cannot be removed
+		if err := os.WriteFile(filepath.Join(group, set.name), strconv.AppendInt(nil, set.value, 10), 0); err != nil {
 			return "", fmt.Errorf("%w (and %v)", err, os.Remove(group))
 		}
 	}
@@ -126,7 +130,7 @@ func (f footprint) leaks(before footprint) (found []string) {
 		slack       int
 	}{
 		{"file descriptors", f.Files.sum(), before.Files.sum(), 8},
-		{"threads", f.Threads, before.Threads, 16},
+		{"threads", f.Threads, before.Threads, 16 + runtime.NumCPU()}, // as many may run at once
 		{"goroutines", f.Goroutines, before.Goroutines, 2},
 		{"maps", f.Maps, before.Maps, 0},
 		{"programs", f.Programs, before.Programs, 0},

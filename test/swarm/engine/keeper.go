@@ -51,7 +51,7 @@ func (k *keeper) release() error {
 func keep(dir string) error {
 	_, err := io.Copy(io.Discard, os.Stdin)
 	// The control groups first: they can be removed only when no process is left that could write into dir.
-	return errors.Join(err, removeCgroups(cgroupName(dir)), os.RemoveAll(dir))
+	return errors.Join(err, removeCgroups(cgroupName(dir)), untilGone(func() error { return os.RemoveAll(dir) }))
 }
 
 // cgroupName is the parent of the control groups of all containers of the engine.

@@ -53,14 +53,22 @@ func removeCgroups(name string) error {
 }
 
 func removeDir(dir string) error {
+	if err := untilGone(func() error { return os.Remove(dir) }); err != nil {
+		return fmt.Errorf("remove control group: %w", err)
+	}
+	return nil
+}
+
+// untilGone tries to remove something that processes which are about to end may still use.
+func untilGone(remove func() error) error {
 	const patience = 10 * time.Second
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		err := os.Remove(dir)
+		err := remove()
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("remove control group: %w", err)
+			return err
 		}
 	}
 }
