@@ -74,7 +74,9 @@ func (dp *Datapath) report(l *trouble.Lasting, text string, err error) {
 }
 
 // beat tells the program that its agent lives.
-func (dp *Datapath) beat() { atomic.StoreUint64(&dp.obj.settings.Heartbeat, monotonicNow()+uint64(dp.opts.awake)) }
+func (dp *Datapath) beat() {
+	atomic.StoreUint64(&dp.obj.settings.Heartbeat, monotonicNow()+uint64(dp.opts.awake))
+}
 
 // Sync makes the kernel hold what d says. It may be called as often as things change; equal states cost a comparison.
 // Its slices are the Datapath's from then on. An error means that part of d could not be put in place; calling again

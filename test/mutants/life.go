@@ -65,7 +65,7 @@ var lifeMutants = []mutant{
 	one("who takes over a link leaves the old program in it", "pkg/datapath/takeover.go",
 		"if err := p.Update(dp.obj.WgIngress); err != nil {", "if err := error(nil); err != nil {", "TestTakeOversLoseNothing"),
 	one("the heartbeat waits for whoever holds the lock", "pkg/datapath/datapath.go",
-		"func (dp *Datapath) beat() { atomic", "func (dp *Datapath) beat() { dp.mu.Lock(); defer dp.mu.Unlock(); atomic", "TestHeartbeatWaitsForNoLock"),
+		"func (dp *Datapath) beat() {\n", "func (dp *Datapath) beat() {\n\tdp.mu.Lock()\n\tdefer dp.mu.Unlock()\n", "TestHeartbeatWaitsForNoLock"),
 	one("an explicit bind does not win over a wildcard", "pkg/datapath/plan.go",
 		"return cmp.Compare(a.precision(), b.precision())", "return 0 * cmp.Compare(a.precision(), b.precision())", "TestPlanOfAWildcard"),
 	one("a standby takes what only passes through", "pkg/datapath/plan.go",
