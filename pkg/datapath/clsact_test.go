@@ -343,6 +343,26 @@ func startKilled(t *testing.T, in *room, pins string) (kill func()) {
 	return kill
 }
 
+// takeOff has all programs leave their interfaces behind the Datapath's back.
+func (dp *Datapath) takeOff(t *testing.T) {
+	t.Helper()
+	dp.mu.Lock() // the network of the room may be changing still
+	defer dp.mu.Unlock()
+	for _, a := range dp.attached {
+		if a.tcx != nil {
+			if err := a.tcx.Detach(); err != nil {
+				t.Skip("this kernel detaches no links: ", err)
+			}
+			continue
+		}
+		if err := dp.handle.QdiscDel(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+			LinkIndex: a.link.index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A program that somebody else takes off an interface, with its qdisc for instance, comes back: with the first change of the network.
 func TestProgramsThatWereTakenOffComeBack(t *testing.T) {
 	require.Root(t)
@@ -354,19 +374,7 @@ func TestProgramsThatWereTakenOffComeBack(t *testing.T) {
 		}
 		serve(top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)), func(c net.Conn) { fmt.Fprint(c, "hello") })
 		attachedBefore := len(dp.Status().Interfaces)
-		for _, a := range dp.attached {
-			if a.tcx != nil {
-				if err := a.tcx.Detach(); err != nil {
-					t.Skip("this kernel detaches no links: ", err)
-				}
-				continue
-			}
-			if err := dp.handle.QdiscDel(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-				LinkIndex: a.link.index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
-			}}); err != nil {
-				t.Fatal(err)
-			}
-		}
+		dp.takeOff(t)
 		dp.meetInterfaces()
 		if n := len(dp.Status().Interfaces); n != attachedBefore {
 			t.Errorf("clsact %v: on %d interfaces, before on %d", clsact, n, attachedBefore)

@@ -260,7 +260,7 @@ func (d *duel) check(err error) {
 }
 
 // allowedCPUs are those that this process may run on.
-func allowedCPUs(t *testing.T) (cpus []int) {
+func allowedCPUs(t testing.TB) (cpus []int) {
 	t.Helper()
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {

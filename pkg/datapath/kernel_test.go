@@ -39,7 +39,7 @@ type kernel struct {
 	// routes and known are what sync says of the network.
 	routes []tableRoute
 	known  []neighbour
-	// oneCPU keeps packets on CPU 0, for what the program keeps by CPU.
+	// oneCPU keeps packets on the first CPU that this process may use, for what the program keeps by CPU.
 	oneCPU bool
 	// summed has packets come to TC with a sum over all of them, as from a NIC (CHECKSUM_COMPLETE); the kernel then demands that
 	// it is right still when the program has changed them.
@@ -150,11 +150,10 @@ func (k *kernel) sendFrame(t testing.TB, frame []byte) (verdict int, out []byte)
 	if k.summed {
 		run.Flags = unix.BPF_F_TEST_SKB_CHECKSUM_COMPLETE
 	}
+	cpus := allowedCPUs(t)
 	k.must(t, "run", func() error {
 		if k.oneCPU { // the thread is this call's own
-			var set unix.CPUSet
-			set.Set(0)
-			if err := unix.SchedSetaffinity(0, &set); err != nil {
+			if err := pin(cpus[0]); err != nil {
 				return err
 			}
 		}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // modelTimeouts are those of all services of the model, but for that of connecting. They are short enough for a machine that has just booted.
@@ -29,6 +27,8 @@ type modelRun struct {
 	r *rand.Rand
 	d Desired
 	c *collector
+	// cpu is the one that all packets come by, since the ring is by CPU.
+	cpu int
 }
 
 // fault is how program and model differ.
@@ -103,14 +103,12 @@ func playModel(t *testing.T, seed uint64) map[string]int {
 	}
 	k := newKernel(t, Options{FlowMax: uint32(flows), HalfOpenRing: uint32(ring)})
 	k.obj.settings.PortMin, k.obj.settings.PortMax = 2000, last
-	x := &modelRun{model: newModel(ring, flows, 2000, last), t: t, k: k, r: rand.New(rand.NewPCG(seed, 1))}
+	x := &modelRun{model: newModel(ring, flows, 2000, last), t: t, k: k, r: rand.New(rand.NewPCG(seed, 1)), cpu: allowedCPUs(t)[0]}
 	x.c = &collector{obj: k.obj, timeouts: x.timeouts, each: x.eachTimeouts}
 	x.d = modelDesired(Algorithm(seed % 5))
 	x.configure()
 	k.must(t, "run", func() (err error) {
-		var cpu unix.CPUSet
-		cpu.Set(0) // the ring is by CPU; the thread is this call's own
-		if err := unix.SchedSetaffinity(0, &cpu); err != nil {
+		if err := pin(x.cpu); err != nil { // the thread is this call's own
 			return err
 		}
 		at, did := 0, ""

@@ -300,9 +300,9 @@ func (x *modelRun) hasMoved(f *modelFlow, verdict int, out []byte) bool {
 	return modelWay{got.src, got.dst} != f.way && entry.Flags&lbWgFlowFlagWG_FLOW_MOVED != 0
 }
 
-// placesOnTheRing is how many flows, and attempts to make one, have asked for a place on CPU 0's ring.
+// placesOnTheRing is how many flows, and attempts to make one, have asked for a place on the ring of the run's CPU.
 func (x *modelRun) placesOnTheRing() int {
 	begun := make([]uint64, ebpf.MustPossibleCPU())
 	x.check(x.k.obj.WgBegun.Lookup(uint32(0), begun))
-	return int(begun[0])
+	return int(begun[x.cpu])
 }

@@ -93,7 +93,10 @@ func TestOneServiceWithoutRoomHoldsNoOther(t *testing.T) {
 	if err == nil || errors.Is(err, errClosed) {
 		t.Errorf("error %v", err)
 	}
-	if s := dp.tables.schedules[7]; s == nil || len(s.slots) != 2 {
+	dp.mu.Lock()
+	s := dp.tables.schedules[7]
+	dp.mu.Unlock()
+	if s == nil || len(s.slots) != 2 {
 		t.Errorf("service 7 has the schedule %+v, want two slots", s)
 	}
 	if fronts, err := dp.Fronts(8); err != nil || len(fronts) != 0 {

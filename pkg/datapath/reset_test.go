@@ -310,6 +310,7 @@ func shutdownResets(t *testing.T, top *topology, d Desired) {
 	}
 	near, far := pairThrough(t, top, top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)))
 	exchange(t, near, far)
+	waitFor(t, "all to be acknowledged", dp.acknowledged) // an ACK of an end that comes after the flow is answered by the stack
 	n, err := dp.Shutdown(EndServerDown, func(f Flow) bool { return f.Server == 101 })
 	if n != 1 || err != nil {
 		t.Fatalf("%d flows, %v", n, err)
@@ -326,16 +327,32 @@ func shutdownResets(t *testing.T, top *topology, d Desired) {
 	}
 }
 
+// acknowledged tells whether both ends of all flows have acknowledged all that the other end has sent.
+func (dp *Datapath) acknowledged() bool {
+	all := true
+	err := eachEntry(dp.obj.WgFlows, func(_ lbWgKey, f lbWgFlow) bool {
+		other, ok := twin(dp.obj.WgFlows, f)
+		all = all && ok && other.Ack == f.SeqNext
+		return true
+	})
+	return all && err == nil
+}
+
 func TestExpiryResetsBothEnds(t *testing.T) { inBothFamilies(t, expiryResets) }
 
 func expiryResets(t *testing.T, top *topology, d Desired) {
 	dp := openIn(t, top.lb, Options{})
-	d.Services[0].Timeouts = Timeouts{Client: time.Second, Server: time.Second}
 	if err := dp.Sync(d); err != nil {
 		t.Fatal(err)
 	}
 	near, far := pairThrough(t, top, top.tasks[0].listen(t, fmt.Sprintf(":%d", taskPort)))
 	exchange(t, near, far)
+	waitFor(t, "all to be acknowledged", dp.acknowledged)
+	d.Services = slices.Clone(d.Services) // not before: this machine may take longer for the above
+	d.Services[0].Timeouts = Timeouts{Client: time.Second, Server: time.Second}
+	if err := dp.Sync(d); err != nil {
+		t.Fatal(err)
+	}
 	wantReset(t, near, far)
 	noDance(t, top)
 }

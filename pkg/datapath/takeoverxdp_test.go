@@ -179,6 +179,8 @@ func TestTakeOverByAnotherBuild(t *testing.T) {
 // linkIDs names the links on eth1, which tell whether the program was replaced or the link.
 func linkIDs(t *testing.T, dp *Datapath) string {
 	t.Helper()
+	dp.mu.Lock()
+	defer dp.mu.Unlock()
 	for _, a := range dp.attached {
 		if a.link.name != "eth1" {
 			continue
