@@ -73,6 +73,7 @@ static __always_inline void reverse_init(struct wg_flow *f, struct __sk_buff *sk
 	f->service_gauge = svc->gauge;
 	f->flags = svc->flags & WG_LOGGED ? WG_FLOW_LOGGED : WG_FLOW_PLAIN;
 	f->generation = ring_generation();
+	f->tag = flow_tag(f->generation);
 	f->created = bpf_ktime_get_coarse_ns();
 	f->seen = f->created;
 }

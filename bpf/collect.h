@@ -36,7 +36,7 @@ static __always_inline int collect_pair(struct wg_doomed *d)
 		return 0;
 	twin = flow_twin(f);
 	state = f->state;
-	if (!still_doomed(d, f, twin) || !flow_shift(f, state, WG_DEAD))
+	if (!still_doomed(d, f, twin) || !flow_shift(f, flow_tag(d->generation), state, WG_DEAD))
 		return 0;
 	d->state = state;
 	d->client_next = f->seq_next;
@@ -61,7 +61,7 @@ static __always_inline int collect_orphan(struct wg_doomed *d)
 	if (!f || f->generation != d->generation)
 		return 0;
 	if (f->dir == WG_TOMBSTONE) {
-		if (!flow_shift(f, 0, WG_DEAD)) /* a new connection has its port by now, see port_reopen */
+		if (!flow_shift(f, flow_tag(d->generation), 0, WG_DEAD)) /* a new connection has its port by now, see port_reopen */
 			return 0;
 		gauge_add(f->server_gauge, -1, 0, 0);
 	} else if (f->dir != WG_REVERSE || flow_twin(f))

@@ -203,8 +203,8 @@ static __always_inline void gauge_add(__u32 index, int held, int open, int estab
 	}
 }
 
-/* Changes the numbers of a flow's service, of its server and of all flows. Not given the flow itself: who has made it closed or
- * established reads the two right then, since from there on another CPU may delete it, and its memory be another flow's. */
+/* Changes the numbers of a flow's service, of its server and of all flows. Not given the flow itself: who makes it closed or established
+ * reads the two before, since from there on another CPU may delete it, and its memory be another flow's. */
 WG_GLOBAL int gauges_add(__u32 service_gauge, __u32 server_gauge, int held, int open, int established)
 {
 	gauge_add(0, held, open, established);

@@ -10,9 +10,36 @@
 #include "option.h"
 #include "parse.h"
 
-static __always_inline int flow_shift(struct wg_flow *f, enum wg_state from, enum wg_state to)
+/* What tells a flow from others that have had, or will have, the same memory: no two of a CPU's 2^24 flows in a row have the same. */
+static __always_inline __u32 flow_tag(__u64 generation)
 {
-	return __sync_val_compare_and_swap(&f->state, from, to) == from;
+	return generation ^ generation >> 24;
+}
+
+/* Changes the state of the flow that has the tag: f may be another one's by now, whose state is the same. So who calls this has the tag from
+ * before it looked at what it decides by. */
+static __always_inline int flow_shift(struct wg_flow *f, __u32 tag, enum wg_state from, enum wg_state to)
+{
+	typedef __u64 __attribute__((may_alias)) word;
+	__u64 old = (__u64)tag << 32 | from;
+
+	return __sync_val_compare_and_swap((word *)&f->state, old, (__u64)tag << 32 | to) == old;
+}
+
+static __always_inline __u32 flow_tag_of(const struct wg_flow *f)
+{
+	return *(const volatile __u32 *)&f->tag;
+}
+
+/* Finds an entry and the tag of its flow. It is looked up again once the tag is read: what was found first may be another flow's by then. */
+static __always_inline struct wg_flow *flow_hold(const struct wg_key *key, __u32 *tag)
+{
+	struct wg_flow *f = bpf_map_lookup_elem(&wg_flows, key);
+
+	if (!f)
+		return 0;
+	*tag = flow_tag_of(f);
+	return bpf_map_lookup_elem(&wg_flows, key);
 }
 
 static __always_inline void flow_twin_key(const struct wg_flow *f, struct wg_key *key)
@@ -46,9 +73,9 @@ static __always_inline void flow_delete(const struct wg_key *key, const struct w
 }
 
 /* Deletes both entries of a flow if it is still in the state from; f is the forward entry. */
-static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow *f, enum wg_state from)
+static __always_inline int flow_forget(const struct wg_key *key, struct wg_flow *f, __u32 tag, enum wg_state from)
 {
-	if (!flow_shift(f, from, WG_DEAD))
+	if (!flow_shift(f, tag, from, WG_DEAD))
 		return 0;
 	flow_delete(key, f, from);
 	return 1;
@@ -74,20 +101,24 @@ static __always_inline int flow_waits(const struct wg_flow *f, const struct wg_f
 
 /* Makes room for a new connection of the same client from the same port. If the server closed first it is in TIME_WAIT, so
  * the source port towards it stays taken, by a tombstone. */
-WG_GLOBAL int flow_recycle(const struct packet *p, struct wg_flow *f)
+WG_GLOBAL int flow_recycle(const struct packet *p)
 {
-	struct wg_flow *rev;
+	struct wg_flow *f, *rev;
 	struct wg_key key;
+	__u32 tag;
 
-	if (!p || !f)
+	if (!p)
 		return 0;
 	key = p->key;
+	f = flow_hold(&key, &tag);
+	if (!f)
+		return 0;
 	rev = flow_twin(f);
 	if (f->closer != 1 + WG_REVERSE || !rev || ((f->tcp_flags | rev->tcp_flags) & WG_RST)) {
-		flow_forget(&key, f, WG_CLOSED);
+		flow_forget(&key, f, tag, WG_CLOSED);
 		return 0;
 	}
-	if (!flow_shift(f, WG_CLOSED, WG_DEAD))
+	if (!flow_shift(f, tag, WG_CLOSED, WG_DEAD))
 		return 0;
 	if (flow_waits(f, rev)) {
 		rev->syn_next = f->seq_next;
@@ -104,14 +135,18 @@ WG_GLOBAL int flow_recycle(const struct packet *p, struct wg_flow *f)
 WG_GLOBAL int flow_promote(struct wg_flow *f, const struct packet *p)
 {
 	struct wg_flow *twin;
+	__u32 tag, service, server;
 
 	if (!f || !p)
 		return 0;
+	tag = flow_tag_of(f);
+	service = f->service_gauge;
+	server = f->server_gauge;
 	twin = flow_twin(f);
 	if (!twin || !(twin->tcp_flags & WG_SYN) || p->ack - twin->syn_next > twin->seq_next - twin->syn_next)
 		return 0;
-	if (flow_shift(f, WG_HALF, WG_ESTABLISHED)) {
-		gauges_add(f->service_gauge, f->server_gauge, 0, 0, 1);
+	if (flow_shift(f, tag, WG_HALF, WG_ESTABLISHED)) {
+		gauges_add(service, server, 0, 0, 1);
 		count_session(f);
 	}
 	return 0;
@@ -142,14 +177,12 @@ static __always_inline int fin_is_credible(const struct wg_flow *twin, const str
 }
 
 /* Ends a flow whose server has not taken the connection. */
-static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *rev)
+static __always_inline void flow_refused(struct wg_flow *fwd, struct wg_flow *rev, __u32 tag)
 {
-	__u32 service, server;
+	__u32 service = fwd->service_gauge, server = fwd->server_gauge;
 
-	if (!flow_shift(fwd, WG_HALF, WG_CLOSED))
+	if (!flow_shift(fwd, tag, WG_HALF, WG_CLOSED))
 		return;
-	service = fwd->service_gauge;
-	server = fwd->server_gauge;
 	event_close(fwd, rev, WG_END_REFUSED);
 	gauges_add(service, server, 1, -1, 0);
 }
@@ -160,11 +193,14 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p, __u32 before)
 {
 	struct wg_flow *twin, *fwd, *rev;
 	enum wg_end end = WG_END_FIN;
-	__u32 service, server;
+	__u32 tag, service, server;
 	int closed = 0;
 
 	if (!f || !p)
 		return 0;
+	tag = flow_tag_of(f);
+	service = f->service_gauge;
+	server = f->server_gauge;
 	twin = flow_twin(f);
 	if (!twin)
 		return 0;
@@ -186,14 +222,10 @@ WG_GLOBAL int flow_end(struct wg_flow *f, const struct packet *p, __u32 before)
 	}
 	if (!closed)
 		return 0;
-	if (flow_shift(fwd, WG_ESTABLISHED, WG_CLOSED)) {
-		service = fwd->service_gauge;
-		server = fwd->server_gauge;
+	if (flow_shift(fwd, tag, WG_ESTABLISHED, WG_CLOSED)) {
 		event_close(fwd, rev, end);
 		gauges_add(service, server, 1, -1, -1);
-	} else if (flow_shift(fwd, WG_HALF, WG_CLOSED)) {
-		service = fwd->service_gauge;
-		server = fwd->server_gauge;
+	} else if (flow_shift(fwd, tag, WG_HALF, WG_CLOSED)) {
 		if (end == WG_END_SERVER_RST && !(rev->tcp_flags & WG_SYN))
 			event_close(fwd, rev, WG_END_REFUSED);
 		gauges_add(service, server, 1, -1, 0);

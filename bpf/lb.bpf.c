@@ -46,7 +46,7 @@ static __always_inline struct wg_flow *flow_usable(struct wg_flow *f, const stru
 		return 0;
 	if (f->state == WG_CLOSED && packet_is_opening(p)) {
 		/* The client uses its port again for a new connection. */
-		flow_recycle(p, f);
+		flow_recycle(p);
 		return 0;
 	}
 	if (f->state == WG_HALF && (p->tcp_flags & (WG_ACK | WG_RST)) == WG_ACK)

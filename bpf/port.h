@@ -31,7 +31,7 @@ static __always_inline int port_takes(struct __sk_buff *skb, const struct packet
 
 /* The same for the entry that holds the port in wg_draft_key. Returns 1 if the port is the caller's now: then nobody else
  * deletes the entry, which the draft is to replace. */
-static __always_inline int port_wrest(struct __sk_buff *skb, const struct packet *p, struct wg_flow *rev)
+static __always_inline int port_wrest(struct __sk_buff *skb, const struct packet *p, struct wg_flow *rev, __u32 tag)
 {
 	__u32 one = 1;
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &one);
@@ -44,7 +44,7 @@ static __always_inline int port_wrest(struct __sk_buff *skb, const struct packet
 			return 0;
 		if (wg_dry_run)
 			return 1;
-		if (!flow_shift(rev, 0, WG_DEAD))
+		if (!flow_shift(rev, tag, 0, WG_DEAD))
 			return 0;
 		gauge_add(rev->server_gauge, -1, 0, 0);
 		return 1;
@@ -59,7 +59,7 @@ static __always_inline int port_wrest(struct __sk_buff *skb, const struct packet
 		return 0;
 	if (wg_dry_run)
 		return 1;
-	if (!flow_shift(f, WG_CLOSED, WG_DEAD))
+	if (!flow_shift(f, tag, WG_CLOSED, WG_DEAD))
 		return 0;
 	gauges_add(f->service_gauge, f->server_gauge, -1, 0, 0);
 	bpf_map_delete_elem(&wg_flows, key);
@@ -70,15 +70,15 @@ static __always_inline int port_wrest(struct __sk_buff *skb, const struct packet
  * WG_R_NO_PORT if not, or why none can be had. */
 WG_GLOBAL int port_reopen(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, tag;
 	struct wg_flow *draft = bpf_map_lookup_elem(&wg_draft, &zero);
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	struct wg_flow *rev;
 
 	if (!draft || !key || !p)
 		return WG_R_TABLE_FULL;
-	rev = bpf_map_lookup_elem(&wg_flows, key);
-	if (!rev || rev->dir == WG_FORWARD || !port_wrest(skb, p, rev))
+	rev = flow_hold(key, &tag);
+	if (!rev || rev->dir == WG_FORWARD || !port_wrest(skb, p, rev, tag))
 		return WG_R_NO_PORT;
 	if (wg_dry_run)
 		return 0;

@@ -29,9 +29,11 @@ WG_GLOBAL int refusal_is_ours(const struct wg_flow *f, const struct packet *p)
 WG_GLOBAL int unreachable_is_ours(struct wg_flow *f, __u32 seq)
 {
 	struct wg_flow *fwd;
+	__u32 tag;
 
 	if (!f || f->dir != WG_REVERSE || (f->tcp_flags & WG_SYN))
 		return 0;
+	tag = flow_tag_of(f);
 	fwd = flow_twin(f);
 	if (!fwd || fwd->state != WG_HALF || seq + 1 != fwd->syn_next)
 		return 0;
@@ -40,25 +42,30 @@ WG_GLOBAL int unreachable_is_ours(struct wg_flow *f, __u32 seq)
 		return 1;
 	}
 	__sync_fetch_and_or(&fwd->tcp_flags, WG_RST);
-	flow_refused(fwd, f);
+	flow_refused(fwd, f, tag);
 	return 0;
 }
+
+/* What a further attempt is decided by. */
+struct attempt {
+	__u32 tag; /* of the flow */
+	__u32 left; /* attempts, this one among them */
+};
 
 /* Gives a half-open flow another server, at which the caller has taken a place. The forward entry is replaced whole; the
  * generation stays, so the ring still finds the flow. If the old server may answer yet, its entry stays as a tombstone
  * that drops what it says; it keeps the port. Returns 0, or the reason why all is as before. */
 WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const struct wg_service *svc,
-			const struct choice *choice)
+			const struct choice *choice, const struct attempt *attempt)
 {
 	__u32 zero = 0, target = choice ? choice->target : 0, old_gauge;
 	struct wg_flow *draft = bpf_map_lookup_elem(&wg_draft, &zero);
 	struct wg_target *server = bpf_map_lookup_elem(&wg_targets, &target);
 	struct wg_key *back = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	struct wg_flow *f, *rev;
-	__u32 left;
 	int reason;
 
-	if (!draft || !back || !choice || !server || !p || !svc)
+	if (!draft || !back || !choice || !server || !p || !svc || !attempt)
 		return WG_R_NO_SERVER;
 	*back = p->key;
 	f = bpf_map_lookup_elem(&wg_flows, back);
@@ -71,17 +78,22 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	__builtin_memset(draft, 0, sizeof(*draft));
 	reverse_init(draft, skb, p, svc, choice, server);
 	draft->generation = f->generation;
+	draft->tag = attempt->tag;
 	draft->flags |= WG_FLOW_MOVED;
 	addr_copy(back->saddr, server->addr);
 	back->sport = bpf_htons(server->port);
-	if (!flow_shift(f, WG_HALF, WG_DEAD)) /* another CPU is at it */
+	if (!flow_shift(f, attempt->tag, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
-	left = *(volatile __u32 *)&f->retries; /* another CPU may have begun an attempt at the same server just before */
+	/* Another CPU may have begun this attempt just before, here or elsewhere. None may any more, also if it has found this entry. */
+	if (__sync_val_compare_and_swap(&f->retries, attempt->left, 0) != attempt->left) {
+		f->state = WG_HALF;
+		return WG_R_RACE;
+	}
 	reason = port_claim(skb, p, server);
 	if (!reason) {
 		forward_init(draft, back, server);
 		draft->created = f->created;
-		draft->retries = left ? left - 1 : 0;
+		draft->retries = attempt->left - 1;
 		*back = p->key;
 		if (bpf_map_update_elem(&wg_flows, back, draft, BPF_EXIST)) {
 			flow_twin_key(draft, back);
@@ -90,6 +102,7 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 		}
 	}
 	if (reason) {
+		f->retries = attempt->left;
 		f->state = WG_HALF;
 		return reason;
 	}
@@ -109,14 +122,15 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 
 /* Finds another server for a half-open flow, if its own is not to be avoided perhaps the same one at another address. Returns 0 if
  * it has one. */
-static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, __u32 avoid, const struct wg_service *svc)
+static __always_inline int redispatch(struct __sk_buff *skb, const struct packet *p, __u32 avoid, const struct wg_service *svc,
+				      const struct attempt *attempt)
 {
 	struct choice choice = {};
 	int reason = choose_server(svc->id, svc->gauge, addr_hash(p->key.saddr), avoid, &choice);
 
 	if (reason)
 		return reason;
-	reason = flow_move(skb, p, svc, &choice);
+	reason = flow_move(skb, p, svc, &choice, attempt);
 	if (reason)
 		gauge_leave(choice.gauge);
 	return reason;
@@ -136,11 +150,11 @@ static __always_inline int server_stays(const struct wg_flow *f)
 /* Lets go of a half-open flow whose server has left and that no other one takes, so that its client's SYN begins anew: it falls through as
  * any other, and userspace has it wait in a queue or ends it, as HAProxy. If the old server may answer yet, a tombstone drops what it
  * says. Returns 0 if another CPU is at it. */
-WG_GLOBAL int flow_abandon(const struct packet *p, struct wg_flow *f, struct wg_flow *rev)
+WG_GLOBAL int flow_abandon(const struct packet *p, struct wg_flow *f, struct wg_flow *rev, __u32 tag)
 {
 	struct wg_key key;
 
-	if (!p || !f || !rev || !flow_shift(f, WG_HALF, WG_DEAD))
+	if (!p || !f || !rev || !flow_shift(f, tag, WG_HALF, WG_DEAD))
 		return 0;
 	count_retry(f, 1);
 	key = p->key;
@@ -163,18 +177,20 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	struct wg_flow *f, *rev;
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 zero = 0, left;
+	struct attempt attempt = {};
 	struct wg_key *key = bpf_map_lookup_elem(&wg_draft_key, &zero);
 	int stays, reason;
 
 	if (!p || !key)
 		return 0;
 	*key = p->key;
-	f = bpf_map_lookup_elem(&wg_flows, key);
+	f = flow_hold(key, &attempt.tag);
 	if (!f || f->dir != WG_FORWARD || f->state != WG_HALF)
 		return 0;
 	left = *(volatile __u32 *)&f->retries;
 	if (!left)
 		return 0;
+	attempt.left = left;
 	rev = flow_twin(f);
 	svc = service_for(&p->key);
 	if (!rev || (rev->tcp_flags & WG_SYN) || !svc)
@@ -184,13 +200,15 @@ WG_GLOBAL int retry(struct __sk_buff *skb, const struct packet *p)
 	stays = server_stays(f);
 	/* svc->retries may have changed since: then it is any number, and no harm is done. */
 	if (!stays || (svc->redispatch && (svc->retries + 1 - left) % svc->redispatch == 0)) {
-		reason = redispatch(skb, p, stays ? f->server_gauge : 0, svc);
+		reason = redispatch(skb, p, stays ? f->server_gauge : 0, svc, &attempt);
 		if (!reason) {
 			count_retry(f, 1);
 			return 0;
 		}
+		if (reason == WG_R_RACE)
+			return 0;
 		if (!stays)
-			return reason == WG_R_RACE ? 0 : flow_abandon(p, f, rev);
+			return flow_abandon(p, f, rev, attempt.tag);
 	}
 	if (__sync_val_compare_and_swap(&f->retries, left, left - 1) != left)
 		return 0; /* another CPU has begun this attempt */

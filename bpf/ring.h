@@ -34,7 +34,7 @@ static __always_inline void ring_enter(const struct wg_key *key, __u64 generatio
 	if (slot->generation) {
 		old = bpf_map_lookup_elem(&wg_flows, &slot->key);
 		if (old && old->dir == WG_FORWARD && old->generation == slot->generation)
-			flow_forget(&slot->key, old, WG_HALF);
+			flow_forget(&slot->key, old, flow_tag(slot->generation), WG_HALF);
 	}
 	slot->key = *key;
 	slot->generation = generation;

@@ -54,21 +54,22 @@ enum wg_end {
 /* One direction of a flow, with all that its packets need. The entry of the other direction is found by swapping
  * the written tuple. Counters and sequence numbers are plain stores: packets of one direction come on one CPU
  * but for reordering, and the worst outcome is a lost count.
- * An entry that is freed may be reused at once, while another CPU still translates a packet with it. Only
- * ended or expired flows are deleted, so such a packet is a stray one and TCP's sequence numbers refuse it.
+ * An entry that is freed may be reused at once, while another CPU still is at it. Only ended or expired flows are deleted, so
+ * what that CPU sends is a stray packet, and TCP's sequence numbers refuse it; what it notes is lost, or some number of the other
+ * flow. The state of this it leaves alone: that is swapped together with the tag, see flow_shift.
  * The order is that of cache lines: with 1M flows each line is a miss. An element of the table begins 8 bytes into its
  * memory and has 48 bytes and the key before this: 32 bytes share a line with the end of the key, the next 64 are one. */
 struct wg_flow {
 	/* What the collector looks at of every flow, */
 	__u64 seen; /* last payload, SYN, FIN or RST */
 	enum wg_state state; /* in the forward entry */
+	__u32 tag; /* flow_tag of the generation; right behind the state */
 	__u8 dir; /* enum wg_dir */
 	__u8 closer; /* 1 + direction of the first FIN; in the forward entry */
 	__u16 mss; /* largest MSS that fits both legs; 0: leave it alone */
 	__u32 service;
 	__u32 tcp_flags; /* of all packets of this direction, or-ed */
 	__u32 ack; /* last acknowledgement number of this direction */
-	__u32 server;
 	/* what else a packet of an established flow needs, */
 	__u8 saddr[WG_ADDR_LEN]; /* the tuple to write */
 	__u8 daddr[WG_ADDR_LEN];
@@ -91,9 +92,10 @@ struct wg_flow {
 	__u32 retries; /* attempts that are left if the server does not take the connection; in the forward entry */
 	__u32 refused; /* the server has refused this attempt; in the forward entry */
 	__u32 stamp; /* the client's last timestamp, see tcp_stamp; in the forward entry once closed, and in tombstones */
-	__u32 pad;
+	__u32 server;
 };
 _Static_assert(sizeof(struct wg_key) == 4 + 2 * WG_ADDR_LEN, "a key has no padding");
+_Static_assert(__builtin_offsetof(struct wg_flow, state) % 8 == 0, "state and tag are one word");
 _Static_assert(sizeof(struct wg_flow) == 120 + 2 * WG_ADDR_LEN, "a flow has no padding");
 
 /* Address and port of a frontend. The port is in host order, for readers of dumps. */

@@ -129,6 +129,7 @@ func (d *duel) meet(stage []func(*duel), stops, goesOn func(*duel), rival rival,
 		*what = fmt.Sprintf("%s: step %d", pair, step)
 		d.begin(stage)
 		a, b := *d, *d // each with the numbers of before
+		before := d.attempts()
 		d.still.arm(d.cpus[0], step)
 		rival.do <- func() { stops(&a) }
 		ended, err := false, error(nil)
@@ -152,6 +153,9 @@ func (d *duel) meet(stage []func(*duel), stops, goesOn func(*duel), rival rival,
 		between := d.still.goOn()
 		d.check(errors.Join(wrong, <-rival.done))
 		d.agree()
+		if now := d.attempts(); now.generation == before.generation && now.counted-before.counted != uint64(before.left-now.left) {
+			d.fail("%d attempts were counted, of %d one has %d left", now.counted-before.counted, before.left, now.left)
+		}
 		d.end()
 		for _, side := range []*duel{&a, &b} {
 			if side.left != nil {
@@ -229,6 +233,25 @@ func (d *duel) agree() {
 			d.fail("the numbers of %d are %+v, of the table %+v: %+v", i, got, want[i], all)
 		}
 	}
+}
+
+// attempts are those that the connection has, and those of all connections that have failed.
+type attempts struct {
+	generation uint64 // 0: there is no such connection
+	left       uint32
+	counted    uint64
+}
+
+func (d *duel) attempts() (n attempts) {
+	if f, ok := d.entries()[keyOf(d.client, d.front)]; ok {
+		n.generation, n.left = f.Generation, f.Retries
+	}
+	for _, cpu := range d.cpus {
+		for _, c := range d.k.obj.counters[cpu*counterMax:][:8] {
+			n.counted += c.Retries + c.Redispatches
+		}
+	}
+	return n
 }
 
 // end has the collector delete all, and demands that nothing is left.

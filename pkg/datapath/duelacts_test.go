@@ -55,7 +55,9 @@ var duelActs = []struct {
 	{"an ICMP error about the SYN", (*duel).unreachable},
 	{"the servers' leave", serversLeave},
 	{"the end of its session", func(d *duel) { _, err := d.c.shutdown(EndKilled, func(Flow) bool { return true }); d.check(err) }},
-	{"the end of its time", func(d *duel) { _, err := d.c.pass(monotonicNow() + uint64(24*time.Hour)); d.check(err) }},
+	{"the end of its time", func(d *duel) { d.expire() }},
+	{"its end, and others in its memory", func(d *duel) { d.others(func(*duel) {}) }},
+	{"its end, and others in its memory that have ended", func(d *duel) { d.others(func(other *duel) { taskAnswers(other); other.fromClient(rst, "") }) }},
 }
 
 // lostDuels are those that the program did not stand once: by name the stage, what stops, and what goes on meanwhile.
@@ -74,6 +76,11 @@ var narrowDuels = [][3]string{
 	{"closed by the server", "the client's SYN of a new connection", "the client's SYN of a new connection"},
 	{"closed by the server", "another client's SYN", "the end of its time"},
 	{"refused by a server that has left", "the client's SYN", "the client's SYN"},
+	{"refused by a server that has left", "the client's SYN", "its end, and others in its memory"},
+	{"late", "the client's SYN", "its end, and others in its memory"},
+	{"closed by the client", "the client's SYN of a new connection", "its end, and others in its memory that have ended"},
+	{"closed by the server", "the client's SYN of a new connection", "its end, and others in its memory that have ended"},
+	{"answered", "the client's ACK", "its end, and others in its memory"},
 }
 
 func steps(all ...func(*duel)) []func(*duel) { return all }
@@ -115,6 +122,30 @@ func (d *duel) serversComeBack() {
 		d.k.obj.targets[v.Target].Sources = 1
 	}
 	d.left = nil
+}
+
+// expire deletes all that there is.
+func (d *duel) expire() {
+	_, err := d.c.pass(monotonicNow() + uint64(24*time.Hour))
+	d.check(err)
+}
+
+// others has the flow deleted and gives its memory to flows of others: the kernel hands out first what was freed last, so that of three
+// flows one has the memory of either entry.
+func (d *duel) others(goOn func(*duel)) {
+	d.expire()
+	without := d.left != nil
+	d.serversComeBack()
+	for who := range 3 {
+		other := *d
+		other.client = ap(client(bystander + who))
+		other.clientSeq, other.taskSeq = 1001, 5001
+		other.learn(other.run(other.syn(bystander+who, 1000)))
+		goOn(&other)
+	}
+	if without {
+		serversLeave(d)
+	}
 }
 
 func duelDesired() Desired {

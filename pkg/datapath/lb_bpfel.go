@@ -119,13 +119,13 @@ type lbWgFlow struct {
 	_            structs.HostLayout
 	Seen         uint64
 	State        lbWgState
+	Tag          uint32
 	Dir          uint8
 	Closer       uint8
 	Mss          uint16
 	Service      uint32
 	TcpFlags     uint32
 	Ack          uint32
-	Server       uint32
 	Saddr        [16]uint8
 	Daddr        [16]uint8
 	Sport        uint16
@@ -146,7 +146,7 @@ type lbWgFlow struct {
 	Retries      uint32
 	Refused      uint32
 	Stamp        uint32
-	Pad          uint32
+	Server       uint32
 }
 
 type lbWgFlowFlag uint32

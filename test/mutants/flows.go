@@ -7,11 +7,13 @@ var flowMutants = []mutant{
 	one("an ACK before any SYN-ACK makes a flow established", "bpf/flow.h",
 		"!(twin->tcp_flags & WG_SYN) || p->ack", "p->ack", "TestPromotionNeedsTheServersSequenceNumber"),
 	one("half-open flows are not recycled", "bpf/ring.h",
-		"flow_forget(&slot->key, old, WG_HALF);", ";", "TestHalfOpenRing|TestRandomPacketsAgainstTheModel"),
+		"flow_forget(&slot->key, old, flow_tag(slot->generation), WG_HALF);", ";", "TestHalfOpenRing|TestRandomPacketsAgainstTheModel"),
 	one("the ring recycles established flows too", "bpf/ring.h",
-		"flow_forget(&slot->key, old, WG_HALF);", "flow_forget(&slot->key, old, old->state);", "TestHalfOpenRing|TestSYNFloodHurtsNoEstablishedConnection"),
-	one("the ring recycles whatever flow has the addresses now", "bpf/ring.h",
-		" && old->generation == slot->generation", "", "TestTheRingKnowsItsFlows"),
+		"flow_forget(&slot->key, old, flow_tag(slot->generation), WG_HALF);", "flow_forget(&slot->key, old, old->tag, old->state);", "TestHalfOpenRing|TestSYNFloodHurtsNoEstablishedConnection"),
+	{name: "the ring recycles whatever flow has the addresses now", tests: "TestTheRingKnowsItsFlows", edits: []edit{
+		{"bpf/ring.h", " && old->generation == slot->generation", ""},
+		{"bpf/ring.h", "flow_tag(slot->generation)", "old->tag"}, // which would spare the other flow, too
+	}},
 	one("a SYN is claimed though a local socket has its connection", "bpf/claim.h",
 		"if (socket_for(skb, &p->key) == SOCKET_OWNS)", "if (0)", "TestSocketsOwnTheirConnections"),
 	one("a listening socket counts as an owner", "bpf/socket.h",
@@ -63,8 +65,10 @@ var flowMutants = []mutant{
 		"return f->state == d->state && f->seen == d->seen && (!twin || twin->seen == d->twin_seen);", "return 1;", "TestCollectorSparesWhatHasMoved"),
 	one("the collector overlooks what the server has sent since", "bpf/collect.h",
 		" && (!twin || twin->seen == d->twin_seen)", "", "TestCollectorSparesWhatHasMoved"),
-	one("the collector deletes a newer flow of the same client", "bpf/collect.h",
-		"f->dir != WG_FORWARD || f->generation != d->generation", "f->dir != WG_FORWARD", "TestCollectorSparesANewerFlow"),
+	{name: "the collector deletes a newer flow of the same client", tests: "TestCollectorSparesANewerFlow", edits: []edit{
+		{"bpf/collect.h", "f->dir != WG_FORWARD || f->generation != d->generation", "f->dir != WG_FORWARD"},
+		{"bpf/collect.h", "flow_shift(f, flow_tag(d->generation), state, WG_DEAD)", "flow_shift(f, f->tag, state, WG_DEAD)"}, // which would spare it, too
+	}},
 	one("the collector takes an entry for an orphan whose flow has come since", "bpf/collect.h",
 		"else if (f->dir != WG_REVERSE || flow_twin(f))", "else if (f->dir != WG_REVERSE)", "TestCollectorSparesWhatIsNoOrphan"),
 	one("orphans stay", "pkg/datapath/collect.go",

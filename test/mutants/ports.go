@@ -39,7 +39,7 @@ var portMutants = []mutant{
 	one("a port in TIME_WAIT is never used again", "bpf/port.h",
 		"if (reason == WG_R_RACE)", "if (0)", "TestPortsOfTimeWait|TestShortConnectionsNeverStall"),
 	one("two CPUs reopen the same port", "bpf/port.h",
-		"if (!flow_shift(f, WG_CLOSED, WG_DEAD))\n\t\treturn 0;\n\tgauges_add", "gauges_add", "TestPortsOfTimeWaitAreReopenedOnce"),
+		"if (!flow_shift(f, tag, WG_CLOSED, WG_DEAD))\n\t\treturn 0;\n\tgauges_add", "gauges_add", "TestPortsOfTimeWaitAreReopenedOnce"),
 	one("two CPUs reopen the same port that a tombstone holds", "bpf/port.h",
-		"if (!flow_shift(rev, 0, WG_DEAD))\n\t\t\treturn 0;\n\t\tgauge_add", "gauge_add", "TestPortsOfTimeWaitAreReopenedOnce"),
+		"if (!flow_shift(rev, tag, 0, WG_DEAD))\n\t\t\treturn 0;\n\t\tgauge_add", "gauge_add", "TestPortsOfTimeWaitAreReopenedOnce"),
 }
