@@ -265,6 +265,30 @@ func TestSocketsOwnTheirConnections(t *testing.T) {
 	k.open(t, local.String())
 }
 
+// So do those of IPv6, which are looked up by other fields.
+func TestSocketsOwnTheirIPv6Connections(t *testing.T) {
+	const own, service = "2001:db8:1::77", "[" + frontAddr6 + "]:8080"
+	k := newKernel(t, Options{})
+	k.must(t, "addresses", func() error { return addNet("lo", frontAddr6+"/128", own+"/128") })
+	k.listen(t, service)
+	var conn net.Conn
+	k.must(t, "dial", func() (err error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(own)}, Timeout: patience}
+		conn, err = d.Dial("tcp", service)
+		return err
+	})
+	defer conn.Close()
+	k.sync(t, sixService(1))
+	local := conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	k.refuse(t, packet{src: local, dst: ap(service), flags: syn}, "socket")
+	// A connection of another port, and of another address, has no owner.
+	for _, other := range []netip.AddrPort{netip.AddrPortFrom(local.Addr(), local.Port()^1), netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::78"), local.Port())} {
+		if verdict, _ := k.send(t, packet{src: other, dst: ap(service), flags: syn, seq: 1, mss: 1440}); verdict != verdictRedirect {
+			t.Errorf("SYN from %v: verdict %d, want %d; reasons %v", other, verdict, verdictRedirect, k.reasons(t))
+		}
+	}
+}
+
 // tcpState is the state of the socket that the room has from local to remote, of IPv4; 0 if there is none.
 func (r *room) tcpState(t testing.TB, local, remote netip.AddrPort) (state int) {
 	t.Helper()

@@ -27,7 +27,7 @@ func (k *kernel) fill(t testing.TB, n int) {
 		from, back := fillAddrs(i)
 		fwdKey := lbWgKey{Saddr: from.Addr().As16(), Daddr: service.Addr().As16(), Sport: netOrder(from.Port()), Dport: netOrder(service.Port())}
 		revKey := lbWgKey{Saddr: task.Addr().As16(), Daddr: back.Addr().As16(), Sport: netOrder(task.Port()), Dport: netOrder(back.Port())}
-		both := lbWgFlow{Service: 7, Server: 101, Generation: uint64(i) + 1, Created: now, Seen: now}
+		both := lbWgFlow{Service: 7, Server: 101, Generation: uint64(i) + 1, Tag: uint32(i) + 1, Created: now, Seen: now}
 		fwd, rev := both, both
 		fwd.State, fwd.Dir = lbWgStateWG_ESTABLISHED, dirForward
 		fwd.Saddr, fwd.Daddr, fwd.Sport, fwd.Dport = revKey.Daddr, revKey.Saddr, revKey.Dport, revKey.Sport

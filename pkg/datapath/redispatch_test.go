@@ -172,6 +172,9 @@ func TestRedispatchWithoutAPort(t *testing.T) {
 	if c.way() != first || c.task == other.task {
 		t.Errorf("%v became %v", first, c.way())
 	}
+	if total := k.snapshot(t).Total; total.Retries != 1 || total.Redispatches != 0 {
+		t.Errorf("%+v, want one attempt more at the same server", total)
+	}
 	c.fromTask(t, syn|ack, "")
 	if c.fromClient(t, ack, ""); c.state(t) != FlowEstablished {
 		t.Errorf("the flow that could not move is %s", c.state(t))
