@@ -272,10 +272,12 @@ func TestSocketsOwnTheirIPv6Connections(t *testing.T) {
 	k.must(t, "addresses", func() error { return addNet("lo", frontAddr6+"/128", own+"/128") })
 	k.listen(t, service)
 	var conn net.Conn
-	k.must(t, "dial", func() (err error) {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(own)}, Timeout: patience}
-		conn, err = d.Dial("tcp", service)
-		return err
+	waitFor(t, "a connection", func() bool { // the kernel routes to a new address of IPv6 a moment later
+		return k.do(func() (err error) {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(own)}, Timeout: patience}
+			conn, err = d.Dial("tcp", service)
+			return err
+		}) == nil
 	})
 	defer conn.Close()
 	k.sync(t, sixService(1))

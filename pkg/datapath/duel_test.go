@@ -61,7 +61,7 @@ func (d *duel) meetAll(ports string) (err error) {
 	d.check(pin(d.cpus[1]))
 	rival := d.newRival()
 	defer close(rival.do)
-	part, parts := 0, 89
+	part, parts := 0, 113
 	if which := os.Getenv("WAGGLE_TEST_DUELS"); which != "" {
 		_, err := fmt.Sscanf(which, "%d/%d", &part, &parts)
 		d.check(err)

@@ -134,7 +134,7 @@ func (d *duel) expire() {
 // flows one has the memory of either entry.
 func (d *duel) others(goOn func(*duel)) {
 	d.expire()
-	without := d.left != nil
+	gone := d.left
 	d.serversComeBack()
 	for who := range 3 {
 		other := *d
@@ -143,8 +143,12 @@ func (d *duel) others(goOn func(*duel)) {
 		other.learn(other.run(other.syn(bystander+who, 1000)))
 		goOn(&other)
 	}
-	if without {
-		serversLeave(d)
+	d.left = gone
+	for id, v := range gone {
+		if err := d.k.obj.WgServers.Delete(id); !errors.Is(err, ebpf.ErrKeyNotExist) { // the other CPU may do the same
+			d.check(err)
+		}
+		d.k.obj.targets[v.Target].Sources = 0
 	}
 }
 
