@@ -84,7 +84,7 @@ WG_GLOBAL int flow_move(struct __sk_buff *skb, const struct packet *p, const str
 	back->sport = bpf_htons(server->port);
 	if (!flow_shift(f, attempt->tag, WG_HALF, WG_DEAD)) /* another CPU is at it */
 		return WG_R_RACE;
-	/* Another CPU may have begun this attempt just before, here or elsewhere. None may any more, also if it has found this entry. */
+	/* Another CPU may have begun this attempt just before. No other begins it from now on, not even one that has found this entry. */
 	if (__sync_val_compare_and_swap(&f->retries, attempt->left, 0) != attempt->left) {
 		f->state = WG_HALF;
 		return WG_R_RACE;
