@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -20,7 +21,7 @@ func query(t *testing.T, l *lab.Lab, network, name string) *dns.Msg {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := dns.Client{UDPSize: dns.MaxMsgSize}
+	c := dns.Client{UDPSize: dns.MaxMsgSize, Timeout: time.Minute}
 	m, _, err := c.ExchangeWithConn(new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA), &dns.Conn{Conn: conn})
 	if err != nil {
 		t.Fatalf("%s over %s: %v", name, network, err)

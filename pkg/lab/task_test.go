@@ -210,8 +210,8 @@ func TestUnpluggedTaskIsSilent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := l.Balancer.DialContext(ctx, "tcp4", task.Endpoint().String()); !errors.Is(err, context.DeadlineExceeded) {
-		var timeout net.Error
-		if !errors.As(err, &timeout) || !timeout.Timeout() {
+		var timeout net.Error // or nobody answers ARP, where the machine stalls for seconds
+		if !errors.As(err, &timeout) || !timeout.Timeout() && !errors.Is(err, syscall.EHOSTUNREACH) {
 			t.Errorf("got %v, want a timeout", err)
 		}
 	}

@@ -1,7 +1,9 @@
 package lab_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"waggle/pkg/lab"
 	"waggle/pkg/lab/labtest"
@@ -36,6 +38,12 @@ listen tcp
 	}
 	addr := l.Balancer.Endpoint(8001)
 	labtest.AwaitListening(t, l.Client, addr)
+	labtest.Eventually(t, time.Minute, "all three tasks are found", func() error { // libc gives all servers the same one
+		if found := labtest.TCPShares(t, l.Client, addr, 6); len(found) != 3 {
+			return fmt.Errorf("connections are shared by %v", found)
+		}
+		return nil
+	})
 
 	const n = 10 << 20
 	labtest.Download(t, l.Client, addr, n)

@@ -54,7 +54,7 @@ func ask(t *testing.T, network, server, name string, kind uint16, size uint16) *
 	if size > 0 {
 		m.SetEdns0(size, false)
 	}
-	c := dns.Client{Net: network, UDPSize: 65535} // takes any answer, however short the query says it may be
+	c := dns.Client{Net: network, UDPSize: 65535, Timeout: time.Minute} // takes any answer, however short the query says it may be
 	answer, _, err := c.Exchange(m, server)
 	if err != nil {
 		t.Fatalf("%s %s over %s: %v", name, dns.TypeToString[kind], network, err)
