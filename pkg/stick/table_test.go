@@ -122,7 +122,9 @@ func TestSizeBounds(t *testing.T) {
 	}
 }
 
-func TestRowsAndClear(t *testing.T) {
+func TestRowsAndClear(t *testing.T) { synctest.Test(t, rowsAndClear) }
+
+func rowsAndClear(t *testing.T) {
 	table := New(config(10, time.Minute))
 	for _, key := range []string{"b", "a", "c"} {
 		e := table.Track([]byte(key))

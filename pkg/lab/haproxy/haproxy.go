@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds how long HAProxy may look at a configuration.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Accepts asks HAProxy about a configuration (-c): whether it takes it, and what it says. env is added to its environment.
 func Accepts(t testing.TB, text string, env ...string) (said string, ok bool) {
