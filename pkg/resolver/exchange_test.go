@@ -21,13 +21,13 @@ import (
 func nameserverOn(t *testing.T, handle dns.HandlerFunc) netip.AddrPort {
 	t.Helper()
 	for range 20 {
-		udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		tcp, err := net.Listen("tcp4", "127.0.0.1:0") // of TCP many ports may be taken, by connections that have ended
 		if err != nil {
 			t.Fatal(err)
 		}
-		tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
+		udp, err := net.ListenPacket("udp4", tcp.Addr().String())
 		if err != nil { // another socket has that port
-			udp.Close()
+			tcp.Close()
 			continue
 		}
 		for _, s := range []*dns.Server{{PacketConn: udp, Handler: handle}, {Listener: tcp, Handler: handle}} {
