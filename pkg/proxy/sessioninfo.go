@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -73,17 +72,16 @@ func (e *Engine) Inspect(ctx context.Context, yield func(SessionInfo) bool) erro
 	return nil
 }
 
-// visit runs fn on a loop and waits for it. fn may not run at all after an error, or run later.
+// visit runs fn on a loop and waits for it. fn may not run at all after an error, or run later. A loop that a soft stop has left no
+// session has ended: there is nothing to see.
 func (e *Engine) visit(ctx context.Context, w *worker, fn func()) error {
 	done := make(chan struct{})
 	if !w.loop.Post(func() { fn(); close(done) }) {
-		return errors.New("the event loops are stopping")
+		return nil
 	}
 	select {
-	case <-done:
+	case <-done: // also if the loop ends after that
 		return nil
-	case <-e.done:
-		return errors.New("the event loops have stopped")
 	case <-ctx.Done():
 		return fmt.Errorf("an event loop does not turn: %w", ctx.Err())
 	}
