@@ -79,6 +79,11 @@ func (l *listener) acceptOne() bool {
 		l.pause(short)
 		return false
 	}
+	return l.take()
+}
+
+// take is acceptOne for a place that has been reserved.
+func (l *listener) take() bool {
 	fd, peer, errno := sock.Accept(l.fd)
 	switch errno {
 	case 0:
@@ -223,16 +228,23 @@ func (w *worker) resume() {
 // takeTurn serves one of those who wait in all accept queues. The addresses take turns, all loops together: the one with the most
 // clients, or the first, does not keep the others from being served.
 func (w *worker) takeTurn() bool {
-	for tries := 0; tries < len(w.listeners); {
+	for tries, past := 0, 0; tries < len(w.listeners); {
 		turn := w.e.turn.Load()
-		l, at := w.whoseTurn(int(turn))
+		l, at := w.whoseTurn(int(turn) + past)
 		if l == nil {
 			return false
 		}
-		if !w.e.turn.CompareAndSwap(turn, uint32(at+1)) { // another loop serves it: the next place is another's
+		if short := l.admit(); short != nothing { // before the turn is used, which would be lost to a loop that is quicker
+			l.pause(short)
+			past++
+			tries++
 			continue
 		}
-		if l.acceptOne() {
+		if !w.e.turn.CompareAndSwap(turn, uint32(at+1)) { // another loop serves it: the next place is another's
+			l.fe.cancel(l.bind)
+			continue
+		}
+		if l.take() {
 			return true
 		}
 		tries++
