@@ -398,7 +398,7 @@ func TestListenReportsEveryBind(t *testing.T) {
 	if err := e.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if after := descriptors(t); after != before {
+	if after := descriptors(t); after > before { // others may have closed some
 		t.Errorf("%d descriptors are open, %d were", after, before)
 	}
 }

@@ -32,14 +32,14 @@ defaults
     timeout server 10s
 frontend fe
     bind 127.0.0.1:1
-    stick-table type ip size 100 expire 1m store conn_cnt,conn_cur,sess_cnt,http_req_cnt,http_req_rate(10s),http_err_cnt
+    stick-table type ip size 100 expire 1m store conn_cnt,conn_cur,sess_cnt,http_req_cnt,http_req_rate(1h),http_err_cnt
     %s
     default_backend b
 backend b
     server s %s
 `
 
-// The fourth request of ten seconds is refused, whichever connection it comes by.
+// The fourth request of an hour is refused, whichever connection it comes by.
 func TestRateOfRequests(t *testing.T) {
 	for name, rules := range map[string]string{
 		"by request":    "http-request track-sc0 src\n    http-request deny deny_status 429 if { sc_http_req_rate(0) gt 3 }",

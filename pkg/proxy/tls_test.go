@@ -198,9 +198,10 @@ func TestH2ManyStreams(t *testing.T) {
 	ca := pki.New(t)
 	w := start(t, []netip.AddrPort{witness(t)}, secured(t, ca, "h2"), func(_ *Setup, fe, _ *config.Proxy) { fe.MaxConn = 1 })
 	c := w.browser(ca, true)
-	w.exchange(c, request(t, "GET", "https://site.test/", nil)) // so that there is one connection
+	c.Transport.(*http2.Transport).StrictMaxConcurrentStreams = true // else it opens another connection for more, which has no place
+	w.exchange(c, request(t, "GET", "https://site.test/", nil))      // so that there is one connection
 	var wg sync.WaitGroup
-	turns := make(chan struct{}, 90) // http2.Transport opens another connection for more
+	turns := make(chan struct{}, 90)
 	for i := range 400 {
 		turns <- struct{}{}
 		wg.Go(func() {
