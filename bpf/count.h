@@ -30,7 +30,8 @@ static __always_inline void count_packet(struct wg_flow *f, __u32 bytes)
 	struct wg_counter *c = counter_at(f->counter);
 
 	f->packets++;
-	f->bytes += bytes;
+	if (bytes)
+		__sync_fetch_and_add(&f->bytes, bytes);
 	if (!c)
 		return;
 	if (f->dir == WG_FORWARD) {

@@ -243,7 +243,8 @@ static __always_inline int flow_begins(const struct wg_flow *f, const struct pac
 	return f->dir == WG_REVERSE || f->state == WG_HALF;
 }
 
-/* Moves the end of the stream in this direction and returns by how many bytes of payload. So retransmissions are not
+/* Moves the end of the stream in this direction and returns by how many bytes of payload, each of them to one of the CPUs that have packets
+ * of the same direction at once: a sender's thread and what answers the ACKs that it gets may be on two. So retransmissions are not
  * counted, and what was lost on the way here and comes later is counted once: the sum is what the receiver reads.
  * A leap beyond any window is a forgery or garbage, and moves nothing. Neither does a bare ACK: where it stands behind something
  * that was lost, that may have been a FIN, whose number is no byte. */
@@ -251,6 +252,7 @@ static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet
 {
 	__u32 end = p->seq + p->payload + !!(p->tcp_flags & WG_SYN);
 	__u32 fin = !!(p->tcp_flags & WG_FIN);
+	__u32 next, seen;
 	__s32 ahead;
 
 	if (flow_begins(f, p)) {
@@ -259,11 +261,17 @@ static __always_inline __u32 flow_advance(struct wg_flow *f, const struct packet
 	} else if (p->tcp_flags & (WG_SYN | WG_RST)) {
 		return 0;
 	}
-	ahead = end - f->seq_next;
-	if (!(p->payload + fin) || ahead > (p->payload ? WG_WINDOW_MAX : WG_FIN_HOLE) || (__s32)(ahead + fin) <= 0)
-		return 0;
-	f->seq_next = end + fin;
-	return ahead;
+	next = *(volatile __u32 *)&f->seq_next;
+	for (int i = 0; i < WG_ADVANCE_TRIES; i++) {
+		ahead = end - next;
+		if (!(p->payload + fin) || ahead > (p->payload ? WG_WINDOW_MAX : WG_FIN_HOLE) || (__s32)(ahead + fin) <= 0)
+			return 0;
+		seen = __sync_val_compare_and_swap(&f->seq_next, next, end + fin);
+		if (seen == next)
+			return ahead;
+		next = seen;
+	}
+	return 0; /* the next packet brings these bytes with it */
 }
 
 /* Notes what the server that is in TIME_WAIT remembers of the client, see port_reopen. */

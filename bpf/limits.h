@@ -29,6 +29,9 @@
 /* Entries of wg_counters for each CPU; pkg/datapath.counterMax is the same number. */
 #define WG_COUNTERS_MAX 4096
 
+/* How often the end of a flow's stream is fought for before another CPU's packet has it. */
+#define WG_ADVANCE_TRIES 4
+
 /* How often a place under a limit is fought for before it is left to others. */
 #define WG_PLACE_TRIES 32
 

@@ -61,7 +61,7 @@ var excuses = slices.Concat(
 		"collect.h collect_pair: flow_shift(f, flow_tag(d->generation), state, WG_DEAD)", "collect.h collect_orphan: flow_shift(f, flow_tag(d->generation), 0, WG_DEAD)",
 		"count.h gauge_enter_limited: i < WG_PLACE_TRIES", // it wins 32 times in a row
 		"flow.h flow_hold: f", "flow.h flow_recycle: f | flow_shift(f, tag, WG_CLOSED, WG_DEAD)", "flow.h flow_promote: flow_shift(f, tag, WG_HALF, WG_ESTABLISHED)",
-		"flow.h flow_refused: flow_shift(fwd, tag, WG_HALF, WG_CLOSED)", "lb.bpf.c on_miss: f", "lb.bpf.c on_event: f", "port.h port_reopen: rev",
+		"flow.h flow_refused: flow_shift(fwd, tag, WG_HALF, WG_CLOSED)", "flow.h flow_advance: i < WG_ADVANCE_TRIES", "lb.bpf.c on_miss: f", "lb.bpf.c on_event: f", "port.h port_reopen: rev",
 		"retry.h flow_move: f | rev | flow_shift(f, attempt->tag, WG_HALF, WG_DEAD)", "retry.h flow_abandon: flow_shift(f, tag, WG_HALF, WG_DEAD)", "retry.h retry: f"),
 	because("true", anotherCPU,
 		"retry.h flow_move: f->dir != WG_FORWARD | rev->generation != f->generation | __sync_val_compare_and_swap(&f->retries, attempt->left, 0) != attempt->left", "retry.h retry: f->dir != WG_FORWARD | reason == WG_R_RACE",
