@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,11 +80,20 @@ func startIn(t *testing.T, l *lab.Lab, flags ...string) *balancer {
 	b := &balancer{Lab: l, t: t}
 	b.rawTasks(3)
 	b.run(flags...)
+	raw := func() error { return b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3") }
 	b.eventually("all servers are used", func() error {
-		return errors.Join(
-			b.shares(b.webName, 6, "hostname: web-1", "hostname: web-2", "hostname: web-3"),
-			b.shares(b.rawName, 6, "hostname: raw-1", "hostname: raw-2", "hostname: raw-3"))
+		return errors.Join(b.shares(b.webName, 6, "hostname: web-1", "hostname: web-2", "hostname: web-3"), raw())
 	})
+	if slices.Contains(flags, kernelFlag()) {
+		b.eventually("the kernel uses all of them", func() error { // it hears of them a moment after userspace
+			before := b.kernelSessions()
+			err := raw()
+			if n := b.kernelSessions() - before; err == nil && n != 6 {
+				err = fmt.Errorf("it carries %v of 6 connections", n)
+			}
+			return err
+		})
+	}
 	return b
 }
 

@@ -85,6 +85,20 @@ func (w *waiting) leave(n int) {
 	w.clients[n].Close()
 }
 
+// vacate has a client go, and waits until its place is free: the kernel has none for who comes while a loop has still to hear of it.
+func (w *waiting) vacate(n int) {
+	w.t.Helper()
+	taken := func() float64 { return w.metric("haproxy_server_current_sessions", `server="one"`) }
+	before := taken()
+	w.leave(n)
+	w.eventually("its place is free", func() error {
+		if now := taken(); now >= before {
+			return fmt.Errorf("%v are taken, %v before", now, before)
+		}
+		return nil
+	})
+}
+
 // expect demands that it is the next one's turn, and no one else's.
 func (w *waiting) expect() {
 	w.t.Helper()
@@ -160,7 +174,7 @@ func TestClientsOfBothPathsWaitInOneQueue(t *testing.T) {
 	}
 	w.queued(0)
 	w.eventually("the kernel takes connections when nobody waits any more", func() error { // it is told a moment later
-		w.leave(w.next - 1)
+		w.vacate(w.next - 1)
 		w.come(byKernel)
 		w.expect()
 		if got := w.viaKernel(); got != viaKernel+1 {
@@ -201,7 +215,7 @@ func TestClientsOfBothPathsWaitInOneAcceptQueue(t *testing.T) {
 		w.expect()
 	}
 	w.eventually("the kernel takes connections when nobody waits any more", func() error {
-		w.leave(w.next - 1)
+		w.vacate(w.next - 1)
 		w.come(byKernel)
 		w.expect()
 		if got := w.viaKernel(); got == places {
