@@ -89,8 +89,11 @@ func (d *DNS) change(service string, addr netip.Addr, present bool) error {
 	return d.Set(service, addrs...)
 }
 
+// askPatience is for how long the server may not answer, which takes it less than a millisecond on a machine that does not stall.
+const askPatience = 30 * time.Second
+
 func (d *DNS) ask(request dnsRequest, result any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
 	if err := d.process.control.roundTrip(ctx, request, result); err != nil {
 		return fmt.Errorf("lab dns: %w", err)
