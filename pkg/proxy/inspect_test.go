@@ -48,12 +48,12 @@ func TestRoutingBySNI(t *testing.T) {
 	w := startConfig(t, fmt.Sprintf(`
 defaults
     mode tcp
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
-    tcp-request inspect-delay 10s
+    tcp-request inspect-delay 1m
     tcp-request content reject if !{ req.ssl_hello_type 1 }
     use_backend a if { req.ssl_sni -i a.test }
     use_backend a if { req.ssl_sni -m end .sub.test }
@@ -106,9 +106,9 @@ func TestInspectDelay(t *testing.T) {
 	text := `
 defaults
     mode tcp
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
     tcp-request inspect-delay %s
@@ -171,7 +171,7 @@ func TestRoutingByRequestOverTCP(t *testing.T) {
 	text := fmt.Sprintf(`
 defaults
     mode tcp
-    timeout connect 5s
+    timeout connect 1m
     timeout client 1h
     timeout server 1h
 frontend fe

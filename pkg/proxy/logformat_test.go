@@ -54,17 +54,18 @@ var logRows = []logRow{
 	{"%%ci 100%%", "", plainGet, `%ci 100%`},
 }
 
-// months and varying make lines comparable.
+// These make lines comparable.
 var (
 	months  = regexp.MustCompile(`/[A-Z][a-z]{2}/`)
 	varying = regexp.MustCompile(`\d+`)
+	west    = regexp.MustCompile(` -(\d{4})\b`) // the time zone of this machine
 )
 
 // comparable blanks what differs from run to run where the row wants that.
 func comparable(row logRow, line string) string {
 	if strings.Contains(row.format, "%T") || strings.HasPrefix(row.format, "%t|") {
 		if !strings.Contains(row.format, "%b") {
-			return varying.ReplaceAllString(months.ReplaceAllString(line, "/M/"), "N")
+			return varying.ReplaceAllString(west.ReplaceAllString(months.ReplaceAllString(line, "/M/"), " +$1"), "N")
 		}
 	}
 	return line

@@ -122,12 +122,12 @@ userlist l
     user a password %s
 defaults
     mode tcp
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
-    tcp-request inspect-delay 10s
+    tcp-request inspect-delay 1m
     tcp-request content reject if HTTP !{ http_auth(l) }
     default_backend b
 backend b
@@ -158,12 +158,12 @@ userlist foreign
 %s
 defaults
     mode %s
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
-    tcp-request inspect-delay 10s
+    tcp-request inspect-delay 1m
     %s
     default_backend b
 backend b

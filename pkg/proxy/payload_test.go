@@ -40,7 +40,7 @@ func (w *world) pass() {
 
 // A request whose body is buffered reaches its server when all of it has come, and not before.
 func TestBodyIsBuffered(t *testing.T) {
-	for name, rule := range map[string]string{"option": "option http-buffer-request", "rule": "http-request wait-for-body time 10s"} {
+	for name, rule := range map[string]string{"option": "option http-buffer-request", "rule": "http-request wait-for-body time 1m"} {
 		t.Run(name, func(t *testing.T) {
 			w, seen := bodyWorld(t, "http-request return status 204 if { path /pass }", rule, "http-request set-header x-b %[req.body,field(2,&)],%[req.body_len],%[req.body_size]")
 			for _, parts := range [][2]string{
@@ -69,7 +69,7 @@ func TestBodyIsBuffered(t *testing.T) {
 // An empty body is one, whatever its framing.
 func TestEmptyBodyIsSeen(t *testing.T) {
 	for _, framing := range []string{"\r\n", "Content-Length: 0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"} {
-		w, seen := bodyWorld(t, "http-request wait-for-body time 10s", "http-request set-header x-b [%[req.body]],%[req.body_len],%[req.body_size]")
+		w, seen := bodyWorld(t, "http-request wait-for-body time 1m", "http-request set-header x-b [%[req.body]],%[req.body_len],%[req.body_size]")
 		c := w.dial()
 		c.send("POST / HTTP/1.1\r\nHost: a\r\n" + framing)
 		c.response("POST")
@@ -81,7 +81,7 @@ func TestEmptyBodyIsSeen(t *testing.T) {
 
 // Enough of a body is enough, and so is as much as there is room for.
 func TestBodyIsBufferedInPart(t *testing.T) {
-	w, seen := bodyWorld(t, "http-request wait-for-body time 10s at-least 3", "http-request set-header x-b %[req.body_len]")
+	w, seen := bodyWorld(t, "http-request wait-for-body time 1m at-least 3", "http-request set-header x-b %[req.body_len]")
 	c := w.dial()
 	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\na=1")
 	if got := (<-seen).Get("x-b"); got != "3" {

@@ -82,7 +82,7 @@ func TestH2ConnectionRules(t *testing.T) {
 	for _, rule := range []string{"tcp-request connection reject", "tcp-request session reject", "tcp-request session silent-drop", "http-request silent-drop"} {
 		for _, proto := range []string{"", " proto h2"} {
 			t.Run(rule+proto, func(t *testing.T) {
-				w := startConfig(t, "frontend fe\n mode http\n timeout client 10s\n bind 127.0.0.1:1"+proto+"\n "+rule+"\n")
+				w := startConfig(t, "frontend fe\n mode http\n timeout client 1m\n bind 127.0.0.1:1"+proto+"\n "+rule+"\n")
 				e := w.stranger(t, nil)
 				e.out.WriteString(http2.ClientPreface)
 				e.settle()
@@ -103,7 +103,7 @@ func TestH2KeepsWhatIsKnown(t *testing.T) {
 	w := startConfig(t, `
 frontend fe
  mode http
- timeout client 10s
+ timeout client 1m
  bind 127.0.0.1:1
  stick-table type ip size 10 expire 1h store conn_cur,conn_cnt,http_req_cnt
  tcp-request connection track-sc0 src

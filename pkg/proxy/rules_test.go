@@ -131,11 +131,11 @@ func headLines(prefix string, h http.Header) (lines []string) {
 // ruleConfig is a configuration of one frontend and backend, and another backend.
 func ruleConfig(row ruleRow, bind, server, suffix string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "frontend fe%s\n mode http\n bind %s\n timeout client 5s\n", suffix, bind)
+	fmt.Fprintf(&b, "frontend fe%s\n mode http\n bind %s\n timeout client 1m\n", suffix, bind)
 	for _, line := range row.front {
 		fmt.Fprintf(&b, " %s\n", line)
 	}
-	fmt.Fprintf(&b, " default_backend be%s\nbackend be%s\n mode http\n timeout connect 5s\n timeout server 5s\n", suffix, suffix)
+	fmt.Fprintf(&b, " default_backend be%s\nbackend be%s\n mode http\n timeout connect 1m\n timeout server 1m\n", suffix, suffix)
 	for _, line := range row.back {
 		fmt.Fprintf(&b, " %s\n", line)
 	}
@@ -143,7 +143,7 @@ func ruleConfig(row ruleRow, bind, server, suffix string) string {
 	return b.String()
 }
 
-const otherBackend = "backend other\n mode http\n timeout connect 5s\n timeout server 5s\n http-request set-header X-Backend other\n server s1 %s\n"
+const otherBackend = "backend other\n mode http\n timeout connect 1m\n timeout server 1m\n http-request set-header X-Backend other\n server s1 %s\n"
 
 // startText runs an engine on a configuration as people write it.
 func startText(t *testing.T, row ruleRow, server netip.AddrPort, opts ...option) *world {

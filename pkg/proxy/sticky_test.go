@@ -27,9 +27,9 @@ func (w *world) count(t *testing.T, d stick.Data) uint64 {
 const stickyConfig = `
 defaults
     mode http
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
     stick-table type ip size 100 expire 1m store conn_cnt,conn_cur,sess_cnt,http_req_cnt,http_req_rate(1h),http_err_cnt

@@ -99,9 +99,9 @@ func TestTimeOfInspection(t *testing.T) {
 	text := `
 defaults
     mode tcp
-    timeout connect 10s
+    timeout connect 1m
     timeout client CLIENT
-    timeout server 10s
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
     option tcplog

@@ -15,9 +15,9 @@ import (
 const unixConfig = `
 defaults
     mode http
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout connect 1m
+    timeout client 1m
+    timeout server 1m
 frontend fe
     bind 127.0.0.1:1
     bind unix@%s mode 640
