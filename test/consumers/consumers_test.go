@@ -88,6 +88,13 @@ backend web
 			t.Fatal(err)
 		}
 	}
+	eventually(t, "the last session has ended", func() error { // a moment after its client has the answer
+		text, err := get(b.csv)
+		if err == nil && len(regexp.MustCompile(`(?m)^(shop,FRONTEND|web,BACKEND),\d*,\d*,0,`).FindAllString(text, -1)) != 2 {
+			err = fmt.Errorf("%s", text)
+		}
+		return err
+	})
 	return b
 }
 
