@@ -64,7 +64,7 @@ func TestDescriptorStaysOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("x", 3*pipeRoom) + "\n"
-	if err := s.write([]byte(long), time.Now().Add(time.Second)); err != nil {
+	if err := s.write([]byte(long), time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.close(); err != nil {
