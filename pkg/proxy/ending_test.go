@@ -196,10 +196,12 @@ func TestPipelinedBehindTheLast(t *testing.T) {
 	receive(t, asked, "the request at the server")
 	c.send("GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
 	close(told)
-	eventually(t, "all is written", func() bool {
-		busy := false
-		err := w.engine.Inspect(t.Context(), func(i SessionInfo) bool { busy = busy || i.Phase != lingering.String(); return true })
-		return err == nil && !busy
+	eventually(t, "all is written that the kernel takes", func() (written bool) {
+		w.onLoop(func(wk *worker) {
+			s := wk.sessions
+			written = s == nil || s.phase == lingering || !s.client.canWrite
+		})
+		return written
 	})
 	_, got := c.response("GET")
 	sameBytes(t, []byte(got), body)
