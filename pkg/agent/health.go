@@ -73,21 +73,17 @@ func (a *Agent) serveReadiness(ctx, yielded context.Context, l net.Listener) {
 		answer(w, a.alive())
 	})
 	server := &http.Server{Handler: mux, ReadTimeout: healthPatience, WriteTimeout: 2 * healthPatience, IdleTimeout: healthPatience, MaxHeaderBytes: 4096}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(yielded, func() {
-		defer close(ended)
-		grace, cancel := context.WithTimeout(ctx, healthPatience)
-		defer cancel()
-		_ = server.Shutdown(grace)
-		server.Close()
-	})
+	stop := context.AfterFunc(yielded, func() { l.Close() })
 	err := server.Serve(l)
-	if !stop() {
-		<-ended
-	}
-	if !errors.Is(err, http.ErrServerClosed) {
+	if stop() {
 		a.log.Error("/healthz and /readyz are not answered any more", "err", err)
+		return
 	}
+	// Who was accepted last is known to the server only now that it has returned: closed before, it would not wait for that one.
+	grace, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	_ = server.Shutdown(grace)
+	server.Close()
 }
 
 // healthPatience is how long a loop may take to answer before it counts as hanging.
