@@ -23,6 +23,7 @@ var duelStages = []struct {
 	{"half-open", steps(clientSYN)},
 	{"refused", steps(clientSYN, taskRefuses)},
 	{"late", steps(clientSYN, isLate)},
+	{"late, where no other server is", steps(clientSYN, isLate, otherLeaves)},
 	{"at its last attempt", steps(clientSYN, lastAttempt, taskRefuses)},
 	{"refused by a server that has left", steps(clientSYN, taskRefuses, serversLeave)},
 	{"late at a server that has left", steps(clientSYN, isLate, serversLeave)},
@@ -57,7 +58,7 @@ var duelActs = []struct {
 	{"the end of its session", func(d *duel) { _, err := d.c.shutdown(EndKilled, func(Flow) bool { return true }); d.check(err) }},
 	{"the end of its time", func(d *duel) { d.expire() }},
 	{"its end, and others in its memory", func(d *duel) { d.others(func(*duel) {}) }},
-	{"its end, and others in its memory that have ended", func(d *duel) { d.others(func(other *duel) { taskAnswers(other); other.fromClient(rst, "") }) }},
+	{"its end, and others in its memory, one of them ended", func(d *duel) { d.others(func(other *duel) { taskAnswers(other); other.fromClient(rst, "") }) }},
 }
 
 // lostDuels are those that the program did not stand once: by name the stage, what stops, and what goes on meanwhile.
@@ -71,6 +72,7 @@ var lostDuels = [][3]string{
 var narrowDuels = [][3]string{
 	{"answered", "the client's ACK", "the client's ACK"},
 	{"late", "the client's SYN", "the client's SYN"},
+	{"late, where no other server is", "the client's SYN", "the client's SYN"},
 	{"late", "the client's SYN", "the end of its session"},
 	{"late", "the client's SYN", "another client's SYN"},
 	{"closed by the server", "the client's SYN of a new connection", "the client's SYN of a new connection"},
@@ -78,8 +80,9 @@ var narrowDuels = [][3]string{
 	{"refused by a server that has left", "the client's SYN", "the client's SYN"},
 	{"refused by a server that has left", "the client's SYN", "its end, and others in its memory"},
 	{"late", "the client's SYN", "its end, and others in its memory"},
-	{"closed by the client", "the client's SYN of a new connection", "its end, and others in its memory that have ended"},
-	{"closed by the server", "the client's SYN of a new connection", "its end, and others in its memory that have ended"},
+	{"late", "the client's SYN", "its end, and others in its memory, one of them ended"},
+	{"closed by the client", "the client's SYN of a new connection", "its end, and others in its memory, one of them ended"},
+	{"closed by the server", "the client's SYN of a new connection", "its end, and others in its memory, one of them ended"},
 	{"answered", "the client's ACK", "its end, and others in its memory"},
 }
 
@@ -103,16 +106,26 @@ func lastAttempt(d *duel) {
 }
 
 // serversLeave takes all servers away, so that nobody takes what a server has refused.
-func serversLeave(d *duel) {
+func serversLeave(d *duel) { d.takeServers(func(lbWgServer) bool { return true }) }
+
+// otherLeaves takes that away which does not have the connection, so that a further attempt is at the same one.
+func otherLeaves(d *duel) {
+	d.takeServers(func(v lbWgServer) bool { return v.Addr != d.task.Addr().As16() })
+}
+
+func (d *duel) takeServers(wanted func(lbWgServer) bool) {
 	if d.left != nil {
 		return
 	}
 	d.left = make(map[uint32]lbWgServer)
-	for id := range uint32(2) {
+	for id := uint32(101); id <= 102; id++ {
 		var v lbWgServer
-		d.check(errors.Join(d.k.obj.WgServers.Lookup(101+id, &v), d.k.obj.WgServers.Delete(101+id)))
-		d.left[101+id] = v
-		d.k.obj.targets[v.Target].Sources = 0
+		d.check(d.k.obj.WgServers.Lookup(id, &v))
+		if wanted(v) {
+			d.check(d.k.obj.WgServers.Delete(id))
+			d.left[id] = v
+			d.k.obj.targets[v.Target].Sources = 0
+		}
 	}
 }
 
@@ -130,8 +143,8 @@ func (d *duel) expire() {
 	d.check(err)
 }
 
-// others has the flow deleted and gives its memory to flows of others: the kernel hands out first what was freed last, so that of three
-// flows one has the memory of either entry.
+// others has the flow deleted and gives its memory to flows of others. The kernel hands out first what was freed last: the first one's two
+// entries have it the other way round, and the third one's as it was, once the second one has had the ring recycle the first.
 func (d *duel) others(goOn func(*duel)) {
 	d.expire()
 	gone := d.left
@@ -141,7 +154,9 @@ func (d *duel) others(goOn func(*duel)) {
 		other.client = ap(client(bystander + who))
 		other.clientSeq, other.taskSeq = 1001, 5001
 		other.learn(other.run(other.syn(bystander+who, 1000)))
-		goOn(&other)
+		if who == 2 { // the one whose first entry has the memory of the first entry
+			goOn(&other)
+		}
 	}
 	d.left = gone
 	for id, v := range gone {
