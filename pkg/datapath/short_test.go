@@ -69,7 +69,7 @@ func TestShortConnectionsNeverStall(t *testing.T) {
 	}
 	t.Logf("%d connections in %s, %.0f %% of them in the kernel; %d fell through for want of a port; %d SYNs were sent again",
 		total, elapsed.Round(time.Millisecond), 100*float64(s.Total.Sessions)/float64(total), s.Reasons["no_port"], retransmitted)
-	// Where the machine stands still for a second each worker's SYN is sent again. Ports that the task does not take would be thousands.
+	// Where the machine stands still for a second each worker's SYN is sent again. Of ports that the task does not take there would be hundreds.
 	if retransmitted > workers || failed.Load() != 0 {
 		t.Errorf("%d SYNs had to be sent again, which takes a second; %d connections failed; counters of losses:%s",
 			retransmitted, failed.Load(), lossesOf(t, dp, rooms).since(before))
