@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -36,6 +37,10 @@ func TestDuels(t *testing.T) {
 	if len(cpus) < 2 {
 		require.Skip(t, "needs two CPUs")
 	}
+	// Each side needs Go's leave to run at once, while the other one does: with one processor of Go's it would wait for longer than a standstill.
+	was := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(was, 4))
+	defer runtime.GOMAXPROCS(was)
 	for name, lastPort := range map[string]uint16{"many ports": 2999, "one port": 2000} {
 		o := Options{FlowMax: 64, HalfOpenRing: 1}
 		k := newKernel(t, o)
