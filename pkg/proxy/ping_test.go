@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"waggle/pkg/config"
+	"waggle/pkg/pool"
 )
 
 // In a soft stop the loops without a session end. Those that go on are alive, and their sessions are shown.
@@ -28,6 +29,11 @@ func TestLoopsThatHaveEndedAreNotMissed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := w.engine.Ping(ctx); err != nil {
+		t.Error(err)
+	}
+	fe := w.pool.Frontends[0]
+	fe.SetSwitch(pool.SwitchedOff)
+	if err := w.engine.FollowSwitch(ctx, fe); err != nil {
 		t.Error(err)
 	}
 	var id uint64

@@ -12,19 +12,17 @@ import (
 // FollowSwitch has the listeners of a frontend do what [pool.Frontend.Switch] says, as HAProxy's `disable frontend`, `enable
 // frontend` and `shutdown frontend` do, and waits until they have. Connections that stand are not touched.
 func (e *Engine) FollowSwitch(ctx context.Context, f *pool.Frontend) error {
-	results := make(chan error, len(e.workers))
+	results, asked := make(chan error, len(e.workers)), 0
 	for _, w := range e.workers {
-		if !w.loop.Post(func() { results <- w.followSwitch(f) }) {
-			return errors.New("the event loops are stopping")
+		if w.loop.Post(func() { results <- w.followSwitch(f) }) { // otherwise it has ended, and listens to nobody
+			asked++
 		}
 	}
 	var errs []error
-	for range e.workers {
+	for range asked {
 		select {
 		case err := <-results:
 			errs = append(errs, err)
-		case <-e.done:
-			return errors.New("the event loops have stopped")
 		case <-ctx.Done():
 			return fmt.Errorf("an event loop does not turn: %w", ctx.Err())
 		}
