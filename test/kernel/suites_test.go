@@ -77,13 +77,14 @@ var e2e = suite{name: "e2e", dir: "test/e2e", files: []string{"deploy/haproxy.cf
 	"^TestBadWiresChangeNoByte$",               // TAP devices
 }}
 
-// toolTests need a program that is not in the machine.
+// toolTests need what is not in the machine.
 var toolTests = []string{
 	"^TestGeneratedObjectIsCurrent$",             // clang
 	"^TestBpftoolPrintsFields$",                  // bpftool
 	"^TestNetfilterIsLeftInPeace$",               // nft
 	"^TestUnreachableServersAreRetriedEndToEnd$", // nft
 	"^TestVerifierIsNotPressed$",                 // was run first
+	"^TestDuels$", "^TestFlowsOfTwoCPUsAreTwo$",  // two CPUs
 }
 
 // chosen are the suites to run on a machine that is fast or not: what shows another kernel, or all if the machine is fast or EnvAll is
