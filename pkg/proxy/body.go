@@ -169,8 +169,8 @@ func (s *stream) splice(src, dst *conn) (st step, ok bool) {
 		return stuck, true
 	}
 	if s.pipe == nil {
-		if !src.canRead {
-			return stuck, !src.eof // the end may have been read while something else was waited for
+		if !src.canRead || src.eof {
+			return stuck, !src.eof // the end may have been read while something else was waited for, and be reported again
 		}
 		if s.pipe = src.w.pipes.get(); s.pipe == nil {
 			return stuck, false
@@ -229,7 +229,7 @@ func (s *stream) fillPipe(src *conn) bool {
 func (s *stream) drainPipe(src, dst *conn) bool {
 	if s.pipe.Len() == 0 {
 		s.endPiped(src)
-		return false
+		return !s.open
 	}
 	if !dst.canWrite {
 		return false

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"waggle/pkg/proxy/h1"
 )
 
 const large = 10 << 20
@@ -199,5 +201,29 @@ func TestMalformedChunkOfRequestIs400(t *testing.T) {
 	c.send("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n")
 	if got := c.rest(); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Whoever finds the end of a stream says that it has moved, or nobody looks at what has become of the exchange: of an end that was read while
+// the server was waited for, and that the kernel reports again, and of one behind the last byte inside the pipe.
+func TestEndOfASplicedStreamIsTold(t *testing.T) {
+	for name, piped := range map[string]bool{"read before": false, "behind a pipe that is empty": true} {
+		t.Run(name, func(t *testing.T) {
+			w := &worker{pipes: pipes{max: 1}}
+			src, dst := conn{w: w, eof: true, canRead: true}, conn{w: w, canWrite: true}
+			var s stream
+			s.begin(h1.BodyLength, 1<<20)
+			if piped {
+				s.pipe = w.pipes.get()
+			}
+			defer func() {
+				s.drop(w)
+				w.pipes.close()
+			}()
+			at := 0
+			if st := s.move(&src, &dst, &at); st != moved || s.open || !s.cut {
+				t.Errorf("moved: %v, open: %v, cut: %v", st == moved, s.open, s.cut)
+			}
+		})
 	}
 }

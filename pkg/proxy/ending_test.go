@@ -75,7 +75,8 @@ func TestLargeBodyCutAtOnce(t *testing.T) {
 	c.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\nfew")
 	_ = c.CloseWrite()
 	eventually(t, "the session has come and gone", func() bool {
-		return w.pool.Frontends[0].Counters.Sum().Sessions == 1 && w.engine.Sessions() == 0
+		fe := w.pool.Frontends[0]
+		return fe.Counters.Sum().Sessions == 1 && fe.Sessions.Load() == 0
 	})
 }
 

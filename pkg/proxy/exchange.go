@@ -54,7 +54,7 @@ func (s *session) exchange() step {
 		s.abandon()
 		return moved
 	}
-	if s.up.open && s.upload() == moved {
+	if s.up.open && (s.upload() == moved || s.phase != exchanging) {
 		return moved
 	}
 	if !s.responded {

@@ -75,8 +75,8 @@ func TestWhatIsLogged(t *testing.T) {
 			})
 			tc.do(w)
 			eventually(t, "the first has come and gone", func() bool {
-				come := w.pool.Frontend("fe").Counters.Sum().Connections > 0
-				return come && (w.engine.Sessions() == 0 || tc.name == "monitor-uri")
+				fe := w.pool.Frontend("fe") // whose place a connection holds before it is counted
+				return fe.Counters.Sum().Connections > 0 && (fe.Sessions.Load() == 0 || tc.name == "monitor-uri")
 			})
 			w.dial().get("/next")
 			if tc.want == "" {
