@@ -52,8 +52,8 @@ enum wg_end {
 };
 
 /* One direction of a flow, with all that its packets need. The entry of the other direction is found by swapping
- * the written tuple. Counters and sequence numbers are plain stores: packets of one direction come on one CPU
- * but for reordering, and the worst outcome is a lost count.
+ * the written tuple. Packets of one direction come on one CPU as a rule, but a sender's thread and what answers ACKs may be on two: each
+ * byte is counted by one of them, see flow_advance. What else is counted and noted are plain stores; the worst outcome is a lost count.
  * An entry that is freed may be reused at once, while another CPU still is at it. Only ended or expired flows are deleted, so
  * what that CPU sends is a stray packet, and TCP's sequence numbers refuse it; what it notes is lost, or some number of the other
  * flow. The state of this it leaves alone: that is swapped together with the tag, see flow_shift.

@@ -78,7 +78,10 @@ func loadOn(o Options, there map[string]*ebpf.Map) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj := &object{inner: spec.Maps[lbMapWgSched].InnerMap, noLook: withoutLook(spec)}
+	obj := &object{inner: spec.Maps[lbMapWgSched].InnerMap, noLook: probeIterator()}
+	if obj.noLook != nil {
+		withoutLook(spec)
+	}
 	if err := spec.LoadAndAssign(&obj.lbObjects, &ebpf.CollectionOptions{MapReplacements: there}); err != nil {
 		return nil, fmt.Errorf("load the program: %w", err)
 	}
@@ -96,7 +99,7 @@ func (obj *object) loadAgain(o Options, change func(*ebpf.CollectionSpec) error)
 		return nil, err
 	}
 	if obj.noLook != nil {
-		_ = withoutLook(spec) // as is known
+		withoutLook(spec)
 	}
 	if err := change(spec); err != nil {
 		return nil, err

@@ -21,18 +21,24 @@ type shown struct {
 // before it returns.
 const shownBatch = 64
 
-// withoutLook takes wg_look's code away where the kernel does not load such programs, and says why: it does not describe itself in BTF, or
-// was hardened. Without wg_look flows are read by eachEntry.
-func withoutLook(spec *ebpf.CollectionSpec) error {
-	nothing := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+// emptyProgram returns 0.
+func emptyProgram() asm.Instructions { return asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()} }
+
+// probeIterator tells why the kernel loads no program that iterates over a map, nil if it does: it does not describe itself in BTF, or was
+// hardened.
+func probeIterator() error {
 	probe, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "wg_probe", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "bpf_map_elem", License: "GPL", Instructions: nothing,
+		Name: "wg_probe", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "bpf_map_elem", License: "GPL", Instructions: emptyProgram(),
 	})
-	if err == nil {
-		return probe.Close()
+	if err != nil {
+		return fmt.Errorf("load an iterator over a map: %w", err)
 	}
-	spec.Programs[lbProgWgLook] = &ebpf.ProgramSpec{Name: lbProgWgLook, Type: ebpf.SocketFilter, License: "GPL", Instructions: nothing}
-	return fmt.Errorf("load an iterator over a map: %w", err)
+	return probe.Close()
+}
+
+// withoutLook takes away wg_look's code, which the kernel would refuse together with all else. Flows are read by eachEntry then.
+func withoutLook(spec *ebpf.CollectionSpec) {
+	spec.Programs[lbProgWgLook] = &ebpf.ProgramSpec{Name: lbProgWgLook, Type: ebpf.SocketFilter, License: "GPL", Instructions: emptyProgram()}
 }
 
 // attachLook readies wg_look. Where that fails eachDue shows all entries, and noLook says why.

@@ -113,7 +113,7 @@ func (dp *Datapath) openReports() error {
 		dp.narrows = newNarrowing(dp.obj, dp.resetter.tooLong)
 	}
 	if dp.obj.noLook != nil {
-		dp.handicaps = append(dp.handicaps, "all flows are copied out of the kernel to find those that are over, which takes some microseconds each: "+dp.obj.noLook.Error()+" (it takes kernel 5.8 with BTF, and one that lets programs iterate over maps)")
+		dp.handicaps = append(dp.handicaps, "all flows are copied out of the kernel to find those that are over, which takes about a microsecond each: "+dp.obj.noLook.Error()+" (it takes kernel 5.8 with BTF, and one that lets programs iterate over maps)")
 	}
 	if dp.opts.RunTime {
 		if dp.stopwatch, err = openStopwatch(); err != nil {

@@ -45,11 +45,9 @@ func isNotPressed(t *testing.T, load func() (*ebpf.CollectionSpec, error)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if spec.Programs[lbProgWgLook] != nil {
-		if err := withoutLook(spec); err != nil {
-			t.Log(err)
-			delete(spec.Programs, lbProgWgLook)
-		}
+	if err := probeIterator(); err != nil {
+		t.Log(err)
+		delete(spec.Programs, lbProgWgLook)
 	}
 	c, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats},

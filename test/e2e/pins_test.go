@@ -378,7 +378,7 @@ func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
 			fmt.Fprintln(conn, "echo")
 			e = &echo{conn: conn}
 			err = e.round()
-			if err == nil && !b.flows(conn.LocalAddr().String(), name) {
+			if err == nil && !b.carries(conn.LocalAddr().String(), name) {
 				err = errors.New("the kernel does not carry it to this server")
 			}
 			if err != nil {
@@ -434,8 +434,8 @@ func TestASuccessorKnowsWhoseFlowsItTakes(t *testing.T) {
 	}
 }
 
-// flows says whether the kernel path carries a client's connection to a server of that name.
-func (b *balancer) flows(client, server string) bool {
+// carries says whether the kernel path carries a client's connection to a server of that name.
+func (b *balancer) carries(client, server string) bool {
 	b.t.Helper()
 	answer, err := b.runtime("show sess")
 	if err != nil {
